@@ -1,0 +1,3 @@
+//! The service: the app on the chassis.
+
+pub mod chassis;
