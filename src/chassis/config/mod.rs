@@ -12,6 +12,7 @@ use crate::chassis::{admin, faults, lifecycle, overload, runtime, server, teleme
 /// All settings of a service; `A` are the app's own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, bound(deserialize = "A: Default + Deserialize<'de>"))]
+#[schemars(bound = "A: Default + Serialize + JsonSchema")]
 pub struct Settings<A> {
     /// The listener, its connections and their timeouts.
     pub server: server::Settings,
