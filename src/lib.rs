@@ -1,3 +1,35 @@
-//! The service: the app on the chassis.
+//! A service in two parts: [`app`], which a clone replaces, and [`chassis`], which it keeps.
+//!
+//! This file is the only place where they meet.
+//!
+//! Next: [`chassis::replica`], which starts it all.
 
+pub mod app;
 pub mod chassis;
+
+use chassis::{
+    config::{self, Environment, Sources},
+    replica::{self, Exit},
+    telemetry::Identity,
+};
+
+/// The settings of this service.
+pub type Settings = config::Settings<app::Settings>;
+
+/// Serves until a signal, and drains.
+#[must_use]
+pub fn run(sources: Sources) -> Exit {
+    let identity = identity(&sources.environment);
+    replica::run(sources, identity, app::router)
+}
+
+/// Who this replica is.
+#[must_use]
+pub fn identity(environment: &Environment) -> Identity {
+    Identity {
+        service: env!("CARGO_PKG_NAME").into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        replica: environment.replica(),
+        zone: environment.zone(),
+    }
+}

@@ -1,1 +1,142 @@
-//! Stub.
+//! Sockets that accept: bound from `server.listen`, with the options that a server behind a balancer needs.
+//!
+//! It refuses to accept by itself; the loop that does is in [`super::server`].
+//!
+//! Next: [`super::server`].
+
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener, ToSocketAddrs},
+    time::Duration,
+};
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::chassis::connection::Stream;
+
+/// Something that accepts connections.
+pub(crate) trait Listener: Send + 'static {
+    type Stream: Stream;
+
+    /// The next connection and its peer.
+    fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
+
+    /// A connection that waits already, if one does. It asks the kernel: the runtime's readiness may lag behind.
+    fn accept_now(&mut self) -> io::Result<Option<(Self::Stream, SocketAddr)>>;
+}
+
+/// A bound TCP socket.
+#[derive(Debug)]
+pub(crate) struct Tcp(TcpListener);
+
+impl Tcp {
+    /// Binds `host:port`; `[::]` is dual-stack, and `0.0.0.0` where the host has no IPv6. Call it inside a runtime.
+    ///
+    /// # Errors
+    /// What the system says of the address: in use, not ours, not permitted.
+    pub(crate) fn bind(authority: &str, backlog: u32) -> io::Result<Self> {
+        let address = resolve(authority)?;
+        let listener = match listen(address, backlog) {
+            Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && lacks_ipv6(&error) => {
+                listen((Ipv4Addr::UNSPECIFIED, address.port()).into(), backlog)
+            }
+            listener => listener,
+        }?;
+        TcpListener::from_std(listener).map(Self)
+    }
+
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+impl Listener for Tcp {
+    type Stream = TcpStream;
+
+    async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, peer) = self.0.accept().await?;
+        tune(&stream);
+        Ok((stream, peer))
+    }
+
+    fn accept_now(&mut self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+        match SockRef::from(&self.0).accept() {
+            Ok((socket, peer)) => {
+                socket.set_nonblocking(true)?;
+                let stream = TcpStream::from_std(socket.into())?;
+                tune(&stream);
+                let peer = peer.as_socket().ok_or_else(|| io::Error::other("a peer without an address"))?;
+                Ok(Some((stream, peer)))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn resolve(authority: &str) -> io::Result<SocketAddr> {
+    let none = || io::Error::new(io::ErrorKind::AddrNotAvailable, "the host has no address");
+    authority.to_socket_addrs()?.next().ok_or_else(none)
+}
+
+fn listen(address: SocketAddr, backlog: u32) -> io::Result<StdListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(address.ip() != Ipv6Addr::UNSPECIFIED)?;
+    }
+    // A restart may bind while old connections are in TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+fn lacks_ipv6(error: &io::Error) -> bool {
+    use nix::errno::Errno;
+    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL))
+}
+
+/// 60 s idle, then a probe every 15 s, four times: a peer that vanished is noticed within two minutes.
+const KEEPALIVE: TcpKeepalive =
+    TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15)).with_retries(4);
+
+/// Failing to tune is not failing to serve, and the socket tells of its own end.
+fn tune(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(stream).set_tcp_keepalive(&KEEPALIVE);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_waits_is_accepted_now() {
+        let mut listener = Tcp::bind("127.0.0.1:0", 16).expect("binds");
+        assert!(listener.accept_now().expect("no error").is_none());
+        let address = listener.local_addr().expect("bound");
+        let client = std::net::TcpStream::connect(address).expect("connects");
+        let (_, peer) = listener.accept_now().expect("no error").expect("a connection waits");
+        assert_eq!(peer, client.local_addr().expect("connected"));
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_an_error() {
+        let first = Tcp::bind("127.0.0.1:0", 16).expect("binds");
+        let taken = first.local_addr().expect("bound").to_string();
+        assert_eq!(Tcp::bind(&taken, 16).expect_err("taken").kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[tokio::test]
+    async fn waiting_input_is_seen_without_the_runtime() {
+        use std::io::Write;
+        let mut listener = Tcp::bind("127.0.0.1:0", 16).expect("binds");
+        let mut client = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connects");
+        let (stream, _) = listener.accept_now().expect("no error").expect("a connection waits");
+        assert!(!stream.has_input());
+        client.write_all(b"GET").expect("writes");
+        assert!(stream.has_input());
+    }
+}

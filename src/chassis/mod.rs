@@ -19,5 +19,6 @@ pub mod config;
 pub mod faults;
 pub mod health;
 pub mod lifecycle;
+pub mod replica;
 pub mod runtime;
 pub mod telemetry;

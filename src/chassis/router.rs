@@ -1,1 +1,139 @@
-//! Stub.
+//! axum's routes with one mark each: which runtime runs the handler.
+//!
+//! The chassis has to know a route before a request comes: its metrics are resolved once, and a CPU-bound handler
+//! must not run on the threads that accept connections. axum's own router tells a route's path only to the request
+//! that matched it, so this one notes the routes and builds axum's from them.
+//!
+//! Next: the handlers, in the app.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::routing::{MethodRouter, any};
+
+use super::{
+    middleware::{Stack, route::Kind},
+    problem::{Code, Problem},
+};
+
+/// Routes of an app, with axum's handlers and axum's path syntax (`/v1/things/{id}`).
+#[derive(Clone, Debug)]
+pub struct Router<S = ()> {
+    routes: Vec<Route<S>>,
+}
+
+#[derive(Clone, Debug)]
+struct Route<S> {
+    path: String,
+    handlers: MethodRouter<S, Infallible>,
+    kind: Kind,
+}
+
+impl<S> Default for Router<S> {
+    fn default() -> Self {
+        Self { routes: Vec::new() }
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Router<S> {
+    /// No routes yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a route.
+    #[must_use]
+    pub fn route(mut self, path: &str, handlers: MethodRouter<S>) -> Self {
+        self.routes.push(Route { path: path.to_owned(), handlers, kind: Kind::Io });
+        self
+    }
+
+    /// Runs the route that was just added on the work runtime: for handlers that compute for more than about a
+    /// millisecond between two awaits, which would hold up everything else on the I/O runtime.
+    ///
+    /// # Panics
+    /// Before any route was added.
+    #[must_use]
+    pub fn cpu_bound(mut self) -> Self {
+        self.routes.last_mut().expect("`cpu_bound` marks the route before it").kind = Kind::Work;
+        self
+    }
+
+    /// A route that is never refused, and not logged: for health checks by balancers on the traffic port.
+    #[must_use]
+    pub(crate) fn probe(mut self, path: &str, handlers: MethodRouter<S>) -> Self {
+        self.routes.push(Route { path: path.to_owned(), handlers, kind: Kind::Probe });
+        self
+    }
+
+    /// Adds the routes of another router.
+    #[must_use]
+    pub fn merge(mut self, other: Self) -> Self {
+        self.routes.extend(other.routes);
+        self
+    }
+
+    /// Adds the routes of another router below `prefix`.
+    #[must_use]
+    pub fn nest(mut self, prefix: &str, other: Self) -> Self {
+        let below = |route: Route<S>| Route { path: join(prefix, &route.path), ..route };
+        self.routes.extend(other.routes.into_iter().map(below));
+        self
+    }
+
+    /// Gives every handler its state.
+    #[must_use]
+    pub fn with_state<T: Clone + Send + Sync + 'static>(self, state: S) -> Router<T> {
+        let with_state = |route: Route<S>| Route {
+            path: route.path,
+            handlers: route.handlers.with_state(state.clone()),
+            kind: route.kind,
+        };
+        Router { routes: self.routes.into_iter().map(with_state).collect() }
+    }
+
+    /// The paths, as they were added.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.routes.iter().map(|route| route.path.as_str())
+    }
+}
+
+impl Router {
+    /// axum's router, each route inside the middleware.
+    ///
+    /// # Panics
+    /// On a path that axum refuses or that two routes share with the same method.
+    pub(crate) fn build(self, stack: &Arc<Stack>) -> axum::Router {
+        let unmatched = any(not_found).layer(stack.layer("", Kind::Unmatched));
+        let mut router = axum::Router::new().fallback_service(unmatched);
+        for route in self.routes {
+            let layer = stack.layer(&route.path, route.kind);
+            router = router.route(&route.path, route.handlers.layer(layer));
+        }
+        router
+    }
+}
+
+async fn not_found() -> Problem {
+    Problem::new(Code::NotFound)
+}
+
+fn join(prefix: &str, path: &str) -> String {
+    match (prefix.trim_end_matches('/'), path) {
+        (prefix, "/") if !prefix.is_empty() => prefix.to_owned(),
+        (prefix, path) => format!("{prefix}{path}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+
+    #[test]
+    fn nested_routes_are_named_in_full() {
+        let inner = Router::<()>::new().route("/", get(not_found)).route("/{id}", get(not_found));
+        let router = Router::new().route("/", get(not_found)).nest("/v1/things", inner);
+        assert_eq!(router.paths().collect::<Vec<_>>(), ["/", "/v1/things", "/v1/things/{id}"]);
+    }
+}

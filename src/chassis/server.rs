@@ -1,12 +1,32 @@
-//! The accept loop.
+//! The accept loop: one loop for each listener × a protocol that serves a connection.
+//!
+//! A new door (TLS, a Unix socket, FastCGI, uwsgi) is a listener or a [`Protocol`]; this file does not change for it.
+//! `axum::serve` has no cap on connections, sleeps a second when the file limit is reached, and resets what waits in
+//! the accept queue when it stops; hence an own loop.
+//!
+//! Next: [`super::connection`].
 
-use std::net::IpAddr;
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time,
+};
 
 use ipnet::IpNet;
+use prometheus::{IntCounterVec, Opts, Registry};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
-use crate::chassis::config::{Auto, Duration, Size};
+use crate::chassis::{
+    config::{Auto, Duration, Size},
+    connection::{Connections, Entry, Stream},
+    listener::Listener,
+};
 
 /// Settings `server.*`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -89,4 +109,164 @@ fn private_networks() -> Vec<IpNet> {
         .iter()
         .map(|net| net.parse().expect("a network constant"))
         .collect()
+}
+
+/// Serves one connection, whatever it speaks.
+pub(crate) trait Protocol: Clone + Send + Sync + 'static {
+    /// Serves `stream` to its end; `entry` holds its place and its state.
+    fn serve<S: Stream>(self, stream: S, peer: SocketAddr, entry: Arc<Entry>) -> impl Future<Output = ()> + Send;
+}
+
+/// One listener and what serves its connections.
+#[derive(Debug)]
+pub(crate) struct Server<L, P> {
+    pub(crate) listener: L,
+    pub(crate) protocol: P,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) errors: AcceptErrors,
+    /// Whether the loop runs; readiness asks.
+    pub(crate) accepting: Arc<AtomicBool>,
+}
+
+impl<L: Listener, P: Protocol> Server<L, P> {
+    /// Accepts until `stop`, then empties the accept queue and closes the listener.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let _accepting = Accepting::new(&self.accepting);
+        let mut backoff = Backoff::default();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    backoff = Backoff::default();
+                    self.admit(stream, peer).await;
+                }
+                Err(error) => self.recover(&error, &mut backoff).await,
+            }
+        }
+        self.empty_queue();
+    }
+
+    /// One connection above the cap is accepted before the longest-idle one is asked for its place: asked any
+    /// earlier, it would be closed for a connection that may never come.
+    async fn admit(&self, stream: L::Stream, peer: SocketAddr) {
+        let place = match self.connections.try_place() {
+            Some(place) => place,
+            None => self.connections.place().await,
+        };
+        let entry = self.connections.enter(Some(place));
+        tokio::spawn(self.protocol.clone().serve(stream, peer, entry));
+    }
+
+    /// What waits in the queue when the listener closes would be reset.
+    fn empty_queue(&mut self) {
+        while let Ok(Some((stream, peer))) = self.listener.accept_now() {
+            let entry = self.connections.enter(self.connections.try_place());
+            tokio::spawn(self.protocol.clone().serve(stream, peer, entry));
+        }
+    }
+
+    async fn recover(&self, error: &io::Error, backoff: &mut Backoff) {
+        let kind = ErrorKind::of(error);
+        self.errors.0.with_label_values(&[kind.label()]).inc();
+        if kind == ErrorKind::Connection {
+            // The peer left before it was accepted; the next one may be fine.
+            return;
+        }
+        if backoff.is_first() {
+            tracing::warn!(%error, kind = kind.label(), "cannot accept connections; trying again");
+        }
+        self.connections.ask_for_a_place();
+        tokio::time::sleep(backoff.next()).await;
+    }
+}
+
+/// Says that a loop runs, for as long as it lives.
+struct Accepting(Arc<AtomicBool>);
+
+impl Accepting {
+    fn new(flag: &Arc<AtomicBool>) -> Self {
+        flag.store(true, Relaxed);
+        Self(Arc::clone(flag))
+    }
+}
+
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        self.0.store(false, Relaxed);
+    }
+}
+
+/// 5 ms, doubled up to a second: long enough not to spin, short enough to go on when a file is closed.
+#[derive(Default)]
+struct Backoff(u32);
+
+impl Backoff {
+    fn is_first(&self) -> bool {
+        self.0 == 0
+    }
+
+    fn next(&mut self) -> time::Duration {
+        let delay = time::Duration::from_millis(5 << self.0.min(8)).min(time::Duration::from_secs(1));
+        self.0 += 1;
+        delay
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ErrorKind {
+    /// EMFILE, ENFILE.
+    FileLimit,
+    /// ENOBUFS, ENOMEM.
+    Memory,
+    /// The connection failed before it was accepted.
+    Connection,
+    Other,
+}
+
+impl ErrorKind {
+    const ALL: [Self; 4] = [Self::FileLimit, Self::Memory, Self::Connection, Self::Other];
+
+    fn of(error: &io::Error) -> Self {
+        use nix::errno::Errno;
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EMFILE | Errno::ENFILE) => Self::FileLimit,
+            Some(Errno::ENOBUFS | Errno::ENOMEM) => Self::Memory,
+            Some(Errno::ECONNABORTED | Errno::ECONNRESET | Errno::EPROTO | Errno::EPERM | Errno::EINTR) => {
+                Self::Connection
+            }
+            _ => Self::Other,
+        }
+    }
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::FileLimit => "file_limit",
+            Self::Memory => "memory",
+            Self::Connection => "connection",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// `http_server_accept_errors_total`.
+#[derive(Clone, Debug)]
+pub(crate) struct AcceptErrors(IntCounterVec);
+
+impl AcceptErrors {
+    /// Registers it; without a registry (the admin listener) it counts for nobody.
+    pub(crate) fn new(registry: Option<&Registry>) -> Self {
+        let opts = Opts::new("http_server_accept_errors_total", "Failed accepts, by kind.");
+        let errors = IntCounterVec::new(opts, &["kind"]).expect("a valid metric");
+        for kind in ErrorKind::ALL {
+            errors.with_label_values(&[kind.label()]);
+        }
+        if let Some(registry) = registry {
+            registry.register(Box::new(errors.clone())).expect("registered once");
+        }
+        Self(errors)
+    }
 }

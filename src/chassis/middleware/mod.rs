@@ -1,1 +1,147 @@
-//! Stub.
+//! What every request passes, whichever door it came through: one fused layer around each route.
+//!
+//! ```text
+//! observe                        outside, so that refused requests are seen as well
+//!   request id                   first: every line and every problem names it
+//!   trace context, sampling      before a span is built: an unsampled request builds none
+//!   in flight, duration, access line
+//!   server span                  around the handler's polls
+//!   panic catcher                innermost of observe: a panic is a response like any other
+//! protect
+//!   head limits  414 431         ours are below the parser's, so that the answer is a problem
+//!   body limit   413             what Content-Length admits to, before anything is read
+//!   deadline     504             passed already: no work
+//!   admission    503             before the body is read, and held until the work ends
+//!   faults                       inside admission: a slow fault holds a place as a slow handler does
+//!   timeout      504             up to the response head; its timer starts when the handler first waits
+//!   body pace    408 413         on requests that have a body
+//! handler                        on the I/O runtime, or the work runtime
+//! ```
+//!
+//! One future does it all: as seven boxed layers the same costs several times as much on every request. It refuses to
+//! know what a route does.
+//!
+//! Next: [`super::router`].
+
+mod body;
+mod deadline;
+mod exchange;
+mod id;
+mod protect;
+mod record;
+pub(crate) mod route;
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+};
+
+use arc_swap::ArcSwap;
+use axum::{extract::Request, response::Response, routing::Route as AxumRoute};
+use prometheus::Registry;
+use tokio::runtime::Handle;
+
+use self::{
+    exchange::Exchange,
+    record::Record,
+    route::{Kind, Route, RouteMetrics},
+};
+use crate::chassis::{
+    faults::Faults,
+    overload::Overload,
+    server::Settings,
+    telemetry::{AccessLog, Tracing},
+};
+
+/// What the layer around every route shares.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    settings: Arc<ArcSwap<Settings>>,
+    overload: Overload,
+    faults: Faults,
+    tracing: Tracing,
+    access: AccessLog,
+    metrics: RouteMetrics,
+    work: Handle,
+    served: Arc<Served>,
+}
+
+/// How many requests were answered since the start.
+#[derive(Debug, Default)]
+pub struct Served(AtomicU64);
+
+impl Served {
+    /// The number of answered requests.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// What a [`Stack`] is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) settings: Arc<ArcSwap<Settings>>,
+    pub(crate) overload: Overload,
+    pub(crate) faults: Faults,
+    pub(crate) tracing: Tracing,
+    pub(crate) access: AccessLog,
+    pub(crate) work: Handle,
+    pub(crate) served: Arc<Served>,
+}
+
+impl Stack {
+    pub(crate) fn new(parts: Parts, registry: &Registry) -> Arc<Self> {
+        let Parts { settings, overload, faults, tracing, access, work, served } = parts;
+        let metrics = RouteMetrics::new(registry);
+        Arc::new(Self { settings, overload, faults, tracing, access, metrics, work, served })
+    }
+
+    /// The layer for the route `template`.
+    pub(crate) fn layer(self: &Arc<Self>, template: &str, kind: Kind) -> Layer {
+        Layer { stack: Arc::clone(self), route: Arc::new(Route::new(template, kind, &self.metrics)) }
+    }
+}
+
+/// The layer around one route.
+#[derive(Clone, Debug)]
+pub(crate) struct Layer {
+    stack: Arc<Stack>,
+    route: Arc<Route>,
+}
+
+impl tower_layer::Layer<AxumRoute> for Layer {
+    type Service = Service;
+
+    fn layer(&self, inner: AxumRoute) -> Service {
+        Service { stack: Arc::clone(&self.stack), route: Arc::clone(&self.route), inner }
+    }
+}
+
+/// One route inside the middleware.
+#[derive(Clone, Debug)]
+pub(crate) struct Service {
+    stack: Arc<Stack>,
+    route: Arc<Route>,
+    inner: AxumRoute,
+}
+
+impl tower_service::Service<Request> for Service {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Exchange;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // axum's routes are always ready; waiting for a place happens in the exchange.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Exchange {
+        let (record, context) = Record::begin(&self.stack, &self.route, &request);
+        Exchange::begin(record, context, request, &mut self.inner)
+    }
+}

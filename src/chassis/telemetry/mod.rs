@@ -61,3 +61,56 @@ impl Default for Settings {
         }
     }
 }
+
+// STUB, replaced at merge.
+#[derive(Clone, Debug)]
+pub struct AccessLog;
+pub struct AccessRecord<'a> {
+    pub context: &'a crate::chassis::request::RequestContext,
+    pub method: &'static str,
+    pub route: &'a str,
+    pub path: &'a str,
+    pub version: http::Version,
+    pub status: u16,
+    pub duration: std::time::Duration,
+    pub request_bytes: Option<u64>,
+    pub response_bytes: u64,
+    pub peer: Option<std::net::SocketAddr>,
+    pub user_agent: Option<&'a str>,
+}
+impl AccessLog {
+    pub fn write(&self, _: &AccessRecord<'_>) {}
+}
+#[derive(Clone, Debug)]
+pub struct Tracing;
+pub struct SpanRecord<'a> {
+    pub method: &'a str,
+    pub route: &'a str,
+    pub path: &'a str,
+    pub version: http::Version,
+    pub host: Option<&'a str>,
+    pub peer: Option<std::net::SocketAddr>,
+    pub user_agent: Option<&'a str>,
+}
+impl Tracing {
+    pub fn sample(&self, _: &http::HeaderMap) -> (crate::chassis::request::TraceContext, Option<http::HeaderValue>) {
+        Default::default()
+    }
+    pub fn server_span(&self, _: &SpanRecord<'_>) -> tracing::Span {
+        tracing::Span::none()
+    }
+    pub fn finish_span(&self, _: &tracing::Span, _: u16) {}
+}
+#[derive(Clone, Debug)]
+pub struct LogControl;
+impl LogControl {
+    pub fn filter(&self) -> String {
+        String::new()
+    }
+    pub fn set_filter(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+}
+pub fn render(r: &prometheus::Registry) -> Vec<u8> {
+    prometheus::TextEncoder::new().encode_to_string(&r.gather()).unwrap().into_bytes()
+}

@@ -1,0 +1,145 @@
+//! Request bodies that are not read to the end, and the moment at which a response has been handed over.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::{runtime::Handle, time::timeout};
+
+use super::registry::Entry;
+
+/// Keeps the connection busy for as long as it lives.
+#[derive(Debug)]
+pub(super) struct Part(Arc<Entry>);
+
+impl Part {
+    pub(super) fn new(entry: &Arc<Entry>) -> Self {
+        entry.state.begin_part();
+        Self(Arc::clone(entry))
+    }
+
+    /// For a request that `begin_request` has counted already.
+    pub(super) fn counted(entry: &Arc<Entry>) -> Self {
+        Self(Arc::clone(entry))
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.0.state.end_part();
+    }
+}
+
+/// A request body. Dropped early, it is read on for a bounded while: hyper closes a connection whose request body
+/// is left unread, and a proxy in front reports 502 for an answer that was fine.
+pub(crate) struct Inbound {
+    body: Option<Incoming>,
+    part: Option<Part>,
+    /// `Expect: 100-continue` and nothing read: the client waits to be asked, so there is nothing to drain.
+    expects: bool,
+}
+
+/// 256 KiB: what a client has typically sent before it could see an early answer.
+const DRAIN_BYTES: usize = 256 * 1024;
+/// 2 s: a client that sends on for longer is cheaper to part with.
+const DRAIN_TIME: Duration = Duration::from_secs(2);
+
+impl Inbound {
+    pub(super) fn new(body: Incoming, entry: &Arc<Entry>, expects: bool) -> Self {
+        Self { body: Some(body), part: Some(Part::new(entry)), expects }
+    }
+}
+
+impl HttpBody for Inbound {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        self.expects = false;
+        let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
+        let frame = Pin::new(body).poll_frame(cx);
+        if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
+            self.body = None;
+            self.part = None;
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
+    }
+}
+
+impl Drop for Inbound {
+    fn drop(&mut self) {
+        let (Some(body), Some(part)) = (self.body.take(), self.part.take()) else { return };
+        if body.is_end_stream() {
+            return;
+        }
+        match Handle::try_current() {
+            Ok(handle) if !self.expects => drop(handle.spawn(drain(body, part))),
+            _ => part.0.state.unread.store(true, Relaxed),
+        }
+    }
+}
+
+async fn drain(mut body: Incoming, part: Part) {
+    let read = async {
+        let mut left = DRAIN_BYTES;
+        while let Some(frame) = body.frame().await {
+            let length = frame.ok()?.data_ref().map_or(0, Bytes::len);
+            left = left.checked_sub(length)?;
+        }
+        Some(())
+    };
+    if !matches!(timeout(DRAIN_TIME, read).await, Ok(Some(()))) {
+        part.0.state.unread.store(true, Relaxed);
+    }
+}
+
+/// A response body; hyper drops it when it has taken the last of it.
+pub(crate) struct Outbound {
+    body: Body,
+    _part: Part,
+}
+
+impl Outbound {
+    pub(super) fn new(body: Body, part: Part) -> Self {
+        Self { body, _part: part }
+    }
+}
+
+impl HttpBody for Outbound {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,200 @@
+//! Drives a connection's work until it is done, or until its state says that it has to end.
+//!
+//! One timer serves all deadlines. It is only moved forward to an earlier deadline, never back for each request: when
+//! it fires early, the state is asked again.
+
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::atomic::Ordering::Relaxed,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::{
+    http::Limits,
+    state::{Closed, Phase, State},
+};
+
+/// A connection that has just been opened is about to send; in a drain it gets this long for its first byte.
+const FIRST_BYTE_GRACE: Duration = Duration::from_secs(1);
+/// How long the last bytes may take once an HTTP/1 connection was told to finish.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How soon to look again when input waits in the socket but the runtime has not yet said so.
+const INPUT_RECHECK: Duration = Duration::from_millis(50);
+
+/// Something that uses the connection.
+pub(super) trait Work {
+    type Output;
+
+    /// Makes progress; the waker also hears of orders.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output>;
+
+    /// Asks for the end after what is in flight. `false`: there is nothing to wait for.
+    fn finish(&mut self) -> bool;
+}
+
+/// Runs `work` under the deadlines and orders of `state`.
+pub(super) async fn drive<W: Work>(limits: &Limits, state: &State, mut work: W) -> Result<W::Output, Closed> {
+    let mut timer = pin!(sleep_until(Instant::now() + limits.settings().header_timeout.get()));
+    let mut finishing = None;
+    poll_fn(|cx| {
+        state.register(cx.waker());
+        loop {
+            if let Poll::Ready(output) = work.poll(cx) {
+                return Poll::Ready(Ok(output));
+            }
+            let deadline = match next(limits, state, finishing) {
+                Step::Wait(deadline) => deadline,
+                Step::End(reason) => return Poll::Ready(Err(reason)),
+                Step::Finish(reason) => match probe(state, &mut work, cx) {
+                    Probed::Done(output) => return Poll::Ready(Ok(output)),
+                    Probed::Input => Some(Instant::now() + INPUT_RECHECK),
+                    Probed::Quiet => {
+                        state.set_closing(reason);
+                        if !work.finish() {
+                            return Poll::Ready(Err(reason));
+                        }
+                        finishing = Some((Instant::now(), reason));
+                        continue;
+                    }
+                },
+            };
+            if sleep(timer.as_mut(), deadline, cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
+}
+
+/// Ready at the deadline. A timer that is armed for an earlier one is left alone until it fires.
+fn sleep(mut timer: Pin<&mut Sleep>, deadline: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+    let Some(deadline) = deadline else { return Poll::Pending };
+    if timer.is_elapsed() || deadline < timer.deadline() {
+        timer.as_mut().reset(deadline);
+    }
+    while timer.as_mut().poll(cx).is_ready() {
+        if deadline <= Instant::now() {
+            return Poll::Ready(());
+        }
+        timer.as_mut().reset(deadline);
+    }
+    Poll::Pending
+}
+
+enum Probed<T> {
+    Done(T),
+    Input,
+    Quiet,
+}
+
+/// Whether a request has come in meanwhile: polls the work once more, and then asks the kernel.
+fn probe<W: Work>(state: &State, work: &mut W, cx: &mut Context<'_>) -> Probed<W::Output> {
+    if state.is_multiplexed() {
+        // GOAWAY names the last stream that is served: nothing is lost.
+        return Probed::Quiet;
+    }
+    state.input.store(false, Relaxed);
+    state.probe.store(true, Relaxed);
+    let polled = work.poll(cx);
+    state.probe.store(false, Relaxed);
+    match polled {
+        Poll::Ready(output) => Probed::Done(output),
+        Poll::Pending if state.input.load(Relaxed) => Probed::Input,
+        Poll::Pending if matches!(state.phase(), Phase::Idle | Phase::Silent) => Probed::Quiet,
+        Poll::Pending => Probed::Input,
+    }
+}
+
+enum Step {
+    /// Nothing to do before this instant.
+    Wait(Option<Instant>),
+    /// To end once nothing is in flight.
+    Finish(Closed),
+    /// To end now.
+    End(Closed),
+}
+
+impl Step {
+    fn at(deadline: Instant, then: Self) -> Self {
+        if deadline <= Instant::now() { then } else { Self::Wait(Some(deadline)) }
+    }
+}
+
+fn next(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>) -> Step {
+    if state.is_cut() {
+        return Step::End(Closed::Cut);
+    }
+    if let Some(since) = state.blocked_since() {
+        let deadline = since + limits.settings().write_timeout.get();
+        if deadline <= Instant::now() {
+            return Step::End(Closed::WriteTimeout);
+        }
+        return earliest(deadline, by_phase(limits, state, finishing));
+    }
+    by_phase(limits, state, finishing)
+}
+
+fn earliest(deadline: Instant, step: Step) -> Step {
+    match step {
+        Step::Wait(other) => Step::Wait(Some(other.map_or(deadline, |other| other.min(deadline)))),
+        step => step,
+    }
+}
+
+fn by_phase(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>) -> Step {
+    if let Some((since, reason)) = finishing {
+        return finish_by(limits, state, since, reason);
+    }
+    if state.is_multiplexed() {
+        return multiplexed(limits, state);
+    }
+    let header_timeout = limits.settings().header_timeout.get();
+    match state.phase() {
+        Phase::Silent if state.is_asked_to_close() => {
+            Step::at(state.opened + FIRST_BYTE_GRACE, Step::Finish(Closed::Drain))
+        }
+        Phase::Silent if state.takes_yield() => Step::Finish(Closed::Yielded),
+        Phase::Silent => Step::at(state.opened + header_timeout, Step::End(Closed::HeaderTimeout)),
+        Phase::Head => Step::at(state.since() + header_timeout, Step::End(Closed::HeaderTimeout)),
+        Phase::Busy | Phase::Upgraded => Step::Wait(None),
+        Phase::Idle if state.is_asked_to_close() => Step::Finish(Closed::Drain),
+        Phase::Idle if state.takes_yield() => Step::Finish(Closed::Yielded),
+        Phase::Idle => {
+            Step::at(state.since() + limits.settings().idle_timeout.get(), Step::Finish(Closed::IdleTimeout))
+        }
+    }
+}
+
+/// What bounds a connection that was told to finish.
+fn finish_by(limits: &Limits, state: &State, since: Instant, reason: Closed) -> Step {
+    match reason {
+        // The drain's own deadline cuts what is left.
+        Closed::Drain => Step::Wait(None),
+        reason if state.is_multiplexed() => Step::at(since + limits.age_grace, Step::End(reason)),
+        reason => Step::at(since + FINISH_TIMEOUT, Step::End(reason)),
+    }
+}
+
+/// HTTP/2 says when it ends by a frame of its own, at any time.
+fn multiplexed(limits: &Limits, state: &State) -> Step {
+    if state.is_asked_to_close() {
+        return Step::Finish(Closed::Drain);
+    }
+    let idle = state.phase() == Phase::Idle;
+    if state.takes_yield() && idle {
+        return Step::Finish(Closed::Yielded);
+    }
+    let ends = [
+        limits.drain_at(state).map(|at| (at, Closed::Drain)),
+        limits.ages_at(state).map(|at| (at, Closed::Age)),
+        idle.then(|| (state.since() + limits.settings().idle_timeout.get(), Closed::IdleTimeout)),
+    ];
+    match ends.into_iter().flatten().min_by_key(|(at, _)| *at) {
+        Some((at, reason)) => Step::at(at, Step::Finish(reason)),
+        None => Step::Wait(None),
+    }
+}

@@ -1,0 +1,248 @@
+//! HTTP/1.1 and HTTP/2 with prior knowledge, on the same port.
+
+use std::{
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use arc_swap::{ArcSwap, Guard};
+use bytes::Bytes;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::time::Instant;
+
+use super::{
+    drive::{Work, drive},
+    io::{Io, Slot, Stream, take},
+    linger::{answer, linger},
+    registry::Entry,
+    service::{ConnectionInfo, Service},
+    sniff::{Sniff, Sniffed},
+    state::{Closed, Phase, State},
+};
+use crate::chassis::{
+    lifecycle::Lifecycle,
+    problem::{Code, Problem},
+    server::{Protocol, Settings},
+};
+
+/// The bounds of every connection of a server.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    settings: Arc<ArcSwap<Settings>>,
+    pub(super) lifecycle: Lifecycle,
+    /// How long an HTTP/2 connection may take to end after GOAWAY.
+    pub(super) age_grace: Duration,
+}
+
+impl Limits {
+    pub(crate) fn new(settings: Arc<ArcSwap<Settings>>, lifecycle: Lifecycle, age_grace: Duration) -> Arc<Self> {
+        Arc::new(Self { settings, lifecycle, age_grace })
+    }
+
+    pub(super) fn settings(&self) -> Guard<Arc<Settings>> {
+        self.settings.load()
+    }
+
+    /// When this connection is past its age: 0.9 to 1.1 of the setting.
+    pub(super) fn ages_at(&self, state: &State) -> Option<Instant> {
+        let age = self.settings().max_connection_age.get();
+        (!age.is_zero()).then(|| state.opened + age.mul_f32(0.9 + 0.2 * state.draw))
+    }
+
+    /// When this connection is asked to close in a drain that has begun.
+    pub(super) fn drain_at(&self, state: &State) -> Option<Instant> {
+        self.lifecycle.drain_at(state.draw)
+    }
+
+    /// Why the response to request `number` has to be the connection's last, if it has.
+    pub(super) fn ends(&self, state: &State, number: u64) -> Option<Closed> {
+        let max = self.settings().max_requests_per_connection;
+        if max > 0 && number >= max {
+            return Some(Closed::Requests);
+        }
+        let past = |at: Option<Instant>| at.is_some_and(|at| at <= Instant::now());
+        if state.is_asked_to_close() || past(self.drain_at(state)) {
+            return Some(Closed::Drain);
+        }
+        past(self.ages_at(state)).then_some(Closed::Age)
+    }
+}
+
+/// Serves a router over HTTP.
+#[derive(Clone, Debug)]
+pub(crate) struct Http {
+    router: axum::Router,
+    limits: Arc<Limits>,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+}
+
+impl Http {
+    pub(crate) fn new(router: axum::Router, limits: Arc<Limits>) -> Self {
+        let max_head = limits.settings().max_head.len();
+        let mut http1 = http1::Builder::new();
+        // Our own limit answers first; the parser's is twice as high and stays bare.
+        // hyper panics below 8 KiB.
+        http1.header_read_timeout(None).max_buf_size((2 * max_head).max(8 * 1024));
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .max_header_list_size(u32::try_from(2 * max_head).unwrap_or(u32::MAX))
+            // 250: what Kestrel and others grant; the admission behind it bounds the work.
+            .max_concurrent_streams(250);
+        Self { router, limits, http1, http2 }
+    }
+
+    async fn run<S: Stream>(&self, mut stream: S, peer: SocketAddr, entry: &Arc<Entry>) -> Closed {
+        let sniffed = drive(&self.limits, &entry.state, Sniff::new(&mut stream, &entry.state)).await;
+        match sniffed {
+            Ok(Ok(Sniffed::Http1(prefix))) => self.run_http1(stream, prefix, peer, entry).await,
+            Ok(Ok(Sniffed::Http2(prefix))) => Box::pin(self.run_http2(stream, prefix, peer, entry)).await,
+            Ok(Ok(Sniffed::Closed)) => Closed::Peer,
+            Ok(Err(_)) => Closed::Error,
+            Err(reason) => reason,
+        }
+    }
+
+    fn service(&self, peer: SocketAddr, entry: &Arc<Entry>) -> Service {
+        let info = ConnectionInfo::new(peer, entry, &self.limits);
+        Service::new(self.router.clone(), Arc::clone(entry), info)
+    }
+
+    fn io<S: Stream>(&self, stream: S, prefix: Bytes, entry: &Arc<Entry>, slot: &Slot<S>) -> TokioIo<Io<S>> {
+        let min_rate = self.limits.settings().min_rate.get();
+        TokioIo::new(Io::new(stream, prefix, Arc::clone(entry), Arc::clone(slot), min_rate))
+    }
+
+    async fn run_http1<S: Stream>(&self, stream: S, prefix: Bytes, peer: SocketAddr, entry: &Arc<Entry>) -> Closed {
+        let slot = Slot::default();
+        let io = self.io(stream, prefix, entry, &slot);
+        let connection = self.http1.serve_connection(io, self.service(peer, entry)).with_upgrades();
+        let driven = drive(&self.limits, &entry.state, Http1(connection)).await;
+        let Some(stream) = take(&slot) else {
+            return self.await_upgraded(&slot, &entry.state).await;
+        };
+        let state = &entry.state;
+        match driven {
+            Err(Closed::HeaderTimeout) if state.phase() == Phase::Head => {
+                answer(stream, &timed_out_head()).await;
+                Closed::HeaderTimeout
+            }
+            Err(reason) => reason,
+            Ok(result) => {
+                let reason = outcome(&result, state);
+                if reason == Closed::Malformed || state.unread.load(Relaxed) {
+                    linger(stream).await;
+                }
+                reason
+            }
+        }
+    }
+
+    async fn run_http2<S: Stream>(&self, stream: S, prefix: Bytes, peer: SocketAddr, entry: &Arc<Entry>) -> Closed {
+        let slot = Slot::default();
+        let io = self.io(stream, prefix, entry, &slot);
+        entry.state.multiplex();
+        let connection = self.http2.serve_connection(io, self.service(peer, entry));
+        match drive(&self.limits, &entry.state, Http2(Box::pin(connection))).await {
+            Ok(result) => outcome(&result, &entry.state),
+            Err(reason) => reason,
+        }
+    }
+
+    /// The socket is a handler's now: it ends by itself, is told to at its age, and is cut with the rest.
+    async fn await_upgraded<S: Stream>(&self, slot: &Slot<S>, state: &State) -> Closed {
+        state.enter(Phase::Upgraded);
+        let age = self.limits.settings().max_upgrade_age.get();
+        let mut aged = std::pin::pin!(tokio::time::sleep(age));
+        let mut told = age.is_zero();
+        std::future::poll_fn(|cx| {
+            state.register(cx.waker());
+            if let Some(stream) = take(slot) {
+                drop(stream);
+                return Poll::Ready(state.closing().unwrap_or(Closed::Peer));
+            }
+            if state.is_cut() {
+                return Poll::Ready(Closed::Cut);
+            }
+            if !told && aged.as_mut().poll(cx).is_ready() {
+                told = true;
+                state.set_closing(Closed::Age);
+                state.end();
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+impl Protocol for Http {
+    async fn serve<S: Stream>(self, stream: S, peer: SocketAddr, entry: Arc<Entry>) {
+        let reason = self.run(stream, peer, &entry).await;
+        entry.connections().count_closed(reason);
+    }
+}
+
+type Http1Connection<S> = http1::UpgradeableConnection<TokioIo<Io<S>>, Service>;
+
+struct Http1<S: Stream>(Http1Connection<S>);
+
+impl<S: Stream> Work for Http1<S> {
+    type Output = hyper::Result<()>;
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+
+    fn finish(&mut self) -> bool {
+        Pin::new(&mut self.0).graceful_shutdown();
+        true
+    }
+}
+
+type Http2Connection<S> = http2::Connection<TokioIo<Io<S>>, Service, TokioExecutor>;
+
+struct Http2<S: Stream>(Pin<Box<Http2Connection<S>>>);
+
+impl<S: Stream> Work for Http2<S> {
+    type Output = hyper::Result<()>;
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+
+    fn finish(&mut self) -> bool {
+        self.0.as_mut().graceful_shutdown();
+        true
+    }
+}
+
+/// Why hyper ended a connection.
+fn outcome(result: &hyper::Result<()>, state: &State) -> Closed {
+    match result {
+        Ok(()) => state.closing().unwrap_or(Closed::Peer),
+        Err(_) if state.closing() == Some(Closed::Aborted) => Closed::Aborted,
+        Err(error) if error.is_parse() => Closed::Malformed,
+        Err(error) if error.is_incomplete_message() || error.is_canceled() || error.is_body_write_aborted() => {
+            Closed::Peer
+        }
+        Err(_) => Closed::Error,
+    }
+}
+
+/// A whole HTTP/1.1 response for a head that did not come in time: no request exists that could carry one.
+fn timed_out_head() -> Vec<u8> {
+    let problem = Problem::new(Code::RequestTimeout).with_detail("The request head did not arrive in time.");
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    let mut response = format!(
+        "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
+    response.extend_from_slice(&body);
+    response
+}

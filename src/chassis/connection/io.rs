@@ -1,0 +1,231 @@
+//! A connection's socket as hyper sees it: it tells the state what moves, and gives the socket back at the end.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes};
+use socket2::SockRef;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::Instant,
+};
+
+use super::{
+    registry::Entry,
+    state::{Phase, State},
+};
+
+/// A byte stream that can tell whether input waits in it, without reading it.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Whether bytes wait to be read. It asks the kernel: the runtime's own readiness may lag behind.
+    fn has_input(&self) -> bool;
+}
+
+impl Stream for TcpStream {
+    fn has_input(&self) -> bool {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        matches!(SockRef::from(self).peek(&mut byte), Ok(1))
+    }
+}
+
+/// Where the socket lies once hyper let go of it.
+pub(crate) type Slot<S> = Arc<Mutex<Option<S>>>;
+
+/// Takes the socket back; `None` while it is in use.
+pub(crate) fn take<S>(slot: &Slot<S>) -> Option<S> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// The socket that hyper reads and writes.
+pub(crate) struct Io<S> {
+    stream: Option<S>,
+    /// What was read to tell the protocols apart.
+    prefix: Bytes,
+    entry: Arc<Entry>,
+    slot: Slot<S>,
+    pace: Pace,
+}
+
+impl<S: Stream> Io<S> {
+    pub(crate) fn new(stream: S, prefix: Bytes, entry: Arc<Entry>, slot: Slot<S>, min_rate: u64) -> Self {
+        Self { stream: Some(stream), prefix, entry, slot, pace: Pace::new(min_rate) }
+    }
+
+    fn stream(&mut self) -> Pin<&mut S> {
+        Pin::new(self.stream.as_mut().expect("present until dropped"))
+    }
+
+    fn state(&self) -> &State {
+        &self.entry.state
+    }
+
+    /// An upgraded socket is polled by a handler's task, which the driver reaches only from here.
+    fn check_cut(&self, cx: &Context<'_>) -> io::Result<()> {
+        if self.state().phase() == Phase::Upgraded {
+            self.state().upgraded_io.register(cx.waker());
+            if self.state().is_cut() {
+                return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut at the drain's deadline"));
+            }
+        }
+        Ok(())
+    }
+
+    fn wrote(&mut self, result: &Poll<io::Result<usize>>) -> io::Result<()> {
+        self.entry.state.set_blocked(result.is_pending());
+        match result {
+            Poll::Pending => self.pace.wait(),
+            Poll::Ready(Ok(bytes)) if !self.pace.moved(*bytes as u64) => {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "the peer reads below server.min_rate"));
+            }
+            Poll::Ready(_) => {}
+        }
+        Ok(())
+    }
+}
+
+impl<S: Stream> AsyncRead for Io<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.prefix.has_remaining() {
+            let length = self.prefix.len().min(buf.remaining());
+            buf.put_slice(&self.prefix.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
+        self.check_cut(cx)?;
+        let before = buf.filled().len();
+        let result = self.stream().poll_read(cx, buf);
+        if result.is_pending() {
+            if self.state().probe.load(Relaxed) {
+                let input = self.stream.as_ref().is_some_and(Stream::has_input);
+                self.state().input.store(input, Relaxed);
+            }
+            return Poll::Pending;
+        }
+        if buf.filled().len() > before {
+            self.state().received();
+        }
+        result
+    }
+}
+
+impl<S: Stream> AsyncWrite for Io<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.check_cut(cx)?;
+        let result = self.stream().poll_write(cx, buf);
+        self.wrote(&result)?;
+        result
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.check_cut(cx)?;
+        let result = self.stream().poll_write_vectored(cx, bufs);
+        self.wrote(&result)?;
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.as_ref().is_some_and(AsyncWrite::is_write_vectored)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = ready!(self.stream().poll_shutdown(cx));
+        self.state().set_blocked(false);
+        Poll::Ready(result)
+    }
+}
+
+impl<S> Drop for Io<S> {
+    fn drop(&mut self) {
+        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = self.stream.take();
+        self.entry.state.wake();
+    }
+}
+
+/// How fast a peer takes or gives bytes while we wait for it; time in which nobody waits does not count.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    /// Bytes a second; zero turns it off.
+    min_rate: u64,
+    waiting_since: Option<Instant>,
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Pace {
+    /// 5 s of waiting before a verdict: a lost packet's retransmissions fit in it.
+    const GRACE: Duration = Duration::from_secs(5);
+
+    pub(crate) fn new(min_rate: u64) -> Self {
+        Self { min_rate, waiting_since: None, waited: Duration::ZERO, bytes: 0 }
+    }
+
+    /// The peer is waited for.
+    pub(crate) fn wait(&mut self) {
+        if self.min_rate > 0 && self.waiting_since.is_none() {
+            self.waiting_since = Some(Instant::now());
+        }
+    }
+
+    /// Bytes moved. Returns whether the pace is still fast enough.
+    pub(crate) fn moved(&mut self, bytes: u64) -> bool {
+        self.bytes += bytes;
+        let Some(since) = self.waiting_since.take() else { return true };
+        self.waited += since.elapsed();
+        if self.waited < Self::GRACE {
+            return true;
+        }
+        let enough = u128::from(self.bytes) * 1000 >= u128::from(self.min_rate) * self.waited.as_millis();
+        // A new window: a fast start is no licence to stall later.
+        (self.waited, self.bytes) = (Duration::ZERO, 0);
+        enough
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_byte_a_second_is_too_slow_after_the_grace() {
+        let mut pace = Pace::new(240);
+        let mut verdicts = Vec::new();
+        for _ in 0..6 {
+            pace.wait();
+            tokio::time::advance(Duration::from_secs(1)).await;
+            verdicts.push(pace.moved(1));
+        }
+        assert_eq!(verdicts, [true, true, true, true, false, true]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_in_which_nobody_waits_does_not_count() {
+        let mut pace = Pace::new(240);
+        for _ in 0..60 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            assert!(pace.moved(1));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pace_above_the_minimum_goes_on() {
+        let mut pace = Pace::new(240);
+        for _ in 0..60 {
+            pace.wait();
+            tokio::time::advance(Duration::from_secs(1)).await;
+            assert!(pace.moved(300));
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The end of a connection whose peer may still be sending.
+//!
+//! Closing a socket that holds unread bytes resets it, and a reset can destroy the answer that is still on its way:
+//! a proxy then reports 502. So our side is closed first, and what still comes is read and dropped for a while, as
+//! nginx does with `lingering_close`.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::io::Stream;
+
+/// In all: a peer that has not stopped by then is not going to.
+const TOTAL: Duration = Duration::from_secs(2);
+
+/// Says that nothing more comes, and reads on until the peer has heard it.
+pub(super) async fn linger(mut stream: impl Stream) {
+    let deadline = Instant::now() + TOTAL;
+    if timeout_at(deadline, stream.shutdown()).await.is_err() {
+        return;
+    }
+    let mut scrap = vec![0; 16 * 1024];
+    while let Ok(Ok(1..)) = timeout_at(deadline, stream.read(&mut scrap)).await {}
+}
+
+/// Sends a last answer, and lingers.
+pub(super) async fn answer(mut stream: impl Stream, response: &[u8]) {
+    if let Ok(Ok(())) = timeout(TOTAL, stream.write_all(response)).await {
+        linger(stream).await;
+    }
+}

@@ -1,0 +1,191 @@
+//! All open connections of a listener, so that one can be asked for its place, and all for their end.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use super::state::{Closed, Phase, State};
+
+/// The open connections of one server, and how many there may be.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    next: AtomicU64,
+    open: Mutex<HashMap<u64, Arc<State>>>,
+    left: Notify,
+    places: Arc<Semaphore>,
+    metrics: Metrics,
+}
+
+impl Connections {
+    /// Room for `max` connections.
+    pub(crate) fn new(max: usize, metrics: Metrics) -> Arc<Self> {
+        Arc::new(Self {
+            next: AtomicU64::new(0),
+            open: Mutex::default(),
+            left: Notify::new(),
+            places: Arc::new(Semaphore::new(max)),
+            metrics,
+        })
+    }
+
+    /// A place, if one is free.
+    pub(crate) fn try_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    /// Waits for a place, and asks the longest-idle connection for its own.
+    pub(crate) async fn place(&self) -> OwnedSemaphorePermit {
+        self.ask_for_a_place();
+        Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed")
+    }
+
+    /// Asks the longest-idle connection to yield; a busy one is never asked.
+    pub(crate) fn ask_for_a_place(&self) {
+        let idle = |state: &&Arc<State>| matches!(state.phase(), Phase::Idle | Phase::Silent);
+        if let Some(state) = self.lock().values().filter(idle).min_by_key(|state| state.since()) {
+            state.yield_place();
+        }
+    }
+
+    /// Registers an open connection until the returned entry is dropped.
+    pub(crate) fn enter(self: &Arc<Self>, place: Option<OwnedSemaphorePermit>) -> Arc<Entry> {
+        let id = self.next.fetch_add(1, Relaxed);
+        let state = Arc::new(State::new());
+        self.lock().insert(id, Arc::clone(&state));
+        self.metrics.open.inc();
+        Arc::new(Entry { id, state, connections: Arc::clone(self), _place: place })
+    }
+
+    /// How many are open, upgraded ones included.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Wakes the HTTP/2 connections, which keep a timer for the drain; HTTP/1 meets it at its next response.
+    pub(crate) fn drain(&self) {
+        self.lock().values().filter(|state| state.is_multiplexed()).for_each(|state| state.wake());
+    }
+
+    /// Asks every connection to end after what it is doing.
+    pub(crate) fn close_all(&self) {
+        self.lock().values().for_each(|state| state.close());
+    }
+
+    /// Ends every connection now. Returns how many of them were in the middle of a request.
+    pub(crate) fn cut_all(&self) -> usize {
+        let open = self.lock();
+        open.values().for_each(|state| state.cut());
+        open.values().filter(|state| matches!(state.phase(), Phase::Busy | Phase::Upgraded)).count()
+    }
+
+    /// Resolves when no connection is open.
+    pub(crate) async fn closed(&self) {
+        loop {
+            let left = self.left.notified();
+            if self.count() == 0 {
+                return;
+            }
+            left.await;
+        }
+    }
+
+    pub(crate) fn count_closed(&self, reason: Closed) {
+        self.metrics.closed.with_label_values(&[reason.label()]).inc();
+    }
+
+    fn leave(&self, id: u64) {
+        self.lock().remove(&id);
+        self.metrics.open.dec();
+        self.left.notify_waiters();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<State>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An open connection's place in the registry; shared by its task and its socket, and gone with the last of them.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    id: u64,
+    pub(crate) state: Arc<State>,
+    connections: Arc<Connections>,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl Entry {
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.connections
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.connections.leave(self.id);
+    }
+}
+
+/// `http_server_connections` and `http_server_connections_closed_total`.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    open: IntGauge,
+    closed: IntCounterVec,
+}
+
+impl Metrics {
+    /// Registers them; without a registry (the admin listener) they count for nobody.
+    pub(crate) fn new(registry: Option<&Registry>) -> Self {
+        let open = IntGauge::new("http_server_connections", "Open connections.").expect("a valid metric");
+        let opts = Opts::new("http_server_connections_closed_total", "Connections that ended, by reason.");
+        let closed = IntCounterVec::new(opts, &["reason"]).expect("a valid metric");
+        for reason in Closed::ALL {
+            closed.with_label_values(&[reason.label()]);
+        }
+        if let Some(registry) = registry {
+            registry.register(Box::new(open.clone())).expect("registered once");
+            registry.register(Box::new(closed.clone())).expect("registered once");
+        }
+        Self { open, closed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connections(max: usize) -> Arc<Connections> {
+        Connections::new(max, Metrics::new(None))
+    }
+
+    #[tokio::test]
+    async fn the_longest_idle_connection_is_asked_for_its_place() {
+        let connections = connections(2);
+        let busy = connections.enter(connections.try_place());
+        let idle = connections.enter(connections.try_place());
+        busy.state.begin_request();
+        idle.state.begin_request();
+        idle.state.end_part();
+        assert!(connections.try_place().is_none());
+        connections.ask_for_a_place();
+        assert!(idle.state.takes_yield());
+        assert!(!busy.state.takes_yield());
+    }
+
+    #[tokio::test]
+    async fn closed_resolves_when_the_last_one_leaves() {
+        let connections = connections(1);
+        let entry = connections.enter(connections.try_place());
+        let mut closed = std::pin::pin!(connections.closed());
+        assert!(futures_util::poll!(closed.as_mut()).is_pending());
+        drop(entry);
+        closed.await;
+        assert!(connections.try_place().is_some());
+    }
+}

@@ -1,0 +1,151 @@
+//! Each request of a connection: marked as begun, handed to the router, and answered with `Connection: close` when
+//! the connection's time is over.
+//!
+//! Next: [`crate::chassis::middleware`].
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use axum::{body::Body, extract::Request, response::Response, routing::future::RouteFuture};
+use http::{HeaderValue, StatusCode, Version, header};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use pin_project_lite::pin_project;
+use tokio_util::sync::CancellationToken;
+use tower_service::Service as _;
+
+use super::{
+    body::{Inbound, Outbound, Part},
+    http::Limits,
+    registry::Entry,
+    state::Closed,
+};
+
+/// What a handler may know of the connection; an extension of each request.
+#[derive(Clone, Debug)]
+pub struct ConnectionInfo(Arc<Info>);
+
+#[derive(Debug)]
+struct Info {
+    peer: SocketAddr,
+    trusted: bool,
+    entry: std::sync::Weak<Entry>,
+    limits: Arc<Limits>,
+}
+
+impl ConnectionInfo {
+    pub(super) fn new(peer: SocketAddr, entry: &Arc<Entry>, limits: &Arc<Limits>) -> Self {
+        let trusted = limits.settings().trusts(peer.ip());
+        Self(Arc::new(Info { peer, trusted, entry: Arc::downgrade(entry), limits: Arc::clone(limits) }))
+    }
+
+    /// The other end of the socket: the balancer, where there is one.
+    #[must_use]
+    pub fn peer(&self) -> SocketAddr {
+        self.0.peer
+    }
+
+    /// Whether the peer is in `server.trusted_peers`.
+    #[must_use]
+    pub fn is_trusted(&self) -> bool {
+        self.0.trusted
+    }
+
+    /// Cancelled when the drain begins, or when an upgraded connection is past its age.
+    #[must_use]
+    pub fn ending(&self) -> CancellationToken {
+        let drain = self.0.limits.lifecycle.drain_token();
+        self.0.entry.upgrade().map_or_else(|| drain.clone(), |entry| entry.state.ending(&drain))
+    }
+}
+
+/// A fault rule asked for a connection that breaks.
+#[derive(Debug)]
+pub(crate) struct Aborted;
+
+impl fmt::Display for Aborted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("aborted by a fault rule")
+    }
+}
+
+impl std::error::Error for Aborted {}
+
+/// Put on a response to break the connection in its place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Abort;
+
+/// Serves the requests of one connection.
+pub(crate) struct Service {
+    router: axum::Router,
+    entry: Arc<Entry>,
+    info: ConnectionInfo,
+}
+
+impl Service {
+    pub(super) fn new(router: axum::Router, entry: Arc<Entry>, info: ConnectionInfo) -> Self {
+        Self { router, entry, info }
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Service {
+    type Response = Response<Outbound>;
+    type Error = Aborted;
+    type Future = Answer;
+
+    fn call(&self, request: Request<Incoming>) -> Answer {
+        let number = self.entry.state.begin_request();
+        let part = Part::counted(&self.entry);
+        let http1 = request.version() <= Version::HTTP_11;
+        let (mut parts, body) = request.into_parts();
+        let body = if body.is_end_stream() {
+            Body::empty()
+        } else {
+            let expects = parts.headers.contains_key(header::EXPECT);
+            Body::new(Inbound::new(body, &self.entry, expects))
+        };
+        parts.extensions.insert(self.info.clone());
+        let answer = self.router.clone().call(Request::from_parts(parts, body));
+        Answer { answer, info: self.info.clone(), entry: Arc::clone(&self.entry), part: Some(part), number, http1 }
+    }
+}
+
+pin_project! {
+    /// The router's answer, on its way to the socket.
+    pub(crate) struct Answer {
+        #[pin]
+        answer: RouteFuture<std::convert::Infallible>,
+        info: ConnectionInfo,
+        entry: Arc<Entry>,
+        part: Option<Part>,
+        number: u64,
+        http1: bool,
+    }
+}
+
+impl Future for Answer {
+    type Output = Result<Response<Outbound>, Aborted>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Ok(mut response) = ready!(this.answer.poll(cx));
+        if response.extensions().get::<Abort>().is_some() {
+            this.entry.state.set_closing(Closed::Aborted);
+            return Poll::Ready(Err(Aborted));
+        }
+        // A switch of protocols ends this HTTP connection in its own way.
+        if *this.http1 && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            if let Some(reason) = this.info.0.limits.ends(&this.entry.state, *this.number) {
+                this.entry.state.set_closing(reason);
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+        }
+        let part = this.part.take().expect("answered once");
+        Poll::Ready(Ok(response.map(|body| Outbound::new(body, part))))
+    }
+}

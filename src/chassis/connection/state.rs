@@ -1,0 +1,325 @@
+//! What is known of one connection, shared by its socket, its requests and its driver.
+
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use futures_util::task::AtomicWaker;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Where a connection is in its life. Every phase has its own deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// Open, and nothing came yet.
+    Silent,
+    /// A part of a request head came.
+    Head,
+    /// A request is with a handler, or its bodies are still moving.
+    Busy,
+    /// Between requests.
+    Idle,
+    /// Taken over by a handler (a WebSocket).
+    Upgraded,
+}
+
+impl Phase {
+    const ALL: [Self; 5] = [Self::Silent, Self::Head, Self::Busy, Self::Idle, Self::Upgraded];
+}
+
+/// Why a connection ended; the `reason` of `http_server_connections_closed_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Closed {
+    /// The peer closed it, or asked us to.
+    Peer,
+    /// Past its age.
+    Age,
+    /// Past its number of requests.
+    Requests,
+    /// The replica drains.
+    Drain,
+    /// Idle for too long.
+    IdleTimeout,
+    /// No full head in time.
+    HeaderTimeout,
+    /// A reader that made no progress.
+    WriteTimeout,
+    /// Idle, and its place was needed.
+    Yielded,
+    /// Still open at the drain's deadline.
+    Cut,
+    /// Not HTTP.
+    Malformed,
+    /// A fault rule asked for it.
+    Aborted,
+    /// The socket failed.
+    Error,
+}
+
+impl Closed {
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Peer,
+        Self::Age,
+        Self::Requests,
+        Self::Drain,
+        Self::IdleTimeout,
+        Self::HeaderTimeout,
+        Self::WriteTimeout,
+        Self::Yielded,
+        Self::Cut,
+        Self::Malformed,
+        Self::Aborted,
+        Self::Error,
+    ];
+
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::Age => "age",
+            Self::Requests => "requests",
+            Self::Drain => "drain",
+            Self::IdleTimeout => "idle_timeout",
+            Self::HeaderTimeout => "header_timeout",
+            Self::WriteTimeout => "write_timeout",
+            Self::Yielded => "yielded",
+            Self::Cut => "cut",
+            Self::Malformed => "malformed",
+            Self::Aborted => "aborted",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// One connection's state. Its own task writes it; other tasks only give orders.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) opened: Instant,
+    /// 0 to 1, drawn once: spreads ages and drains over their windows.
+    pub(crate) draw: f32,
+    phase: AtomicU8,
+    /// Milliseconds from `opened` to the start of the phase.
+    since: AtomicU64,
+    /// Milliseconds from `opened` to the write that blocks, plus one; zero when none does.
+    blocked: AtomicU64,
+    /// Requests and bodies that are still moving.
+    parts: AtomicU32,
+    requests: AtomicU64,
+    /// Why the last response said close, plus one; zero when none did.
+    closing: AtomicU8,
+    /// HTTP/2: many requests at once, and frames that belong to none.
+    multiplexed: AtomicBool,
+    /// A request body was left in the socket, so a plain close would reset what we wrote.
+    pub(crate) unread: AtomicBool,
+    /// The driver wants to know whether input waits in the socket; `io` answers in `input`.
+    pub(crate) probe: AtomicBool,
+    pub(crate) input: AtomicBool,
+    orders: Orders,
+    driver: AtomicWaker,
+    pub(crate) upgraded_io: AtomicWaker,
+    ending: OnceLock<CancellationToken>,
+}
+
+/// What others ask of a connection.
+#[derive(Debug, Default)]
+struct Orders {
+    yield_place: AtomicBool,
+    close: AtomicBool,
+    cut: AtomicBool,
+}
+
+impl State {
+    pub(crate) fn new() -> Self {
+        Self {
+            opened: Instant::now(),
+            draw: fastrand::f32(),
+            phase: AtomicU8::new(Phase::Silent as u8),
+            since: AtomicU64::new(0),
+            blocked: AtomicU64::new(0),
+            parts: AtomicU32::new(0),
+            requests: AtomicU64::new(0),
+            closing: AtomicU8::new(0),
+            multiplexed: AtomicBool::new(false),
+            unread: AtomicBool::new(false),
+            probe: AtomicBool::new(false),
+            input: AtomicBool::new(false),
+            orders: Orders::default(),
+            driver: AtomicWaker::new(),
+            upgraded_io: AtomicWaker::new(),
+            ending: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        Phase::ALL[usize::from(self.phase.load(Relaxed))]
+    }
+
+    /// When the phase began.
+    pub(crate) fn since(&self) -> Instant {
+        self.opened + Duration::from_millis(self.since.load(Relaxed))
+    }
+
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.since.store(self.now(), Relaxed);
+        self.phase.store(phase as u8, Relaxed);
+    }
+
+    pub(crate) fn multiplex(&self) {
+        self.multiplexed.store(true, Relaxed);
+        self.enter(Phase::Idle);
+    }
+
+    pub(crate) fn is_multiplexed(&self) -> bool {
+        self.multiplexed.load(Relaxed)
+    }
+
+    /// Bytes came in: between requests they are the start of a head.
+    pub(crate) fn received(&self) {
+        if matches!(self.phase(), Phase::Silent | Phase::Idle) && !self.is_multiplexed() {
+            self.enter(Phase::Head);
+        }
+    }
+
+    /// A request's head is complete. Returns which request of this connection it is, from 1.
+    pub(crate) fn begin_request(&self) -> u64 {
+        self.begin_part();
+        self.phase.store(Phase::Busy as u8, Relaxed);
+        self.requests.fetch_add(1, Relaxed) + 1
+    }
+
+    pub(crate) fn begin_part(&self) {
+        self.parts.fetch_add(1, Relaxed);
+    }
+
+    /// A request or a body ended; the last of them makes the connection idle.
+    pub(crate) fn end_part(&self) {
+        if self.parts.fetch_sub(1, Relaxed) == 1 && self.phase() == Phase::Busy {
+            self.enter(Phase::Idle);
+            // The last part may end outside the driver's poll (a body that is drained), and the deadline changes.
+            self.driver.wake();
+        }
+    }
+
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests.load(Relaxed)
+    }
+
+    /// A write could not go on, or went on.
+    pub(crate) fn set_blocked(&self, blocked: bool) {
+        match (blocked, self.blocked.load(Relaxed)) {
+            (true, 0) => self.blocked.store(self.now() + 1, Relaxed),
+            (false, 1..) => self.blocked.store(0, Relaxed),
+            _ => {}
+        }
+    }
+
+    /// Since when a write has been waiting for the peer.
+    pub(crate) fn blocked_since(&self) -> Option<Instant> {
+        let blocked = self.blocked.load(Relaxed).checked_sub(1)?;
+        Some(self.opened + Duration::from_millis(blocked))
+    }
+
+    pub(crate) fn set_closing(&self, reason: Closed) {
+        self.closing.store(reason as u8 + 1, Relaxed);
+    }
+
+    /// Why the connection was told to close, if it was.
+    pub(crate) fn closing(&self) -> Option<Closed> {
+        let at = self.closing.load(Relaxed).checked_sub(1)?;
+        Some(Closed::ALL[usize::from(at)])
+    }
+
+    pub(crate) fn wake(&self) {
+        self.driver.wake();
+    }
+
+    pub(crate) fn register(&self, waker: &std::task::Waker) {
+        self.driver.register(waker);
+    }
+
+    /// Asks an idle connection to make room for a new one.
+    pub(crate) fn yield_place(&self) {
+        self.orders.yield_place.store(true, Relaxed);
+        self.wake();
+    }
+
+    /// Takes the order: a connection that became busy meanwhile keeps its place.
+    pub(crate) fn takes_yield(&self) -> bool {
+        self.orders.yield_place.swap(false, Relaxed)
+    }
+
+    /// Asks the connection to end after what it is doing.
+    pub(crate) fn close(&self) {
+        self.orders.close.store(true, Relaxed);
+        self.wake();
+    }
+
+    pub(crate) fn is_asked_to_close(&self) -> bool {
+        self.orders.close.load(Relaxed)
+    }
+
+    /// Ends the connection now.
+    pub(crate) fn cut(&self) {
+        self.orders.cut.store(true, Relaxed);
+        self.upgraded_io.wake();
+        self.wake();
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.orders.cut.load(Relaxed)
+    }
+
+    /// A token for handlers that hold the connection long: a child of `drain` that its age ends as well.
+    pub(crate) fn ending(&self, drain: &CancellationToken) -> CancellationToken {
+        self.ending.get_or_init(|| drain.child_token()).clone()
+    }
+
+    /// The connection's age is over.
+    pub(crate) fn end(&self) {
+        if let Some(token) = self.ending.get() {
+            token.cancel();
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_idle_when_its_last_part_ends() {
+        let state = State::new();
+        state.received();
+        assert_eq!(state.phase(), Phase::Head);
+        assert_eq!(state.begin_request(), 1);
+        state.begin_part();
+        state.end_part();
+        assert_eq!(state.phase(), Phase::Busy);
+        state.end_part();
+        assert_eq!(state.phase(), Phase::Idle);
+    }
+
+    #[test]
+    fn frames_between_requests_of_a_multiplexed_connection_are_no_head() {
+        let state = State::new();
+        state.multiplex();
+        state.received();
+        assert_eq!(state.phase(), Phase::Idle);
+    }
+
+    #[test]
+    fn reasons_keep_their_order() {
+        for (at, reason) in Closed::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, at, "{}", reason.label());
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! A request body's bounds: its size, and how long and how slowly it may come.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::{LengthLimitError, Limited};
+use pin_project_lite::pin_project;
+use tower_http::timeout::{TimeoutBody, TimeoutError};
+
+use crate::chassis::{connection::Pace, problem::BodyError};
+
+/// Bounds `body` to `limit` bytes in all, `timeout` between two parts, and `min_rate` bytes a second of waiting.
+pub(super) fn bound(body: Body, limit: usize, timeout: Duration, min_rate: u64) -> Body {
+    let inner = TimeoutBody::new(timeout, Limited::new(body, limit));
+    Body::new(Bounded { inner, pace: Pace::new(min_rate), failed: false })
+}
+
+pin_project! {
+    struct Bounded {
+        #[pin]
+        inner: TimeoutBody<Limited<Body>>,
+        pace: Pace,
+        failed: bool,
+    }
+}
+
+impl HttpBody for Bounded {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.project();
+        if *this.failed {
+            return Poll::Ready(None);
+        }
+        let polled = this.inner.poll_frame(cx);
+        if polled.is_pending() {
+            this.pace.wait();
+        }
+        let result = match ready!(polled) {
+            None => return Poll::Ready(None),
+            Some(Ok(frame)) if this.pace.moved(frame.data_ref().map_or(0, Bytes::len) as u64) => Ok(frame),
+            Some(Ok(_)) => Err(BodyError::TimedOut),
+            Some(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
+            Some(Err(error)) if error.is::<TimeoutError>() => Err(BodyError::TimedOut),
+            Some(Err(_)) => Err(BodyError::Disconnected),
+        };
+        *this.failed = result.is_err();
+        Poll::Ready(Some(result))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.failed || self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::{StreamExt, stream};
+    use http_body_util::BodyExt;
+
+    async fn read(body: Body) -> Result<usize, BodyError> {
+        match body.collect().await {
+            Ok(collected) => Ok(collected.to_bytes().len()),
+            Err(error) => Err(BodyError::find(&error)),
+        }
+    }
+
+    fn dripping(every: Duration, parts: usize) -> Body {
+        let part = move |_| async move {
+            tokio::time::sleep(every).await;
+            Ok::<_, std::io::Error>(Bytes::from_static(b"x"))
+        };
+        Body::from_stream(stream::iter(0..parts).then(part))
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_in_its_bounds_is_read() {
+        assert_eq!(read(bound(Body::from("12345"), 5, SECOND, 240)).await.expect("reads"), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_above_the_limit_is_too_large() {
+        let error =
+            read(bound(Body::from_stream(stream::iter([Ok::<_, std::io::Error>("123456")])), 5, SECOND, 0)).await;
+        assert!(matches!(error, Err(BodyError::TooLarge)), "{error:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stops_times_out() {
+        let error = read(bound(dripping(SECOND * 31, 2), 5, SECOND * 30, 0)).await;
+        assert!(matches!(error, Err(BodyError::TimedOut)), "{error:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_below_the_rate_times_out() {
+        let start = tokio::time::Instant::now();
+        let error = read(bound(dripping(SECOND, 60), 1000, SECOND * 30, 240)).await;
+        assert!(matches!(error, Err(BodyError::TimedOut)), "{error:?}");
+        assert_eq!(start.elapsed().as_secs(), 5);
+    }
+}

@@ -1,0 +1,84 @@
+//! Who is let in: the checks between a request's head and its handler.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::extract::Request;
+use http::{Version, header};
+
+use super::{body, record::Record, route::Kind};
+use crate::chassis::{
+    overload::{Place, Pool, Shed},
+    problem::{Code, Problem},
+    request::RequestContext,
+    server::Settings,
+};
+
+/// Refuses a request whose head or announced body is too large, or whose deadline has passed.
+pub(super) fn check(settings: &Settings, request: &Request, context: &RequestContext) -> Result<(), Problem> {
+    let uri = request.uri();
+    let target = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
+    if target > settings.max_uri.len() {
+        return Err(Problem::new(Code::UriTooLong));
+    }
+    if head_size(request, target) > settings.max_head.len() {
+        return Err(Problem::new(Code::HeadTooLarge));
+    }
+    if content_length(request).is_some_and(|length| length > settings.max_body.get()) {
+        return Err(Problem::new(Code::BodyTooLarge));
+    }
+    if context.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        return Err(Problem::new(Code::DeadlineExceeded));
+    }
+    Ok(())
+}
+
+/// The request with its body bounded; a request without one is left as it is.
+pub(super) fn bound_body(settings: &Settings, request: Request) -> Request {
+    if http_body::Body::is_end_stream(request.body()) {
+        return request;
+    }
+    let (limit, timeout) = (settings.max_body.len(), settings.body_timeout.get());
+    request.map(|body| body::bound(body, limit, timeout, settings.min_rate.get()))
+}
+
+/// Bytes as HTTP/1 would write them: each field's line has a colon, a space, CR and LF.
+fn head_size(request: &Request, target: usize) -> usize {
+    let fields: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    request.method().as_str().len() + target + "  HTTP/1.1\r\n".len() + fields
+}
+
+pub(super) fn content_length(request: &Request) -> Option<u64> {
+    if request.version() >= Version::HTTP_2 || request.headers().contains_key(header::CONTENT_LENGTH) {
+        return http_body::Body::size_hint(request.body()).exact();
+    }
+    None
+}
+
+/// A place for the request: at once, after a wait, or not needed.
+pub(super) enum Admission {
+    Admitted(Option<Place>),
+    Full(Arc<Pool>),
+}
+
+pub(super) fn admission(record: &Record) -> Admission {
+    let Some(name) = record.route.kind.pool() else { return Admission::Admitted(None) };
+    let pool = record.stack.overload.pool(name);
+    match pool.try_admit() {
+        Some(place) => Admission::Admitted(Some(place)),
+        None => Admission::Full(Arc::clone(pool)),
+    }
+}
+
+/// Waits for a place; a refusal is a problem with a jittered `Retry-After`.
+pub(super) async fn wait(record_deadline: Option<Instant>, pool: Arc<Pool>) -> Result<Place, Problem> {
+    let retry_after = pool.retry_after();
+    pool.admit(record_deadline).await.map_err(|shed| match shed {
+        Shed::Deadline => Problem::new(Code::DeadlineExceeded),
+        Shed::QueueFull | Shed::QueueTimeout => Problem::overloaded(retry_after),
+    })
+}
+
+/// Whether faults may touch the route: probes tell the truth in drills too.
+pub(super) fn is_faulty(kind: Kind) -> bool {
+    matches!(kind, Kind::Io | Kind::Work)
+}

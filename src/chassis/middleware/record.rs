@@ -1,0 +1,159 @@
+//! What is seen of one request: its context at the start, and its metrics, access line and span at the end.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{body::Body, extract::Request, response::Response};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header};
+use http_body::Body as _;
+
+use super::{
+    Stack, deadline, id,
+    protect::content_length,
+    route::{Kind, Route, method_label},
+};
+use crate::chassis::{
+    connection::ConnectionInfo,
+    problem::Problem,
+    request::{RequestContext, TraceContext},
+    telemetry::{AccessRecord, SpanRecord},
+};
+
+/// A request from its head to the last byte of its response. Dropped before that, it counts as 499: the client left.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) stack: Arc<Stack>,
+    pub(super) route: Arc<Route>,
+    pub(super) context: Arc<RequestContext>,
+    pub(super) span: tracing::Span,
+    pub(super) started: Instant,
+    method: &'static str,
+    uri: Uri,
+    version: Version,
+    user_agent: Option<HeaderValue>,
+    request_bytes: Option<u64>,
+    connection: Option<ConnectionInfo>,
+    is_counted: bool,
+}
+
+/// nginx's status for a client that left before the response.
+fn client_gone() -> StatusCode {
+    StatusCode::from_u16(499).expect("a three-digit status")
+}
+
+impl Record {
+    pub(super) fn begin(stack: &Arc<Stack>, route: &Arc<Route>, request: &Request) -> (Self, Arc<RequestContext>) {
+        let started = Instant::now();
+        let headers = request.headers();
+        let connection = request.extensions().get::<ConnectionInfo>().cloned();
+        let trusted = connection.as_ref().is_some_and(ConnectionInfo::is_trusted);
+        let (mut trace, baggage) = stack.tracing.sample(headers);
+        trace.sampled &= route.kind != Kind::Probe;
+        let context = Arc::new(RequestContext {
+            id: id::request_id(headers),
+            deadline: deadline_of(stack, headers, trusted, started),
+            trace,
+            baggage,
+        });
+        route.active().inc();
+        let mut record = Self {
+            stack: Arc::clone(stack),
+            route: Arc::clone(route),
+            context: Arc::clone(&context),
+            span: tracing::Span::none(),
+            started,
+            method: method_label(request.method()),
+            uri: request.uri().clone(),
+            version: request.version(),
+            user_agent: headers.get(header::USER_AGENT).cloned(),
+            request_bytes: content_length(request),
+            connection,
+            is_counted: false,
+        };
+        if context.trace.sampled {
+            record.span = crate::chassis::request::enter(&context, || record.server_span(headers));
+        }
+        (record, context)
+    }
+
+    fn server_span(&self, headers: &HeaderMap) -> tracing::Span {
+        self.stack.tracing.server_span(&SpanRecord {
+            method: self.method,
+            route: &self.route.template,
+            path: self.uri.path(),
+            version: self.version,
+            host: headers.get(header::HOST).and_then(|host| host.to_str().ok()),
+            peer: self.connection.as_ref().map(ConnectionInfo::peer),
+            user_agent: self.user_agent(),
+        })
+    }
+
+    fn user_agent(&self) -> Option<&str> {
+        self.user_agent.as_ref().and_then(|value| value.to_str().ok())
+    }
+
+    pub(super) fn trace(&self) -> &TraceContext {
+        &self.context.trace
+    }
+
+    /// The response as it goes out: a bare error becomes a problem, the id is on it, and its end is seen.
+    pub(super) fn respond(self, response: Response) -> Response {
+        let bare = response.status().is_client_error() || response.status().is_server_error();
+        let mut response = if bare { Problem::explain(response) } else { response };
+        response.headers_mut().insert(id::HEADER, self.context.id.clone());
+        let status = response.status();
+        match response.body().size_hint().exact() {
+            // hyper writes it whole, right after the head.
+            Some(bytes) => {
+                self.end(status, bytes);
+                response
+            }
+            None => response.map(|body| Body::new(super::exchange::Observed::new(body, self, status))),
+        }
+    }
+
+    /// Counts and logs the request, once.
+    pub(super) fn end(mut self, status: StatusCode, bytes: u64) {
+        self.stack.served.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.count(status, bytes);
+    }
+
+    fn count(&mut self, status: StatusCode, bytes: u64) {
+        if std::mem::replace(&mut self.is_counted, true) {
+            return;
+        }
+        let duration = self.started.elapsed();
+        self.route.active().dec();
+        self.route.observe(self.method, status, duration.as_secs_f64());
+        if self.route.kind != Kind::Probe {
+            self.stack.access.write(&AccessRecord {
+                context: &self.context,
+                method: self.method,
+                route: &self.route.template,
+                path: self.uri.path(),
+                version: self.version,
+                status: status.as_u16(),
+                duration,
+                request_bytes: self.request_bytes,
+                response_bytes: bytes,
+                peer: self.connection.as_ref().map(ConnectionInfo::peer),
+                user_agent: self.user_agent(),
+            });
+        }
+        if self.trace().sampled {
+            self.stack.tracing.finish_span(&self.span, status.as_u16());
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.count(client_gone(), 0);
+    }
+}
+
+/// The server's own timeout, or a trusted caller's shorter one.
+fn deadline_of(stack: &Stack, headers: &HeaderMap, trusted: bool, started: Instant) -> Option<Instant> {
+    let own = stack.settings.load().request_timeout.get();
+    let asked = trusted.then(|| deadline::remaining(headers)).flatten();
+    started.checked_add(asked.map_or(own, |asked| asked.min(own)))
+}

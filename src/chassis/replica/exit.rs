@@ -1,0 +1,49 @@
+//! How a replica ends, and why it did not start.
+
+use std::{fmt, process::ExitCode};
+
+use tokio::signal::unix::SignalKind;
+
+/// Why a replica did not start, in words for the log: context first, then the cause.
+#[derive(Debug)]
+pub struct StartError(String);
+
+impl StartError {
+    /// `context` names what was tried, as "binding the admin listener on [::]:8081".
+    pub fn new(context: impl fmt::Display, cause: impl fmt::Display) -> Self {
+        Self(format!("{context}: {cause}"))
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// How a replica ended; the program's exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything in flight was answered: 0.
+    Drained,
+    /// Requests were cut at the drain's deadline, or the start or the runtime failed: 1.
+    Failed,
+    /// Bad settings (`EX_CONFIG` of sysexits.h): 78.
+    BadSettings,
+    /// A second signal: 128 and its number.
+    Killed(SignalKind),
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Drained => Self::SUCCESS,
+            Exit::Failed => Self::FAILURE,
+            Exit::BadSettings => Self::from(78),
+            Exit::Killed(kind) => Self::from(u8::try_from(128 + kind.as_raw_value()).unwrap_or(u8::MAX)),
+        }
+    }
+}
+

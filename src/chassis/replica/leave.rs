@@ -1,0 +1,104 @@
+//! A replica's life after its start: settings reloaded, and the drain.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{signal::unix::SignalKind, sync::Notify, time::timeout};
+
+use super::{
+    Exit,
+    signals::{Received, Signals},
+    start::Replica,
+};
+use crate::chassis::config::{self, AppSettings, Reload, Settings};
+
+impl<A: AppSettings> Replica<A> {
+    /// Lives until a signal, and leaves.
+    pub(super) async fn live(self, signals: &mut Signals) -> Exit {
+        let changed = Arc::new(Notify::new());
+        // Ends with the runtime.
+        tokio::spawn(config::watch(self.live.sources().paths(), Arc::clone(&changed)));
+        let first = loop {
+            tokio::select! {
+                received = signals.next() => match received {
+                    Received::Reload => self.reload(),
+                    Received::Stop(kind) => break kind,
+                },
+                () = changed.notified() => self.reload(),
+            }
+        };
+        let exit = tokio::select! {
+            biased;
+            exit = self.leave(first) => exit,
+            second = signals.next_stop() => {
+                tracing::warn!("a second signal: exiting at once");
+                return Exit::Killed(second);
+            }
+        };
+        self.admin.stop().await;
+        exit
+    }
+
+    fn reload(&self) {
+        match self.live.reload() {
+            Reload::Unchanged => tracing::info!("settings read again: nothing changed"),
+            Reload::Refused(problems) => {
+                for problem in problems.iter() {
+                    tracing::error!("settings not reloaded: {problem}");
+                }
+            }
+            Reload::Applied { generation, hash, restart_pending } => {
+                let settings = self.live.get();
+                self.apply(&settings);
+                tracing::info!(generation, %hash, restart_pending = restart_pending.join(","), "settings reloaded");
+            }
+        }
+        self.config_metrics.record(&self.live);
+    }
+
+    fn apply(&self, settings: &Settings<A>) {
+        self.server_settings.store(Arc::new(settings.server.clone()));
+        self.overload.reload(&settings.overload);
+        self.faults.reload(&settings.faults);
+        if let Err(error) = self.telemetry.reload(&settings.telemetry) {
+            tracing::error!(%error, "telemetry not reloaded");
+        }
+    }
+
+    /// The drain: one budget, spent in order.
+    async fn leave(&self, signal: SignalKind) -> Exit {
+        let settings = self.live.get();
+        let lifecycle = &settings.lifecycle;
+        // At a terminal nobody waits for endpoints to propagate.
+        let delay = if signal == SignalKind::interrupt() { Duration::ZERO } else { lifecycle.drain_delay.get() };
+        self.lifecycle.begin_drain(delay);
+        self.connections.drain();
+        tracing::info!(?delay, connections = self.connections.count(), "draining");
+        tokio::time::sleep(delay).await;
+
+        self.accept.stop.cancel();
+        let finished = timeout(lifecycle.drain_timeout.get(), async {
+            self.accept.loops.wait().await;
+            self.connections.close_all();
+            self.connections.closed().await;
+        });
+        let exit = match finished.await {
+            Ok(()) => Exit::Drained,
+            Err(_) => self.cut().await,
+        };
+        self.lifecycle.stopped();
+        tracing::info!(drained = exit == Exit::Drained, "stopped");
+        self.telemetry.flush(lifecycle.flush_timeout.get());
+        exit
+    }
+
+    async fn cut(&self) -> Exit {
+        let cut = self.connections.cut_all();
+        // A moment to count them; a blocked worker does not.
+        let _ = timeout(Duration::from_millis(200), self.connections.closed()).await;
+        if cut == 0 {
+            return Exit::Drained;
+        }
+        tracing::error!(cut, "requests were cut at the drain's deadline");
+        Exit::Failed
+    }
+}

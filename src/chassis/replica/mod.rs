@@ -1,0 +1,116 @@
+//! A replica: its parts started in order, and stopped in order.
+//!
+//! ```text
+//! settings → telemetry → runtimes → admin (not ready) → listeners → app → accept → ready
+//! SIGTERM → draining, for drain_delay → stop accepting → connections end, within drain_timeout
+//!         → telemetry flushed, within flush_timeout → admin closes → exit
+//! ```
+//!
+//! All of it runs on the program's main thread, which also serves the admin listener: signals are heard and the drain
+//! goes on when every I/O worker is blocked. A second signal ends the program at once.
+//!
+//! Next: [`super::listener`].
+
+mod exit;
+mod leave;
+mod signals;
+mod start;
+
+pub use exit::{Exit, StartError};
+
+use std::sync::Arc;
+
+use prometheus::Registry;
+use tokio::runtime::{Builder, Runtime};
+
+use self::{signals::Signals, start::Replica};
+use super::{
+    config::{self, AppSettings, Live, Sources},
+    health::Checks,
+    lifecycle::Drain,
+    middleware::Served,
+    router::Router,
+    telemetry::{self, Identity, Propagation, Telemetry},
+};
+
+/// What the chassis offers an app at its start.
+#[derive(Clone, Debug)]
+pub struct Chassis {
+    /// Where the app's own metrics are registered.
+    pub registry: Registry,
+    /// Where its health checks are registered.
+    pub checks: Checks,
+    /// Tells what lasts long that the replica drains.
+    pub drain: Drain,
+    /// Carries trace context to other services.
+    pub propagation: Propagation,
+    /// Who this replica is.
+    pub identity: Identity,
+    /// How many requests it has answered.
+    pub served: Arc<Served>,
+}
+
+/// Loads the settings, runs the app until a signal, and drains.
+///
+/// `app` makes the routes; it runs inside the I/O runtime.
+pub fn run<A, F>(sources: Sources, identity: Identity, app: F) -> Exit
+where
+    A: AppSettings,
+    F: FnOnce(&A, &Chassis) -> Result<Router, StartError>,
+{
+    let loaded = match config::load::<A>(&sources) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            // There is no log yet: its settings are among those that are wrong.
+            problems.iter().for_each(|problem| eprintln!("{problem}"));
+            return Exit::BadSettings;
+        }
+    };
+    let lookup = |name: &str| sources.environment.get(name).map(str::to_owned);
+    let telemetry = match telemetry::start(&loaded.settings.telemetry, &identity, lookup) {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            eprintln!("{error}");
+            return Exit::BadSettings;
+        }
+    };
+    let flush_timeout = loaded.settings.lifecycle.flush_timeout.get();
+    let live = Arc::new(Live::new(sources, loaded));
+    start(live, identity, &telemetry, app).unwrap_or_else(|error| {
+        tracing::error!(%error, "cannot start");
+        telemetry.flush(flush_timeout);
+        Exit::Failed
+    })
+}
+
+fn start<A, F>(live: Arc<Live<A>>, identity: Identity, telemetry: &Telemetry, app: F) -> Result<Exit, StartError>
+where
+    A: AppSettings,
+    F: FnOnce(&A, &Chassis) -> Result<Router, StartError>,
+{
+    let settings = live.get();
+    let io = build_runtime("io", settings.runtime.io_threads())?;
+    let work = build_runtime("work", settings.runtime.work_threads())?;
+    let control = Builder::new_current_thread().enable_all().build();
+    let control = control.map_err(|error| StartError::new("starting the admin runtime", error))?;
+    telemetry.observe_runtime("io", io.handle());
+    telemetry.observe_runtime("work", work.handle());
+    let exit = control.block_on(async {
+        let mut signals = Signals::new().map_err(|error| StartError::new("listening for signals", error))?;
+        let replica = Replica::start(live, identity, telemetry, io.handle(), work.handle(), app)?;
+        Ok(replica.live(&mut signals).await)
+    });
+    // Never wait for a worker that is blocked: what had to end has ended.
+    io.shutdown_background();
+    work.shutdown_background();
+    exit
+}
+
+fn build_runtime(name: &'static str, threads: usize) -> Result<Runtime, StartError> {
+    Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name(name)
+        .enable_all()
+        .build()
+        .map_err(|error| StartError::new(format!("starting the {name} runtime"), error))
+}
