@@ -1,0 +1,171 @@
+//! What settings need beyond their types: bounds, and values that contradict each other.
+//!
+//! Nothing here looks at the machine: a port in use, or a host that does not resolve, is found when it is needed.
+//!
+//! Next: [`super::show`].
+
+use std::{net::SocketAddr, str::FromStr};
+
+use http::Uri;
+use tracing_subscriber::filter::Targets;
+
+use super::{
+    Auto, Check, Duration, Problem, Problems, Settings, Size,
+    listen::{self, Refusal},
+};
+use crate::chassis::{admin, lifecycle, overload, runtime, server, telemetry};
+
+/// Checks the chassis' settings and, below `app`, the app's own.
+pub(super) fn all<A: Check>(settings: &Settings<A>) -> Problems {
+    let mut problems = Problems::default();
+    settings.server.check(&mut problems);
+    settings.lifecycle.check(&mut problems);
+    settings.admin.check(&mut problems);
+    settings.overload.check(&mut problems);
+    settings.telemetry.check(&mut problems);
+    settings.runtime.check(&mut problems);
+    ports(&settings.server, &settings.admin, &mut problems);
+    drain(&settings.lifecycle, &settings.server, &mut problems);
+    let mut own = Problems::default();
+    settings.app.check(&mut own);
+    problems.nest("app", own);
+    problems
+}
+
+/// An app without settings has none to check.
+impl Check for () {
+    fn check(&self, _: &mut Problems) {}
+}
+
+impl Check for server::Settings {
+    fn check(&self, problems: &mut Problems) {
+        listen_urls(&self.listen, problems);
+        problems.require(self.backlog > 0, "server.backlog", "expected a number above zero");
+        for (key, timeout) in [
+            ("server.header_timeout", self.header_timeout),
+            ("server.idle_timeout", self.idle_timeout),
+            ("server.request_timeout", self.request_timeout),
+            ("server.body_timeout", self.body_timeout),
+            ("server.write_timeout", self.write_timeout),
+        ] {
+            problems.require(timeout > Duration::default(), key, "expected a duration above zero");
+        }
+        problems.require(!self.max_body.is_empty(), "server.max_body", "expected a size above zero");
+        problems.require(self.max_head >= Size::kib(1), "server.max_head", "expected a size of at least 1KiB");
+        problems.require(!self.max_uri.is_empty(), "server.max_uri", "expected a size above zero");
+        if self.max_uri > self.max_head {
+            let message = "the request target is part of the head: max_uri may not exceed max_head";
+            problems.push(Problem::between(["server.max_uri", "server.max_head"], message));
+        }
+    }
+}
+
+fn listen_urls(urls: &[String], problems: &mut Problems) {
+    let key = "server.listen";
+    problems.require(!urls.is_empty(), key, "expected one URL at least, such as http://[::]:8080");
+    for (index, url) in urls.iter().enumerate() {
+        let at = format!("{key}[{index}]");
+        match listen::port(url) {
+            Ok(0) => {}
+            Ok(_) if urls[..index].iter().any(|other| other.eq_ignore_ascii_case(url)) => {
+                problems.push(Problem::new(at, "is listed twice"));
+            }
+            Ok(_) => {}
+            Err(Refusal::Shape(message)) => problems.push(Problem::new(at, message)),
+            Err(Refusal::Features(features)) => {
+                problems
+                    .push(Problem::new(at, format!("this build has no such door: rebuild with --features {features}")));
+            }
+        }
+    }
+}
+
+impl Check for lifecycle::Settings {
+    fn check(&self, problems: &mut Problems) {
+        // 1 s: for what stands between the phases, on a busy machine.
+        let margin = std::time::Duration::from_secs(1);
+        let needed = self.drain_delay.get() + self.drain_timeout.get() + self.flush_timeout.get() + margin;
+        if self.grace_period.is_some_and(|grace| grace.get() < needed) {
+            let keys = ["grace_period", "drain_delay", "drain_timeout", "flush_timeout"];
+            let keys = keys.map(|key| format!("lifecycle.{key}"));
+            let needed = Duration::from_millis(needed.as_millis().try_into().unwrap_or(u64::MAX));
+            let message = format!("the grace period must be at least the sum of the others and 1s: {needed}");
+            problems.push(Problem::between(keys, message));
+        }
+    }
+}
+
+impl Check for admin::Settings {
+    fn check(&self, problems: &mut Problems) {
+        let message = "expected an IP address and a port, such as [::]:8081 or 0.0.0.0:8081";
+        problems.require(self.listen.parse::<SocketAddr>().is_ok(), "admin.listen", message);
+    }
+}
+
+impl Check for overload::Settings {
+    fn check(&self, problems: &mut Problems) {
+        problems.require(self.max_in_flight > 0, "overload.max_in_flight", "expected a number above zero");
+        // A queue that waits for longer hides the overload from clients and autoscalers alike.
+        let short = self.queue_timeout <= Duration::from_secs(1);
+        problems.require(short, "overload.queue_timeout", "expected at most 1s: a longer wait hides overload");
+        let patient = self.retry_after > Duration::default();
+        problems.require(patient, "overload.retry_after", "expected a duration above zero");
+    }
+}
+
+impl Check for telemetry::Settings {
+    fn check(&self, problems: &mut Problems) {
+        let ratio = (0.0..=1.0).contains(&self.sample_ratio);
+        problems.require(ratio, "telemetry.sample_ratio", "expected a number from 0 to 1");
+        let filter = Targets::from_str(&self.log_filter).is_ok();
+        let message = "expected a level (off, error, warn, info, debug, trace), or target=level pairs with commas";
+        problems.require(filter, "telemetry.log_filter", message);
+        if let Some(Err(message)) = self.otlp_endpoint.as_deref().map(endpoint) {
+            problems.push(Problem::new("telemetry.otlp_endpoint", message));
+        }
+        if self.otlp_logs && self.otlp_endpoint.is_none() {
+            let keys = ["telemetry.otlp_logs", "telemetry.otlp_endpoint"];
+            problems.push(Problem::between(keys, "logs over OTLP need an endpoint"));
+        }
+    }
+}
+
+/// Whether `url` is a collector's: `http://host`, with a port and a path where it has them.
+fn endpoint(url: &str) -> Result<(), &'static str> {
+    const SHAPE: &str = "expected a URL such as http://collector:4317";
+    let uri: Uri = url.parse().map_err(|_| SHAPE)?;
+    if uri.scheme_str() == Some("https") {
+        return Err("this build sends plain HTTP; use a collector beside the pod");
+    }
+    let authority = uri.authority().ok_or(SHAPE)?;
+    let after_host = authority.as_str().rsplit_once(authority.host()).map_or("", |(_, after)| after);
+    let port = after_host.is_empty() || authority.port_u16().is_some_and(|port| port > 0);
+    let shaped = uri.scheme_str() == Some("http") && !authority.host().is_empty() && port && uri.query().is_none();
+    shaped.then_some(()).ok_or(SHAPE)
+}
+
+impl Check for runtime::Settings {
+    fn check(&self, problems: &mut Problems) {
+        // 1,024: beyond any machine's CPUs; a slip of the hand would start as many threads.
+        let sane = |threads: Auto<usize>| !matches!(threads, Auto::Value(threads) if threads > 1024);
+        problems.require(sane(self.worker_threads), "runtime.worker_threads", "expected at most 1024");
+        problems.require(sane(self.work_threads), "runtime.work_threads", "expected at most 1024");
+    }
+}
+
+fn ports(server: &server::Settings, admin: &admin::Settings, problems: &mut Problems) {
+    let Ok(address) = admin.listen.parse::<SocketAddr>() else { return };
+    let taken = |url: &String| listen::port(url).is_ok_and(|port| port != 0 && port == address.port());
+    if server.listen.iter().any(taken) {
+        let keys = ["admin.listen", "server.listen"];
+        problems.push(Problem::between(keys, "the admin listener needs a port of its own"));
+    }
+}
+
+fn drain(lifecycle: &lifecycle::Settings, server: &server::Settings, problems: &mut Problems) {
+    if lifecycle.drain_timeout < server.request_timeout {
+        let keys = ["lifecycle.drain_timeout", "server.request_timeout"];
+        let message = "a drain must last as long as a request may: drain_timeout must be at least request_timeout";
+        problems.push(Problem::between(keys, message));
+    }
+}

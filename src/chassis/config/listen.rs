@@ -1,0 +1,100 @@
+//! The shape of a listen URL: `http://host:port`, and the doors that a build may lack.
+//!
+//! Next: [`super::check`].
+
+use std::net::Ipv6Addr;
+
+/// Why a listen URL is refused.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It is no such URL; what was expected.
+    Shape(&'static str),
+    /// It needs these cargo features, with commas.
+    Features(String),
+}
+
+const SHAPE: Refusal = Refusal::Shape("expected a URL such as http://[::]:8080");
+const PORT: Refusal = Refusal::Shape("expected a port at the end, as in http://[::]:8080");
+
+/// The port of a listen URL; 0 lets the system choose one.
+pub(super) fn port(url: &str) -> Result<u16, Refusal> {
+    let (scheme, rest) = url.split_once("://").ok_or(SHAPE)?;
+    let scheme = scheme.to_ascii_lowercase();
+    let (protocol, transport) = scheme.split_once('+').unwrap_or((&scheme, ""));
+    let protocol = match protocol {
+        "http" => None,
+        "https" => Some("tls"),
+        "fastcgi" => Some("fastcgi"),
+        "uwsgi" => Some("uwsgi"),
+        _ => return Err(Refusal::Shape("expected the scheme http, as in http://[::]:8080")),
+    };
+    let transport = match transport {
+        "" => None,
+        "unix" | "fd" => Some("host"),
+        _ => return Err(Refusal::Shape("expected the scheme http, as in http://[::]:8080")),
+    };
+    let features: Vec<&str> = protocol.into_iter().chain(transport).collect();
+    if features.is_empty() { authority_port(rest) } else { Err(Refusal::Features(features.join(","))) }
+}
+
+fn authority_port(rest: &str) -> Result<u16, Refusal> {
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    let (host, port) = match authority.rsplit_once(':') {
+        // `[::1]` alone has colons, but none that leads to a port.
+        Some((host, port)) if !port.contains(']') => (host, port),
+        _ => return Err(PORT),
+    };
+    if !is_host(host) {
+        return Err(SHAPE);
+    }
+    let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| port.parse().ok()).flatten().ok_or(PORT)
+}
+
+fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listen_url_has_a_host_and_a_port() {
+        for (url, expected) in [
+            ("http://[::]:8080", 8080),
+            ("http://0.0.0.0:80", 80),
+            ("HTTP://localhost:0/", 0),
+            ("http://[::ffff:127.0.0.1]:65535", 65535),
+        ] {
+            assert_eq!(port(url), Ok(expected), "{url}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for url in
+            ["8080", "http://", "http://:8080", "http://::1:8080", "http://u@h:80", "http://h:80/path", "ftp://h:1"]
+        {
+            assert!(matches!(port(url), Err(Refusal::Shape(_))), "{url}");
+        }
+        for url in ["http://host", "http://[::1]", "http://host:", "http://host:65536", "http://host:+80"] {
+            assert_eq!(port(url), Err(PORT), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_door_that_this_build_lacks_names_its_feature() {
+        for (url, features) in [
+            ("https://[::]:8443", "tls"),
+            ("fastcgi://[::]:9000", "fastcgi"),
+            ("uwsgi+unix:///run/app.sock", "uwsgi,host"),
+            ("http+fd://web", "host"),
+        ] {
+            assert_eq!(port(url), Err(Refusal::Features(features.into())), "{url}");
+        }
+    }
+}

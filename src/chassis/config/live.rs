@@ -1,0 +1,150 @@
+//! The settings of a running replica, and how they change.
+//!
+//! Readers take one consistent snapshot; a reload swaps it as a whole, or changes nothing. Keys that need a restart
+//! keep their running value and are listed until the restart, or until they are put back.
+//!
+//! Next: [`super::reloadable`].
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use arc_swap::ArcSwap;
+
+use super::{
+    AppSettings, Loaded, Problems, Settings, Sources, check,
+    load::load_after,
+    problem::Origins,
+    reloadable::{combine, is_reloadable},
+    show,
+};
+
+/// The settings in force.
+#[derive(Debug)]
+pub struct Live<A> {
+    sources: Sources,
+    state: ArcSwap<State<A>>,
+    reloading: Mutex<()>,
+    failures: AtomicU64,
+}
+
+#[derive(Debug)]
+struct State<A> {
+    loaded: Arc<Loaded<A>>,
+    generation: u64,
+    pending: Vec<String>,
+}
+
+/// What a reload did. An overlay that was left out is in the notes of [`Live::loaded`], whatever the outcome.
+#[derive(Debug, PartialEq)]
+pub enum Reload {
+    /// The settings are what they were.
+    Unchanged,
+    /// The reloadable part is in force.
+    Applied {
+        /// One more than before; the same where only keys changed that need a restart.
+        generation: u64,
+        /// Of the settings in force.
+        hash: String,
+        /// Keys that changed but need a restart, sorted.
+        restart_pending: Vec<String>,
+    },
+    /// Nothing has changed, because of these.
+    Refused(Problems),
+}
+
+impl<A: AppSettings> Live<A> {
+    /// Puts `loaded` in force, as generation 1; later ones come from `sources`.
+    #[must_use]
+    pub fn new(sources: Sources, loaded: Loaded<A>) -> Self {
+        let failures = AtomicU64::new(u64::from(!loaded.notes.is_empty()));
+        let state = State { loaded: Arc::new(loaded), generation: 1, pending: Vec::new() };
+        Self { sources, state: ArcSwap::from_pointee(state), reloading: Mutex::new(()), failures }
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn get(&self) -> Arc<Settings<A>> {
+        Arc::clone(&self.state.load().loaded.settings)
+    }
+
+    /// The settings in force, with their hash and what there is to note.
+    #[must_use]
+    pub fn loaded(&self) -> Arc<Loaded<A>> {
+        Arc::clone(&self.state.load().loaded)
+    }
+
+    /// 1 at start, and one more for each change of the settings in force.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.state.load().generation
+    }
+
+    /// Keys that changed but need a restart, sorted.
+    #[must_use]
+    pub fn restart_pending(&self) -> Vec<String> {
+        self.state.load().pending.clone()
+    }
+
+    /// How often a reload was refused, or an overlay left out.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// The files that [`super::watch`] should watch.
+    #[must_use]
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// Reads the files again, and puts the reloadable part in force. Reads files: keep it off the I/O runtime.
+    pub fn reload(&self) -> Reload {
+        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.state.load_full();
+        let prepared = load_after(&self.sources, &old.loaded.overlay).and_then(|new| prepare(&old, new));
+        let left_out = prepared.as_ref().is_ok_and(|state| !state.loaded.notes.is_empty());
+        if prepared.is_err() || left_out {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        match prepared {
+            Ok(state) => self.swap(&old, state),
+            Err(problems) => Reload::Refused(problems),
+        }
+    }
+
+    fn swap(&self, old: &State<A>, new: State<A>) -> Reload {
+        let unchanged = new.generation == old.generation && new.pending == old.pending;
+        let applied = Reload::Applied {
+            generation: new.generation,
+            hash: new.loaded.hash.clone(),
+            restart_pending: new.pending.clone(),
+        };
+        // Also when unchanged: what there is to note, and where values come from, may differ.
+        self.state.store(Arc::new(new));
+        if unchanged { Reload::Unchanged } else { applied }
+    }
+}
+
+/// What would be in force after `new`.
+fn prepare<A: AppSettings>(old: &State<A>, new: Loaded<A>) -> Result<State<A>, Problems> {
+    let settings = combine(&old.loaded.settings, &new.settings);
+    let origins = origins(&old.loaded.origins, &new.origins);
+    let problems = check::all(&settings);
+    if !problems.is_empty() {
+        let remark = ", with the keys that need a restart at their running values";
+        return Err(problems.remarked(remark).located(&origins));
+    }
+    let pending = show::differing(&settings, &new.settings);
+    let generation = old.generation + u64::from(settings != *old.loaded.settings);
+    let hash = show::hash(&settings);
+    let loaded = Loaded { settings: Arc::new(settings), hash, origins, ..new };
+    Ok(State { loaded: Arc::new(loaded), generation, pending })
+}
+
+fn origins(old: &Origins, new: &Origins) -> Origins {
+    let reloaded = new.iter().filter(|(key, _)| is_reloadable(key));
+    let kept = old.iter().filter(|(key, _)| !is_reloadable(key));
+    reloaded.chain(kept).map(|(key, source)| (key.clone(), source.clone())).collect()
+}

@@ -1,0 +1,262 @@
+//! Layers into settings.
+//!
+//! Each value is read by itself first, so that every wrong one is found and known by its key and source; then all
+//! together; then what contradicts is found. An overlay that does not fit is left out and noted, never fatal: it is
+//! shared by all revisions, and an old replica that starts again must not fail for a key that only new ones know.
+//!
+//! Next: [`super::live`].
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use super::{
+    AppSettings, Settings, check,
+    cli::Options,
+    de::Fault,
+    environment::{Environment, name_of},
+    file,
+    keys::{Keys, Place},
+    otel,
+    problem::{Origins, Problem, Problems, Source},
+    reloadable::is_reloadable,
+    show,
+    value::{Leaf, Value},
+};
+
+/// Where settings come from.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// TOML or YAML files; a later one wins.
+    pub files: Vec<PathBuf>,
+    /// A file of reloadable keys that wins over `files`; it may be missing.
+    pub overlay: Option<PathBuf>,
+    /// Wins over all files.
+    pub environment: Environment,
+}
+
+impl Sources {
+    /// What the command line names, and `environment`.
+    #[must_use]
+    pub fn new(options: Options, environment: Environment) -> Self {
+        Self { files: options.files, overlay: options.overlay, environment }
+    }
+
+    /// Every file that may be read.
+    #[must_use]
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.files.iter().chain(&self.overlay).cloned().collect()
+    }
+}
+
+/// Settings that fit.
+#[derive(Clone, Debug)]
+pub struct Loaded<A> {
+    /// The settings.
+    pub settings: Arc<Settings<A>>,
+    /// 12 hexadecimal digits: the same on replicas of one build with the same settings, secrets included.
+    pub hash: String,
+    /// What somebody should know, one line each: an overlay that was left out, and why.
+    pub notes: Vec<String>,
+    pub(super) origins: Origins,
+    pub(super) overlay: Vec<Leaf>,
+}
+
+/// Reads, checks and composes all layers.
+///
+/// # Errors
+/// Everything that is wrong, each with key and source; no values.
+pub fn load<A: AppSettings>(sources: &Sources) -> Result<Loaded<A>, Problems> {
+    load_after(sources, &[])
+}
+
+/// The same, where `last` is the overlay that goes on where the new one does not fit.
+pub(super) fn load_after<A: AppSettings>(sources: &Sources, last: &[Leaf]) -> Result<Loaded<A>, Problems> {
+    let keys = Keys::of::<A>();
+    let mut problems = Problems::default();
+    let files: Vec<Leaf> = sources.files.iter().flat_map(|path| from_file(&keys, path, &mut problems)).collect();
+    let all_read = problems.is_empty();
+    let mut variables = otel::leaves(&sources.environment, &mut problems);
+    variables.extend(sources.environment.leaves(&mut problems));
+    let names: Vec<String> = keys.leaves().into_iter().map(|key| key.name).collect();
+    sources.environment.near_misses(&names, &mut problems);
+
+    let base = assemble(&keys, &[&files, &variables], problems, all_read)?;
+    let (overlay, mut notes) = match overlay(&keys, sources) {
+        Ok(overlay) => (overlay, Vec::new()),
+        Err(problems) => (Vec::new(), ignored(&problems)),
+    };
+    let with = |overlay: &[Leaf]| assemble(&keys, &[&files, overlay, &variables], Problems::default(), true);
+    if notes.is_empty() {
+        match with(&overlay) {
+            Ok(assembled) => return Ok(assembled.loaded(notes, overlay)),
+            Err(problems) => notes = ignored(&problems),
+        }
+    }
+    match with(last) {
+        Ok(assembled) => Ok(assembled.loaded(notes, last.to_vec())),
+        Err(_) => Ok(base.loaded(notes, Vec::new())),
+    }
+}
+
+/// Settings, and where each key came from.
+struct Assembled<A> {
+    settings: Settings<A>,
+    origins: Origins,
+}
+
+impl<A: AppSettings> Assembled<A> {
+    fn loaded(self, notes: Vec<String>, overlay: Vec<Leaf>) -> Loaded<A> {
+        let hash = show::hash(&self.settings);
+        Loaded { settings: Arc::new(self.settings), hash, notes, origins: self.origins, overlay }
+    }
+}
+
+fn ignored(problems: &Problems) -> Vec<String> {
+    problems.iter().map(|problem| format!("overlay ignored: {problem}")).collect()
+}
+
+/// The overlay's values; none where there is no such file.
+fn overlay(keys: &Keys, sources: &Sources) -> Result<Vec<Leaf>, Problems> {
+    let mut problems = Problems::default();
+    let Some(path) = sources.overlay.as_ref().filter(|path| path.exists()) else { return Ok(Vec::new()) };
+    let leaves = from_file(keys, path, &mut problems);
+    for leaf in &leaves {
+        let key = leaf.key();
+        if keys.place(&leaf.path) != Place::Unknown && !is_reloadable(&key) {
+            let message = "needs a restart; an overlay may hold reloadable keys only";
+            problems.push(Problem::new(key, message).from_source(leaf.source.clone()));
+        }
+    }
+    if problems.is_empty() { Ok(leaves) } else { Err(problems) }
+}
+
+fn from_file(keys: &Keys, path: &std::path::Path, problems: &mut Problems) -> Vec<Leaf> {
+    let mut leaves = Vec::new();
+    match file::read(path) {
+        Ok(table) => flatten(keys, &mut Vec::new(), table, &Source::File(path.to_owned()), &mut leaves),
+        Err(problem) => problems.push(problem),
+    }
+    leaves
+}
+
+/// Takes `value` apart down to the keys that the schema knows.
+fn flatten(keys: &Keys, path: &mut Vec<String>, value: Value, source: &Source, leaves: &mut Vec<Leaf>) {
+    match (keys.place(path), value) {
+        (Place::Section, Value::Table(table)) => flatten_table(keys, path, table, source, leaves),
+        (Place::Map, Value::Table(table)) if !table.is_empty() => flatten_table(keys, path, table, source, leaves),
+        // A YAML section whose keys are all commented out.
+        (Place::Section, Value::Null) => {}
+        (_, value) => leaves.push(Leaf { path: path.clone(), value, source: source.clone() }),
+    }
+}
+
+fn flatten_table(
+    keys: &Keys,
+    path: &mut Vec<String>,
+    table: BTreeMap<String, Value>,
+    source: &Source,
+    leaves: &mut Vec<Leaf>,
+) {
+    for (part, value) in table {
+        path.push(part);
+        flatten(keys, path, value, source, leaves);
+        path.pop();
+    }
+}
+
+/// Lays `layers` over each other, later ones on top.
+fn assemble<A: AppSettings>(
+    keys: &Keys,
+    layers: &[&[Leaf]],
+    mut problems: Problems,
+    complete: bool,
+) -> Result<Assembled<A>, Problems> {
+    let mut document = Value::Table(BTreeMap::new());
+    let mut origins = Origins::new();
+    let mut wrong = Vec::new();
+    for leaf in layers.iter().copied().flatten() {
+        match refusal::<A>(keys, leaf) {
+            Some(problem) => {
+                wrong.push(leaf.key());
+                problems.push(problem);
+            }
+            None => {
+                document.set(&leaf.path, leaf.value.clone());
+                origins.insert(leaf.key(), leaf.source.clone());
+            }
+        }
+    }
+    let settings = match read::<Settings<A>>(document) {
+        Ok(settings) => settings,
+        Err((at, fault)) => {
+            problems.push(Problem::new(at, whole_message(&fault)));
+            return Err(problems.located(&origins));
+        }
+    };
+    // With a file unread, what seems to contradict may not.
+    if complete {
+        problems.absorb(check::all(&settings), &wrong);
+    }
+    if problems.is_empty() { Ok(Assembled { settings, origins }) } else { Err(problems.located(&origins)) }
+}
+
+/// Why `leaf` fits no setting, by itself; what others have to complete is left for later.
+fn refusal<A: AppSettings>(keys: &Keys, leaf: &Leaf) -> Option<Problem> {
+    let (at, message) = match keys.place(&leaf.path) {
+        Place::Unknown => (leaf.key(), unknown(keys, leaf)),
+        Place::Section => (leaf.key(), section(leaf)),
+        Place::Leaf | Place::Map => match read::<Settings<A>>(leaf.alone()) {
+            Ok(_) | Err((_, Fault::Missing(_))) => return None,
+            Err((at, fault)) if at.starts_with(&leaf.key()) => (at, message(keys, leaf, &fault)),
+            Err((_, fault)) => (leaf.key(), message(keys, leaf, &fault)),
+        },
+    };
+    Some(Problem::new(at, message).from_source(leaf.source.clone()))
+}
+
+fn read<T: serde::de::DeserializeOwned>(document: Value) -> Result<T, (String, Fault)> {
+    serde_path_to_error::deserialize(document).map_err(|error| (error.path().to_string(), error.into_inner()))
+}
+
+fn unknown(keys: &Keys, leaf: &Leaf) -> String {
+    match keys.nearest(&leaf.path) {
+        Some(key) => format!("unknown key; did you mean {key}?"),
+        None => "unknown key".into(),
+    }
+}
+
+fn section(leaf: &Leaf) -> String {
+    match leaf.source {
+        Source::Variable(_) => format!("expected a key of this section, as in {}__KEY", name_of(&leaf.key())),
+        _ => "expected a section of keys".into(),
+    }
+}
+
+fn message(keys: &Keys, leaf: &Leaf, fault: &Fault) -> String {
+    match fault {
+        Fault::Foreign(words) if !tells(words, &leaf.value) => words.clone(),
+        Fault::Foreign(_) => match keys.meaning(&leaf.path) {
+            Some(meaning) => format!("not accepted; its meaning: {meaning}"),
+            None => "not accepted".into(),
+        },
+        fault => fault.to_string(),
+    }
+}
+
+/// The merged document has no one value to compare a foreign message with, so it is not shown.
+fn whole_message(fault: &Fault) -> String {
+    match fault {
+        Fault::Foreign(_) => "not accepted together with the other keys".into(),
+        fault => fault.to_string(),
+    }
+}
+
+/// Whether `words` might repeat a part of `value`.
+fn tells(words: &str, value: &Value) -> bool {
+    let words = words.to_lowercase();
+    let mut parts = words.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty());
+    let texts: Vec<String> =
+        value.texts().iter().map(|text| text.to_lowercase()).filter(|text| !text.is_empty()).collect();
+    // Parts of one or two letters are in most texts and tell nothing, but where they are the text.
+    parts.any(|part| texts.iter().any(|text| part == text || (part.len() > 2 && text.contains(part))))
+        || texts.iter().any(|text| text.len() > 2 && words.contains(text.as_str()))
+}

@@ -1,0 +1,200 @@
+//! What is wrong with the settings, all of it at once.
+//!
+//! A problem names the key, where its value came from and what was expected; it never repeats the value, which may be
+//! a secret in the wrong place.
+//!
+//! Next: [`super::check`].
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+/// Where a value came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// Nobody set it.
+    #[default]
+    Default,
+    /// A settings file, as it was named on the command line.
+    File(PathBuf),
+    /// An environment variable, by its name.
+    Variable(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("built-in default"),
+            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Variable(name) => write!(f, "environment variable {name}"),
+        }
+    }
+}
+
+/// Keys by name, and where each came from; a key that is not in it has its built-in default.
+pub(super) type Origins = BTreeMap<String, Source>;
+
+/// Something that can tell whether its values fit together; a service implements it for its own settings too.
+pub trait Check {
+    /// Adds what does not fit to `problems`; keys are relative to `self`, joined by dots.
+    fn check(&self, problems: &mut Problems);
+}
+
+/// One thing that is wrong. Shown as one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    keys: Vec<String>,
+    sources: Vec<Source>,
+    message: String,
+}
+
+impl Problem {
+    /// A value of `key` that does not fit; `message` says what was expected, never what came.
+    #[must_use]
+    pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { keys: vec![key.into()], sources: Vec::new(), message: message.into() }
+    }
+
+    /// Values of `keys`, two at least, that do not fit together.
+    #[must_use]
+    pub fn between<K: Into<String>>(keys: impl IntoIterator<Item = K>, message: impl Into<String>) -> Self {
+        Self { keys: keys.into_iter().map(Into::into).collect(), sources: Vec::new(), message: message.into() }
+    }
+
+    /// A source that cannot be used as a whole.
+    pub(super) fn of_source(source: Source, message: impl Into<String>) -> Self {
+        Self { keys: Vec::new(), sources: vec![source], message: message.into() }
+    }
+
+    /// The same, from `source`.
+    #[must_use]
+    pub(super) fn from_source(mut self, source: Source) -> Self {
+        self.sources = vec![source];
+        self
+    }
+
+    /// The keys it is about; empty where a whole source cannot be used.
+    #[must_use]
+    pub fn keys(&self) -> &[String] {
+        &self.keys
+    }
+
+    fn locate(&mut self, origins: &Origins) {
+        if self.sources.is_empty() {
+            self.sources = self.keys.iter().map(|key| origin(origins, key)).collect();
+        }
+    }
+}
+
+/// The origin of `key`, or of the list or table that it is in.
+fn origin(origins: &Origins, key: &str) -> Source {
+    let mut key = key;
+    loop {
+        if let Some(source) = origins.get(key) {
+            return source.clone();
+        }
+        match key.rfind(['.', '[']) {
+            Some(end) => key = &key[..end],
+            None => return Source::Default,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.keys.as_slice(), self.sources.as_slice()) {
+            ([], [source]) => write!(f, "{source}: {}", self.message),
+            ([key], [source]) => write!(f, "{key}: {} ({source})", self.message),
+            (keys, sources) => {
+                write!(f, "{}: {}", keys.join(", "), self.message)?;
+                for (index, (key, source)) in keys.iter().zip(sources).enumerate() {
+                    write!(f, "{}{key}: {source}", if index == 0 { " (" } else { "; " })?;
+                }
+                if sources.is_empty() { Ok(()) } else { f.write_str(")") }
+            }
+        }
+    }
+}
+
+/// Everything that is wrong; shown as one line each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// Adds one.
+    pub fn push(&mut self, problem: Problem) {
+        if !self.0.contains(&problem) {
+            self.0.push(problem);
+        }
+    }
+
+    /// Adds one about `key`, unless `holds`; `message` says what was expected, never what came.
+    pub fn require(&mut self, holds: bool, key: &str, message: &str) {
+        if !holds {
+            self.push(Problem::new(key, message));
+        }
+    }
+
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// One after another, in the order in which they were found.
+    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
+        self.0.iter()
+    }
+
+    /// Takes those of `inner`, whose keys are below `prefix`.
+    pub(super) fn nest(&mut self, prefix: &str, inner: Self) {
+        for mut problem in inner.0 {
+            problem.keys.iter_mut().for_each(|key| *key = format!("{prefix}.{key}"));
+            self.push(problem);
+        }
+    }
+
+    /// Takes those of `found`, but for those about a key of `known`: their cause is reported already.
+    pub(super) fn absorb(&mut self, found: Self, known: &[String]) {
+        let caused = |problem: &Problem| problem.keys.iter().any(|key| known.contains(key));
+        found.0.into_iter().filter(|problem| !caused(problem)).for_each(|problem| self.push(problem));
+    }
+
+    /// Fills in where the keys came from.
+    #[must_use]
+    pub(super) fn located(mut self, origins: &Origins) -> Self {
+        self.0.iter_mut().for_each(|problem| problem.locate(origins));
+        self
+    }
+
+    /// Adds `remark` to each.
+    #[must_use]
+    pub(super) fn remarked(mut self, remark: &str) -> Self {
+        self.0.iter_mut().for_each(|problem| problem.message += remark);
+        self
+    }
+}
+
+impl<'a> IntoIterator for &'a Problems {
+    type Item = &'a Problem;
+    type IntoIter = std::slice::Iter<'a, Problem>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            write!(f, "{}{problem}", if index == 0 { "" } else { "\n" })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}

@@ -1,0 +1,41 @@
+//! The settings' JSON Schema.
+//!
+//! Next: [`super::reference`].
+
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+
+use super::{AppSettings, Settings};
+
+/// The JSON Schema (draft 2020-12) of the settings: every key with its default and meaning, and no other key allowed.
+#[must_use]
+pub fn schema<A: AppSettings>() -> Value {
+    // Inlined: one tree, that reads as the settings file does.
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let mut schema = settings.into_generator().into_root_schema_for::<Settings<A>>().to_value();
+    close(&mut schema);
+    if let Value::Object(root) = &mut schema {
+        root.insert("title".into(), "Settings".into());
+    }
+    schema
+}
+
+/// Shuts every struct to unknown keys, and leaves the defaults to its keys.
+fn close(node: &mut Value) {
+    if let Value::Object(object) = node {
+        if object.contains_key("properties") {
+            object.remove("default");
+            if !object.contains_key("additionalProperties") && !object.contains_key("unevaluatedProperties") {
+                object.insert("additionalProperties".into(), false.into());
+            }
+        }
+        if object.contains_key("writeOnly") {
+            object.remove("default");
+        }
+    }
+    match node {
+        Value::Object(object) => object.values_mut().for_each(close),
+        Value::Array(items) => items.iter_mut().for_each(close),
+        _ => {}
+    }
+}

@@ -1,0 +1,1 @@
+//! The settings as a whole, with a small app's.

@@ -1,0 +1,83 @@
+//! Strict scalar types of the settings.
+//!
+//! They say what they expect and never repeat what they were given: a value may be a secret in the wrong place.
+//!
+//! Next: [`Duration`].
+
+mod auto;
+mod duration;
+mod secret;
+mod size;
+
+pub(super) use auto::AUTO;
+pub use auto::Auto;
+pub use duration::Duration;
+pub use secret::Secret;
+pub(super) use secret::with_digests;
+pub use size::Size;
+
+/// Serde and schema for a type that is written as text, and as a bare `0` too.
+macro_rules! text {
+    ($type:ident, $shape:expr, $pattern:literal) => {
+        impl ::std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                ::std::fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl ::serde::Serialize for $type {
+            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> ::serde::Deserialize<'de> for $type {
+            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                use ::serde::de::{Error, Unexpected};
+
+                struct Visitor;
+
+                impl ::serde::de::Visitor<'_> for Visitor {
+                    type Value = $type;
+
+                    fn expecting(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                        f.write_str($shape)
+                    }
+
+                    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                        text.parse().map_err(|error: &'static str| {
+                            let expected = error.trim_start_matches("expected ");
+                            E::invalid_value(Unexpected::Other("text"), &expected)
+                        })
+                    }
+
+                    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+                        self.visit_u64(u64::from(number != 0))
+                    }
+
+                    // A number without a unit says nothing, but for zero.
+                    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+                        match number {
+                            0 => Ok($type::default()),
+                            _ => Err(E::invalid_type(Unexpected::Other("number"), &self)),
+                        }
+                    }
+                }
+
+                deserializer.deserialize_any(Visitor)
+            }
+        }
+
+        impl ::schemars::JsonSchema for $type {
+            fn schema_name() -> ::std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut ::schemars::SchemaGenerator) -> ::schemars::Schema {
+                ::schemars::json_schema!({ "anyOf": [{ "type": "string", "pattern": $pattern }, { "const": 0 }] })
+            }
+        }
+    };
+}
+
+use text;
