@@ -1,3 +1,4 @@
 //! The service: the app on the chassis.
 
+pub mod app;
 pub mod chassis;

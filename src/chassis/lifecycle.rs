@@ -30,3 +30,20 @@ impl Default for Settings {
         }
     }
 }
+
+/// Stub; the lead's replaces it.
+#[derive(Clone, Debug, Default)]
+pub struct Drain(tokio_util::sync::CancellationToken);
+
+impl Drain {
+    /// Resolves when the drain begins.
+    pub async fn started(&self) {
+        self.0.cancelled().await;
+    }
+
+    /// Whether it began.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.0.is_cancelled()
+    }
+}

@@ -19,5 +19,8 @@ pub mod config;
 pub mod faults;
 pub mod health;
 pub mod lifecycle;
+pub mod parts;
 pub mod runtime;
 pub mod telemetry;
+
+pub use parts::{Chassis, Identity, RequestsServed};

@@ -31,3 +31,26 @@ pub struct Settings<A> {
     /// The app's own settings.
     pub app: A,
 }
+
+/// Stub; the real one replaces it.
+#[derive(Debug, Default)]
+pub struct Problems(Vec<(String, String)>);
+
+impl Problems {
+    /// Adds one.
+    pub fn push(&mut self, key: &str, message: impl Into<String>) {
+        self.0.push((key.into(), message.into()));
+    }
+
+    /// Keys of those found.
+    #[must_use]
+    pub fn keys(&self) -> Vec<&str> {
+        self.0.iter().map(|(key, _)| key.as_str()).collect()
+    }
+}
+
+/// Stub; the real one replaces it.
+pub trait Check {
+    /// Finds what the types cannot.
+    fn check(&self, problems: &mut Problems);
+}
