@@ -1,0 +1,76 @@
+//! The platform's codes, in one table.
+
+use http::StatusCode;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $status:ident, $code:literal, $detail:expr;)+) => {
+        /// A problem of the platform.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl Code {
+            /// All of them, by status.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The stable name that programs match on.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+
+            /// The response's status.
+            #[must_use]
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$variant => StatusCode::$status,)+ }
+            }
+
+            /// The sentence that people read, where nothing more exact is known.
+            #[must_use]
+            pub const fn detail(self) -> Option<&'static str> {
+                match self { $(Self::$variant => $detail,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The request cannot be read.
+    MalformedRequest = BAD_REQUEST, "malformed_request", Some("The request cannot be read.");
+    /// No such route.
+    NotFound = NOT_FOUND, "not_found", Some("There is nothing at this path.");
+    /// The route has other methods; `Allow` lists them.
+    MethodNotAllowed = METHOD_NOT_ALLOWED, "method_not_allowed", Some("The header Allow lists the methods of this path.");
+    /// The head or the body made no progress.
+    RequestTimeout = REQUEST_TIMEOUT, "request_timeout", Some("The request did not arrive in time.");
+    /// The body is above `server.max_body`.
+    BodyTooLarge = PAYLOAD_TOO_LARGE, "body_too_large", Some("The body is larger than is accepted.");
+    /// The target is above `server.max_uri`.
+    UriTooLong = URI_TOO_LONG, "uri_too_long", Some("The path and query are longer than is accepted.");
+    /// The body's content type is missing or another.
+    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", Some("The body is not of a supported content type.");
+    /// Fields are missing or wrong; `errors` lists them.
+    InvalidFields = UNPROCESSABLE_ENTITY, "invalid_fields", Some("Some fields are missing or not valid.");
+    /// The head is above `server.max_head`.
+    HeadTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", Some("The headers are larger than is accepted.");
+    /// Our fault; the log has the cause.
+    InternalError = INTERNAL_SERVER_ERROR, "internal_error", None;
+    /// Too much to do; `Retry-After` tells when to come back.
+    Overloaded = SERVICE_UNAVAILABLE, "overloaded", Some("This replica has too much to do.");
+    /// Something that the answer needs is away; `Retry-After` tells when to come back.
+    Unavailable = SERVICE_UNAVAILABLE, "unavailable", Some("Something that the answer needs is not available.");
+    /// The answer was not ready in time.
+    DeadlineExceeded = GATEWAY_TIMEOUT, "deadline_exceeded", Some("The answer was not ready in time.");
+}
+
+impl Code {
+    /// The code of a bare status; a bare 503 is `unavailable`, as only the limiter knows of overload.
+    #[must_use]
+    pub fn from_status(status: StatusCode) -> Option<Self> {
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE => Some(Self::Unavailable),
+            status => Self::ALL.iter().copied().find(|code| code.status() == status),
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Extractors that answer with problems: the body as JSON, the query, and the path.
+//!
+//! 400 for what does not parse, 422 for what parses but has another shape. Neither repeats what was sent. The limits
+//! on a body are the middleware's; here its errors only get their names.
+//!
+//! Next: [`super::Form`], for answers that list every wrong field and not just the first.
+
+use std::{error::Error as StdError, ops::Deref};
+
+use axum::{
+    extract::{FromRequest, FromRequestParts, Request, path::ErrorKind, rejection::PathRejection},
+    response::{IntoResponse, Response},
+};
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, header, request::Parts};
+use http_body_util::{BodyExt, LengthLimitError};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::error::Category;
+use serde_path_to_error::Segment;
+use tracing::error;
+
+use super::{Code, FieldError, Problem};
+
+/// Why a request body ended before its end; raised by the middleware's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// Above `server.max_body`: 413.
+    #[error("the request body is larger than is accepted")]
+    TooLarge,
+    /// No progress for `server.body_timeout`, or below `server.min_rate`: 408.
+    #[error("the request body did not arrive in time")]
+    TimedOut,
+    /// The client went away; nobody reads the answer: 400.
+    #[error("the request body ended early")]
+    Disconnected,
+}
+
+impl BodyError {
+    /// Finds the reason in an error and its sources; what is not known counts as disconnected.
+    #[must_use]
+    pub fn find(error: &(dyn StdError + 'static)) -> Self {
+        std::iter::successors(Some(error), |error| cause(*error))
+            .find_map(|error| {
+                if error.is::<LengthLimitError>() {
+                    Some(Self::TooLarge)
+                } else if error.is::<tower_http::timeout::TimeoutError>() {
+                    Some(Self::TimedOut)
+                } else {
+                    error.downcast_ref().copied()
+                }
+            })
+            .unwrap_or(Self::Disconnected)
+    }
+}
+
+/// The next error inside; an `io::Error` gives its own content's source as its source, and so hides the content.
+fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(content) => Some(content),
+        None => error.source(),
+    }
+}
+
+impl From<BodyError> for Problem {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Code::BodyTooLarge.into(),
+            BodyError::TimedOut => Code::RequestTimeout.into(),
+            BodyError::Disconnected => Self::new(Code::MalformedRequest).with_detail("The body ended early."),
+        }
+    }
+}
+
+/// A body of `application/json`, in either direction.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(Problem::new(Code::UnsupportedMediaType)
+                .with_detail("The body has to be sent with content-type: application/json."));
+        }
+        let body = request.into_body().collect().await.map_err(|error| BodyError::find(&error))?;
+        parse(&body.to_bytes()).map(Self)
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        let mut body = BytesMut::with_capacity(256).writer();
+        match serde_json::to_writer(&mut body, &self.0) {
+            Ok(()) => json_response(body.into_inner().freeze()),
+            Err(error) => {
+                error!(%error, "an answer cannot be written as JSON");
+                Problem::internal().into_response()
+            }
+        }
+    }
+}
+
+fn json_response(body: Bytes) -> Response {
+    let mut response = Response::new(body.into());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// `application/json`, or a type with the suffix `+json` (RFC 6839), whatever its parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value =
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| match error.inner().classify() {
+            Category::Data => {
+                Problem::invalid_fields(vec![shape_error(&pointer(error.path()), &error.inner().to_string())])
+            }
+            Category::Syntax | Category::Eof | Category::Io => syntax_problem(error.inner()),
+        })?;
+    deserializer.end().map_err(|error| syntax_problem(&error))?;
+    Ok(value)
+}
+
+fn syntax_problem(error: &serde_json::Error) -> Problem {
+    Problem::new(Code::MalformedRequest).with_detail(format!(
+        "The body is not JSON, from line {}, column {}.",
+        error.line(),
+        error.column()
+    ))
+}
+
+/// A JSON pointer, RFC 6901.
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } | Segment::Enum { variant: key } => pointer.push_str(&token(key)),
+            Segment::Unknown => {}
+        }
+    }
+    pointer
+}
+
+/// One reference token of a JSON pointer, with its slash.
+pub(super) fn token(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+/// Serde's words, less what was sent: its messages repeat the value, and name what was expected after it.
+pub(super) fn shape_error(at: &str, message: &str) -> FieldError {
+    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
+    let named = || message.split('`').nth(1).unwrap_or_default();
+    if message.starts_with("missing field") {
+        return FieldError::new(format!("{at}{}", token(named())), "required", "is required");
+    }
+    if message.starts_with("duplicate field") {
+        return FieldError::new(format!("{at}{}", token(named())), "duplicate", "stands more than once");
+    }
+    if message.starts_with("unknown field") {
+        return FieldError::new(at, "unknown", "is not a known field");
+    }
+    match message.rsplit_once(", expected ") {
+        Some((_, expected)) => FieldError::new(at, "invalid", format!("expected {expected}")),
+        None => FieldError::new(at, "invalid", "is not valid"),
+    }
+}
+
+/// The query string; a parameter that is wrong is a field that is wrong: 422.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        match axum::extract::Query::try_from_uri(&parts.uri) {
+            Ok(axum::extract::Query(value)) => Ok(Self(value)),
+            Err(rejection) => Err(query_problem(&rejection)),
+        }
+    }
+}
+
+fn query_problem(rejection: &(dyn StdError + 'static)) -> Problem {
+    type ShapeError = serde_path_to_error::Error<serde::de::value::Error>;
+    std::iter::successors(Some(rejection), |error| (*error).source())
+        .find_map(|error| error.downcast_ref::<ShapeError>())
+        .map_or_else(
+            || Problem::new(Code::MalformedRequest).with_detail("The query cannot be read."),
+            |error| {
+                let mut field = shape_error(&pointer(error.path()), &error.inner().to_string());
+                field.field = field.field.trim_start_matches('/').to_owned();
+                Problem::invalid_fields(vec![field])
+            },
+        )
+}
+
+/// The path's parameters; one of another type: 400.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(value)) => Ok(Self(value)),
+            Err(PathRejection::FailedToDeserializePathParams(error)) => Err(path_problem(error.kind())),
+            Err(error) => {
+                error!(%error, "a handler asks for parameters that its route has not");
+                Err(Problem::internal())
+            }
+        }
+    }
+}
+
+fn path_problem(kind: &ErrorKind) -> Problem {
+    match kind {
+        ErrorKind::WrongNumberOfParameters { .. } | ErrorKind::UnsupportedType { .. } => {
+            error!(%kind, "a handler asks for parameters that its route has not");
+            Problem::internal()
+        }
+        ErrorKind::ParseErrorAtKey { key, .. } | ErrorKind::InvalidUtf8InPathParam { key } => {
+            Problem::new(Code::MalformedRequest).with_detail(format!("The path's parameter {key} is not valid."))
+        }
+        _ => Problem::new(Code::MalformedRequest).with_detail("The path's parameters are not valid."),
+    }
+}
+
+macro_rules! deref {
+    ($($type:ident)+) => {$(
+        impl<T> Deref for $type<T> {
+            type Target = T;
+
+            fn deref(&self) -> &T {
+                &self.0
+            }
+        }
+    )+};
+}
+
+deref!(Json Query Path);

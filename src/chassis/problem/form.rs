@@ -1,0 +1,109 @@
+//! A JSON object read field by field, so that the answer lists every wrong field and not just the first.
+//!
+//! It does not know what a field means: the app asks for it by name and type, and checks its range.
+
+use std::{borrow::Cow, cell::RefCell, rc::Rc};
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{
+    FieldError, Problem,
+    extract::{shape_error, token},
+};
+
+/// An object whose fields are taken out one by one; [`Form::finish`] tells what was wrong.
+#[derive(Debug)]
+pub struct Form {
+    at: String,
+    fields: Map<String, Value>,
+    /// False where the object itself was missing or wrong, which is said once and not for each of its fields.
+    present: bool,
+    errors: Rc<RefCell<Vec<FieldError>>>,
+}
+
+impl Form {
+    /// Reads `value`, which should be an object.
+    #[must_use]
+    pub fn new(value: Value) -> Self {
+        Self::at(String::new(), Some(value), Rc::default())
+    }
+
+    fn at(at: String, value: Option<Value>, errors: Rc<RefCell<Vec<FieldError>>>) -> Self {
+        let wrong = match value {
+            Some(Value::Object(fields)) => return Self { at, fields, present: true, errors },
+            Some(_) => FieldError::new(at.as_str(), "invalid", "expected an object"),
+            None => FieldError::new(at.as_str(), "required", "is required"),
+        };
+        errors.borrow_mut().push(wrong);
+        Self { at, fields: Map::new(), present: false, errors }
+    }
+
+    /// Takes a field that has to be there.
+    pub fn require<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        match self.fields.remove(name) {
+            Some(value) => self.read(name, value),
+            None if self.present => self.reject(name, "required", "is required"),
+            None => None,
+        }
+    }
+
+    /// Takes a field that may be absent or null.
+    pub fn optional<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        match self.fields.remove(name) {
+            None | Some(Value::Null) => None,
+            Some(value) => self.read(name, value),
+        }
+    }
+
+    /// Takes an object that has to be there, to be read in turn and closed.
+    pub fn object(&mut self, name: &str) -> Self {
+        if !self.present {
+            return Self { at: String::new(), fields: Map::new(), present: false, errors: Rc::clone(&self.errors) };
+        }
+        Self::at(self.pointer(name), self.fields.remove(name), Rc::clone(&self.errors))
+    }
+
+    /// Says that the field is wrong; always `None`, to stand at a match's end.
+    pub fn reject<T>(&mut self, name: &str, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Option<T> {
+        let error = FieldError::new(self.pointer(name), code, detail);
+        self.errors.borrow_mut().push(error);
+        None
+    }
+
+    /// Ends the reading of an object inside another: fields that nobody asked for are errors.
+    pub fn close(mut self) {
+        self.reject_unknown();
+    }
+
+    fn reject_unknown(&mut self) {
+        for (name, _) in std::mem::take(&mut self.fields) {
+            self.reject::<()>(&name, "unknown", "is not a known field");
+        }
+    }
+
+    /// Ends the reading: 422 with all errors, also those of the objects inside, and of fields that nobody asked for.
+    ///
+    /// # Errors
+    /// A problem when any field was wrong.
+    pub fn finish(mut self) -> Result<(), Problem> {
+        self.reject_unknown();
+        let errors = self.errors.take();
+        if errors.is_empty() { Ok(()) } else { Err(Problem::invalid_fields(errors)) }
+    }
+
+    fn read<T: DeserializeOwned>(&mut self, name: &str, value: Value) -> Option<T> {
+        match serde_json::from_value(value) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let error = shape_error(&self.pointer(name), &error.to_string());
+                self.errors.borrow_mut().push(error);
+                None
+            }
+        }
+    }
+
+    fn pointer(&self, name: &str) -> String {
+        format!("{}{}", self.at, token(name))
+    }
+}
