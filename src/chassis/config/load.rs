@@ -16,7 +16,7 @@ use super::{
     file,
     keys::{Keys, Place},
     otel,
-    problem::{Origins, Problem, Problems, Source},
+    problem::{Origins, Problem, Problems, Source, origin},
     reloadable::is_reloadable,
     show,
     value::{Leaf, Value},
@@ -58,6 +58,14 @@ pub struct Loaded<A> {
     pub notes: Vec<String>,
     pub(super) origins: Origins,
     pub(super) overlay: Vec<Leaf>,
+}
+
+impl<A> Loaded<A> {
+    /// Where the value of `key` came from.
+    #[must_use]
+    pub fn source(&self, key: &str) -> Source {
+        origin(&self.origins, key)
+    }
 }
 
 /// Reads, checks and composes all layers.

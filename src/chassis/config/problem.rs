@@ -85,7 +85,7 @@ impl Problem {
 }
 
 /// The origin of `key`, or of the list or table that it is in.
-fn origin(origins: &Origins, key: &str) -> Source {
+pub(super) fn origin(origins: &Origins, key: &str) -> Source {
     let mut key = key;
     loop {
         if let Some(source) = origins.get(key) {

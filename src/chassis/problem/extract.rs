@@ -39,7 +39,7 @@ impl BodyError {
     /// Finds the reason in an error and its sources; what is not known counts as disconnected.
     #[must_use]
     pub fn find(error: &(dyn StdError + 'static)) -> Self {
-        std::iter::successors(Some(error), |error| (*error).source())
+        std::iter::successors(Some(error), |error| cause(*error))
             .find_map(|error| {
                 if error.is::<LengthLimitError>() {
                     Some(Self::TooLarge)
@@ -50,6 +50,14 @@ impl BodyError {
                 }
             })
             .unwrap_or(Self::Disconnected)
+    }
+}
+
+/// The next error inside; an `io::Error` gives its own content's source as its source, and so hides the content.
+fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(content) => Some(content),
+        None => error.source(),
     }
 }
 

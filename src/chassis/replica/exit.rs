@@ -46,4 +46,3 @@ impl From<Exit> for ExitCode {
         }
     }
 }
-

@@ -118,7 +118,18 @@ impl<A: AppSettings> Replica<A> {
         accept.loops.close();
         lifecycle.ready();
         tracing::info!(max_connections = max, config_hash = %live.loaded().hash, "started");
-        Ok(Self { live, config_metrics, telemetry: telemetry.clone(), lifecycle, connections, server_settings, overload, faults, admin, accept })
+        Ok(Self {
+            live,
+            config_metrics,
+            telemetry: telemetry.clone(),
+            lifecycle,
+            connections,
+            server_settings,
+            overload,
+            faults,
+            admin,
+            accept,
+        })
     }
 
     fn start_admin(
@@ -141,7 +152,7 @@ impl<A: AppSettings> Replica<A> {
         };
         let listen = &settings.admin.listen;
         let running = Running::start(listen, admin.router())
-            .map_err(|error| cannot_bind("admin", listen, live.loaded().source("admin.listen"), &error))?;
+            .map_err(|error| cannot_bind("admin", listen, &live.loaded().source("admin.listen"), &error))?;
         tracing::info!(target: "listener", listener = "admin", url = %format_args!("http://{}", running.address), "listening");
         Ok(running)
     }

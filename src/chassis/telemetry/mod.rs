@@ -114,3 +114,50 @@ impl LogControl {
 pub fn render(r: &prometheus::Registry) -> Vec<u8> {
     prometheus::TextEncoder::new().encode_to_string(&r.gather()).unwrap().into_bytes()
 }
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Identity {
+    pub service: String,
+    pub version: String,
+    pub replica: String,
+    pub zone: Option<String>,
+}
+#[derive(Clone, Debug)]
+pub struct Propagation;
+impl Propagation {
+    pub fn inject(&self, _: &mut http::HeaderMap) {}
+}
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    r: prometheus::Registry,
+    p: Propagation,
+    a: AccessLog,
+    l: LogControl,
+    t: Tracing,
+}
+pub fn start(_: &Settings, _: &Identity, _: impl Fn(&str) -> Option<String>) -> Result<Telemetry, String> {
+    tracing_subscriber::fmt().json().init();
+    Ok(Telemetry { r: prometheus::Registry::new(), p: Propagation, a: AccessLog, l: LogControl, t: Tracing })
+}
+impl Telemetry {
+    pub fn registry(&self) -> &prometheus::Registry {
+        &self.r
+    }
+    pub fn logs(&self) -> &LogControl {
+        &self.l
+    }
+    pub fn tracing(&self) -> &Tracing {
+        &self.t
+    }
+    pub fn access(&self) -> &AccessLog {
+        &self.a
+    }
+    pub fn propagation(&self) -> &Propagation {
+        &self.p
+    }
+    pub fn flush(&self, _: std::time::Duration) {}
+    pub fn reload(&self, _: &Settings) -> Result<(), String> {
+        Ok(())
+    }
+    pub fn observe_runtime(&self, _: &'static str, _: &tokio::runtime::Handle) {}
+}
