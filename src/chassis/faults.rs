@@ -75,7 +75,7 @@ pub struct Plan {
 }
 
 /// A forgotten fault must not outlive the drill by long.
-const LONGEST: time::Duration = time::Duration::from_secs(3600);
+const LONGEST: time::Duration = time::Duration::from_hours(1);
 
 impl Plan {
     /// Everything that is wrong with the plan.

@@ -100,7 +100,7 @@ fn lacks_ipv6(error: &io::Error) -> bool {
 
 /// 60 s idle, then a probe every 15 s, four times: a peer that vanished is noticed within two minutes.
 const KEEPALIVE: TcpKeepalive =
-    TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15)).with_retries(4);
+    TcpKeepalive::new().with_time(Duration::from_mins(1)).with_interval(Duration::from_secs(15)).with_retries(4);
 
 /// Failing to tune is not failing to serve, and the socket tells of its own end.
 fn tune(stream: &TcpStream) {

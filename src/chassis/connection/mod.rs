@@ -24,4 +24,3 @@ pub(crate) use io::{Pace, Stream};
 pub(crate) use registry::{Connections, Entry, Metrics};
 pub(crate) use service::Abort;
 pub use service::ConnectionInfo;
-pub(crate) use state::{Closed, State};

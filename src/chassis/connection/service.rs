@@ -110,8 +110,8 @@ impl hyper::service::Service<Request<Incoming>> for Service {
             Body::new(Inbound::new(body, &self.entry, expects))
         };
         parts.extensions.insert(self.info.clone());
-        let answer = self.router.clone().call(Request::from_parts(parts, body));
-        Answer { answer, info: self.info.clone(), entry: Arc::clone(&self.entry), part: Some(part), number, http1 }
+        let response = self.router.clone().call(Request::from_parts(parts, body));
+        Answer { response, info: self.info.clone(), entry: Arc::clone(&self.entry), part: Some(part), number, http1 }
     }
 }
 
@@ -119,7 +119,7 @@ pin_project! {
     /// The router's answer, on its way to the socket.
     pub(crate) struct Answer {
         #[pin]
-        answer: RouteFuture<std::convert::Infallible>,
+        response: RouteFuture<std::convert::Infallible>,
         info: ConnectionInfo,
         entry: Arc<Entry>,
         part: Option<Part>,
@@ -133,17 +133,16 @@ impl Future for Answer {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(mut response) = ready!(this.answer.poll(cx));
+        let Ok(mut response) = ready!(this.response.poll(cx));
         if response.extensions().get::<Abort>().is_some() {
             this.entry.state.set_closing(Closed::Aborted);
             return Poll::Ready(Err(Aborted));
         }
         // A switch of protocols ends this HTTP connection in its own way.
-        if *this.http1 && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            if let Some(reason) = this.info.0.limits.ends(&this.entry.state, *this.number) {
-                this.entry.state.set_closing(reason);
-                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
+        let can_close = *this.http1 && response.status() != StatusCode::SWITCHING_PROTOCOLS;
+        if let Some(reason) = this.info.0.limits.ends(&this.entry.state, *this.number).filter(|_| can_close) {
+            this.entry.state.set_closing(reason);
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         let part = this.part.take().expect("answered once");
         Poll::Ready(Ok(response.map(|body| Outbound::new(body, part))))

@@ -205,10 +205,6 @@ impl State {
         }
     }
 
-    pub(crate) fn requests(&self) -> u64 {
-        self.requests.load(Relaxed)
-    }
-
     /// A write could not go on, or went on.
     pub(crate) fn set_blocked(&self, blocked: bool) {
         match (blocked, self.blocked.load(Relaxed)) {

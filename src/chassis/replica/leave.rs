@@ -56,8 +56,8 @@ impl<A: AppSettings> Replica<A> {
     }
 
     fn apply(&self, settings: &Settings<A>) {
-        self.server_settings.store(Arc::new(settings.server.clone()));
-        self.overload.reload(&settings.overload);
+        self.door.settings.store(Arc::new(settings.server.clone()));
+        self.door.overload.reload(&settings.overload);
         self.faults.reload(&settings.faults);
         if let Err(error) = self.telemetry.reload(&settings.telemetry) {
             tracing::error!(%error, "telemetry not reloaded");
@@ -71,15 +71,15 @@ impl<A: AppSettings> Replica<A> {
         // At a terminal nobody waits for endpoints to propagate.
         let delay = if signal == SignalKind::interrupt() { Duration::ZERO } else { lifecycle.drain_delay.get() };
         self.lifecycle.begin_drain(delay);
-        self.connections.drain();
-        tracing::info!(?delay, connections = self.connections.count(), "draining");
+        self.door.connections.drain();
+        tracing::info!(?delay, connections = self.door.connections.count(), "draining");
         tokio::time::sleep(delay).await;
 
-        self.accept.stop.cancel();
+        self.door.stop.cancel();
         let finished = timeout(lifecycle.drain_timeout.get(), async {
-            self.accept.loops.wait().await;
-            self.connections.close_all();
-            self.connections.closed().await;
+            self.door.loops.wait().await;
+            self.door.connections.close_all();
+            self.door.connections.closed().await;
         });
         let exit = match finished.await {
             Ok(()) => Exit::Drained,
@@ -92,9 +92,9 @@ impl<A: AppSettings> Replica<A> {
     }
 
     async fn cut(&self) -> Exit {
-        let cut = self.connections.cut_all();
+        let cut = self.door.connections.cut_all();
         // A moment to count them; a blocked worker does not.
-        let _ = timeout(Duration::from_millis(200), self.connections.closed()).await;
+        let _ = timeout(Duration::from_millis(200), self.door.connections.closed()).await;
         if cut == 0 {
             return Exit::Drained;
         }

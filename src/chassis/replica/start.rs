@@ -6,7 +6,8 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use axum::routing::get;
+use axum::{extract::RawQuery, routing::get};
+use prometheus::Registry;
 use serde_json::json;
 use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -34,18 +35,9 @@ pub(super) struct Replica<A> {
     pub(super) config_metrics: config::Metrics,
     pub(super) telemetry: Telemetry,
     pub(super) lifecycle: Lifecycle,
-    pub(super) connections: Arc<Connections>,
-    pub(super) server_settings: Arc<ArcSwap<server::Settings>>,
-    pub(super) overload: Overload,
     pub(super) faults: Faults,
     pub(super) admin: Running,
-    pub(super) accept: Accept,
-}
-
-/// The accept loops.
-pub(super) struct Accept {
-    pub(super) stop: CancellationToken,
-    pub(super) loops: TaskTracker,
+    pub(super) door: Door,
 }
 
 impl<A: AppSettings> Replica<A> {
@@ -60,110 +52,142 @@ impl<A: AppSettings> Replica<A> {
     where
         F: FnOnce(&A, &Chassis) -> Result<Router, StartError>,
     {
-        let settings = live.get();
+        let registry = telemetry.registry();
+        let config_metrics = config::Metrics::new(registry).map_err(metrics)?;
+        config_metrics.record(&live);
         for note in &live.loaded().notes {
             tracing::warn!("{note}");
         }
-        let registry = telemetry.registry();
-        let lifecycle = Lifecycle::new(Some(registry));
-        let faults = Faults::new(&settings.faults);
-        let checks = Checks::new(registry).map_err(metrics)?;
-        let config_metrics = config::Metrics::new(registry).map_err(metrics)?;
-        config_metrics.record(&live);
-        let heartbeat = Heartbeat::new();
-        tokio::spawn(heartbeat.clone().run(io.clone()));
-
-        let accepting: Vec<_> = settings.server.listen.iter().map(|_| Arc::new(AtomicBool::new(false))).collect();
-        let probes = Probes::new(lifecycle.clone(), heartbeat, accepting.clone(), faults.clone(), checks.clone());
-        let admin = Self::start_admin(&live, &identity, &telemetry, &probes, &faults)?;
-
-        let served = Arc::new(Served::default());
+        let verdicts = Verdicts::start(&live, registry, io)?;
+        let admin = start_admin(&live, &identity, telemetry, &verdicts)?;
         let chassis = Chassis {
             registry: registry.clone(),
-            checks: checks.clone(),
-            drain: lifecycle.drain(),
+            checks: verdicts.checks.clone(),
+            drain: verdicts.lifecycle.drain(),
             propagation: telemetry.propagation().clone(),
             identity,
-            served: Arc::clone(&served),
+            served: Arc::default(),
         };
         let _inside = io.enter();
         let listeners = bind(&live)?;
-        let router = app(&settings.app, &chassis)?.merge(healthz(&probes));
-        checks.start(io);
+        let routes = app(&live.get().app, &chassis)?.merge(healthz(&verdicts.probes));
+        verdicts.checks.start(io);
+        let door = Door::open(listeners, routes, &live, telemetry, &verdicts, &chassis.served, work);
+        let Verdicts { lifecycle, faults, .. } = verdicts;
+        lifecycle.ready();
+        tracing::info!(config_hash = %live.loaded().hash, "started");
+        Ok(Self { live, config_metrics, telemetry: telemetry.clone(), lifecycle, faults, admin, door })
+    }
+}
 
-        let server_settings = Arc::new(ArcSwap::from_pointee(settings.server.clone()));
-        let overload = Overload::new(&settings.overload, settings.runtime.work_threads(), registry);
+/// What the probes' verdicts are made of.
+struct Verdicts {
+    lifecycle: Lifecycle,
+    faults: Faults,
+    checks: Checks,
+    accepting: Vec<Arc<AtomicBool>>,
+    probes: Probes,
+}
+
+impl Verdicts {
+    fn start<A: AppSettings>(live: &Live<A>, registry: &Registry, io: &Handle) -> Result<Self, StartError> {
+        let settings = live.get();
+        let lifecycle = Lifecycle::new(Some(registry));
+        let faults = Faults::new(&settings.faults);
+        let checks = Checks::new(registry).map_err(metrics)?;
+        let accepting: Vec<_> = settings.server.listen.iter().map(|_| Arc::default()).collect();
+        let heartbeat = Heartbeat::new();
+        tokio::spawn(heartbeat.clone().run(io.clone()));
+        let probes = Probes::new(lifecycle.clone(), heartbeat, accepting.clone(), faults.clone(), checks.clone());
+        Ok(Self { lifecycle, faults, checks, accepting, probes })
+    }
+}
+
+fn start_admin<A: AppSettings>(
+    live: &Arc<Live<A>>,
+    identity: &Identity,
+    telemetry: &Telemetry,
+    verdicts: &Verdicts,
+) -> Result<Running, StartError> {
+    let settings = live.get();
+    let shown = Arc::clone(live);
+    let admin = Admin {
+        probes: verdicts.probes.clone(),
+        registry: telemetry.registry().clone(),
+        logs: telemetry.logs().clone(),
+        faults: verdicts.faults.clone(),
+        mutable: settings.admin.mutable,
+        version: json!(identity),
+        config: Arc::new(move || show(&shown)),
+    };
+    let listen = &settings.admin.listen;
+    let running = Running::start(listen, admin.router())
+        .map_err(|error| cannot_bind("admin", listen, &live.loaded().source("admin.listen"), &error))?;
+    tracing::info!(target: "listener", listener = "admin", url = %format_args!("http://{}", running.address), "listening");
+    Ok(running)
+}
+
+/// The app's listeners, their accept loops and their connections.
+pub(super) struct Door {
+    pub(super) settings: Arc<ArcSwap<server::Settings>>,
+    pub(super) overload: Overload,
+    pub(super) connections: Arc<Connections>,
+    pub(super) stop: CancellationToken,
+    pub(super) loops: TaskTracker,
+}
+
+impl Door {
+    /// Accepts on `listeners`, on the runtime that is entered.
+    fn open<A: AppSettings>(
+        listeners: Vec<Tcp>,
+        routes: Router,
+        live: &Live<A>,
+        telemetry: &Telemetry,
+        verdicts: &Verdicts,
+        served: &Arc<Served>,
+        work: &Handle,
+    ) -> Self {
+        let (all, registry) = (live.get(), telemetry.registry());
+        let settings = Arc::new(ArcSwap::from_pointee(all.server.clone()));
+        let overload = Overload::new(&all.overload, all.runtime.work_threads(), registry);
         let parts = middleware::Parts {
-            settings: Arc::clone(&server_settings),
+            settings: Arc::clone(&settings),
             overload: overload.clone(),
-            faults: faults.clone(),
+            faults: verdicts.faults.clone(),
             tracing: telemetry.tracing().clone(),
             access: telemetry.access().clone(),
             work: work.clone(),
-            served,
+            served: Arc::clone(served),
         };
-        let router = router.build(&Stack::new(parts, registry));
-        let grace = settings.lifecycle.drain_timeout.get();
-        let limits = Limits::new(Arc::clone(&server_settings), lifecycle.clone(), grace);
-        let max = runtime::max_connections(settings.server.max_connections);
+        let grace = all.lifecycle.drain_timeout.get();
+        let limits = Limits::new(Arc::clone(&settings), verdicts.lifecycle.clone(), grace);
+        let protocol = Http::new(routes.build(&Stack::new(parts, registry)), limits);
+        let max = runtime::max_connections(all.server.max_connections);
         let connections = Connections::new(max, connection::Metrics::new(Some(registry)));
-        let accept = Accept { stop: CancellationToken::new(), loops: TaskTracker::new() };
-        let errors = AcceptErrors::new(Some(registry));
-        let http = Http::new(router, limits);
-        for (listener, accepting) in listeners.into_iter().zip(accepting) {
-            let (protocol, connections, errors) = (http.clone(), Arc::clone(&connections), errors.clone());
-            let server = Server { listener, protocol, connections, errors, accepting };
-            accept.loops.spawn_on(server.run(accept.stop.clone()), io);
-        }
-        accept.loops.close();
-        lifecycle.ready();
-        tracing::info!(max_connections = max, config_hash = %live.loaded().hash, "started");
-        Ok(Self {
-            live,
-            config_metrics,
-            telemetry: telemetry.clone(),
-            lifecycle,
-            connections,
-            server_settings,
-            overload,
-            faults,
-            admin,
-            accept,
-        })
+        let door = Self { settings, overload, connections, stop: CancellationToken::new(), loops: TaskTracker::new() };
+        door.accept(listeners, &verdicts.accepting, &protocol, &AcceptErrors::new(Some(registry)));
+        door
     }
 
-    fn start_admin(
-        live: &Arc<Live<A>>,
-        identity: &Identity,
-        telemetry: &Telemetry,
-        probes: &Probes,
-        faults: &Faults,
-    ) -> Result<Running, StartError> {
-        let settings = live.get();
-        let shown = Arc::clone(live);
-        let admin = Admin {
-            probes: probes.clone(),
-            registry: telemetry.registry().clone(),
-            logs: telemetry.logs().clone(),
-            faults: faults.clone(),
-            mutable: settings.admin.mutable,
-            version: json!(identity),
-            config: Arc::new(move || show(&shown)),
-        };
-        let listen = &settings.admin.listen;
-        let running = Running::start(listen, admin.router())
-            .map_err(|error| cannot_bind("admin", listen, &live.loaded().source("admin.listen"), &error))?;
-        tracing::info!(target: "listener", listener = "admin", url = %format_args!("http://{}", running.address), "listening");
-        Ok(running)
+    fn accept(&self, listeners: Vec<Tcp>, accepting: &[Arc<AtomicBool>], protocol: &Http, errors: &AcceptErrors) {
+        for (listener, accepting) in listeners.into_iter().zip(accepting) {
+            let server = Server {
+                listener,
+                protocol: protocol.clone(),
+                connections: Arc::clone(&self.connections),
+                errors: errors.clone(),
+                accepting: Arc::clone(accepting),
+            };
+            self.loops.spawn(server.run(self.stop.clone()));
+        }
+        self.loops.close();
     }
 }
 
 /// `/healthz` on the traffic port, for balancers that can probe no other.
 fn healthz(probes: &Probes) -> Router {
     let probes = probes.clone();
-    let answer = move |axum::extract::RawQuery(query): axum::extract::RawQuery| async move {
-        probes.answer_ready(query.as_deref())
-    };
+    let answer = move |RawQuery(query): RawQuery| async move { probes.answer_ready(query.as_deref()) };
     Router::new().probe("/healthz", get(answer))
 }
 

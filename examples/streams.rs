@@ -1,0 +1,136 @@
+//! Another app on the same chassis: everything that a request can do to a connection. The tests use it.
+//!
+//! `cargo run --example streams`, with the same settings and the same admin listener as the service.
+
+use std::{convert::Infallible, process::ExitCode, time::Duration};
+
+use axum::{
+    Extension,
+    body::Body,
+    extract::{Query, ws},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, Sse},
+    },
+    routing::{any, get, post},
+};
+use futures_util::{Stream, stream};
+use serde::Deserialize;
+use service::chassis::{
+    config::{Environment, Sources, cli},
+    connection::ConnectionInfo,
+    replica::{self, Chassis, StartError},
+    router::Router,
+};
+
+fn main() -> ExitCode {
+    let options = match cli::parse(std::env::args_os().skip(1)) {
+        Ok(cli::Command::Run(options)) => options,
+        _ => cli::Options::default(),
+    };
+    let sources = Sources::new(options, Environment::capture());
+    let identity = service::identity(&sources.environment);
+    replica::run(sources, identity, routes).into()
+}
+
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Settings {}
+
+impl service::chassis::config::Check for Settings {
+    fn check(&self, _: &mut service::chassis::config::Problems) {}
+}
+
+fn routes(_: &Settings, _: &Chassis) -> Result<Router, StartError> {
+    Ok(Router::new()
+        .route("/hello", get(async || "hello\n"))
+        .route("/echo", post(async |body: Body| body))
+        .route("/upload", post(upload))
+        .route("/unread", post(async || "not read\n"))
+        .route("/download", get(download))
+        .route("/sse", get(sse))
+        .route("/ws", any(websocket))
+        .route("/slow", get(slow))
+        .route("/block", get(block))
+        .route("/block-cpu", get(block))
+        .cpu_bound()
+        .route("/panic", get(panic))
+        .route("/bad-body", get(bad_body)))
+}
+
+async fn upload(body: axum::body::Bytes) -> String {
+    format!("{}\n", body.len())
+}
+
+#[derive(Deserialize)]
+struct Amount {
+    #[serde(default)]
+    bytes: usize,
+    #[serde(default)]
+    ms: u64,
+}
+
+/// Bytes in parts of 16 KiB, without a length.
+async fn download(Query(amount): Query<Amount>) -> Body {
+    let parts = (0..amount.bytes).step_by(16 * 1024).map(move |at| vec![b'x'; (amount.bytes - at).min(16 * 1024)]);
+    Body::from_stream(stream::iter(parts.map(Ok::<_, Infallible>)))
+}
+
+/// An event every 100 ms, and `bye` when the replica drains.
+async fn sse(Extension(connection): Extension<ConnectionInfo>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let ending = connection.ending();
+    Sse::new(stream::unfold(Some(ending), |ending| async {
+        let ending = ending?;
+        let ended = tokio::time::timeout(Duration::from_millis(100), ending.cancelled()).await.is_ok();
+        let event = Event::default().data(if ended { "bye" } else { "tick" });
+        Some((Ok(event), (!ended).then_some(ending)))
+    }))
+}
+
+/// Echoes messages, and closes with 1001 (going away) when the replica drains.
+async fn websocket(Extension(connection): Extension<ConnectionInfo>, upgrade: ws::WebSocketUpgrade) -> Response {
+    let ending = connection.ending();
+    upgrade.on_upgrade(async move |mut socket| {
+        loop {
+            tokio::select! {
+                message = socket.recv() => match message {
+                    Some(Ok(message @ (ws::Message::Text(_) | ws::Message::Binary(_)))) => {
+                        if socket.send(message).await.is_err() {
+                            return;
+                        }
+                    }
+                    Some(Ok(_)) => {}
+                    _ => return,
+                },
+                () = ending.cancelled() => {
+                    let going_away = ws::CloseFrame { code: ws::close_code::AWAY, reason: "draining".into() };
+                    let _ = socket.send(ws::Message::Close(Some(going_away))).await;
+                    return;
+                }
+            }
+        }
+    })
+}
+
+async fn slow(Query(amount): Query<Amount>) -> &'static str {
+    tokio::time::sleep(Duration::from_millis(amount.ms)).await;
+    "slow\n"
+}
+
+/// What no handler may do: it blocks its thread.
+async fn block(Query(amount): Query<Amount>) -> &'static str {
+    std::thread::sleep(Duration::from_millis(amount.ms));
+    "blocked\n"
+}
+
+async fn panic() -> Response {
+    let none: Option<()> = None;
+    none.expect("this handler panics");
+    ().into_response()
+}
+
+/// A body that fails after its first part.
+async fn bad_body() -> Body {
+    let parts = [Ok("first\n"), Err(std::io::Error::other("the source failed"))];
+    Body::from_stream(stream::iter(parts))
+}
