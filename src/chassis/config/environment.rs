@@ -112,7 +112,7 @@ fn path(rest: &str) -> Vec<String> {
 }
 
 fn problem(name: &str, message: &str) -> Problem {
-    Problem::new(path(name.trim_start_matches(PREFIX)).join("."), message).from_source(variable(name))
+    Problem::new(path(name.trim_start_matches(PREFIX)).join("."), message).found_in(variable(name))
 }
 
 fn variable(name: &str) -> Source {

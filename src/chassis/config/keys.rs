@@ -44,7 +44,7 @@ impl Keys {
     pub(super) fn place(&self, path: &[String]) -> Place {
         let mut node = self.resolve(&self.schema);
         for part in path {
-            match (self.child(node, part), place(node)) {
+            match (child(node, part), place(node)) {
                 (Some(child), _) => node = self.resolve(child),
                 (None, Place::Leaf) if open(node) => return Place::Leaf,
                 (None, Place::Map) => return Place::Leaf,
@@ -63,7 +63,7 @@ impl Keys {
 
     /// What the key's documentation says, where it has one.
     pub(super) fn meaning(&self, path: &[String]) -> Option<&str> {
-        let node = path.iter().try_fold(&self.schema, |node, part| self.child(self.resolve(node), part))?;
+        let node = path.iter().try_fold(&self.schema, |node, part| child(self.resolve(node), part))?;
         node["description"].as_str()
     }
 
@@ -98,10 +98,6 @@ impl Keys {
         }
     }
 
-    fn child<'a>(&'a self, node: &'a Json, part: &str) -> Option<&'a Json> {
-        node["properties"].get(part).or_else(|| Some(&node["additionalProperties"]).filter(|rest| rest.is_object()))
-    }
-
     /// Follows references, and looks through what is optional.
     fn resolve<'a>(&'a self, node: &'a Json) -> &'a Json {
         let mut node = node;
@@ -119,6 +115,10 @@ impl Keys {
             }
         }
     }
+}
+
+fn child<'a>(node: &'a Json, part: &str) -> Option<&'a Json> {
+    node["properties"].get(part).or_else(|| Some(&node["additionalProperties"]).filter(|rest| rest.is_object()))
 }
 
 fn alternatives(node: &Json) -> impl Iterator<Item = &Json> {

@@ -10,6 +10,7 @@ mod check;
 pub mod cli;
 mod de;
 mod environment;
+mod fault;
 mod file;
 mod keys;
 mod listen;
