@@ -24,7 +24,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The process's variables. Values that are not UTF-8 are left out; [`super::load`] refuses them where they count.
+    /// The process's variables. Values that are not UTF-8 are left out; [`super::load()`] refuses them where they count.
     #[must_use]
     pub fn capture() -> Self {
         Self::from_os(env::vars_os())

@@ -1,6 +1,6 @@
 //! Which keys there are, from the schema.
 //!
-//! Next: [`super::load`].
+//! Next: [`mod@super::load`].
 
 use serde_json::Value as Json;
 
@@ -71,7 +71,9 @@ impl Keys {
     pub(super) fn nearest(&self, path: &[String]) -> Option<String> {
         let wanted = path.join(".");
         let last = path.last()?;
-        let names: Vec<String> = self.leaves().into_iter().map(|key| key.name).chain(self.sections()).collect();
+        // What it is in already is no advice.
+        let sections = self.sections().into_iter().filter(|section| *section != path[0]);
+        let names: Vec<String> = self.leaves().into_iter().map(|key| key.name).chain(sections).collect();
         let mut namesakes = names.iter().filter(|name| name.rsplit('.').next() == Some(last));
         if let (Some(name), None) = (namesakes.next(), namesakes.next()) {
             return Some(name.clone());
