@@ -1,6 +1,6 @@
 //! Settings made visible: without secrets for people, with their digests for comparing.
 //!
-//! Next: [`super::schema`].
+//! Next: [`mod@super::schema`].
 
 use std::hash::{DefaultHasher, Hasher};
 

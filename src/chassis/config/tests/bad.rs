@@ -36,6 +36,9 @@ const VARIABLES: &[(&str, &str, &str, &str)] = &[
     ("APP__APP__LIMITS__BURST", "256", "app.limits.burst", "a whole number from 0 to 255"),
     ("APP__APP__MODE", "odd", "app.mode", "one of `plain`, `fancy`"),
     ("APP__APP__NETWORK__NAME", "x", "app.network", "a key is missing: hops"),
+    ("APP__APP__CHATTY", "hunter2", "app.chatty", "not accepted; its meaning: Of a type that tells too much."),
+    ("APP__APP__CHATTY", "hun", "app.chatty", "not accepted; its meaning: Of a type that tells too much."),
+    ("APP__APP__CHATTY", "7", "app.chatty", "expected nothing at all"),
     // Keys that are none.
     ("APP__SERVER", "x", "server", "expected a key of this section"),
     ("APP__SERVER__LISTN", "x", "server.listn", "did you mean server.listen?"),

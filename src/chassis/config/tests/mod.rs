@@ -14,7 +14,7 @@ use std::{
 };
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::{Check, Environment, Loaded, Problems, Secret, Settings, Sources, load};
 
@@ -38,6 +38,23 @@ struct App {
     limits: Limits,
     /// A network.
     network: Option<Network>,
+    /// Of a type that tells too much.
+    chatty: Chatty,
+}
+
+/// Repeats what it was given in its errors, as many types do.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+struct Chatty(String);
+
+impl<'de> Deserialize<'de> for Chatty {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "" => Ok(Self(text)),
+            "7" => Err(de::Error::custom("expected nothing at all")),
+            _ => Err(de::Error::custom(format!("what does {text:?} mean? {}", &text[..3]))),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -76,6 +93,7 @@ impl Default for App {
             mode: Mode::Plain,
             limits: Limits::default(),
             network: None,
+            chatty: Chatty::default(),
         }
     }
 }
