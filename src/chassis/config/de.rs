@@ -3,8 +3,8 @@
 //! The environment's texts take the type of their target: only `true` and `false` are booleans, only digits are whole
 //! numbers, lists split at commas, and an empty text is none where a value is optional. Nothing is rounded or guessed,
 //! and no error repeats a value.
-
-use std::fmt::Display;
+//!
+//! Next: [`super::fault`].
 
 use serde::{
     Deserializer,
@@ -15,54 +15,7 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use super::{types::AUTO, value::Value};
-
-/// Why a value does not fit its target.
-#[derive(Debug, thiserror::Error, PartialEq)]
-pub(super) enum Fault {
-    #[error("expected {0}")]
-    Expected(String),
-    #[error("unknown key")]
-    UnknownKey,
-    #[error("a key is missing: {0}")]
-    Missing(&'static str),
-    /// Words of a type that is not ours; they may hold the value.
-    #[error("{0}")]
-    Foreign(String),
-}
-
-impl de::Error for Fault {
-    fn custom<T: Display>(message: T) -> Self {
-        Self::Foreign(message.to_string())
-    }
-
-    fn invalid_type(_: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::Expected(expected.to_string())
-    }
-
-    fn invalid_value(_: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::Expected(expected.to_string())
-    }
-
-    fn invalid_length(_: usize, expected: &dyn de::Expected) -> Self {
-        Self::Expected(expected.to_string())
-    }
-
-    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
-        Self::Expected(match expected {
-            [one] => format!("`{one}`"),
-            _ => format!("one of `{}`", expected.join("`, `")),
-        })
-    }
-
-    fn unknown_field(_: &str, _: &'static [&'static str]) -> Self {
-        Self::UnknownKey
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self::Missing(field)
-    }
-}
+use super::{fault::Fault, types::AUTO, value::Value};
 
 impl Value {
     fn whole(&self) -> Option<i128> {
@@ -76,7 +29,7 @@ impl Value {
     fn float(&self) -> Option<f64> {
         match self {
             Self::Float(number) if number.is_finite() => Some(*number),
-            Self::Integer(number) => i32::try_from(*number).ok().map(f64::from),
+            Self::Integer(number) => number.to_string().parse().ok(),
             // Words such as `inf` and `NaN` parse too.
             Self::Variable(text) if text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => {
                 text.parse().ok().filter(|number: &f64| number.is_finite())

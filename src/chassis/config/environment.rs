@@ -24,7 +24,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The process's variables. Values that are not UTF-8 are left out; [`super::load`] refuses them where they count.
+    /// The process's variables. Values that are not UTF-8 are left out; [`super::load()`] refuses them where they count.
     #[must_use]
     pub fn capture() -> Self {
         Self::from_os(env::vars_os())
@@ -112,7 +112,7 @@ fn path(rest: &str) -> Vec<String> {
 }
 
 fn problem(name: &str, message: &str) -> Problem {
-    Problem::new(path(name.trim_start_matches(PREFIX)).join("."), message).from_source(variable(name))
+    Problem::new(path(name.trim_start_matches(PREFIX)).join("."), message).found_in(variable(name))
 }
 
 fn variable(name: &str) -> Source {

@@ -1,6 +1,6 @@
 //! Which keys there are, from the schema.
 //!
-//! Next: [`super::load`].
+//! Next: [`mod@super::load`].
 
 use serde_json::Value as Json;
 
@@ -44,7 +44,7 @@ impl Keys {
     pub(super) fn place(&self, path: &[String]) -> Place {
         let mut node = self.resolve(&self.schema);
         for part in path {
-            match (self.child(node, part), place(node)) {
+            match (child(node, part), place(node)) {
                 (Some(child), _) => node = self.resolve(child),
                 (None, Place::Leaf) if open(node) => return Place::Leaf,
                 (None, Place::Map) => return Place::Leaf,
@@ -63,7 +63,7 @@ impl Keys {
 
     /// What the key's documentation says, where it has one.
     pub(super) fn meaning(&self, path: &[String]) -> Option<&str> {
-        let node = path.iter().try_fold(&self.schema, |node, part| self.child(self.resolve(node), part))?;
+        let node = path.iter().try_fold(&self.schema, |node, part| child(self.resolve(node), part))?;
         node["description"].as_str()
     }
 
@@ -71,7 +71,9 @@ impl Keys {
     pub(super) fn nearest(&self, path: &[String]) -> Option<String> {
         let wanted = path.join(".");
         let last = path.last()?;
-        let names: Vec<String> = self.leaves().into_iter().map(|key| key.name).chain(self.sections()).collect();
+        // What it is in already is no advice.
+        let sections = self.sections().into_iter().filter(|section| *section != path[0]);
+        let names: Vec<String> = self.leaves().into_iter().map(|key| key.name).chain(sections).collect();
         let mut namesakes = names.iter().filter(|name| name.rsplit('.').next() == Some(last));
         if let (Some(name), None) = (namesakes.next(), namesakes.next()) {
             return Some(name.clone());
@@ -98,10 +100,6 @@ impl Keys {
         }
     }
 
-    fn child<'a>(&'a self, node: &'a Json, part: &str) -> Option<&'a Json> {
-        node["properties"].get(part).or_else(|| Some(&node["additionalProperties"]).filter(|rest| rest.is_object()))
-    }
-
     /// Follows references, and looks through what is optional.
     fn resolve<'a>(&'a self, node: &'a Json) -> &'a Json {
         let mut node = node;
@@ -119,6 +117,10 @@ impl Keys {
             }
         }
     }
+}
+
+fn child<'a>(node: &'a Json, part: &str) -> Option<&'a Json> {
+    node["properties"].get(part).or_else(|| Some(&node["additionalProperties"]).filter(|rest| rest.is_object()))
 }
 
 fn alternatives(node: &Json) -> impl Iterator<Item = &Json> {

@@ -93,7 +93,7 @@ impl<A: AppSettings> Live<A> {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// The files that [`super::watch`] should watch.
+    /// The files that [`super::watch()`] should watch.
     #[must_use]
     pub fn sources(&self) -> &Sources {
         &self.sources

@@ -11,8 +11,8 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use super::{
     AppSettings, Settings, check,
     cli::Options,
-    de::Fault,
     environment::{Environment, name_of},
+    fault::Fault,
     file,
     keys::{Keys, Place},
     otel,
@@ -125,13 +125,15 @@ fn ignored(problems: &Problems) -> Vec<String> {
 /// The overlay's values; none where there is no such file.
 fn overlay(keys: &Keys, sources: &Sources) -> Result<Vec<Leaf>, Problems> {
     let mut problems = Problems::default();
-    let Some(path) = sources.overlay.as_ref().filter(|path| path.exists()) else { return Ok(Vec::new()) };
+    let Some(path) = sources.overlay.as_ref().filter(|path| !matches!(path.try_exists(), Ok(false))) else {
+        return Ok(Vec::new());
+    };
     let leaves = from_file(keys, path, &mut problems);
     for leaf in &leaves {
         let key = leaf.key();
         if keys.place(&leaf.path) != Place::Unknown && !is_reloadable(&key) {
             let message = "needs a restart; an overlay may hold reloadable keys only";
-            problems.push(Problem::new(key, message).from_source(leaf.source.clone()));
+            problems.push(Problem::new(key, message).found_in(leaf.source.clone()));
         }
     }
     if problems.is_empty() { Ok(leaves) } else { Err(problems) }
@@ -182,15 +184,12 @@ fn assemble<A: AppSettings>(
     let mut origins = Origins::new();
     let mut wrong = Vec::new();
     for leaf in layers.iter().copied().flatten() {
-        match refusal::<A>(keys, leaf) {
-            Some(problem) => {
-                wrong.push(leaf.key());
-                problems.push(problem);
-            }
-            None => {
-                document.set(&leaf.path, leaf.value.clone());
-                origins.insert(leaf.key(), leaf.source.clone());
-            }
+        if let Some(problem) = refusal::<A>(keys, leaf) {
+            wrong.push(leaf.key());
+            problems.push(problem);
+        } else {
+            document.set(&leaf.path, leaf.value.clone());
+            origins.insert(leaf.key(), leaf.source.clone());
         }
     }
     let settings = match read::<Settings<A>>(document) {
@@ -218,7 +217,7 @@ fn refusal<A: AppSettings>(keys: &Keys, leaf: &Leaf) -> Option<Problem> {
             Err((_, fault)) => (leaf.key(), message(keys, leaf, &fault)),
         },
     };
-    Some(Problem::new(at, message).from_source(leaf.source.clone()))
+    Some(Problem::new(at, message).found_in(leaf.source.clone()))
 }
 
 fn read<T: serde::de::DeserializeOwned>(document: Value) -> Result<T, (String, Fault)> {

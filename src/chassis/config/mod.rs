@@ -4,12 +4,13 @@
 //! reloaded. Unknown keys, wrong types and contradictions are all reported at once, with key and source and without
 //! the value. This is the only place that reads the process's environment. It opens no socket and starts nothing.
 //!
-//! Next: [`load`].
+//! Next: [`load()`].
 
 mod check;
 pub mod cli;
 mod de;
 mod environment;
+mod fault;
 mod file;
 mod keys;
 mod listen;

@@ -90,5 +90,5 @@ fn leaf(key: &str, name: &str, value: Value) -> Leaf {
 }
 
 fn refusal(key: &str, name: &str, message: &str) -> Problem {
-    Problem::new(key, message).from_source(Source::Variable(name.to_owned()))
+    Problem::new(key, message).found_in(Source::Variable(name.to_owned()))
 }

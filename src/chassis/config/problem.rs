@@ -66,7 +66,7 @@ impl Problem {
 
     /// The same, from `source`.
     #[must_use]
-    pub(super) fn from_source(mut self, source: Source) -> Self {
+    pub(super) fn found_in(mut self, source: Source) -> Self {
         self.sources = vec![source];
         self
     }
@@ -84,8 +84,12 @@ impl Problem {
     }
 }
 
-/// The origin of `key`, or of the list or table that it is in.
+/// The origin of `key`, or of something in it, or of the list or table that it is in.
 pub(super) fn origin(origins: &Origins, key: &str) -> Source {
+    let inside = format!("{key}.");
+    if let Some((_, source)) = origins.iter().find(|(name, _)| name.starts_with(&inside)) {
+        return source.clone();
+    }
     let mut key = key;
     loop {
         if let Some(source) = origins.get(key) {

@@ -1,6 +1,6 @@
 //! Which keys a running replica takes on.
 //!
-//! Next: [`super::watch`].
+//! Next: [`mod@super::watch`].
 
 use super::Settings;
 

@@ -1,6 +1,6 @@
 //! The settings' JSON Schema.
 //!
-//! Next: [`super::reference`].
+//! Next: [`mod@super::reference`].
 
 use schemars::generate::SchemaSettings;
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! Settings made visible: without secrets for people, with their digests for comparing.
 //!
-//! Next: [`super::schema`].
+//! Next: [`mod@super::schema`].
 
 use std::hash::{DefaultHasher, Hasher};
 
@@ -12,6 +12,9 @@ use super::{Settings, types::with_digests};
 const REDACTED: &str = "[redacted]";
 
 /// The effective settings, without secrets and without the credentials in URLs.
+///
+/// # Panics
+/// Where the app's settings do not serialise: a map whose keys are no texts.
 #[must_use]
 pub fn redacted<A: Serialize>(settings: &Settings<A>) -> Value {
     let mut tree = tree(settings);
@@ -20,11 +23,14 @@ pub fn redacted<A: Serialize>(settings: &Settings<A>) -> Value {
 }
 
 /// The same as TOML, for people; what is unset is left out.
+///
+/// # Panics
+/// As [`redacted`].
 #[must_use]
 pub fn render<A: Serialize>(settings: &Settings<A>) -> String {
     let mut tree = redacted(settings);
-    drop_nulls(&mut tree);
-    toml::to_string_pretty(&tree).expect("a tree without nulls is TOML")
+    fit_toml(&mut tree);
+    toml::to_string_pretty(&tree).expect("a tree that fits TOML")
 }
 
 /// 12 hexadecimal digits of a keyed hash over every value; the order of map entries does not count.
@@ -66,7 +72,9 @@ fn feed(hasher: &mut DefaultHasher, value: &Value) {
         }
         Value::Array(items) => {
             hasher.write(b"[");
-            items.iter().for_each(|item| feed(hasher, item));
+            for item in items {
+                feed(hasher, item);
+            }
             hasher.write(b"]");
         }
         scalar => {
@@ -113,15 +121,17 @@ fn without_credentials(text: &str) -> Option<String> {
     Some(format!("{scheme}://{REDACTED}{}", &rest[at..]))
 }
 
-fn drop_nulls(value: &mut Value) {
+/// TOML has no null, and no number above 63 bits.
+fn fit_toml(value: &mut Value) {
     match value {
+        Value::Number(number) if number.is_u64() && !number.is_i64() => *value = number.to_string().into(),
         Value::Object(object) => {
             object.retain(|_, value| !value.is_null());
-            object.values_mut().for_each(drop_nulls);
+            object.values_mut().for_each(fit_toml);
         }
         Value::Array(items) => {
             items.retain(|item| !item.is_null());
-            items.iter_mut().for_each(drop_nulls);
+            items.iter_mut().for_each(fit_toml);
         }
         _ => {}
     }

@@ -1,4 +1,6 @@
 //! A value as it was written, before it has a type.
+//!
+//! Next: [`super::de`].
 
 use std::collections::BTreeMap;
 
