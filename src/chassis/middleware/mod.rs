@@ -58,7 +58,6 @@ use crate::chassis::{
 };
 
 /// What the layer around every route shares.
-#[derive(Debug)]
 pub(crate) struct Stack {
     settings: Arc<ArcSwap<Settings>>,
     overload: Overload,
@@ -83,7 +82,6 @@ impl Served {
 }
 
 /// What a [`Stack`] is made of.
-#[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) settings: Arc<ArcSwap<Settings>>,
     pub(crate) overload: Overload,
@@ -108,7 +106,7 @@ impl Stack {
 }
 
 /// The layer around one route.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Layer {
     stack: Arc<Stack>,
     route: Arc<Route>,
@@ -123,7 +121,7 @@ impl tower_layer::Layer<AxumRoute> for Layer {
 }
 
 /// One route inside the middleware.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Service {
     stack: Arc<Stack>,
     route: Arc<Route>,

@@ -1,6 +1,6 @@
 //! What is seen of one request: its context at the start, and its metrics, access line and span at the end.
 
-use std::{sync::Arc, time::Instant};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use axum::{body::Body, extract::Request, response::Response};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header};
@@ -14,12 +14,11 @@ use super::{
 use crate::chassis::{
     connection::ConnectionInfo,
     problem::Problem,
-    request::{RequestContext, TraceContext},
-    telemetry::{AccessRecord, SpanRecord},
+    request::{self, RequestContext},
+    telemetry::{self, AccessRecord, SpanRecord},
 };
 
 /// A request from its head to the last byte of its response. Dropped before that, it counts as 499: the client left.
-#[derive(Debug)]
 pub(super) struct Record {
     pub(super) stack: Arc<Stack>,
     pub(super) route: Arc<Route>,
@@ -70,29 +69,30 @@ impl Record {
             is_counted: false,
         };
         if context.trace.sampled {
-            record.span = crate::chassis::request::enter(&context, || record.server_span(headers));
+            record.span = request::enter(&context, || record.server_span(headers));
         }
         (record, context)
     }
 
     fn server_span(&self, headers: &HeaderMap) -> tracing::Span {
-        self.stack.tracing.server_span(&SpanRecord {
+        telemetry::server_span(&SpanRecord {
             method: self.method,
-            route: &self.route.template,
+            route: Some(&*self.route.template).filter(|template| !template.is_empty()),
             path: self.uri.path(),
+            scheme: "http",
             version: self.version,
-            host: headers.get(header::HOST).and_then(|host| host.to_str().ok()),
-            peer: self.connection.as_ref().map(ConnectionInfo::peer),
+            server: authority(&self.uri, headers),
+            client: self.client(),
             user_agent: self.user_agent(),
         })
     }
 
-    fn user_agent(&self) -> Option<&str> {
-        self.user_agent.as_ref().and_then(|value| value.to_str().ok())
+    fn client(&self) -> Option<IpAddr> {
+        self.connection.as_ref().map(|connection| connection.peer().ip())
     }
 
-    pub(super) fn trace(&self) -> &TraceContext {
-        &self.context.trace
+    fn user_agent(&self) -> Option<&str> {
+        self.user_agent.as_ref().and_then(|value| value.to_str().ok())
     }
 
     /// The response as it goes out: a bare error becomes a problem, the id is on it, and its end is seen.
@@ -126,22 +126,21 @@ impl Record {
         self.route.observe(self.method, status, duration.as_secs_f64());
         if self.route.kind != Kind::Probe {
             self.stack.access.write(&AccessRecord {
-                context: &self.context,
+                request_id: self.context.id(),
+                trace: &self.context.trace,
                 method: self.method,
                 route: &self.route.template,
                 path: self.uri.path(),
                 version: self.version,
-                status: status.as_u16(),
+                status,
                 duration,
                 request_bytes: self.request_bytes,
                 response_bytes: bytes,
-                peer: self.connection.as_ref().map(ConnectionInfo::peer),
+                client: self.client(),
                 user_agent: self.user_agent(),
             });
         }
-        if self.trace().sampled {
-            self.stack.tracing.finish_span(&self.span, status.as_u16());
-        }
+        telemetry::finish_span(&self.span, status);
     }
 }
 
@@ -156,4 +155,16 @@ fn deadline_of(stack: &Stack, headers: &HeaderMap, trusted: bool, started: Insta
     let own = stack.settings.load().request_timeout.get();
     let asked = trusted.then(|| deadline::remaining(headers)).flatten();
     started.checked_add(asked.map_or(own, |asked| asked.min(own)))
+}
+
+/// The host that the client asked, and its port: `:authority` of HTTP/2, else `Host`.
+fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<(&'a str, Option<u16>)> {
+    if let Some(authority) = uri.authority() {
+        return Some((authority.host(), authority.port_u16()));
+    }
+    let host = headers.get(header::HOST)?.to_str().ok()?;
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => Some((name, port.parse().ok())),
+        _ => Some((host, None)),
+    }
 }

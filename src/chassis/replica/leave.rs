@@ -87,8 +87,14 @@ impl<A: AppSettings> Replica<A> {
         };
         self.lifecycle.stopped();
         tracing::info!(drained = exit == Exit::Drained, "stopped");
-        self.telemetry.flush(lifecycle.flush_timeout.get());
+        self.flush(lifecycle.flush_timeout.get()).await;
         exit
+    }
+
+    /// Off this thread: probes are answered until the end.
+    async fn flush(&self, timeout: Duration) {
+        let telemetry = Arc::clone(&self.telemetry);
+        let _ = tokio::task::spawn_blocking(move || telemetry.flush(timeout)).await;
     }
 
     async fn cut(&self) -> Exit {

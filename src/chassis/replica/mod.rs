@@ -18,7 +18,10 @@ mod start;
 
 pub use exit::{Exit, StartError};
 
-use std::sync::Arc;
+use std::{
+    io::{self, IsTerminal},
+    sync::Arc,
+};
 
 use prometheus::Registry;
 use tokio::runtime::{Builder, Runtime};
@@ -67,8 +70,9 @@ where
         }
     };
     let lookup = |name: &str| sources.environment.get(name).map(str::to_owned);
-    let telemetry = match telemetry::start(&loaded.settings.telemetry, &identity, lookup) {
-        Ok(telemetry) => telemetry,
+    let is_terminal = io::stdout().is_terminal();
+    let telemetry = match telemetry::start(&loaded.settings.telemetry, &identity, &lookup, is_terminal) {
+        Ok(telemetry) => Arc::new(telemetry),
         Err(error) => {
             eprintln!("{error}");
             return Exit::BadSettings;
@@ -83,7 +87,7 @@ where
     })
 }
 
-fn start<A, F>(live: Arc<Live<A>>, identity: Identity, telemetry: &Telemetry, app: F) -> Result<Exit, StartError>
+fn start<A, F>(live: Arc<Live<A>>, identity: Identity, telemetry: &Arc<Telemetry>, app: F) -> Result<Exit, StartError>
 where
     A: AppSettings,
     F: FnOnce(&A, &Chassis) -> Result<Router, StartError>,
@@ -93,8 +97,8 @@ where
     let work = build_runtime("work", settings.runtime.work_threads())?;
     let control = Builder::new_current_thread().enable_all().build();
     let control = control.map_err(|error| StartError::new("starting the admin runtime", error))?;
-    telemetry.observe_runtime("io", io.handle());
-    telemetry.observe_runtime("work", work.handle());
+    telemetry.watch_runtime("io", io.handle().clone());
+    telemetry.watch_runtime("work", work.handle().clone());
     let exit = control.block_on(async {
         let mut signals = Signals::new().map_err(|error| StartError::new("listening for signals", error))?;
         let replica = Replica::start(live, identity, telemetry, io.handle(), work.handle(), app)?;

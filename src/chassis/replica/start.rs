@@ -33,7 +33,7 @@ use crate::chassis::{
 pub(super) struct Replica<A> {
     pub(super) live: Arc<Live<A>>,
     pub(super) config_metrics: config::Metrics,
-    pub(super) telemetry: Telemetry,
+    pub(super) telemetry: Arc<Telemetry>,
     pub(super) lifecycle: Lifecycle,
     pub(super) faults: Faults,
     pub(super) admin: Running,
@@ -44,7 +44,7 @@ impl<A: AppSettings> Replica<A> {
     pub(super) fn start<F>(
         live: Arc<Live<A>>,
         identity: Identity,
-        telemetry: &Telemetry,
+        telemetry: &Arc<Telemetry>,
         io: &Handle,
         work: &Handle,
         app: F,
@@ -76,7 +76,7 @@ impl<A: AppSettings> Replica<A> {
         let Verdicts { lifecycle, faults, .. } = verdicts;
         lifecycle.ready();
         tracing::info!(config_hash = %live.loaded().hash, "started");
-        Ok(Self { live, config_metrics, telemetry: telemetry.clone(), lifecycle, faults, admin, door })
+        Ok(Self { live, config_metrics, telemetry: Arc::clone(telemetry), lifecycle, faults, admin, door })
     }
 }
 
@@ -114,7 +114,7 @@ fn start_admin<A: AppSettings>(
     let admin = Admin {
         probes: verdicts.probes.clone(),
         registry: telemetry.registry().clone(),
-        logs: telemetry.logs().clone(),
+        logs: telemetry.log_control().clone(),
         faults: verdicts.faults.clone(),
         mutable: settings.admin.mutable,
         version: json!(identity),
@@ -155,7 +155,7 @@ impl Door {
             overload: overload.clone(),
             faults: verdicts.faults.clone(),
             tracing: telemetry.tracing().clone(),
-            access: telemetry.access().clone(),
+            access: telemetry.access_log().clone(),
             work: work.clone(),
             served: Arc::clone(served),
         };

@@ -1,163 +1,278 @@
 //! Logs, metrics and traces.
+//!
+//! Logs go to stdout through a bounded [`sink`], traces (and logs, where asked for) by OTLP from a thread of their
+//! own, metrics wait in a registry. Whatever the reader at the other end does, a request never waits for it: what does
+//! not fit is dropped and counted in `telemetry_dropped_total`. It reads no environment of its own: names come in by a
+//! lookup (the OTLP exporter reads its standard per-signal names besides).
+//!
+//! Next: [`span`], what a recorded request leaves behind.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+mod access;
+mod exporter;
+mod filter;
+mod format;
+mod hex;
+mod json;
+mod log;
+mod metrics;
+mod panic;
+mod processor;
+mod propagation;
+mod queue;
+mod resource;
+mod sampler;
+mod settings;
+pub mod sink;
+pub mod span;
+mod text;
+mod timestamp;
 
-/// Settings `telemetry.*`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Settings {
-    /// `json`, `text`, or `auto`: text on a terminal, JSON elsewhere.
-    pub log_format: LogFormat,
-    /// What is logged: a level, or `target=level` pairs with commas. Reloadable.
-    pub log_filter: String,
-    /// Whether each request writes a line (target `access`). Reloadable.
-    pub access_log: bool,
-    /// Where spans go, as `http://host:port`; none turns tracing off. The standard `OTEL_EXPORTER_OTLP_ENDPOINT` counts too.
-    pub otlp_endpoint: Option<String>,
-    /// How they are carried: `grpc` or `http/protobuf`. The standard `OTEL_EXPORTER_OTLP_PROTOCOL` counts too.
-    pub otlp_protocol: OtlpProtocol,
-    /// Whether log lines are sent over OTLP as well.
-    pub otlp_logs: bool,
-    /// The share of new traces that is recorded, 0 to 1; a caller's decision is followed. Reloadable.
-    pub sample_ratio: f64,
-}
+pub use access::{AccessLog, AccessRecord};
+pub use filter::LogControl;
+pub use metrics::render;
+pub use panic::message as panic_message;
+pub use propagation::Propagation;
+pub use sampler::Tracing;
+pub use settings::{LogFormat, OtlpProtocol, Settings};
+pub use span::{SpanRecord, finish_span, name_span, server_span};
+pub use text::Colour;
 
-/// How a log line is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// Text on a terminal, JSON elsewhere.
-    #[default]
-    Auto,
-    /// One JSON object a line.
-    Json,
-    /// For people.
-    Text,
-}
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
 
-/// How OTLP is carried.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum OtlpProtocol {
-    /// Protobuf over gRPC, port 4317 by custom.
-    #[default]
-    #[serde(rename = "grpc")]
-    Grpc,
-    /// Protobuf over HTTP, port 4318 by custom.
-    #[serde(rename = "http/protobuf")]
-    HttpProtobuf,
-}
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
+use opentelemetry_sdk::{Resource, logs::SdkLoggerProvider, trace::SdkTracerProvider};
+use prometheus::Registry;
+use serde::Serialize;
+use tokio::runtime::Handle;
+use tracing::Dispatch;
+use tracing_opentelemetry::OpenTelemetryLayer;
+use tracing_subscriber::{Layer, Registry as Spans, filter::FilterExt, layer::SubscriberExt};
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            log_format: LogFormat::Auto,
-            log_filter: "info".into(),
-            access_log: true,
-            otlp_endpoint: None,
-            otlp_protocol: OtlpProtocol::Grpc,
-            otlp_logs: false,
-            sample_ratio: 0.1,
-        }
-    }
-}
+use self::{
+    exporter::Exports,
+    format::Format,
+    log::LogLayer,
+    metrics::Metrics,
+    processor::{LogQueue, SpanQueue},
+    sampler::Ids,
+    sink::Sink,
+    span::Recorded,
+};
 
-// STUB, replaced at merge.
-#[derive(Clone, Debug)]
-pub struct AccessLog;
-pub struct AccessRecord<'a> {
-    pub context: &'a crate::chassis::request::RequestContext,
-    pub method: &'static str,
-    pub route: &'a str,
-    pub path: &'a str,
-    pub version: http::Version,
-    pub status: u16,
-    pub duration: std::time::Duration,
-    pub request_bytes: Option<u64>,
-    pub response_bytes: u64,
-    pub peer: Option<std::net::SocketAddr>,
-    pub user_agent: Option<&'a str>,
-}
-impl AccessLog {
-    pub fn write(&self, _: &AccessRecord<'_>) {}
-}
-#[derive(Clone, Debug)]
-pub struct Tracing;
-pub struct SpanRecord<'a> {
-    pub method: &'a str,
-    pub route: &'a str,
-    pub path: &'a str,
-    pub version: http::Version,
-    pub host: Option<&'a str>,
-    pub peer: Option<std::net::SocketAddr>,
-    pub user_agent: Option<&'a str>,
-}
-impl Tracing {
-    pub fn sample(&self, _: &http::HeaderMap) -> (crate::chassis::request::TraceContext, Option<http::HeaderValue>) {
-        Default::default()
-    }
-    pub fn server_span(&self, _: &SpanRecord<'_>) -> tracing::Span {
-        tracing::Span::none()
-    }
-    pub fn finish_span(&self, _: &tracing::Span, _: u16) {}
-}
-#[derive(Clone, Debug)]
-pub struct LogControl;
-impl LogControl {
-    pub fn filter(&self) -> String {
-        String::new()
-    }
-    pub fn set_filter(&self, _: &str) -> Result<(), String> {
-        Ok(())
-    }
-}
-pub fn render(r: &prometheus::Registry) -> Vec<u8> {
-    prometheus::TextEncoder::new().encode_to_string(&r.gather()).unwrap().into_bytes()
-}
+/// The name of the tracer, as spans show it: this package's.
+const SCOPE: &str = env!("CARGO_CRATE_NAME");
 
+/// Looks up a variable of the environment.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Who runs.
 #[derive(Clone, Debug, Serialize)]
 pub struct Identity {
+    /// `service.name`, where `OTEL_SERVICE_NAME` does not say otherwise.
     pub service: String,
+    /// `service.version`.
     pub version: String,
+    /// `service.instance.id`: this replica among its like.
     pub replica: String,
+    /// The zone it runs in, where the platform tells.
     pub zone: Option<String>,
 }
-#[derive(Clone, Debug)]
-pub struct Propagation;
-impl Propagation {
-    pub fn inject(&self, _: &mut http::HeaderMap) {}
+
+/// Where log lines go.
+pub struct Output {
+    /// The writer; only the writer thread waits for it.
+    pub writer: Box<dyn Write + Send>,
+    /// Whether people read along: decides `telemetry.log_format = "auto"`.
+    pub is_terminal: bool,
+    /// Colours of the text form.
+    pub colour: Colour,
 }
-#[derive(Clone, Debug)]
+
+/// Telemetry that cannot start: the setting or variable, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{key}: {reason}")]
+pub struct StartError {
+    /// The setting's key, or the variable's name.
+    pub key: &'static str,
+    /// Why it cannot be used; no value stands in it.
+    pub reason: String,
+}
+
+impl StartError {
+    fn new(key: &'static str, reason: impl Into<String>) -> Self {
+        Self { key, reason: reason.into() }
+    }
+}
+
+/// Logs, metrics and traces of one process. Keep it until the end, and [`flush`](Self::flush) it then.
 pub struct Telemetry {
-    r: prometheus::Registry,
-    p: Propagation,
-    a: AccessLog,
-    l: LogControl,
-    t: Tracing,
+    metrics: Metrics,
+    sink: Sink,
+    control: LogControl,
+    access: AccessLog,
+    tracing: Tracing,
+    propagation: Propagation,
+    exports: Exports,
 }
-pub fn start(_: &Settings, _: &Identity, _: impl Fn(&str) -> Option<String>) -> Result<Telemetry, String> {
-    tracing_subscriber::fmt().json().init();
-    Ok(Telemetry { r: prometheus::Registry::new(), p: Propagation, a: AccessLog, l: LogControl, t: Tracing })
+
+/// Starts telemetry to stdout and makes it the process's own: its subscriber and its panic hook.
+///
+/// # Errors
+/// When a setting or a standard `OTEL_` variable cannot be used, or a subscriber is installed already.
+pub fn start(
+    settings: &Settings,
+    identity: &Identity,
+    environment: Lookup<'_>,
+    is_terminal: bool,
+) -> Result<Telemetry, StartError> {
+    // See <https://no-color.org>: any text but the empty one.
+    let no_colour = environment("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colour = if is_terminal && !no_colour { Colour::Ansi } else { Colour::Plain };
+    let output = Output { writer: Box::new(std::io::stdout()), is_terminal, colour };
+    let (telemetry, dispatch) = build(settings, identity, environment, output)?;
+    tracing::dispatcher::set_global_default(dispatch)
+        .map_err(|_| StartError::new("telemetry", "a subscriber is installed already"))?;
+    panic::install(telemetry.sink.clone());
+    Ok(telemetry)
 }
+
+/// Starts telemetry to `output`, and gives back the subscriber for the caller to install.
+///
+/// # Errors
+/// As [`start`].
+pub fn build(
+    settings: &Settings,
+    identity: &Identity,
+    environment: Lookup<'_>,
+    output: Output,
+) -> Result<(Telemetry, Dispatch), StartError> {
+    let control = LogControl::new(&settings.log_filter, settings.access_log)
+        .map_err(|reason| StartError::new("telemetry.log_filter", reason))?;
+    let propagation = Propagation::new(environment("OTEL_PROPAGATORS").as_deref())?;
+    let resource = resource::build(identity, environment)?;
+    let metrics = Metrics::new(identity).map_err(|error| StartError::new("telemetry", error.to_string()))?;
+    let exports = Exports::start(settings, &resource, &metrics, environment)?;
+    let tracing = Tracing::new(exports.spans.is_some(), settings.sample_ratio, propagation.clone());
+    let format = match settings.log_format {
+        LogFormat::Auto if output.is_terminal => Format::Text(output.colour),
+        LogFormat::Text => Format::Text(output.colour),
+        LogFormat::Auto | LogFormat::Json => Format::Json,
+    };
+    let sink = Sink::start(output.writer, metrics.dropped("logs"))
+        .map_err(|error| StartError::new("telemetry", format!("starting the log writer: {error}")))?;
+    let logger = exports.logs.clone().map(|queue| {
+        SdkLoggerProvider::builder().with_resource(resource.clone()).with_log_processor(LogQueue(queue)).build()
+    });
+    let dispatch =
+        subscriber(LogLayer::new(sink.clone(), format), &control, &tracing, &exports, resource, logger.as_ref());
+    let otlp = logger.map(|provider| opentelemetry::logs::LoggerProvider::logger(&provider, ""));
+    let access = AccessLog::new(sink.clone(), format, control.clone(), otlp);
+    Ok((Telemetry { metrics, sink, control, access, tracing, propagation, exports }, dispatch))
+}
+
+type BoxedLayer = Box<dyn Layer<Spans> + Send + Sync>;
+
+/// Each layer has its own filter: what is logged says nothing of what is traced.
+fn subscriber(
+    log: LogLayer,
+    control: &LogControl,
+    tracing: &Tracing,
+    exports: &Exports,
+    resource: Resource,
+    logger: Option<&SdkLoggerProvider>,
+) -> Dispatch {
+    let mut layers: Vec<BoxedLayer> = vec![log.with_filter(control.clone()).boxed()];
+    if let Some(queue) = exports.spans.clone() {
+        let provider = SdkTracerProvider::builder()
+            .with_resource(resource)
+            .with_sampler(tracing.clone())
+            .with_id_generator(Ids)
+            .with_span_processor(SpanQueue(queue))
+            .build();
+        // Code places and thread names cost more than they tell here.
+        let layer = OpenTelemetryLayer::new(provider.tracer(SCOPE))
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_tracked_inactivity(false);
+        layers.push(layer.with_filter(Recorded::new()).boxed());
+    }
+    if let Some(provider) = logger {
+        let filter = control.clone().and(span::exported());
+        layers.push(OpenTelemetryTracingBridge::new(provider).with_filter(filter).boxed());
+    }
+    Dispatch::new(Spans::default().with(layers))
+}
+
 impl Telemetry {
-    pub fn registry(&self) -> &prometheus::Registry {
-        &self.r
+    /// The metrics' registry, with `process_*`, `tokio_*`, `build_info` and `telemetry_dropped_total` in it.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.metrics.registry
     }
-    pub fn logs(&self) -> &LogControl {
-        &self.l
+
+    /// Adds a runtime to the `tokio_*` metrics.
+    pub fn watch_runtime(&self, name: &'static str, handle: Handle) {
+        self.metrics.runtimes.watch(name, handle);
     }
+
+    /// Reads and changes the log filter.
+    #[must_use]
+    pub fn log_control(&self) -> &LogControl {
+        &self.control
+    }
+
+    /// Writes access lines.
+    #[must_use]
+    pub fn access_log(&self) -> &AccessLog {
+        &self.access
+    }
+
+    /// Decides which requests are recorded.
+    #[must_use]
     pub fn tracing(&self) -> &Tracing {
-        &self.t
+        &self.tracing
     }
-    pub fn access(&self) -> &AccessLog {
-        &self.a
-    }
+
+    /// Sets the headers of outbound requests.
+    #[must_use]
     pub fn propagation(&self) -> &Propagation {
-        &self.p
+        &self.propagation
     }
-    pub fn flush(&self, _: std::time::Duration) {}
-    pub fn reload(&self, _: &Settings) -> Result<(), String> {
+
+    /// Puts the reloadable settings in force: all of them, or none.
+    ///
+    /// # Errors
+    /// When the log filter or the ratio cannot be used.
+    pub fn reload(&self, settings: &Settings) -> Result<(), StartError> {
+        if let Some((key, reason)) = settings.problems().into_iter().next() {
+            return Err(StartError { key, reason });
+        }
+        self.control
+            .set_filter(&settings.log_filter)
+            .map_err(|reason| StartError::new("telemetry.log_filter", reason))?;
+        self.control.set_access_log(settings.access_log);
+        self.tracing.set_sample_ratio(settings.sample_ratio);
         Ok(())
     }
-    pub fn observe_runtime(&self, _: &'static str, _: &tokio::runtime::Handle) {}
+
+    /// Sends and writes all that waits; blocks `timeout` at most, whatever the collector and stdout do, and counts
+    /// what is lost. Tells whether both were done in time. Never call it on a thread that serves requests.
+    pub fn flush(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        // A hanging collector must leave the last log lines some of the time.
+        let for_lines = (timeout / 5).min(Duration::from_millis(250));
+        let exported = self.exports.flush(timeout - for_lines);
+        let written = self.sink.flush(deadline.saturating_duration_since(Instant::now()));
+        exported && written
+    }
 }
+
+#[cfg(test)]
+mod test;
+#[cfg(test)]
+mod tests;

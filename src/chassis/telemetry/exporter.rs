@@ -1,0 +1,253 @@
+//! OTLP over gRPC or HTTP, on a thread of its own.
+//!
+//! A runtime apart keeps exports off the requests' threads, and lets them go on while the others shut down. What the
+//! thread itself emits is never exported: an exporter must not feed itself.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    io,
+    pin::Pin,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use opentelemetry::{Context, InstrumentationScope};
+use opentelemetry_http::{Bytes, HttpClient, HttpError};
+use opentelemetry_otlp::{
+    LogExporter, RetryPolicy, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
+    tonic_types::metadata::MetadataMap,
+};
+use opentelemetry_sdk::{
+    Resource,
+    logs::{LogBatch, LogExporter as _, SdkLogRecord},
+    trace::{SpanData, SpanExporter as _},
+};
+use tokio::runtime::Builder;
+
+use super::{
+    Lookup, OtlpProtocol, Settings, StartError,
+    metrics::Metrics,
+    queue::{EXPORT_TIMEOUT, Export, Flusher, Queue, Worker},
+    resource,
+    settings::check_endpoint,
+};
+
+/// Targets of the exporter's own crates.
+pub(super) const OWN_TARGETS: [&str; 5] = ["h2", "hyper", "opentelemetry", "tonic", "tower"];
+
+const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+const LOGS_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT";
+
+/// A collector's answer to an export is a few bytes.
+const MAX_RESPONSE: usize = 64 << 10;
+
+/// One finished log record, as the SDK hands it out.
+pub(super) type LogItem = (SdkLogRecord, InstrumentationScope);
+
+/// The queues into the exporters, each where its signal is on.
+pub(super) struct Exports {
+    pub(super) spans: Option<Arc<Queue<SpanData>>>,
+    pub(super) logs: Option<Arc<Queue<LogItem>>>,
+    flushers: Vec<Flusher>,
+}
+
+impl Exports {
+    /// Starts the thread, where there is anything to send.
+    pub(super) fn start(
+        settings: &Settings,
+        resource: &Resource,
+        metrics: &Metrics,
+        environment: Lookup<'_>,
+    ) -> Result<Self, StartError> {
+        let destination = Destination { protocol: settings.otlp_protocol, headers: headers(environment)? };
+        let traces = endpoint(settings, TRACES_ENDPOINT, "/v1/traces", environment)?;
+        let logs = match settings.otlp_logs {
+            true => endpoint(settings, LOGS_ENDPOINT, "/v1/logs", environment)?
+                .ok_or_else(|| StartError::new("telemetry.otlp_logs", "needs telemetry.otlp_endpoint"))
+                .map(Some)?,
+            false => None,
+        };
+        let mut exports = Self { spans: None, logs: None, flushers: Vec::new() };
+        if traces.is_none() && logs.is_none() {
+            return Ok(exports);
+        }
+        let failed = |error: io::Error| StartError::new("telemetry", format!("starting the export thread: {error}"));
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let entered = runtime.enter();
+        let mut tasks: Vec<Pin<Box<dyn Future<Output = ()> + Send>>> = Vec::new();
+        if let Some(endpoint) = traces {
+            let queue = Queue::new(metrics.dropped(Spans::SIGNAL));
+            let (worker, flusher) = Worker::new(Arc::clone(&queue), destination.spans(&endpoint, resource)?);
+            tasks.push(Box::pin(worker.run()));
+            exports.flushers.push(flusher);
+            exports.spans = Some(queue);
+        }
+        if let Some(endpoint) = logs {
+            let queue = Queue::new(metrics.dropped(Logs::SIGNAL));
+            let (worker, flusher) = Worker::new(Arc::clone(&queue), destination.logs(&endpoint, resource)?);
+            tasks.push(Box::pin(worker.run()));
+            exports.flushers.push(flusher);
+            exports.logs = Some(queue);
+        }
+        drop(entered);
+        let run = move || {
+            let _suppressed = Context::enter_telemetry_suppressed_scope();
+            runtime.block_on(futures_util::future::join_all(tasks));
+            // A name lookup may hang in the system's resolver.
+            runtime.shutdown_background();
+        };
+        thread::Builder::new().name("telemetry".into()).spawn(run).map_err(failed)?;
+        Ok(exports)
+    }
+
+    /// Sends all that is queued; blocks until it is sent, or lost and counted, `timeout` at most.
+    pub(super) fn flush(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        // The worker gives up a little earlier, so that it can still count what it lost.
+        let theirs = deadline - (timeout / 10).min(Duration::from_millis(100));
+        let asked: Vec<_> = self.flushers.iter().map(|flusher| flusher.ask(theirs)).collect();
+        self.flushers
+            .iter()
+            .zip(asked)
+            .map(|(flusher, number)| flusher.wait(number, deadline))
+            .fold(true, |all, one| all && one)
+    }
+}
+
+/// The signal's own endpoint as it stands, else the base of the settings; with HTTP under the signal's path.
+fn endpoint(
+    settings: &Settings,
+    variable: &'static str,
+    path: &str,
+    environment: Lookup<'_>,
+) -> Result<Option<String>, StartError> {
+    if let Some(own) = environment(variable).filter(|own| !own.is_empty()) {
+        check_endpoint(&own).map_err(|reason| StartError::new(variable, reason))?;
+        return Ok(Some(own));
+    }
+    let Some(base) = &settings.otlp_endpoint else { return Ok(None) };
+    check_endpoint(base).map_err(|reason| StartError::new("telemetry.otlp_endpoint", reason))?;
+    Ok(Some(match settings.otlp_protocol {
+        OtlpProtocol::Grpc => base.clone(),
+        OtlpProtocol::HttpProtobuf => format!("{}{path}", base.trim_end_matches('/')),
+    }))
+}
+
+fn headers(environment: Lookup<'_>) -> Result<HeaderMap, StartError> {
+    resource::pairs(HEADERS, environment)?
+        .iter()
+        .map(|(name, value)| {
+            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+            Some((name, HeaderValue::from_str(value).ok()?))
+        })
+        .collect::<Option<HeaderMap>>()
+        .ok_or_else(|| StartError::new(HEADERS, "a name or value is not valid in a header"))
+}
+
+struct Destination {
+    protocol: OtlpProtocol,
+    headers: HeaderMap,
+}
+
+/// Both exporters have the same builder methods without a common trait that could be named.
+macro_rules! build {
+    ($destination:expr, $exporter:ident, $endpoint:expr, $resource:expr) => {{
+        let built = match $destination.protocol {
+            OtlpProtocol::Grpc => $exporter::builder()
+                .with_tonic()
+                .with_endpoint($endpoint)
+                .with_timeout(EXPORT_TIMEOUT)
+                .with_metadata(MetadataMap::from_headers($destination.headers.clone()))
+                .with_retry_policy(RetryPolicy::disabled())
+                .build(),
+            OtlpProtocol::HttpProtobuf => $exporter::builder()
+                .with_http()
+                .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
+                .with_http_client(HyperSender::new())
+                .with_endpoint($endpoint)
+                .with_timeout(EXPORT_TIMEOUT)
+                .with_headers($destination.header_texts())
+                .with_retry_policy(RetryPolicy::disabled())
+                .build(),
+        };
+        let mut exporter = built.map_err(|error| StartError::new("telemetry.otlp_endpoint", error.to_string()))?;
+        exporter.set_resource($resource);
+        exporter
+    }};
+}
+
+impl Destination {
+    fn spans(&self, endpoint: &str, resource: &Resource) -> Result<Spans, StartError> {
+        Ok(Spans(build!(self, SpanExporter, endpoint, resource)))
+    }
+
+    fn logs(&self, endpoint: &str, resource: &Resource) -> Result<Logs, StartError> {
+        Ok(Logs(build!(self, LogExporter, endpoint, resource)))
+    }
+
+    fn header_texts(&self) -> HashMap<String, String> {
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        self.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
+    }
+}
+
+struct Spans(SpanExporter);
+
+impl Export for Spans {
+    type Item = SpanData;
+    const SIGNAL: &'static str = "traces";
+
+    async fn export(&self, batch: Vec<SpanData>) -> Result<(), String> {
+        self.0.export(batch).await.map_err(|error| error.to_string())
+    }
+}
+
+struct Logs(LogExporter);
+
+impl Export for Logs {
+    type Item = LogItem;
+    const SIGNAL: &'static str = "logs";
+
+    async fn export(&self, batch: Vec<LogItem>) -> Result<(), String> {
+        let borrowed: Vec<_> = batch.iter().map(|(record, scope)| (record, scope)).collect();
+        self.0.export(LogBatch::new(&borrowed)).await.map_err(|error| error.to_string())
+    }
+}
+
+/// Posts OTLP with the hyper client that the service has anyway.
+#[derive(Debug)]
+struct HyperSender(Client<HttpConnector, Full<Bytes>>);
+
+impl HyperSender {
+    fn new() -> Self {
+        Self(Client::builder(TokioExecutor::new()).build_http())
+    }
+}
+
+impl HttpClient for HyperSender {
+    // Written as `async_trait` expands it.
+    fn send_bytes<'a, 'f>(
+        &'a self,
+        request: Request<Bytes>,
+    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, HttpError>> + Send + 'f>>
+    where
+        'a: 'f,
+        Self: 'f,
+    {
+        let response = self.0.request(request.map(Full::new));
+        Box::pin(async move {
+            let (head, body) = response.await?.into_parts();
+            let body = Limited::new(body, MAX_RESPONSE).collect().await?.to_bytes();
+            Ok(Response::from_parts(head, body))
+        })
+    }
+}

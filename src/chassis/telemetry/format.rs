@@ -1,0 +1,151 @@
+//! A line, piece by piece, in either format.
+
+use std::{error::Error, fmt, io::Write as _};
+
+use tracing::{
+    Level,
+    field::{Field, Visit},
+};
+
+use super::{
+    json,
+    text::{self, Colour},
+    timestamp,
+};
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+    Text(Colour),
+}
+
+/// One field's value.
+#[derive(Clone, Copy)]
+pub(super) enum Value<'a> {
+    Text(&'a str),
+    Printed(fmt::Arguments<'a>),
+    Signed(i64),
+    Unsigned(u64),
+    Float(f64),
+    Bool(bool),
+}
+
+impl Format {
+    /// Opens a line with its time, level and target.
+    pub(super) fn head(self, out: &mut Vec<u8>, level: Level, target: &str) {
+        match self {
+            Self::Json => {
+                out.extend_from_slice(b"{\"timestamp\":\"");
+                timestamp::now(out);
+                out.extend_from_slice(b"\",\"level\":\"");
+                out.extend_from_slice(level.as_str().as_bytes());
+                out.extend_from_slice(b"\",\"target\":");
+                json::string(out, target);
+            }
+            Self::Text(colour) => {
+                timestamp::now(out);
+                out.push(b' ');
+                text::level(out, level, colour);
+                out.push(b' ');
+                text::dim(out, target, colour);
+                text::dim(out, ":", colour);
+            }
+        }
+    }
+
+    /// Appends a field.
+    pub(super) fn field(self, out: &mut Vec<u8>, name: &str, value: Value<'_>) {
+        self.key(out, name);
+        self.value(out, value);
+    }
+
+    /// Appends a field's name; its value follows.
+    pub(super) fn key(self, out: &mut Vec<u8>, name: &str) {
+        match self {
+            Self::Json => json::key(out, name),
+            Self::Text(colour) => {
+                out.push(b' ');
+                text::dim(out, name, colour);
+                text::dim(out, "=", colour);
+            }
+        }
+    }
+
+    /// Appends a field's value.
+    pub(super) fn value(self, out: &mut Vec<u8>, value: Value<'_>) {
+        match (self, value) {
+            (Self::Json, Value::Text(text)) => json::string(out, text),
+            (Self::Json, Value::Printed(arguments)) => json::display(out, arguments),
+            (Self::Json, Value::Float(number)) => json::float(out, number),
+            (Self::Text(_), Value::Text(text)) => text::value(out, format_args!("{text}")),
+            (Self::Text(_), Value::Printed(arguments)) => text::value(out, arguments),
+            (Self::Text(_), Value::Float(number)) => _ = write!(out, "{number}"),
+            (_, Value::Signed(number)) => _ = write!(out, "{number}"),
+            (_, Value::Unsigned(number)) => _ = write!(out, "{number}"),
+            (_, Value::Bool(flag)) => _ = write!(out, "{flag}"),
+        }
+    }
+
+    /// Appends the message's own text; in JSON with its quotes.
+    pub(super) fn message(self, out: &mut Vec<u8>, message: fmt::Arguments<'_>) {
+        match self {
+            Self::Json => json::display(out, message),
+            Self::Text(_) => text::display(out, message),
+        }
+    }
+
+    /// Ends a line.
+    pub(super) fn tail(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(if self == Self::Json { b"}\n" } else { b"\n" });
+    }
+}
+
+/// Hands each field to `put`, in its own type.
+pub(super) struct Fields<F>(pub(super) F);
+
+impl<F: FnMut(&'static str, Value<'_>)> Visit for Fields<F> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        (self.0)(field.name(), Value::Float(value));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        (self.0)(field.name(), Value::Signed(value));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        (self.0)(field.name(), Value::Unsigned(value));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        (self.0)(field.name(), Value::Bool(value));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        (self.0)(field.name(), Value::Text(value));
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        (self.0)(field.name(), Value::Printed(format_args!("{}", Chain(value))));
+    }
+
+    // Wide integers come here too: as text, since most JSON readers cannot hold them.
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        (self.0)(field.name(), Value::Printed(format_args!("{value:?}")));
+    }
+}
+
+/// An error and its causes, in one line.
+pub(super) struct Chain<'a>(pub(super) &'a (dyn Error + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

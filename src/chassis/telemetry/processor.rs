@@ -1,0 +1,70 @@
+//! From the SDK into the queues.
+
+use std::{sync::Arc, time::Duration};
+
+use opentelemetry::{
+    Context, InstrumentationScope, SpanId, TraceFlags,
+    logs::LogRecord,
+    trace::{SpanKind, Status},
+};
+use opentelemetry_sdk::{
+    error::OTelSdkResult,
+    logs::{LogProcessor, SdkLogRecord},
+    trace::{Span, SpanData, SpanProcessor},
+};
+
+use super::{exporter::LogItem, queue::Queue, span::ERROR_TYPE};
+use crate::chassis::request;
+
+/// Queues finished spans. Flush and shutdown have their own way, with a bound; see `Telemetry::flush`.
+#[derive(Debug)]
+pub(super) struct SpanQueue(pub(super) Arc<Queue<SpanData>>);
+
+impl SpanProcessor for SpanQueue {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, mut span: SpanData) {
+        // An ERROR line within a request marks the span it stands in; the server span's status is the response's.
+        if span.span_kind == SpanKind::Server && !span.attributes.iter().any(|it| it.key.as_str() == ERROR_TYPE) {
+            span.status = Status::Unset;
+        }
+        self.0.push(span);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+/// Queues log records, those of unrecorded requests with their trace id too.
+#[derive(Debug)]
+pub(super) struct LogQueue(pub(super) Arc<Queue<LogItem>>);
+
+impl LogProcessor for LogQueue {
+    fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
+        request::with_current(|request| {
+            let Some(request) = request else { return };
+            if record.trace_context().is_none() {
+                let flags = TraceFlags::default().with_sampled(request.trace.sampled);
+                record.set_trace_context(request.trace.trace_id.0.into(), SpanId::INVALID, Some(flags));
+            }
+            // An access record brings its own.
+            if !record.attributes_iter().any(|(key, _)| key.as_str() == "request_id") {
+                record.add_attribute("request_id", request.id().to_owned());
+            }
+        });
+        self.0.push((record.clone(), scope.clone()));
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}

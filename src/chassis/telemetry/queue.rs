@@ -1,0 +1,294 @@
+//! From a finished span or record to its export: a bounded queue and the task that empties it.
+//!
+//! Producers never wait: a full queue drops and counts. An export that fails or takes too long is not tried again;
+//! what it carried is counted, and the log says so at most every 30 s. A flush has a deadline and keeps it whatever
+//! the collector does.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use prometheus::IntCounter;
+use tokio::{
+    pin, select,
+    sync::{Notify, watch},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+use tracing::warn;
+
+/// 4,096 spans of about 1 KiB each: a collector that hangs costs 4 MiB at most.
+const CAPACITY: usize = 4096;
+/// The batch size that the OpenTelemetry SDK uses.
+const BATCH: usize = 512;
+/// 1 s: what a killed process may lose.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// 5 s: a healthy collector answers in milliseconds.
+pub(super) const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a failing export may be logged.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Items that wait for their export.
+#[derive(Debug)]
+pub(super) struct Queue<T> {
+    items: Mutex<VecDeque<T>>,
+    batch_ready: Notify,
+    dropped: IntCounter,
+}
+
+impl<T> Queue<T> {
+    pub(super) fn new(dropped: IntCounter) -> Arc<Self> {
+        Arc::new(Self { items: Mutex::default(), batch_ready: Notify::new(), dropped })
+    }
+
+    /// Takes `item`, or counts it as dropped when the queue is full.
+    pub(super) fn push(&self, item: T) {
+        let mut items = lock(&self.items);
+        if items.len() >= CAPACITY {
+            drop(items);
+            self.dropped.inc();
+            return;
+        }
+        items.push_back(item);
+        let ready = items.len() == BATCH;
+        drop(items);
+        if ready {
+            self.batch_ready.notify_one();
+        }
+    }
+
+    fn take(&self) -> Vec<T> {
+        let mut items = lock(&self.items);
+        let count = items.len().min(BATCH);
+        items.drain(..count).collect()
+    }
+}
+
+/// Sends batches somewhere.
+pub(super) trait Export: Send + 'static {
+    type Item: Send + 'static;
+    /// As in `telemetry_dropped_total{signal}`.
+    const SIGNAL: &'static str;
+
+    fn export(&self, batch: Vec<Self::Item>) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// A request to send all that is queued, until a deadline.
+#[derive(Clone, Copy, Default)]
+struct Flush {
+    number: u64,
+    deadline: Option<Instant>,
+}
+
+/// Asks a worker to flush. Dropped, it ends the worker.
+pub(super) struct Flusher {
+    request: watch::Sender<Flush>,
+    done: Arc<(Mutex<u64>, Condvar)>,
+}
+
+impl Flusher {
+    /// Asks for a flush that ends by `deadline`; gives back its number.
+    pub(super) fn ask(&self, deadline: std::time::Instant) -> u64 {
+        let mut number = 0;
+        self.request.send_modify(|flush| {
+            number = flush.number + 1;
+            *flush = Flush { number, deadline: Some(deadline.into()) };
+        });
+        number
+    }
+
+    /// Blocks until flush `number` is over, or `deadline`; tells whether it is over.
+    pub(super) fn wait(&self, number: u64, deadline: std::time::Instant) -> bool {
+        let (done, changed) = &*self.done;
+        let mut done = lock(done);
+        while *done < number {
+            let left = deadline.saturating_duration_since(std::time::Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            done = changed.wait_timeout(done, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+}
+
+/// The task that empties a queue.
+pub(super) struct Worker<E: Export> {
+    queue: Arc<Queue<E::Item>>,
+    exporter: E,
+    flush: watch::Receiver<Flush>,
+    flushed: u64,
+    done: Arc<(Mutex<u64>, Condvar)>,
+    complained: Option<Instant>,
+}
+
+impl<E: Export> Worker<E> {
+    pub(super) fn new(queue: Arc<Queue<E::Item>>, exporter: E) -> (Self, Flusher) {
+        let (request, flush) = watch::channel(Flush::default());
+        let done: Arc<(Mutex<u64>, Condvar)> = Arc::default();
+        let flusher = Flusher { request, done: Arc::clone(&done) };
+        (Self { queue, exporter, flush, flushed: 0, done, complained: None }, flusher)
+    }
+
+    /// Exports until the [`Flusher`] is dropped, and then what is left.
+    pub(super) async fn run(mut self) {
+        let mut ticks = interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut open = true;
+        while open {
+            select! {
+                _ = ticks.tick() => {}
+                () = self.queue.batch_ready.notified() => {}
+                changed = self.flush.changed() => open = changed.is_ok(),
+            }
+            // Read before the queue: what was queued before a flush was asked for belongs to it.
+            let number = self.flush.borrow_and_update().number;
+            loop {
+                let batch = self.queue.take();
+                if batch.is_empty() {
+                    break;
+                }
+                self.export(batch).await;
+            }
+            self.acknowledge(number);
+        }
+    }
+
+    async fn export(&mut self, batch: Vec<E::Item>) {
+        let count = batch.len() as u64;
+        let outcome = {
+            let exported = self.exporter.export(batch);
+            pin!(exported);
+            select! {
+                outcome = &mut exported => outcome,
+                () = expired(self.flush.clone(), self.flushed) => Err("the collector did not answer in time".to_owned()),
+            }
+        };
+        if let Err(reason) = outcome {
+            self.queue.dropped.inc_by(count);
+            self.complain(count, &reason);
+        }
+    }
+
+    fn complain(&mut self, lost: u64, reason: &str) {
+        let now = Instant::now();
+        if self.complained.is_none_or(|last| now - last >= COMPLAINT_INTERVAL) {
+            self.complained = Some(now);
+            warn!(target: "telemetry", signal = E::SIGNAL, lost, reason, "export failed; further failures are only counted for 30 s");
+        }
+    }
+
+    fn acknowledge(&mut self, number: u64) {
+        self.flushed = number;
+        *lock(&self.done.0) = number;
+        self.done.1.notify_all();
+    }
+}
+
+/// Ends when an export that begins now has had its time: sooner where a flush that is not over yet has a deadline.
+async fn expired(mut flush: watch::Receiver<Flush>, flushed: u64) {
+    let limit = Instant::now() + EXPORT_TIMEOUT;
+    loop {
+        let Flush { number, deadline } = *flush.borrow_and_update();
+        let deadline = deadline.filter(|_| number > flushed).map_or(limit, |deadline| deadline.min(limit));
+        select! {
+            () = sleep_until(deadline) => return,
+            changed = flush.changed() => if changed.is_err() {
+                sleep_until(deadline).await;
+                return;
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future, thread};
+
+    use super::*;
+    use crate::chassis::telemetry::test::counter;
+
+    /// Answers as told, and remembers the sizes of its batches.
+    #[derive(Clone)]
+    struct Fake(Answer, Arc<Mutex<Vec<usize>>>);
+
+    #[derive(Clone, Copy, PartialEq)]
+    enum Answer {
+        Well,
+        Badly,
+        Never,
+    }
+
+    impl Export for Fake {
+        type Item = u32;
+        const SIGNAL: &'static str = "traces";
+
+        async fn export(&self, batch: Vec<u32>) -> Result<(), String> {
+            lock(&self.1).push(batch.len());
+            match self.0 {
+                Answer::Well => Ok(()),
+                Answer::Badly => Err("away".into()),
+                Answer::Never => future::pending().await,
+            }
+        }
+    }
+
+    fn start(answer: Answer) -> (Arc<Queue<u32>>, Flusher, Fake, IntCounter) {
+        let dropped = counter();
+        let fake = Fake(answer, Arc::default());
+        let queue = Queue::new(dropped.clone());
+        let (worker, flusher) = Worker::new(Arc::clone(&queue), fake.clone());
+        thread::spawn(move || {
+            tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(worker.run());
+        });
+        (queue, flusher, fake, dropped)
+    }
+
+    fn flush(flusher: &Flusher, timeout: Duration) -> bool {
+        let now = std::time::Instant::now();
+        flusher.wait(flusher.ask(now + timeout), now + timeout + Duration::from_secs(2))
+    }
+
+    #[test]
+    fn batches_are_bounded_and_a_flush_sends_all() {
+        let (queue, flusher, fake, dropped) = start(Answer::Well);
+        for item in 0..1500 {
+            queue.push(item);
+        }
+        assert!(flush(&flusher, Duration::from_secs(5)));
+        let batches = lock(&fake.1).clone();
+        assert_eq!(batches.iter().sum::<usize>(), 1500);
+        assert!(batches.iter().all(|&size| size <= BATCH));
+        assert_eq!(dropped.get(), 0);
+    }
+
+    #[test]
+    fn a_failed_export_is_counted_and_not_tried_again() {
+        let (queue, flusher, fake, dropped) = start(Answer::Badly);
+        queue.push(1);
+        assert!(flush(&flusher, Duration::from_secs(5)));
+        assert_eq!((dropped.get(), lock(&fake.1).len()), (1, 1));
+    }
+
+    #[test]
+    fn a_hanging_export_cannot_hold_up_a_flush() {
+        let (queue, flusher, _, dropped) = start(Answer::Never);
+        for item in 0..5000 {
+            queue.push(item);
+        }
+        let started = std::time::Instant::now();
+        assert!(flush(&flusher, Duration::from_millis(100)));
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+        assert_eq!(dropped.get(), 5000);
+        // The deadline is over with its flush: a later export has its own time.
+        queue.push(1);
+        assert!(flush(&flusher, Duration::from_millis(100)));
+        assert_eq!(dropped.get(), 5001);
+    }
+}

@@ -1,0 +1,129 @@
+//! Settings `telemetry.*`.
+
+use http::Uri;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::filter;
+
+/// Settings `telemetry.*`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// `json`, `text`, or `auto`: text on a terminal, JSON elsewhere.
+    pub log_format: LogFormat,
+    /// What is logged: a level, or `target=level` pairs with commas. Reloadable.
+    pub log_filter: String,
+    /// Whether each request writes a line (target `access`). Reloadable.
+    pub access_log: bool,
+    /// Where spans go, as `http://host:port`; none turns tracing off. The standard `OTEL_EXPORTER_OTLP_ENDPOINT` counts too.
+    pub otlp_endpoint: Option<String>,
+    /// How they are carried: `grpc` or `http/protobuf`. The standard `OTEL_EXPORTER_OTLP_PROTOCOL` counts too.
+    pub otlp_protocol: OtlpProtocol,
+    /// Whether log lines are sent over OTLP as well.
+    pub otlp_logs: bool,
+    /// The share of new traces that is recorded, 0 to 1; a caller's decision is followed. Reloadable.
+    pub sample_ratio: f64,
+}
+
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// How OTLP is carried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OtlpProtocol {
+    /// Protobuf over gRPC, port 4317 by custom.
+    #[default]
+    #[serde(rename = "grpc")]
+    Grpc,
+    /// Protobuf over HTTP, port 4318 by custom.
+    #[serde(rename = "http/protobuf")]
+    HttpProtobuf,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            log_format: LogFormat::Auto,
+            log_filter: "info".into(),
+            access_log: true,
+            otlp_endpoint: None,
+            otlp_protocol: OtlpProtocol::Grpc,
+            otlp_logs: false,
+            sample_ratio: 0.1,
+        }
+    }
+}
+
+impl Settings {
+    /// Every setting that cannot be used, as its key (from the root) and the reason, which does not repeat the value.
+    #[must_use]
+    pub fn problems(&self) -> Vec<(&'static str, String)> {
+        let mut problems = Vec::new();
+        if let Err(reason) = filter::parse(&self.log_filter) {
+            problems.push(("telemetry.log_filter", reason));
+        }
+        if !(0.0..=1.0).contains(&self.sample_ratio) {
+            problems.push(("telemetry.sample_ratio", "expected a number from 0 to 1".into()));
+        }
+        if let Some(Err(reason)) = self.otlp_endpoint.as_deref().map(check_endpoint) {
+            problems.push(("telemetry.otlp_endpoint", reason.into()));
+        }
+        problems
+    }
+}
+
+/// An OTLP endpoint is an absolute `http` URL.
+pub(super) fn check_endpoint(endpoint: &str) -> Result<(), &'static str> {
+    const SHAPE: &str = "expected a URL such as http://host:4317";
+    let uri: Uri = endpoint.parse().map_err(|_| SHAPE)?;
+    match uri.scheme_str() {
+        Some("http") if uri.host().is_some_and(|host| !host.is_empty()) && uri.query().is_none() => Ok(()),
+        Some("https") => Err("https is not built in: send to a collector in the cluster, as http://host:4317"),
+        _ => Err(SHAPE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_have_no_problem() {
+        assert_eq!(Settings::default().problems(), []);
+    }
+
+    #[test]
+    fn every_problem_is_named_and_no_value_repeated() {
+        let settings = Settings {
+            log_filter: "inof".into(),
+            sample_ratio: f64::NAN,
+            otlp_endpoint: Some("hunter2".into()),
+            ..Settings::default()
+        };
+        let problems = settings.problems();
+        let keys: Vec<_> = problems.iter().map(|(key, _)| *key).collect();
+        assert_eq!(keys, ["telemetry.log_filter", "telemetry.sample_ratio", "telemetry.otlp_endpoint"]);
+        assert!(!format!("{problems:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn endpoints_are_absolute_http_urls() {
+        for good in ["http://collector:4317", "http://[::1]:4318/base", "http://10.0.0.1"] {
+            assert_eq!(check_endpoint(good), Ok(()), "{good}");
+        }
+        for bad in ["", "collector:4317", "/v1", "ftp://a", "https://a:4317", "http://a/?q=1", "grpc://a:4317"] {
+            assert!(check_endpoint(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! RFC 3339 timestamps in UTC, with milliseconds.
+
+use std::{
+    io::Write as _,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// Appends the present as `2026-01-31T12:34:56.789Z`.
+pub(super) fn now(out: &mut Vec<u8>) {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    write(out, since.as_secs(), since.subsec_millis());
+}
+
+fn write(out: &mut Vec<u8>, seconds: u64, milliseconds: u32) {
+    let (year, month, day) = date(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    let _ = write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}Z");
+}
+
+/// Year, month and day of a day since 1970; Howard Hinnant's `civil_from_days` without the years before.
+fn date(days: u64) -> (u64, u64, u64) {
+    // From 0000-03-01 on: a year that begins in March ends with its leap day.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_instants_are_written_right() {
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00.007Z"),
+            (951_782_399, "2000-02-28T23:59:59.007Z"),
+            (951_782_400, "2000-02-29T00:00:00.007Z"),
+            (1_709_251_199, "2024-02-29T23:59:59.007Z"),
+            (1_735_689_599, "2024-12-31T23:59:59.007Z"),
+            (4_102_444_800, "2100-01-01T00:00:00.007Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.007Z"),
+        ] {
+            let mut out = Vec::new();
+            write(&mut out, seconds, 7);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
+}
