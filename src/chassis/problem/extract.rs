@@ -167,6 +167,9 @@ pub(super) fn shape_error(at: &str, message: &str) -> FieldError {
         return FieldError::new(at, "unknown", "is not a known field");
     }
     match message.rsplit_once(", expected ") {
+        // Rust's names for whole numbers mean nothing to a client.
+        Some((_, "u8" | "u16" | "u32" | "u64" | "usize")) => FieldError::new(at, "invalid", "expected a whole number"),
+        Some((_, "i8" | "i16" | "i32" | "i64" | "isize")) => FieldError::new(at, "invalid", "expected a whole number"),
         Some((_, expected)) => FieldError::new(at, "invalid", format!("expected {expected}")),
         None => FieldError::new(at, "invalid", "is not valid"),
     }
