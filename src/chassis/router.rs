@@ -10,6 +10,12 @@ pub struct Router<S = ()> {
     inner: axum::Router<S>,
 }
 
+impl<S: Clone + Send + Sync + 'static> Default for Router<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// No routes.
     #[must_use]

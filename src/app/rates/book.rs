@@ -162,15 +162,13 @@ impl Book {
     }
 
     async fn fetch(&self, upstream: &Upstream) -> Result<(), FetchError> {
-        let fetched = download(upstream).await;
-        let mut shelf = self.shelf();
-        match fetched {
+        match download(upstream).await {
             Ok(table) => {
-                *shelf = Shelf { fetched: Some((Arc::new(table), Instant::now())), failed: None };
+                *self.shelf() = Shelf { fetched: Some((Arc::new(table), Instant::now())), failed: None };
                 Ok(())
             }
             Err(error) => {
-                shelf.failed = Some(Instant::now());
+                self.shelf().failed = Some(Instant::now());
                 Err(error)
             }
         }

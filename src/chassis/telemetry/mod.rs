@@ -64,7 +64,7 @@ impl Default for Settings {
 
 /// Stub; the lead's replaces it.
 #[derive(Clone, Debug, Default)]
-pub struct Propagation;
+pub struct Propagation(());
 
 impl Propagation {
     /// Writes the trace context of the current span into `headers`.
