@@ -1,26 +1,75 @@
-//! Stub app.
-use crate::chassis::{
-    config::{Check, Problems},
-    replica::{Chassis, StartError},
-    router::Router,
-};
-/// x
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Settings {}
-impl Check for Settings {
-    fn check(&self, _: &mut Problems) {}
+//! The app: shipping quotes. A clone replaces this folder.
+//!
+//! [`router`] has the list of routes. Each feature has its file and its state; there is no state of all of them. What
+//! every service needs (timeouts, limits, metrics, logs) is the chassis's, and nothing of it stands here.
+//!
+//! Next: [`quotes`].
+
+pub mod config;
+pub mod error;
+pub mod home;
+pub mod quotes;
+pub mod rates;
+pub mod whoami;
+pub mod work;
+
+pub use config::Settings;
+
+use std::sync::Arc;
+
+use axum::routing::MethodRouter;
+use http::{HeaderValue, Method, header};
+use tower_http::cors::CorsLayer;
+
+use self::rates::Book;
+use crate::chassis::{Chassis, health::DuplicateCheck, router::Router, upstream::UpstreamError};
+
+/// Why the app cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An upstream's URL cannot be used.
+    #[error("app.rates_url: {0}")]
+    Upstream(#[from] UpstreamError),
+    /// A metric's name is taken.
+    #[error("registering the app's metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// A health check's name is taken.
+    #[error("registering the app's health checks: {0}")]
+    Check(#[from] DuplicateCheck),
 }
-/// x
-pub fn router(_: &Settings, c: &Chassis) -> Result<Router, StartError> {
-    let served = c.served.clone();
+
+/// The list of routes.
+///
+/// # Errors
+/// When the settings do not fit, or a name is taken.
+pub fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, StartError> {
+    let rates = Arc::new(Book::new(settings, chassis)?);
+    rates::watch(&rates, settings, chassis)?;
+    let cors = |methods| cross_origin(methods, &settings.cors_origins);
+
     Ok(Router::new()
-        .route(
-            "/whoami",
-            axum::routing::get(move || {
-                let s = served.clone();
-                async move { s.get().to_string() }
-            }),
-        )
-        .route("/echo", axum::routing::post(|b: bytes::Bytes| async move { b })))
+        .route("/", home::page())
+        .route("/board.js", home::script())
+        .route("/whoami", whoami::tell(chassis))
+        .route("/v1/quotes", cors(quotes::create(&rates)))
+        .route("/v1/rates", cors(rates::list(&rates)))
+        // Burns CPU time, so it runs where it cannot hold up the other routes.
+        .route("/v1/work", work::perform())
+        .cpu_bound())
 }
+
+/// Lets pages of other origins call a route; without origins the headers stay away altogether.
+fn cross_origin(methods: MethodRouter, origins: &[String]) -> MethodRouter {
+    let origins: Vec<_> = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
+    if origins.is_empty() {
+        return methods;
+    }
+    let cors = CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::CONTENT_TYPE]);
+    methods.layer(cors)
+}
+
+#[cfg(test)]
+mod tests;

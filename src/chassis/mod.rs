@@ -1,17 +1,18 @@
 //! The chassis: what every replica needs, and what a clone keeps byte for byte.
 //!
-//! It never names the app or the service. The order below is the order in which a request meets it.
+//! It never names the app or the service. The first block is in the order in which a request meets it; the second
+//! stands beside that line.
 //!
 //! Next: [`listener`].
 
-pub mod connection;
 pub mod listener;
+pub mod server;
+pub mod connection;
 pub mod middleware;
+pub mod router;
+pub mod request;
 pub mod overload;
 pub mod problem;
-pub mod request;
-pub mod router;
-pub mod server;
 pub mod upstream;
 
 pub mod admin;
@@ -22,3 +23,5 @@ pub mod lifecycle;
 pub mod replica;
 pub mod runtime;
 pub mod telemetry;
+
+pub use replica::Chassis;

@@ -105,12 +105,18 @@ impl Router {
     /// On a path that axum refuses or that two routes share with the same method.
     pub(crate) fn build(self, stack: &Arc<Stack>) -> axum::Router {
         let unmatched = any(not_found).layer(stack.layer("", Kind::Unmatched));
-        let mut router = axum::Router::new().fallback_service(unmatched);
-        for route in self.routes {
+        let inside = |router: axum::Router, route: Route<()>| {
             let layer = stack.layer(&route.path, route.kind);
-            router = router.route(&route.path, route.handlers.layer(layer));
-        }
-        router
+            router.route(&route.path, route.handlers.layer(layer))
+        };
+        self.routes.into_iter().fold(axum::Router::new().fallback_service(unmatched), inside)
+    }
+
+    /// The routes alone, without middleware: for an app's own unit tests.
+    #[must_use]
+    pub fn into_axum(self) -> axum::Router {
+        let bare = |router: axum::Router, route: Route<()>| router.route(&route.path, route.handlers);
+        self.routes.into_iter().fold(axum::Router::new(), bare)
     }
 }
 

@@ -23,7 +23,7 @@ async fn until(state: impl Fn() -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    time::timeout(Duration::from_secs(600), wait).await.expect("a state that comes");
+    time::timeout(Duration::from_mins(10), wait).await.expect("a state that comes");
 }
 
 #[tokio::test(start_paused = true)]

@@ -140,7 +140,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     let mut pointer = String::new();
     for segment in path {
         match segment {
-            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Seq { index } => pointer.push_str(&token(&index.to_string())),
             Segment::Map { key } | Segment::Enum { variant: key } => pointer.push_str(&token(key)),
             Segment::Unknown => {}
         }
@@ -167,6 +167,10 @@ pub(super) fn shape_error(at: &str, message: &str) -> FieldError {
         return FieldError::new(at, "unknown", "is not a known field");
     }
     match message.rsplit_once(", expected ") {
+        // Rust's names for whole numbers mean nothing to a client.
+        Some((_, "u8" | "u16" | "u32" | "u64" | "usize" | "i8" | "i16" | "i32" | "i64" | "isize")) => {
+            FieldError::new(at, "invalid", "expected a whole number")
+        }
         Some((_, expected)) => FieldError::new(at, "invalid", format!("expected {expected}")),
         None => FieldError::new(at, "invalid", "is not valid"),
     }
@@ -194,9 +198,9 @@ fn query_problem(rejection: &(dyn StdError + 'static)) -> Problem {
         .map_or_else(
             || Problem::new(Code::MalformedRequest).with_detail("The query cannot be read."),
             |error| {
-                let mut field = shape_error(&pointer(error.path()), &error.inner().to_string());
-                field.field = field.field.trim_start_matches('/').to_owned();
-                Problem::invalid_fields(vec![field])
+                let FieldError { field, detail, code } =
+                    shape_error(&pointer(error.path()), &error.inner().to_string());
+                Problem::invalid_fields(vec![FieldError::new(field.trim_start_matches('/'), code, detail)])
             },
         )
 }

@@ -57,6 +57,7 @@ impl Form {
     }
 
     /// Takes an object that has to be there, to be read in turn and closed.
+    #[must_use]
     pub fn object(&mut self, name: &str) -> Self {
         if !self.present {
             return Self { at: String::new(), fields: Map::new(), present: false, errors: Rc::clone(&self.errors) };

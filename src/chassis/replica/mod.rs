@@ -19,6 +19,7 @@ mod start;
 pub use exit::{Exit, StartError};
 
 use std::{
+    fmt,
     io::{self, IsTerminal},
     sync::Arc,
 };
@@ -30,7 +31,7 @@ use self::{signals::Signals, start::Replica};
 use super::{
     config::{self, AppSettings, Live, Sources},
     health::Checks,
-    lifecycle::Drain,
+    lifecycle::{Drain, Lifecycle},
     middleware::Served,
     router::Router,
     telemetry::{self, Identity, Propagation, Telemetry},
@@ -53,13 +54,33 @@ pub struct Chassis {
     pub served: Arc<Served>,
 }
 
+impl Chassis {
+    /// A chassis of which nothing runs: for an app's own unit tests.
+    ///
+    /// # Panics
+    /// Never: its metrics are the first of their registry.
+    #[must_use]
+    pub fn detached(identity: Identity) -> Self {
+        let registry = Registry::new();
+        Self {
+            checks: Checks::new(&registry).expect("the registry's first metrics"),
+            registry,
+            drain: Lifecycle::new(None).drain(),
+            propagation: Propagation::new(None).expect("the default propagators"),
+            identity,
+            served: Arc::default(),
+        }
+    }
+}
+
 /// Loads the settings, runs the app until a signal, and drains.
 ///
 /// `app` makes the routes; it runs inside the I/O runtime.
-pub fn run<A, F>(sources: Sources, identity: Identity, app: F) -> Exit
+pub fn run<A, F, E>(sources: Sources, identity: Identity, app: F) -> Exit
 where
     A: AppSettings,
-    F: FnOnce(&A, &Chassis) -> Result<Router, StartError>,
+    F: FnOnce(&A, &Chassis) -> Result<Router, E>,
+    E: fmt::Display,
 {
     let loaded = match config::load::<A>(&sources) {
         Ok(loaded) => loaded,
@@ -87,10 +108,16 @@ where
     })
 }
 
-fn start<A, F>(live: Arc<Live<A>>, identity: Identity, telemetry: &Arc<Telemetry>, app: F) -> Result<Exit, StartError>
+fn start<A, F, E>(
+    live: Arc<Live<A>>,
+    identity: Identity,
+    telemetry: &Arc<Telemetry>,
+    app: F,
+) -> Result<Exit, StartError>
 where
     A: AppSettings,
-    F: FnOnce(&A, &Chassis) -> Result<Router, StartError>,
+    F: FnOnce(&A, &Chassis) -> Result<Router, E>,
+    E: fmt::Display,
 {
     let settings = live.get();
     let io = build_runtime("io", settings.runtime.io_threads())?;

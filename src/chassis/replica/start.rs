@@ -1,7 +1,7 @@
 //! The parts of a replica, made and started in order.
 
 use std::{
-    io,
+    fmt, io,
     sync::{Arc, atomic::AtomicBool},
 };
 
@@ -41,7 +41,7 @@ pub(super) struct Replica<A> {
 }
 
 impl<A: AppSettings> Replica<A> {
-    pub(super) fn start<F>(
+    pub(super) fn start<F, E>(
         live: Arc<Live<A>>,
         identity: Identity,
         telemetry: &Arc<Telemetry>,
@@ -50,7 +50,8 @@ impl<A: AppSettings> Replica<A> {
         app: F,
     ) -> Result<Self, StartError>
     where
-        F: FnOnce(&A, &Chassis) -> Result<Router, StartError>,
+        F: FnOnce(&A, &Chassis) -> Result<Router, E>,
+        E: fmt::Display,
     {
         let registry = telemetry.registry();
         let config_metrics = config::Metrics::new(registry).map_err(metrics)?;
@@ -70,7 +71,8 @@ impl<A: AppSettings> Replica<A> {
         };
         let _inside = io.enter();
         let listeners = bind(&live)?;
-        let routes = app(&live.get().app, &chassis)?.merge(healthz(&verdicts.probes));
+        let routes = app(&live.get().app, &chassis).map_err(|error| StartError::new("starting the app", error))?;
+        let routes = routes.merge(healthz(&verdicts.probes));
         verdicts.checks.start(io);
         let door = Door::open(listeners, routes, &live, telemetry, &verdicts, &chassis.served, work);
         let Verdicts { lifecycle, faults, .. } = verdicts;

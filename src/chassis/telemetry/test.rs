@@ -52,7 +52,7 @@ pub(super) fn counter() -> IntCounter {
 }
 
 pub(super) fn identity() -> Identity {
-    Identity { service: "parcels".into(), version: "1.2.3".into(), replica: "replica-1".into() }
+    Identity { service: "parcels".into(), version: "1.2.3".into(), replica: "replica-1".into(), zone: None }
 }
 
 /// A request with a caller's span 7, a tracestate and baggage.

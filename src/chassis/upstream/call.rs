@@ -43,7 +43,7 @@ impl Inner {
     }
 
     /// The attributes of OpenTelemetry's semantic conventions for HTTP client spans.
-    fn span(&self, method: &Method) -> Span {
+    pub(super) fn span(&self, method: &Method) -> Span {
         info_span!(
             "upstream",
             otel.name = %method,
@@ -55,7 +55,7 @@ impl Inner {
             server.port = self.target.port(),
             http.response.status_code = Empty,
             http.request.resend_count = Empty,
-            error.r#type = Empty,
+            "error.type" = Empty,
         )
     }
 

@@ -1,0 +1,104 @@
+//! The app's own settings, `app.*`.
+
+use http::Uri;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::chassis::{
+    config::{Check, Duration, Problem, Problems},
+    upstream::{self, Upstream},
+};
+
+/// Settings `app.*`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Origins whose pages may call `/v1/*`, such as `https://shop.example`; empty: none.
+    pub cors_origins: Vec<String>,
+    /// A service with `GET /v1/rates`, such as another replica set of this one; none: the built-in table.
+    pub rates_url: Option<String>,
+    /// How old rates from there may be; after half of it they are renewed.
+    pub rates_max_age: Duration,
+    /// How that service is called.
+    pub rates_client: upstream::Settings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            cors_origins: Vec::new(),
+            rates_url: None,
+            // 60 s: prices change by the day, and a minute bounds how long two replicas may differ.
+            rates_max_age: Duration::from_secs(60),
+            rates_client: upstream::Settings::default(),
+        }
+    }
+}
+
+impl Check for Settings {
+    fn check(&self, problems: &mut Problems) {
+        if self.cors_origins.iter().any(|origin| !is_origin(origin)) {
+            problems
+                .push(Problem::new("cors_origins", "expected origins such as https://shop.example, without a path"));
+        }
+        if let Some(Err(error)) = self.rates_url.as_deref().map(Upstream::check_url) {
+            problems.push(Problem::new("rates_url", error.to_string()));
+        }
+        if self.rates_max_age.is_zero() {
+            problems.push(Problem::new("rates_max_age", "has to be above zero"));
+        }
+        self.rates_client.check("rates_client", problems);
+    }
+}
+
+/// A scheme, a host and perhaps a port, as browsers send it (RFC 6454, section 6.2): no path, no slash at the end.
+fn is_origin(text: &str) -> bool {
+    let Ok(uri) = text.parse::<Uri>() else { return false };
+    let host = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    matches!(uri.scheme_str(), Some("http" | "https"))
+        && host
+        && uri.path() == "/"
+        && !text.ends_with('/')
+        && uri.query().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(settings: &Settings) -> Vec<String> {
+        let mut problems = Problems::default();
+        settings.check(&mut problems);
+        problems.iter().flat_map(|problem| problem.keys().to_vec()).collect()
+    }
+
+    #[test]
+    fn defaults_have_no_problem() {
+        assert!(keys(&Settings::default()).is_empty());
+    }
+
+    #[test]
+    fn every_bad_setting_is_named() {
+        let settings = Settings {
+            cors_origins: vec!["https://shop.example".into(), "https://shop.example/".into()],
+            rates_url: Some("https://rates".into()),
+            rates_max_age: Duration::default(),
+            rates_client: upstream::Settings { timeout: Duration::default(), ..Default::default() },
+        };
+        let expected =
+            ["cors_origins", "rates_url", "rates_max_age", "rates_client.timeout", "rates_client.connect_timeout"];
+        assert_eq!(keys(&settings), expected);
+    }
+
+    #[test]
+    fn origins_are_what_browsers_send() {
+        for origin in ["https://shop.example", "http://localhost:3000"] {
+            assert!(is_origin(origin), "{origin}");
+        }
+        for origin in
+            ["*", "shop.example", "https://shop.example/a", "ftp://shop.example", "https://a?b", "https://a@b", ""]
+        {
+            assert!(!is_origin(origin), "{origin}");
+        }
+    }
+}

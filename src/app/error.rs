@@ -1,0 +1,35 @@
+//! What can go wrong in a handler: the client sees the code, the log sees the cause.
+
+use axum::response::{IntoResponse, Response};
+use tracing::error;
+
+use super::rates::{Lane, Service};
+use crate::chassis::problem::Problem;
+
+/// What can go wrong in a handler.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The client's fault; it is told all of it.
+    #[error("the request was rejected: {0}")]
+    Rejected(#[from] Problem),
+    /// Ours: a table is only used when it has all prices.
+    #[error("the rates have no price for {service:?} on the lane {lane:?}")]
+    NoPrice {
+        /// The service asked for.
+        service: Service,
+        /// The lane between the two countries.
+        lane: Lane,
+    },
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Rejected(problem) => problem.into_response(),
+            Self::NoPrice { .. } => {
+                error!(error = %self, "a handler failed");
+                Problem::internal().into_response()
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! `GET /`: a page that asks `/whoami` a few times and shows who answered.
+//!
+//! The script is a file of its own, so that the content security policy allows nothing inline.
+
+use axum::{
+    response::{Html, IntoResponse},
+    routing::{MethodRouter, get},
+};
+use http::header;
+
+const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The route of the page.
+pub fn page() -> MethodRouter {
+    get(|| async {
+        let headers = [(header::CONTENT_SECURITY_POLICY, POLICY), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+        (headers, Html(include_str!("board.html")))
+    })
+}
+
+/// The route of its script.
+pub fn script() -> MethodRouter {
+    get(|| async {
+        let headers = [(header::CONTENT_TYPE, "text/javascript"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+        (headers, include_str!("board.js")).into_response()
+    })
+}

@@ -1,0 +1,209 @@
+//! Which rates hold now: those of the upstream while they are fresh enough, else the built-in table.
+//!
+//! The background check renews them, so a request seldom waits. One that does waits briefly, and many wait for one
+//! fetch. A URL that leads back to this service does no harm: the answer is the built-in table.
+
+use std::{
+    error::Error as StdError,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use http::StatusCode;
+use schemars::JsonSchema;
+use serde::Serialize;
+use tokio::time::{self, Instant};
+use tracing::debug;
+
+use super::Table;
+use crate::{
+    app::{Settings, StartError},
+    chassis::{
+        Chassis,
+        upstream::{Upstream, UpstreamError, Upstreams},
+    },
+};
+
+/// 1 s: how long a request waits for rates before it takes the built-in ones, and how long a failure stands unasked.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Where the rates of an answer came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// The table of this program.
+    BuiltIn,
+    /// The upstream, asked for this request.
+    Upstream,
+    /// The upstream, asked earlier.
+    Cached,
+}
+
+/// The rates that hold now.
+#[derive(Clone, Debug)]
+pub struct Current {
+    /// The table.
+    pub table: Arc<Table>,
+    /// Where it came from.
+    pub source: Source,
+}
+
+/// Why the upstream's rates cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FetchError {
+    #[error("calling the upstream: {0}")]
+    Upstream(#[from] UpstreamError),
+    #[error("the upstream answered with status {0}")]
+    Status(StatusCode),
+    #[error("the upstream's answer is no rate table: {0}")]
+    Shape(#[from] serde_json::Error),
+    #[error("the upstream's rate table has holes or wild prices")]
+    Unsound,
+}
+
+impl FetchError {
+    /// The error with all its causes, for the log.
+    pub(super) fn reason(&self) -> String {
+        let Self::Upstream(error) = self else { return self.to_string() };
+        std::iter::successors(error.source(), |cause| (*cause).source())
+            .fold(self.to_string(), |reason, cause| format!("{reason}: {cause}"))
+    }
+}
+
+/// The rates: fetched, cached, built in.
+#[derive(Debug)]
+pub struct Book {
+    built_in: Arc<Table>,
+    upstream: Option<Upstream>,
+    max_age: Duration,
+    shelf: Mutex<Shelf>,
+    /// Held while fetching, so that many requests make one call.
+    fetching: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Shelf {
+    fetched: Option<(Arc<Table>, Instant)>,
+    failed: Option<Instant>,
+}
+
+impl Book {
+    /// Reads `app.rates_*`.
+    ///
+    /// # Errors
+    /// When the URL does not fit, or the metrics of upstreams are there already.
+    pub fn new(settings: &Settings, chassis: &Chassis) -> Result<Self, StartError> {
+        let upstream = match settings.rates_url.as_deref() {
+            Some(url) => Some(Upstreams::new(&chassis.registry, chassis.propagation.clone())?.client(
+                "rates",
+                url,
+                &settings.rates_client,
+            )?),
+            None => None,
+        };
+        Ok(Self {
+            built_in: Arc::new(Table::built_in()),
+            upstream,
+            max_age: settings.rates_max_age.get(),
+            shelf: Mutex::default(),
+            fetching: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// The rates that hold now.
+    pub async fn current(self: &Arc<Self>) -> Current {
+        if self.upstream.is_none() {
+            return self.fall_back();
+        }
+        match self.fetched() {
+            Some((table, age)) => {
+                if age >= self.max_age / 2 && self.fetching.try_lock().is_ok() && !self.failed_lately() {
+                    tokio::spawn(Arc::clone(self).renew_if_due());
+                }
+                Current { table, source: Source::Cached }
+            }
+            None if self.failed_lately() => self.fall_back(),
+            None => self.wait().await,
+        }
+    }
+
+    /// In a task of its own: the fetch is for all requests, and does not end with the one that began it.
+    async fn wait(self: &Arc<Self>) -> Current {
+        let _ = time::timeout(PATIENCE, tokio::spawn(Arc::clone(self).renew_if_due())).await;
+        match self.fetched() {
+            Some((table, _)) => Current { table, source: Source::Upstream },
+            None => self.fall_back(),
+        }
+    }
+
+    fn fall_back(&self) -> Current {
+        Current { table: Arc::clone(&self.built_in), source: Source::BuiltIn }
+    }
+
+    /// Fetches the rates; what was fetched earlier stays when this fails, until it is too old.
+    pub(super) async fn renew(&self) -> Result<(), FetchError> {
+        let Some(upstream) = &self.upstream else { return Ok(()) };
+        let _alone = self.fetching.lock().await;
+        self.fetch(upstream).await
+    }
+
+    async fn renew_if_due(self: Arc<Self>) {
+        let Some(upstream) = &self.upstream else { return };
+        let _alone = self.fetching.lock().await;
+        // Whoever held the lock before may have settled it.
+        let fresh = self.fetched().is_some_and(|(_, age)| age < self.max_age / 2);
+        if fresh || self.failed_lately() {
+            return;
+        }
+        if let Err(error) = self.fetch(upstream).await {
+            // The check `rates` warns, once.
+            debug!(%error, "renewing the rates failed");
+        }
+    }
+
+    async fn fetch(&self, upstream: &Upstream) -> Result<(), FetchError> {
+        match download(upstream).await {
+            Ok(table) => {
+                *self.shelf() = Shelf { fetched: Some((Arc::new(table), Instant::now())), failed: None };
+                Ok(())
+            }
+            Err(error) => {
+                self.shelf().failed = Some(Instant::now());
+                Err(error)
+            }
+        }
+    }
+
+    /// The upstream's rates with their age, unless they are too old.
+    fn fetched(&self) -> Option<(Arc<Table>, Duration)> {
+        let (table, at) = self.shelf().fetched.clone()?;
+        let age = at.elapsed();
+        (age < self.max_age).then_some((table, age))
+    }
+
+    fn failed_lately(&self) -> bool {
+        self.shelf().failed.is_some_and(|at| at.elapsed() < PATIENCE)
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How often the background check renews: twice within the age, and at least twice a minute, to see the upstream.
+    pub(super) fn renew_after(&self) -> Duration {
+        (self.max_age / 2).clamp(PATIENCE, Duration::from_secs(30))
+    }
+
+    pub(super) fn max_age_seconds(&self) -> u64 {
+        self.max_age.as_secs()
+    }
+}
+
+async fn download(upstream: &Upstream) -> Result<Table, FetchError> {
+    let response = upstream.get("/v1/rates").await?;
+    if response.status() != StatusCode::OK {
+        return Err(FetchError::Status(response.status()));
+    }
+    let table: Table = serde_json::from_slice(response.body())?;
+    if table.is_sound() { Ok(table) } else { Err(FetchError::Unsound) }
+}

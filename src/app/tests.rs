@@ -1,0 +1,226 @@
+use std::{
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    time::Duration,
+};
+
+use axum::{
+    body::Body,
+    extract::Request,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http::StatusCode;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tower::ServiceExt;
+
+use super::*;
+use crate::chassis::{config, telemetry::Identity};
+
+fn chassis() -> Chassis {
+    Chassis::detached(Identity {
+        service: "tests".into(),
+        replica: "replica-1".into(),
+        zone: Some("zone-a".into()),
+        version: "1.2.3".into(),
+    })
+}
+
+/// The app as an axum service, without the chassis's middleware.
+fn app(settings: &Settings, chassis: &Chassis) -> axum::Router {
+    router(settings, chassis).unwrap().into_axum()
+}
+
+async fn send(app: &axum::Router, request: Request) -> Response {
+    app.clone().oneshot(request).await.unwrap()
+}
+
+async fn fetch(app: &axum::Router, path: &str) -> Response {
+    send(app, Request::get(path).body(Body::empty()).unwrap()).await
+}
+
+async fn bytes(response: Response) -> bytes::Bytes {
+    response.into_body().collect().await.unwrap().to_bytes()
+}
+
+async fn json(response: Response) -> Value {
+    serde_json::from_slice(&bytes(response).await).unwrap()
+}
+
+async fn quote(app: &axum::Router, body: &str) -> Response {
+    let request = Request::post("/v1/quotes").header("content-type", "application/json");
+    send(app, request.body(Body::from(body.to_owned())).unwrap()).await
+}
+
+const PARCEL: &str = r#"{"from":"DE","to":"FR","weight_g":800,"service":"standard",
+    "dimensions_mm":{"length":300,"width":200,"height":100}}"#;
+
+#[tokio::test]
+async fn a_parcel_gets_a_quote_and_a_wrong_one_a_problem() {
+    let app = app(&Settings::default(), &chassis());
+    let quoted = json(quote(&app, PARCEL).await).await;
+    assert_eq!(quoted["amount_minor"], 1351);
+    assert_eq!(quoted["rates"], json!({ "version": "2026-01", "source": "built-in" }));
+
+    assert_eq!(quote(&app, "{").await.status(), 400);
+    let wrong = quote(&app, "{}").await;
+    assert_eq!(wrong.status(), 422);
+    assert_eq!(wrong.headers()["content-type"], "application/problem+json");
+    assert_eq!(json(wrong).await["errors"].as_array().unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn whoami_tells_the_replica_and_is_not_stored() {
+    let response = fetch(&app(&Settings::default(), &chassis()), "/whoami").await;
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    let expected =
+        json!({ "replica": "replica-1", "zone": "zone-a", "version": "1.2.3", "uptime_seconds": 0, "requests": 7 });
+    assert_eq!(json(response).await, expected);
+}
+
+#[tokio::test]
+async fn work_is_bounded() {
+    let app = app(&Settings::default(), &chassis());
+    assert_eq!(bytes(fetch(&app, "/v1/work?cpu_ms=1&bytes=10").await).await, "..........");
+    assert_eq!(fetch(&app, "/v1/work").await.status(), 200);
+    for path in ["/v1/work?cpu_ms=1001", "/v1/work?bytes=-1", "/v1/work?sleep_ms=x", "/v1/work?other=1"] {
+        assert_eq!(fetch(&app, path).await.status(), 422, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_allows_nothing_inline() {
+    let app = app(&Settings::default(), &chassis());
+    let page = fetch(&app, "/").await;
+    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.starts_with("default-src 'none'; script-src 'self';") && !policy.contains("unsafe"));
+    assert!(bytes(page).await.ends_with(b"<script src=\"/board.js\"></script>\n</html>\n"));
+    assert_eq!(fetch(&app, "/board.js").await.headers()["content-type"], "text/javascript");
+}
+
+#[tokio::test]
+async fn rates_are_cacheable_and_compressed() {
+    let app = app(&Settings::default(), &chassis());
+    let response = fetch(&app, "/v1/rates").await;
+    assert_eq!(response.headers()["cache-control"], "max-age=60");
+    let tag = response.headers()["etag"].to_str().unwrap().to_owned();
+    assert_eq!(json(response).await["source"], "built-in");
+
+    let request = Request::get("/v1/rates").header("if-none-match", format!("\"other\", {tag}"));
+    let response = send(&app, request.body(Body::empty()).unwrap()).await;
+    assert_eq!((response.status(), response.headers()["etag"].to_str().unwrap()), (StatusCode::NOT_MODIFIED, &*tag));
+    assert!(bytes(response).await.is_empty());
+
+    let request = Request::get("/v1/rates").header("accept-encoding", "gzip");
+    let response = send(&app, request.body(Body::empty()).unwrap()).await;
+    assert_eq!(response.headers()["content-encoding"], "gzip");
+    assert_eq!(response.headers()["vary"], "accept-encoding");
+}
+
+#[tokio::test]
+async fn only_listed_origins_may_call() {
+    let allowed = |app: axum::Router, origin: &'static str| async move {
+        let request = Request::get("/v1/rates").header("origin", origin).body(Body::empty()).unwrap();
+        send(&app, request).await.headers().get("access-control-allow-origin").cloned()
+    };
+    let settings = Settings { cors_origins: vec!["https://shop.example".into()], ..Settings::default() };
+    let listed = app(&settings, &chassis());
+    assert_eq!(allowed(listed.clone(), "https://shop.example").await.unwrap(), "https://shop.example");
+    assert_eq!(allowed(listed.clone(), "https://other.example").await, None);
+    assert_eq!(allowed(app(&Settings::default(), &chassis()), "https://shop.example").await, None);
+
+    let preflight = Request::options("/v1/quotes")
+        .header("origin", "https://shop.example")
+        .header("access-control-request-method", "POST");
+    let response = send(&listed, preflight.body(Body::empty()).unwrap()).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["access-control-allow-headers"], "content-type");
+}
+
+/// Another replica set, whose rates can be taken away.
+#[derive(Clone, Default)]
+struct Elsewhere {
+    calls: Arc<AtomicUsize>,
+    away: Arc<AtomicBool>,
+}
+
+impl Elsewhere {
+    async fn serve(&self) -> Settings {
+        let elsewhere = self.clone();
+        let answer = move || async move {
+            elsewhere.calls.fetch_add(1, SeqCst);
+            if elsewhere.away.load(SeqCst) {
+                return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+            }
+            let table = rates::Table { version: "elsewhere".into(), ..rates::Table::built_in() };
+            axum::Json(table).into_response()
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let app = axum::Router::new().route("/v1/rates", get(answer));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Settings { rates_url: Some(url), ..Settings::default() }
+    }
+}
+
+async fn source(app: &axum::Router) -> (Value, Value) {
+    let rates = json(fetch(app, "/v1/rates").await).await;
+    (rates["source"].clone(), rates["version"].clone())
+}
+
+async fn until(state: impl AsyncFn() -> bool) {
+    let wait = async {
+        while !state().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), wait).await.expect("a state that comes");
+}
+
+#[tokio::test]
+async fn rates_come_from_elsewhere_by_one_call_for_many_requests() {
+    let elsewhere = Elsewhere::default();
+    let app = app(&elsewhere.serve().await, &chassis());
+    let asked = (0..20).map(|_| source(&app));
+    for answer in futures_util::future::join_all(asked).await {
+        assert_eq!(answer, (json!("upstream"), json!("elsewhere")));
+    }
+    assert_eq!(source(&app).await, (json!("cached"), json!("elsewhere")));
+    assert_eq!(elsewhere.calls.load(SeqCst), 1);
+}
+
+#[tokio::test]
+async fn without_fresh_rates_the_built_in_ones_hold_and_the_replica_is_degraded() {
+    let elsewhere = Elsewhere::default();
+    let settings = Settings { rates_max_age: config::Duration::from_millis(300), ..elsewhere.serve().await };
+    let chassis = chassis();
+    let app = app(&settings, &chassis);
+    assert_eq!(source(&app).await, (json!("upstream"), json!("elsewhere")));
+
+    elsewhere.away.store(true, SeqCst);
+    chassis.checks.start(&tokio::runtime::Handle::current());
+    until(async || chassis.checks.degraded()).await;
+    assert!(chassis.checks.ready());
+    until(async || source(&app).await == (json!("built-in"), json!("2026-01"))).await;
+
+    elsewhere.away.store(false, SeqCst);
+    until(async || !chassis.checks.degraded()).await;
+    until(async || source(&app).await.1 == "elsewhere").await;
+}
+
+#[tokio::test]
+async fn a_stale_table_is_served_while_it_is_renewed() {
+    let elsewhere = Elsewhere::default();
+    let settings = Settings { rates_max_age: config::Duration::from_secs(2), ..elsewhere.serve().await };
+    let app = app(&settings, &chassis());
+    assert_eq!(source(&app).await.0, "upstream");
+    until(async || source(&app).await.0 == "cached" && elsewhere.calls.load(SeqCst) == 2).await;
+}
+
+#[tokio::test]
+async fn nobody_elsewhere_means_built_in_rates_at_once() {
+    let settings = Settings { rates_url: Some("http://127.0.0.1:1".into()), ..Settings::default() };
+    let app = app(&settings, &chassis());
+    assert_eq!(source(&app).await, (json!("built-in"), json!("2026-01")));
+}

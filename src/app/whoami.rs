@@ -1,0 +1,54 @@
+//! `GET /whoami`: which replica answered; for seeing a balancer at work.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    extract::State,
+    response::IntoResponse,
+    routing::{MethodRouter, get},
+};
+use http::header;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::chassis::{Chassis, middleware::Served, problem::Json, telemetry::Identity};
+
+/// A replica, as it describes itself.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Replica {
+    /// Its name: the pod's, or the host's.
+    pub replica: String,
+    /// The zone that it runs in, where the platform tells.
+    pub zone: Option<String>,
+    /// The service's version.
+    pub version: String,
+    /// Whole seconds since its start.
+    pub uptime_seconds: u64,
+    /// Requests answered since its start.
+    pub requests: u64,
+}
+
+struct Observed {
+    identity: Identity,
+    served: Arc<Served>,
+    started: Instant,
+}
+
+/// The route.
+pub fn tell(chassis: &Chassis) -> MethodRouter {
+    let observed =
+        Observed { identity: chassis.identity.clone(), served: Arc::clone(&chassis.served), started: Instant::now() };
+    get(answer).with_state(Arc::new(observed))
+}
+
+async fn answer(State(observed): State<Arc<Observed>>) -> impl IntoResponse {
+    let Observed { identity, served, started } = &*observed;
+    let replica = Replica {
+        replica: identity.replica.clone(),
+        zone: identity.zone.clone(),
+        version: identity.version.clone(),
+        uptime_seconds: started.elapsed().as_secs(),
+        requests: served.get(),
+    };
+    ([(header::CACHE_CONTROL, "no-store")], Json(replica))
+}

@@ -1,0 +1,107 @@
+//! `GET /v1/work?cpu_ms=&sleep_ms=&bytes=`: bounded work, for load tests.
+//!
+//! `cpu_ms` burns CPU time of the thread and not wall time, so that a busy machine makes it slower, as real work is.
+
+use std::{hint, time::Duration};
+
+use axum::{
+    response::IntoResponse,
+    routing::{MethodRouter, get},
+};
+use http::header;
+use nix::time::ClockId;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::time;
+
+use crate::chassis::problem::{FieldError, Problem, Query};
+
+/// 1 s: a request that holds a thread for longer tests nothing more.
+const MAX_CPU_MS: u64 = 1000;
+/// 10 s: below the server's default request timeout.
+const MAX_SLEEP_MS: u64 = 10_000;
+/// 1 MiB: enough to fill a socket's buffers.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// The work asked for.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Work {
+    /// CPU time to burn, in milliseconds, up to 1,000.
+    pub cpu_ms: u64,
+    /// Time to wait, in milliseconds, up to 10,000.
+    pub sleep_ms: u64,
+    /// Length of the answer, up to 1,048,576.
+    pub bytes: u64,
+}
+
+/// The route.
+pub fn perform() -> MethodRouter {
+    get(answer)
+}
+
+async fn answer(Query(work): Query<Work>) -> Result<impl IntoResponse, Problem> {
+    let bytes = work.check()?;
+    burn(Duration::from_millis(work.cpu_ms));
+    time::sleep(Duration::from_millis(work.sleep_ms)).await;
+    let headers = [(header::CONTENT_TYPE, "text/plain"), (header::CACHE_CONTROL, "no-store")];
+    Ok((headers, vec![b'.'; bytes]))
+}
+
+impl Work {
+    /// The length of the answer, when all three are within their bounds.
+    fn check(self) -> Result<usize, Problem> {
+        let bounds = [
+            ("cpu_ms", self.cpu_ms, MAX_CPU_MS),
+            ("sleep_ms", self.sleep_ms, MAX_SLEEP_MS),
+            ("bytes", self.bytes, MAX_BYTES),
+        ];
+        let errors: Vec<_> = bounds
+            .into_iter()
+            .filter(|(_, value, max)| value > max)
+            .map(|(name, _, max)| FieldError::new(name, "out_of_range", format!("has to be 0 to {max}")))
+            .collect();
+        match usize::try_from(self.bytes) {
+            Ok(bytes) if errors.is_empty() => Ok(bytes),
+            _ => Err(Problem::invalid_fields(errors)),
+        }
+    }
+}
+
+fn burn(time: Duration) {
+    if time.is_zero() {
+        return;
+    }
+    let end = cpu_time() + time;
+    while cpu_time() < end {
+        // A few microseconds, so that reading the clock is not most of the work.
+        hint::black_box((0..4096_u64).fold(0, |sum, n| hint::black_box(sum) ^ n));
+    }
+}
+
+/// CPU time of this thread.
+fn cpu_time() -> Duration {
+    ClockId::CLOCK_THREAD_CPUTIME_ID.now().expect("Linux has a CPU clock for every thread").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_burns_cpu_time_of_its_thread() {
+        let begun = cpu_time();
+        burn(Duration::from_millis(20));
+        let burnt = cpu_time().saturating_sub(begun);
+        assert!((20..40).contains(&burnt.as_millis()), "{burnt:?}");
+    }
+
+    #[test]
+    fn each_parameter_out_of_bounds_is_named() {
+        let work = Work { cpu_ms: 1001, sleep_ms: 10_001, bytes: (1 << 20) + 1 };
+        let problem = work.check().unwrap_err();
+        let fields: Vec<_> = problem.errors().iter().map(|error| error.field.as_str()).collect();
+        assert_eq!(fields, ["cpu_ms", "sleep_ms", "bytes"]);
+        assert_eq!(Work { cpu_ms: 1000, sleep_ms: 10_000, bytes: 1 << 20 }.check().unwrap(), 1 << 20);
+    }
+}
