@@ -1,0 +1,151 @@
+//! Real proxies in front of replicas: with keep-alive to both sides, and with every retry turned off.
+
+use std::{fmt::Write as _, net::SocketAddr, path::PathBuf, process::Stdio, time::Duration};
+
+use nix::{
+    sys::signal::{self, Signal},
+    unistd::Pid,
+};
+use tokio::{
+    net::TcpStream,
+    process::{Child, Command},
+};
+
+use super::{Scratch, eventually, free_port, local, tools};
+
+const START: Duration = Duration::from_secs(10);
+
+/// A proxy in the foreground. Dropping it ends it.
+pub(crate) struct Proxy {
+    /// Where clients go.
+    pub(crate) address: SocketAddr,
+    child: Child,
+    config: PathBuf,
+    scratch: Scratch,
+}
+
+impl Proxy {
+    /// nginx with `replicas` as its upstream. It has no active checks: see [`Self::reload_nginx`].
+    pub(crate) async fn nginx(replicas: &[SocketAddr]) -> Self {
+        let scratch = Scratch::new("nginx");
+        let address = local(free_port());
+        let config = scratch.write("nginx.conf", &nginx_config(&scratch, address, replicas));
+        let mut command = Command::new(tools::find("nginx"));
+        command.arg("-e").arg(scratch.path().join("error.log")).arg("-p").arg(scratch.path()).arg("-c").arg(&config);
+        Self::start(command, address, config, scratch).await
+    }
+
+    /// HAProxy with `replicas`, each checked on `/healthz` every 100 ms.
+    pub(crate) async fn haproxy(replicas: &[SocketAddr]) -> Self {
+        let scratch = Scratch::new("haproxy");
+        let address = local(free_port());
+        let config = scratch.write("haproxy.cfg", &haproxy_config(address, replicas));
+        let mut command = Command::new(tools::find("haproxy"));
+        command.arg("-db").arg("-f").arg(&config);
+        Self::start(command, address, config, scratch).await
+    }
+
+    /// Writes a new upstream list and reloads, as a controller does.
+    pub(crate) fn reload_nginx(&self, replicas: &[SocketAddr]) {
+        let content = nginx_config(&self.scratch, self.address, replicas);
+        std::fs::write(&self.config, content).expect("writing nginx.conf");
+        self.signal(Signal::SIGHUP);
+    }
+
+    async fn start(mut command: Command, address: SocketAddr, config: PathBuf, scratch: Scratch) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+        let child = command.spawn().unwrap_or_else(|error| panic!("starting {command:?}: {error}"));
+        let what = format!("{command:?} accepts on {address}");
+        eventually(&what, START, async || TcpStream::connect(address).await.ok()).await;
+        Self { address, child, config, scratch }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let Some(pid) = self.child.id() else { return };
+        let _ = signal::kill(Pid::from_raw(pid.try_into().expect("a process id")), signal);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // Not SIGKILL: nginx's workers end only with a master that tells them.
+        self.signal(Signal::SIGTERM);
+        for _ in 0..200 {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+fn nginx_config(scratch: &Scratch, address: SocketAddr, replicas: &[SocketAddr]) -> String {
+    let directory = scratch.path().display();
+    // As root, workers would change to a user that cannot write into the scratch directory.
+    let user = if tools::is_root() { "user root;" } else { "" };
+    let mut servers = String::new();
+    for replica in replicas {
+        // max_fails=0: a passive check would hide what the replica loses.
+        let _ = writeln!(servers, "    server {replica} max_fails=0;");
+    }
+    format!(
+        "{user}
+daemon off;
+worker_processes 1;
+pid {directory}/nginx.pid;
+error_log {directory}/error.log warn;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off;
+  client_body_temp_path {directory}/body;
+  proxy_temp_path {directory}/proxy;
+  fastcgi_temp_path {directory}/fastcgi;
+  uwsgi_temp_path {directory}/uwsgi;
+  scgi_temp_path {directory}/scgi;
+  upstream fleet {{
+{servers}    keepalive 64;
+    keepalive_requests 1000000;
+  }}
+  server {{
+    listen {address} backlog=4096;
+    keepalive_requests 1000000;
+    location / {{
+      proxy_pass http://fleet;
+      proxy_http_version 1.1;
+      proxy_set_header Connection \"\";
+      proxy_next_upstream off;
+      proxy_connect_timeout 5s;
+      proxy_read_timeout 10s;
+    }}
+  }}
+}}
+"
+    )
+}
+
+fn haproxy_config(address: SocketAddr, replicas: &[SocketAddr]) -> String {
+    let mut servers = String::new();
+    for (number, replica) in replicas.iter().enumerate() {
+        let _ = writeln!(servers, "  server replica-{number} {replica} check inter 100ms fall 1 rise 1");
+    }
+    format!(
+        "global
+  maxconn 4096
+  nbthread 1
+defaults
+  mode http
+  retries 0
+  timeout connect 5s
+  timeout client 30s
+  timeout server 10s
+  timeout http-keep-alive 30s
+frontend door
+  bind {address} backlog 4096
+  default_backend fleet
+backend fleet
+  balance roundrobin
+  option httpchk GET /healthz
+  http-reuse always
+{servers}"
+    )
+}
