@@ -67,7 +67,7 @@ impl<T> Queue<T> {
 }
 
 /// Sends batches somewhere.
-pub(super) trait Export: Send + 'static {
+pub(super) trait Export: Send + Sync + 'static {
     type Item: Send + 'static;
     /// As in `telemetry_dropped_total{signal}`.
     const SIGNAL: &'static str;
@@ -158,17 +158,24 @@ impl<E: Export> Worker<E> {
 
     async fn export(&mut self, batch: Vec<E::Item>) {
         let count = batch.len() as u64;
-        let outcome = {
-            let exported = self.exporter.export(batch);
-            pin!(exported);
-            select! {
-                outcome = &mut exported => outcome,
-                () = expired(self.flush.clone(), self.flushed) => Err("the collector did not answer in time".to_owned()),
-            }
-        };
-        if let Err(reason) = outcome {
+        if let Err(reason) = self.attempt(batch).await {
             self.queue.dropped.inc_by(count);
             self.complain(count, &reason);
+        }
+    }
+
+    async fn attempt(&self, batch: Vec<E::Item>) -> Result<(), String> {
+        const LATE: &str = "the collector did not answer in time";
+        let deadline = deadline(*self.flush.borrow(), self.flushed);
+        // Not even begun: encoding what cannot be sent would use up the time in which to count it.
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return Err(LATE.into());
+        }
+        let exported = self.exporter.export(batch);
+        pin!(exported);
+        select! {
+            outcome = &mut exported => outcome,
+            () = expired(self.flush.clone(), self.flushed) => Err(LATE.into()),
         }
     }
 
@@ -191,8 +198,7 @@ impl<E: Export> Worker<E> {
 async fn expired(mut flush: watch::Receiver<Flush>, flushed: u64) {
     let limit = Instant::now() + EXPORT_TIMEOUT;
     loop {
-        let Flush { number, deadline } = *flush.borrow_and_update();
-        let deadline = deadline.filter(|_| number > flushed).map_or(limit, |deadline| deadline.min(limit));
+        let deadline = deadline(*flush.borrow_and_update(), flushed).map_or(limit, |deadline| deadline.min(limit));
         select! {
             () = sleep_until(deadline) => return,
             changed = flush.changed() => if changed.is_err() {
@@ -201,6 +207,11 @@ async fn expired(mut flush: watch::Receiver<Flush>, flushed: u64) {
             }
         }
     }
+}
+
+/// The deadline of a flush that is not over yet.
+fn deadline(flush: Flush, flushed: u64) -> Option<Instant> {
+    flush.deadline.filter(|_| flush.number > flushed)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
