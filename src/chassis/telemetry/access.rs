@@ -66,10 +66,8 @@ impl AccessLog {
 
     /// Writes `record`: 5xx as ERROR, all else as INFO.
     pub fn write(&self, record: &AccessRecord<'_>) {
-        let (level, urgency) = match record.status.is_server_error() {
-            true => (Level::ERROR, Urgency::Now),
-            false => (Level::INFO, Urgency::Batched),
-        };
+        let failed = record.status.is_server_error();
+        let (level, urgency) = if failed { (Level::ERROR, Urgency::Now) } else { (Level::INFO, Urgency::Batched) };
         if !self.control.wants_access(level) {
             return;
         }

@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::join_all;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::{
@@ -30,7 +31,7 @@ use opentelemetry_sdk::{
     logs::{LogBatch, LogExporter as _, SdkLogRecord},
     trace::{SpanData, SpanExporter as _},
 };
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
 use super::{
     Lookup, OtlpProtocol, Settings, StartError,
@@ -68,44 +69,29 @@ impl Exports {
         metrics: &Metrics,
         environment: Lookup<'_>,
     ) -> Result<Self, StartError> {
-        let destination = Destination { protocol: settings.otlp_protocol, headers: headers(environment)? };
         let traces = endpoint(settings, TRACES_ENDPOINT, "/v1/traces", environment)?;
-        let logs = match settings.otlp_logs {
-            true => endpoint(settings, LOGS_ENDPOINT, "/v1/logs", environment)?
-                .ok_or_else(|| StartError::new("telemetry.otlp_logs", "needs telemetry.otlp_endpoint"))
-                .map(Some)?,
-            false => None,
-        };
+        let logs = endpoint(settings, LOGS_ENDPOINT, "/v1/logs", environment)?.filter(|_| settings.otlp_logs);
+        if settings.otlp_logs && logs.is_none() {
+            return Err(StartError::new("telemetry.otlp_logs", "needs telemetry.otlp_endpoint"));
+        }
+        let destination =
+            Destination { protocol: settings.otlp_protocol, headers: headers(environment)?, resource, metrics };
         let mut exports = Self { spans: None, logs: None, flushers: Vec::new() };
         if traces.is_none() && logs.is_none() {
             return Ok(exports);
         }
-        let failed = |error: io::Error| StartError::new("telemetry", format!("starting the export thread: {error}"));
         let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        // A gRPC channel spawns its task when it is built.
         let entered = runtime.enter();
-        let mut tasks: Vec<Pin<Box<dyn Future<Output = ()> + Send>>> = Vec::new();
+        let mut tasks = Vec::new();
         if let Some(endpoint) = traces {
-            let queue = Queue::new(metrics.dropped(Spans::SIGNAL));
-            let (worker, flusher) = Worker::new(Arc::clone(&queue), destination.spans(&endpoint, resource)?);
-            tasks.push(Box::pin(worker.run()));
-            exports.flushers.push(flusher);
-            exports.spans = Some(queue);
+            exports.spans = Some(destination.connect(destination.spans(&endpoint)?, &mut tasks, &mut exports.flushers));
         }
         if let Some(endpoint) = logs {
-            let queue = Queue::new(metrics.dropped(Logs::SIGNAL));
-            let (worker, flusher) = Worker::new(Arc::clone(&queue), destination.logs(&endpoint, resource)?);
-            tasks.push(Box::pin(worker.run()));
-            exports.flushers.push(flusher);
-            exports.logs = Some(queue);
+            exports.logs = Some(destination.connect(destination.logs(&endpoint)?, &mut tasks, &mut exports.flushers));
         }
         drop(entered);
-        let run = move || {
-            let _suppressed = Context::enter_telemetry_suppressed_scope();
-            runtime.block_on(futures_util::future::join_all(tasks));
-            // A name lookup may hang in the system's resolver.
-            runtime.shutdown_background();
-        };
-        thread::Builder::new().name("telemetry".into()).spawn(run).map_err(failed)?;
+        thread::Builder::new().name("telemetry".into()).spawn(move || run(runtime, tasks)).map_err(failed)?;
         Ok(exports)
     }
 
@@ -113,14 +99,27 @@ impl Exports {
     pub(super) fn flush(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         // The worker gives up a little earlier, so that it can still count what it lost.
-        let theirs = deadline - (timeout / 10).min(Duration::from_millis(100));
+        let theirs = Instant::now() + timeout.saturating_sub((timeout / 10).min(Duration::from_millis(100)));
         let asked: Vec<_> = self.flushers.iter().map(|flusher| flusher.ask(theirs)).collect();
-        self.flushers
-            .iter()
-            .zip(asked)
-            .map(|(flusher, number)| flusher.wait(number, deadline))
-            .fold(true, |all, one| all && one)
+        // Each is waited for, also after one that failed.
+        let missed =
+            self.flushers.iter().zip(asked).filter(|(flusher, number)| !flusher.wait(*number, deadline)).count();
+        missed == 0
     }
+}
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+fn run(runtime: Runtime, tasks: Vec<Task>) {
+    let _suppressed = Context::enter_telemetry_suppressed_scope();
+    runtime.block_on(join_all(tasks));
+    // A name lookup may hang in the system's resolver.
+    runtime.shutdown_background();
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn failed(error: io::Error) -> StartError {
+    StartError::new("telemetry", format!("starting the export thread: {error}"))
 }
 
 /// The signal's own endpoint as it stands, else the base of the settings; with HTTP under the signal's path.
@@ -153,14 +152,16 @@ fn headers(environment: Lookup<'_>) -> Result<HeaderMap, StartError> {
         .ok_or_else(|| StartError::new(HEADERS, "a name or value is not valid in a header"))
 }
 
-struct Destination {
+struct Destination<'a> {
     protocol: OtlpProtocol,
     headers: HeaderMap,
+    resource: &'a Resource,
+    metrics: &'a Metrics,
 }
 
 /// Both exporters have the same builder methods without a common trait that could be named.
 macro_rules! build {
-    ($destination:expr, $exporter:ident, $endpoint:expr, $resource:expr) => {{
+    ($destination:expr, $exporter:ident, $endpoint:expr) => {{
         let built = match $destination.protocol {
             OtlpProtocol::Grpc => $exporter::builder()
                 .with_tonic()
@@ -180,18 +181,32 @@ macro_rules! build {
                 .build(),
         };
         let mut exporter = built.map_err(|error| StartError::new("telemetry.otlp_endpoint", error.to_string()))?;
-        exporter.set_resource($resource);
+        exporter.set_resource($destination.resource);
         exporter
     }};
 }
 
-impl Destination {
-    fn spans(&self, endpoint: &str, resource: &Resource) -> Result<Spans, StartError> {
-        Ok(Spans(build!(self, SpanExporter, endpoint, resource)))
+impl Destination<'_> {
+    fn spans(&self, endpoint: &str) -> Result<Spans, StartError> {
+        Ok(Spans(build!(self, SpanExporter, endpoint)))
     }
 
-    fn logs(&self, endpoint: &str, resource: &Resource) -> Result<Logs, StartError> {
-        Ok(Logs(build!(self, LogExporter, endpoint, resource)))
+    fn logs(&self, endpoint: &str) -> Result<Logs, StartError> {
+        Ok(Logs(build!(self, LogExporter, endpoint)))
+    }
+
+    /// Puts a queue and its worker before `exporter`.
+    fn connect<E: Export>(
+        &self,
+        exporter: E,
+        tasks: &mut Vec<Task>,
+        flushers: &mut Vec<Flusher>,
+    ) -> Arc<Queue<E::Item>> {
+        let queue = Queue::new(self.metrics.dropped(E::SIGNAL));
+        let (worker, flusher) = Worker::new(Arc::clone(&queue), exporter);
+        tasks.push(Box::pin(worker.run()));
+        flushers.push(flusher);
+        queue
     }
 
     fn header_texts(&self) -> HashMap<String, String> {

@@ -112,6 +112,7 @@ impl StartError {
 pub struct Telemetry {
     metrics: Metrics,
     sink: Sink,
+    format: Format,
     control: LogControl,
     access: AccessLog,
     tracing: Tracing,
@@ -136,7 +137,7 @@ pub fn start(
     let (telemetry, dispatch) = build(settings, identity, environment, output)?;
     tracing::dispatcher::set_global_default(dispatch)
         .map_err(|_| StartError::new("telemetry", "a subscriber is installed already"))?;
-    panic::install(telemetry.sink.clone());
+    panic::install(telemetry.sink.clone(), telemetry.format);
     Ok(telemetry)
 }
 
@@ -171,7 +172,7 @@ pub fn build(
         subscriber(LogLayer::new(sink.clone(), format), &control, &tracing, &exports, resource, logger.as_ref());
     let otlp = logger.map(|provider| opentelemetry::logs::LoggerProvider::logger(&provider, ""));
     let access = AccessLog::new(sink.clone(), format, control.clone(), otlp);
-    Ok((Telemetry { metrics, sink, control, access, tracing, propagation, exports }, dispatch))
+    Ok((Telemetry { metrics, sink, format, control, access, tracing, propagation, exports }, dispatch))
 }
 
 type BoxedLayer = Box<dyn Layer<Spans> + Send + Sync>;
@@ -262,11 +263,12 @@ impl Telemetry {
 
     /// Sends and writes all that waits; blocks `timeout` at most, whatever the collector and stdout do, and counts
     /// what is lost. Tells whether both were done in time. Never call it on a thread that serves requests.
+    #[must_use]
     pub fn flush(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         // A hanging collector must leave the last log lines some of the time.
         let for_lines = (timeout / 5).min(Duration::from_millis(250));
-        let exported = self.exports.flush(timeout - for_lines);
+        let exported = self.exports.flush(timeout.saturating_sub(for_lines));
         let written = self.sink.flush(deadline.saturating_duration_since(Instant::now()));
         exported && written
     }

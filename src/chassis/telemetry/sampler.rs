@@ -8,7 +8,7 @@ use std::sync::{
 use http::{HeaderMap, HeaderValue};
 use opentelemetry::{
     Context as OtelContext, KeyValue, SpanId, TraceId as OtelTraceId,
-    trace::{Link, SpanKind, TraceContextExt},
+    trace::{Link, SpanContext, SpanKind, SpanRef, TraceContextExt},
 };
 use opentelemetry_sdk::trace::{IdGenerator, SamplingDecision, SamplingResult, ShouldSample};
 
@@ -84,9 +84,9 @@ impl ShouldSample for Tracing {
         _: &[Link],
     ) -> SamplingResult {
         let parent = parent.filter(|context| context.has_active_span()).map(|context| context.span());
-        let parent = parent.as_ref().map(|span| span.span_context()).filter(|span| span.is_valid());
+        let parent = parent.as_ref().map(SpanRef::span_context).filter(|span| span.is_valid());
         let sampled = request::with_current(|request| request.map(|request| request.trace.sampled))
-            .or_else(|| parent.map(|span| span.is_sampled()))
+            .or_else(|| parent.map(SpanContext::is_sampled))
             .unwrap_or_else(|| self.wants(u128::from_be_bytes(trace_id.to_bytes())));
         SamplingResult {
             decision: if sampled { SamplingDecision::RecordAndSample } else { SamplingDecision::Drop },

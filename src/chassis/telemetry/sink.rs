@@ -130,7 +130,7 @@ impl Shared {
         let mut batch = Vec::with_capacity(BATCH);
         while self.take(&mut batch) {
             let lost = write_all(&mut writer, &batch);
-            self.dropped.inc_by(lost.iter().filter(|&&byte| byte == b'\n').count() as u64);
+            self.dropped.inc_by(lost.split_inclusive(|&byte| byte == b'\n').count() as u64);
             self.lock().written += batch.len() as u64;
             self.written.notify_all();
             batch.clear();

@@ -8,6 +8,7 @@ fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
     pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())).collect()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is compared with what extract gives")]
 fn remote(sampled: Option<bool>) -> Option<Remote> {
     Some(Remote { trace_id: TRACE, span_id: SPAN, sampled })
 }

@@ -1,0 +1,82 @@
+use std::{future, thread};
+
+use super::*;
+use crate::chassis::telemetry::test::counter;
+
+/// Answers as told, and remembers the sizes of its batches.
+#[derive(Clone)]
+struct Fake(Answer, Arc<Mutex<Vec<usize>>>);
+
+#[derive(Clone, Copy, PartialEq)]
+enum Answer {
+    Well,
+    Badly,
+    Never,
+}
+
+impl Export for Fake {
+    type Item = u32;
+    const SIGNAL: &'static str = "traces";
+
+    async fn export(&self, batch: Vec<u32>) -> Result<(), String> {
+        lock(&self.1).push(batch.len());
+        match self.0 {
+            Answer::Well => Ok(()),
+            Answer::Badly => Err("away".into()),
+            Answer::Never => future::pending().await,
+        }
+    }
+}
+
+fn start(answer: Answer) -> (Arc<Queue<u32>>, Flusher, Fake, IntCounter) {
+    let dropped = counter();
+    let fake = Fake(answer, Arc::default());
+    let queue = Queue::new(dropped.clone());
+    let (worker, flusher) = Worker::new(Arc::clone(&queue), fake.clone());
+    thread::spawn(move || {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(worker.run());
+    });
+    (queue, flusher, fake, dropped)
+}
+
+fn flush(flusher: &Flusher, timeout: Duration) -> bool {
+    let now = std::time::Instant::now();
+    flusher.wait(flusher.ask(now + timeout), now + timeout + Duration::from_secs(2))
+}
+
+#[test]
+fn batches_are_bounded_and_a_flush_sends_all() {
+    let (queue, flusher, fake, dropped) = start(Answer::Well);
+    for item in 0..1500 {
+        queue.push(item);
+    }
+    assert!(flush(&flusher, Duration::from_secs(5)));
+    let batches = lock(&fake.1).clone();
+    assert_eq!(batches.iter().sum::<usize>(), 1500);
+    assert!(batches.iter().all(|&size| size <= BATCH));
+    assert_eq!(dropped.get(), 0);
+}
+
+#[test]
+fn a_failed_export_is_counted_and_not_tried_again() {
+    let (queue, flusher, fake, dropped) = start(Answer::Badly);
+    queue.push(1);
+    assert!(flush(&flusher, Duration::from_secs(5)));
+    assert_eq!((dropped.get(), lock(&fake.1).len()), (1, 1));
+}
+
+#[test]
+fn a_hanging_export_cannot_hold_up_a_flush() {
+    let (queue, flusher, _, dropped) = start(Answer::Never);
+    for item in 0..5000 {
+        queue.push(item);
+    }
+    let started = std::time::Instant::now();
+    assert!(flush(&flusher, Duration::from_millis(100)));
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    assert_eq!(dropped.get(), 5000);
+    // The deadline is over with its flush: a later export has its own time.
+    queue.push(1);
+    assert!(flush(&flusher, Duration::from_millis(100)));
+    assert_eq!(dropped.get(), 5001);
+}
