@@ -75,7 +75,7 @@ async fn whoami_tells_the_replica_and_is_not_stored() {
     let response = fetch(&app(&Settings::default(), &chassis()), "/whoami").await;
     assert_eq!(response.headers()["cache-control"], "no-store");
     let expected =
-        json!({ "replica": "replica-1", "zone": "zone-a", "version": "1.2.3", "uptime_seconds": 0, "requests": 7 });
+        json!({ "replica": "replica-1", "zone": "zone-a", "version": "1.2.3", "uptime_seconds": 0, "requests": 0 });
     assert_eq!(json(response).await, expected);
 }
 

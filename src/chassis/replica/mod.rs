@@ -103,7 +103,7 @@ where
     let live = Arc::new(Live::new(sources, loaded));
     start(live, identity, &telemetry, app).unwrap_or_else(|error| {
         tracing::error!(%error, "cannot start");
-        telemetry.flush(flush_timeout);
+        let _ = telemetry.flush(flush_timeout);
         Exit::Failed
     })
 }
