@@ -9,7 +9,7 @@ use axum::{
     body::Body,
     extract::{Query, ws},
     response::{
-        IntoResponse, Response,
+        Response,
         sse::{Event, Sse},
     },
     routing::{any, get, post},
@@ -19,7 +19,7 @@ use serde::Deserialize;
 use service::chassis::{
     config::{Environment, Sources, cli},
     connection::ConnectionInfo,
-    replica::{self, Chassis, StartError},
+    replica,
     router::Router,
 };
 
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     };
     let sources = Sources::new(options, Environment::capture());
     let identity = service::identity(&sources.environment);
-    replica::run(sources, identity, routes).into()
+    replica::run(sources, identity, |_: &Settings, _| Ok::<_, Infallible>(routes())).into()
 }
 
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, Deserialize, schemars::JsonSchema)]
@@ -41,8 +41,8 @@ impl service::chassis::config::Check for Settings {
     fn check(&self, _: &mut service::chassis::config::Problems) {}
 }
 
-fn routes(_: &Settings, _: &Chassis) -> Result<Router, StartError> {
-    Ok(Router::new()
+fn routes() -> Router {
+    Router::new()
         .route("/hello", get(async || "hello\n"))
         .route("/echo", post(async |body: Body| body))
         .route("/upload", post(upload))
@@ -55,7 +55,7 @@ fn routes(_: &Settings, _: &Chassis) -> Result<Router, StartError> {
         .route("/block-cpu", get(block))
         .cpu_bound()
         .route("/panic", get(panic))
-        .route("/bad-body", get(bad_body)))
+        .route("/bad-body", get(bad_body))
 }
 
 async fn upload(body: axum::body::Bytes) -> String {
@@ -124,9 +124,7 @@ async fn block(Query(amount): Query<Amount>) -> &'static str {
 }
 
 async fn panic() -> Response {
-    let none: Option<()> = None;
-    none.expect("this handler panics");
-    ().into_response()
+    panic!("this handler panics")
 }
 
 /// A body that fails after its first part.

@@ -113,7 +113,6 @@ impl Router {
     }
 
     /// The routes alone, without middleware: for an app's own unit tests.
-    #[must_use]
     pub fn into_axum(self) -> axum::Router {
         let bare = |router: axum::Router, route: Route<()>| router.route(&route.path, route.handlers);
         self.routes.into_iter().fold(axum::Router::new(), bare)

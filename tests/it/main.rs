@@ -1,1 +1,3 @@
+//! The tests against the running program.
+
 fn main() {}

@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -13,12 +14,20 @@ use http_body_util::{LengthLimitError, Limited};
 use pin_project_lite::pin_project;
 use tower_http::timeout::{TimeoutBody, TimeoutError};
 
-use crate::chassis::{connection::Pace, problem::BodyError};
+use crate::chassis::{
+    connection::Pace,
+    problem::{BodyError, Code},
+};
+
+/// Which bound a body broke, if it did: whatever the handler makes of the error, the client is told this.
+pub(super) type Broken = Arc<OnceLock<Code>>;
 
 /// Bounds `body` to `limit` bytes in all, `timeout` between two parts, and `min_rate` bytes a second of waiting.
-pub(super) fn bound(body: Body, limit: usize, timeout: Duration, min_rate: u64) -> Body {
+pub(super) fn bound(body: Body, limit: usize, timeout: Duration, min_rate: u64) -> (Body, Broken) {
     let inner = TimeoutBody::new(timeout, Limited::new(body, limit));
-    Body::new(Bounded { inner, pace: Pace::new(min_rate), failed: false })
+    let broken = Broken::default();
+    let bounded = Bounded { inner, pace: Pace::new(min_rate), broken: Arc::clone(&broken), failed: false };
+    (Body::new(bounded), broken)
 }
 
 pin_project! {
@@ -26,6 +35,7 @@ pin_project! {
         #[pin]
         inner: TimeoutBody<Limited<Body>>,
         pace: Pace,
+        broken: Broken,
         failed: bool,
     }
 }
@@ -52,6 +62,9 @@ impl HttpBody for Bounded {
             Some(Err(_)) => Err(BodyError::Disconnected),
         };
         *this.failed = result.is_err();
+        if let Some(code) = result.as_ref().err().copied().and_then(code_of) {
+            let _ = this.broken.set(code);
+        }
         Poll::Ready(Some(result))
     }
 
@@ -61,6 +74,14 @@ impl HttpBody for Bounded {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+fn code_of(error: BodyError) -> Option<Code> {
+    match error {
+        BodyError::TooLarge => Some(Code::BodyTooLarge),
+        BodyError::TimedOut => Some(Code::RequestTimeout),
+        BodyError::Disconnected => None,
     }
 }
 
@@ -89,26 +110,26 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_in_its_bounds_is_read() {
-        assert_eq!(read(bound(Body::from("12345"), 5, SECOND, 240)).await.expect("reads"), 5);
+        assert_eq!(read(bound(Body::from("12345"), 5, SECOND, 240).0).await.expect("reads"), 5);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_above_the_limit_is_too_large() {
         let error =
-            read(bound(Body::from_stream(stream::iter([Ok::<_, std::io::Error>("123456")])), 5, SECOND, 0)).await;
+            read(bound(Body::from_stream(stream::iter([Ok::<_, std::io::Error>("123456")])), 5, SECOND, 0).0).await;
         assert!(matches!(error, Err(BodyError::TooLarge)), "{error:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_stops_times_out() {
-        let error = read(bound(dripping(SECOND * 31, 2), 5, SECOND * 30, 0)).await;
+        let error = read(bound(dripping(SECOND * 31, 2), 5, SECOND * 30, 0).0).await;
         assert!(matches!(error, Err(BodyError::TimedOut)), "{error:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_below_the_rate_times_out() {
         let start = tokio::time::Instant::now();
-        let error = read(bound(dripping(SECOND, 60), 1000, SECOND * 30, 240)).await;
+        let error = read(bound(dripping(SECOND, 60), 1000, SECOND * 30, 240).0).await;
         assert!(matches!(error, Err(BodyError::TimedOut)), "{error:?}");
         assert_eq!(start.elapsed().as_secs(), 5);
     }

@@ -68,19 +68,24 @@ pin_project! {
 }
 
 impl Exchange {
-    pub(super) fn begin(record: Record, context: Arc<RequestContext>, request: Request, route: &mut AxumRoute) -> Self {
-        let step = request::enter(&context, || Step::begin(&record, request, route));
+    pub(super) fn begin(
+        mut record: Record,
+        context: Arc<RequestContext>,
+        request: Request,
+        route: &mut AxumRoute,
+    ) -> Self {
+        let step = request::enter(&context, || Step::begin(&mut record, request, route));
         Self { record: Some(record), context, step, timer: None }
     }
 }
 
 impl Step {
-    fn begin(record: &Record, request: Request, route: &mut AxumRoute) -> Self {
+    fn begin(record: &mut Record, mut request: Request, route: &mut AxumRoute) -> Self {
         let settings = record.stack.settings.load();
         if let Err(problem) = protect::check(&settings, &request, &record.context) {
             return Self::Refused { problem: Some(problem) };
         }
-        let request = protect::bound_body(&settings, request);
+        record.broken = protect::bound_body(&settings, &mut request);
         let fault =
             protect::is_faulty(record.route.kind).then(|| record.stack.faults.draw(&record.route.template)).flatten();
         match protect::admission(record) {

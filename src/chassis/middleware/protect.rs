@@ -5,7 +5,11 @@ use std::{sync::Arc, time::Instant};
 use axum::extract::Request;
 use http::{Version, header};
 
-use super::{body, record::Record, route::Kind};
+use super::{
+    body::{self, Broken},
+    record::Record,
+    route::Kind,
+};
 use crate::chassis::{
     overload::{Place, Pool, Shed},
     problem::{Code, Problem},
@@ -32,13 +36,16 @@ pub(super) fn check(settings: &Settings, request: &Request, context: &RequestCon
     Ok(())
 }
 
-/// The request with its body bounded; a request without one is left as it is.
-pub(super) fn bound_body(settings: &Settings, request: Request) -> Request {
+/// Bounds the request's body; a request without one is left as it is.
+pub(super) fn bound_body(settings: &Settings, request: &mut Request) -> Option<Broken> {
     if http_body::Body::is_end_stream(request.body()) {
-        return request;
+        return None;
     }
     let (limit, timeout) = (settings.max_body.len(), settings.body_timeout.get());
-    request.map(|body| body::bound(body, limit, timeout, settings.min_rate.get()))
+    let body = std::mem::take(request.body_mut());
+    let (body, broken) = body::bound(body, limit, timeout, settings.min_rate.get());
+    *request.body_mut() = body;
+    Some(broken)
 }
 
 /// Bytes as HTTP/1 would write them: each field's line has a colon, a space, CR and LF.

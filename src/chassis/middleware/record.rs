@@ -2,12 +2,18 @@
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
-use axum::{body::Body, extract::Request, response::Response};
+use axum::{
+    body::Body,
+    extract::Request,
+    response::{IntoResponse, Response},
+};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header};
 use http_body::Body as _;
 
 use super::{
-    Stack, deadline, id,
+    Stack,
+    body::Broken,
+    deadline, id,
     protect::content_length,
     route::{Kind, Route, method_label},
 };
@@ -31,6 +37,7 @@ pub(super) struct Record {
     user_agent: Option<HeaderValue>,
     request_bytes: Option<u64>,
     connection: Option<ConnectionInfo>,
+    pub(super) broken: Option<Broken>,
     is_counted: bool,
 }
 
@@ -66,6 +73,7 @@ impl Record {
             user_agent: headers.get(header::USER_AGENT).cloned(),
             request_bytes: content_length(request),
             connection,
+            broken: None,
             is_counted: false,
         };
         if context.trace.sampled {
@@ -97,8 +105,8 @@ impl Record {
 
     /// The response as it goes out: a bare error becomes a problem, the id is on it, and its end is seen.
     pub(super) fn respond(self, response: Response) -> Response {
-        let bare = response.status().is_client_error() || response.status().is_server_error();
-        let mut response = if bare { Problem::explain(response) } else { response };
+        let failed = response.status().is_client_error() || response.status().is_server_error();
+        let mut response = if failed { self.explain(response) } else { response };
         response.headers_mut().insert(id::HEADER, self.context.id.clone());
         let status = response.status();
         match response.body().size_hint().exact() {
@@ -108,6 +116,14 @@ impl Record {
                 response
             }
             None => response.map(|body| Body::new(super::exchange::Observed::new(body, self, status))),
+        }
+    }
+
+    /// An error as a problem: which bound the body broke, else what a bare status says.
+    fn explain(&self, response: Response) -> Response {
+        match self.broken.as_ref().and_then(|broken| broken.get()) {
+            Some(code) if response.status() != code.status() => Problem::new(*code).into_response(),
+            _ => Problem::explain(response),
         }
     }
 

@@ -9,21 +9,21 @@ use super::{
     signals::{Received, Signals},
     start::Replica,
 };
-use crate::chassis::config::{self, AppSettings, Reload, Settings};
+use crate::chassis::config::{AppSettings, Reload, Settings, Watcher};
 
 impl<A: AppSettings> Replica<A> {
     /// Lives until a signal, and leaves.
-    pub(super) async fn live(self, signals: &mut Signals) -> Exit {
+    pub(super) async fn live(self, signals: &mut Signals, watcher: Watcher) -> Exit {
         let changed = Arc::new(Notify::new());
         // Ends with the runtime.
-        tokio::spawn(config::watch(self.live.sources().paths(), Arc::clone(&changed)));
+        tokio::spawn(watcher.run(Arc::clone(&changed)));
         let first = loop {
             tokio::select! {
                 received = signals.next() => match received {
-                    Received::Reload => self.reload(),
+                    Received::Reload => self.reload().await,
                     Received::Stop(kind) => break kind,
                 },
-                () = changed.notified() => self.reload(),
+                () = changed.notified() => self.reload().await,
             }
         };
         let exit = tokio::select! {
@@ -38,11 +38,14 @@ impl<A: AppSettings> Replica<A> {
         exit
     }
 
-    fn reload(&self) {
-        match self.live.reload() {
+    async fn reload(&self) {
+        let live = Arc::clone(&self.live);
+        // A mount that hangs must not hold up the probes.
+        let Ok(reload) = tokio::task::spawn_blocking(move || live.reload()).await else { return };
+        match reload {
             Reload::Unchanged => tracing::info!("settings read again: nothing changed"),
             Reload::Refused(problems) => {
-                for problem in problems.iter() {
+                for problem in &problems {
                     tracing::error!("settings not reloaded: {problem}");
                 }
             }
@@ -51,6 +54,9 @@ impl<A: AppSettings> Replica<A> {
                 self.apply(&settings);
                 tracing::info!(generation, %hash, restart_pending = restart_pending.join(","), "settings reloaded");
             }
+        }
+        for note in &self.live.loaded().notes {
+            tracing::warn!("{note}");
         }
         self.config_metrics.record(&self.live);
     }

@@ -29,7 +29,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use self::{signals::Signals, start::Replica};
 use super::{
-    config::{self, AppSettings, Live, Sources},
+    config::{self, AppSettings, Live, Sources, Watcher},
     health::Checks,
     lifecycle::{Drain, Lifecycle},
     middleware::Served,
@@ -82,6 +82,8 @@ where
     F: FnOnce(&A, &Chassis) -> Result<Router, E>,
     E: fmt::Display,
 {
+    // Before the settings are read: a change in between is not missed.
+    let watcher = Watcher::new(sources.paths());
     let loaded = match config::load::<A>(&sources) {
         Ok(loaded) => loaded,
         Err(problems) => {
@@ -101,7 +103,7 @@ where
     };
     let flush_timeout = loaded.settings.lifecycle.flush_timeout.get();
     let live = Arc::new(Live::new(sources, loaded));
-    start(live, identity, &telemetry, app).unwrap_or_else(|error| {
+    start(live, watcher, identity, &telemetry, app).unwrap_or_else(|error| {
         tracing::error!(%error, "cannot start");
         let _ = telemetry.flush(flush_timeout);
         Exit::Failed
@@ -110,6 +112,7 @@ where
 
 fn start<A, F, E>(
     live: Arc<Live<A>>,
+    watcher: Watcher,
     identity: Identity,
     telemetry: &Arc<Telemetry>,
     app: F,
@@ -129,11 +132,12 @@ where
     let exit = control.block_on(async {
         let mut signals = Signals::new().map_err(|error| StartError::new("listening for signals", error))?;
         let replica = Replica::start(live, identity, telemetry, io.handle(), work.handle(), app)?;
-        Ok(replica.live(&mut signals).await)
+        Ok(replica.live(&mut signals, watcher).await)
     });
     // Never wait for a worker that is blocked: what had to end has ended.
     io.shutdown_background();
     work.shutdown_background();
+    control.shutdown_background();
     exit
 }
 
