@@ -1,3 +1,22 @@
-//! The tests against the running program.
+//! End-to-end tests: the real binary, as a process, behind real proxies and under real load generators.
+//!
+//! One binary, one module per promise. `make tools` installs what they drive; a missing tool fails its test. Nothing
+//! is retried: a lost request is a failed test.
+//!
+//! Next: `harness`, then `first_run`.
 
-fn main() {}
+mod harness;
+
+mod blocked;
+mod connections;
+mod doors;
+mod drain;
+mod endings;
+mod first_run;
+mod fleet;
+mod flood;
+mod metrics;
+mod settings;
+mod slow_clients;
+mod telemetry;
+mod turnover;

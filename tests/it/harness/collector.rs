@@ -1,6 +1,7 @@
 //! Stand-ins for an OTLP collector: one that counts spans, and one that accepts and never answers.
 
 use std::{
+    fmt::Write as _,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
@@ -142,5 +143,8 @@ fn shown(pair: &opentelemetry_proto::tonic::common::v1::KeyValue) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

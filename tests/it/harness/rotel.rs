@@ -1,4 +1,4 @@
-//! A collector that is not ours: Rotel, from PyPI, which prints the spans that it gets.
+//! A collector that is not ours: Rotel, a Python package, which prints the spans that it gets.
 
 use std::{
     fs,

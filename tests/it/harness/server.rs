@@ -127,33 +127,19 @@ impl Server {
         Self { app, admin, child, pid, logs }
     }
 
-    pub(crate) fn pid(&self) -> Pid {
-        self.pid
-    }
-
     pub(crate) fn signal(&self, signal: Signal) {
         signal::kill(self.pid, signal).expect("signalling the server");
     }
 
     /// The exit code (128 and the signal where one killed it); panics where it still runs after `bound`.
     pub(crate) async fn wait_exit(&mut self, bound: Duration) -> i32 {
-        match timeout(bound, self.child.wait()).await {
-            Ok(status) => code(status.expect("waiting for the server")),
-            Err(_) => panic!("the server still runs after {bound:?}; its log:\n{}", self.log()),
-        }
+        let Ok(status) = timeout(bound, self.child.wait()).await else {
+            panic!("the server still runs after {bound:?}; its log:\n{}", self.log())
+        };
+        code(status.expect("waiting for the server"))
     }
 
-    /// The code if it has ended.
-    pub(crate) fn exited(&mut self) -> Option<i32> {
-        self.child.try_wait().expect("asking for the server's state").map(code)
-    }
-
-    /// What it logged so far, a line each.
-    pub(crate) fn logs(&self) -> Vec<String> {
-        self.logs.lock().expect("the log").clone()
-    }
-
-    /// The same as one text.
+    /// What it logged so far.
     pub(crate) fn log(&self) -> String {
         text(&self.logs)
     }

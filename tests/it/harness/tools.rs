@@ -43,7 +43,7 @@ pub(crate) async fn run(name: &str, arguments: &[&str]) -> Output {
 pub(crate) async fn run_with_input(name: &str, arguments: &[&str], input: &str) -> Output {
     let mut command = Command::new(find(name));
     command.args(arguments);
-    output(command, input, Duration::from_secs(120)).await
+    output(command, input, Duration::from_mins(2)).await
 }
 
 /// Runs `command` to its end; panics after `bound`.

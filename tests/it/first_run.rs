@@ -1,0 +1,81 @@
+//! What somebody does in the first minute.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::harness::{
+    http::Connection,
+    server::{Server, run_to_exit},
+    shared,
+};
+
+/// A parcel that the sample app prices.
+pub(crate) const PARCEL: &str = r#"{"from":"DE","to":"FR","weight_g":800,"service":"standard",
+    "dimensions_mm":{"length":300,"width":200,"height":100}}"#;
+
+/// `POST /v1/quotes` with `body`.
+pub(crate) fn quote_request(body: &str, headers: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST /v1/quotes HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n{headers}\r\n{body}"
+    )
+}
+
+#[tokio::test]
+async fn a_fresh_server_quotes_answers_probes_and_stops_with_zero() {
+    let _turn = shared().await;
+    let mut server = Server::start(&[]).await;
+
+    let mut client = Connection::open(server.app).await.expect("connecting");
+    client.send(quote_request(PARCEL, "").as_bytes()).await.expect("sending");
+    let quote = client.receive().await.expect("a quote");
+    assert_eq!(quote.status, 200, "{}", quote.text());
+    assert!(quote.header("x-request-id").is_some(), "no request id in {:?}", quote.headers);
+    serde_json::from_slice::<Value>(&quote.body).expect("a quote in JSON");
+
+    assert_eq!(server.admin("/livez").await.text().trim(), "ok");
+    assert_eq!(server.probe("/startupz").await, Some(200));
+    let verbose = server.admin("/readyz?verbose").await;
+    assert_eq!(verbose.status, 200);
+    assert!(verbose.text().lines().any(|line| line.starts_with("[+]")), "{}", verbose.text());
+    assert!(server.admin("/metrics").await.text().contains("build_info{"));
+
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait_exit(Duration::from_secs(10)).await, 0);
+}
+
+#[tokio::test]
+async fn a_wrong_quote_is_a_problem_with_a_code_and_the_request_id() {
+    let _turn = shared().await;
+    let server = Server::start(&[]).await;
+    for (body, status) in [("{", 400), ("{}", 422)] {
+        let mut client = Connection::open(server.app).await.expect("connecting");
+        client.send(quote_request(body, "x-request-id: from-the-test\r\n").as_bytes()).await.expect("sending");
+        let refusal = client.receive().await.expect("an answer");
+        assert_eq!(refusal.status, status, "{}", refusal.text());
+        assert_eq!(refusal.header("content-type"), Some("application/problem+json"));
+        assert_eq!(refusal.header("x-request-id"), Some("from-the-test"));
+        let problem: Value = serde_json::from_slice(&refusal.body).expect("a problem in JSON");
+        assert!(problem["code"].is_string(), "{problem}");
+        assert!(problem.to_string().contains("from-the-test"), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn check_shows_the_settings_and_healthcheck_tells_a_ready_server() {
+    let _turn = shared().await;
+    let check = run_to_exit(&["check"], &[]).await;
+    assert_eq!(check.code, 0, "{}", check.text);
+    assert!(check.text.contains("drain_delay"), "{}", check.text);
+
+    let server = Server::start(&[]).await;
+    let admin = server.admin.to_string();
+    let healthy = run_to_exit(&["healthcheck"], &[("APP__ADMIN__LISTEN", &admin)]).await;
+    assert_eq!(healthy.code, 0, "{}", healthy.text);
+    drop(server);
+    let gone = run_to_exit(&["healthcheck"], &[("APP__ADMIN__LISTEN", &admin)]).await;
+    assert_ne!(gone.code, 0, "{}", gone.text);
+}

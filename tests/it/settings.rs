@@ -1,0 +1,144 @@
+//! Bad settings stop the start with exit 78 and a message that names the key and where it was set.
+
+use std::net::TcpListener;
+
+use crate::harness::{Scratch, server::run_to_exit, shared};
+
+/// A variable, its bad value, and the key that the message names.
+const VARIABLES: [(&str, &str, &str); 41] = [
+    ("APP__SERVER__REQUEST_TIMEOUT", "five", "server.request_timeout"),
+    ("APP__SERVER__REQUEST_TIMEOUT", "-5s", "server.request_timeout"),
+    ("APP__SERVER__REQUEST_TIMEOUT", "5", "server.request_timeout"),
+    ("APP__SERVER__REQUEST_TIMEOUT", "1.5s", "server.request_timeout"),
+    ("APP__SERVER__REQUEST_TIMEOUT", "99999999999999999999s", "server.request_timeout"),
+    ("APP__SERVER__IDLE_TIMEOUT", "two minutes", "server.idle_timeout"),
+    ("APP__SERVER__BACKLOG", "-1", "server.backlog"),
+    ("APP__SERVER__BACKLOG", "4294967296", "server.backlog"),
+    ("APP__SERVER__BACKLOG", "many", "server.backlog"),
+    ("APP__SERVER__MAX_CONNECTIONS", "0", "server.max_connections"),
+    ("APP__SERVER__MAX_CONNECTIONS", "-3", "server.max_connections"),
+    ("APP__SERVER__MAX_CONNECTIONS", "1.5", "server.max_connections"),
+    ("APP__SERVER__MAX_BODY", "2MB", "server.max_body"),
+    ("APP__SERVER__MAX_BODY", "20000000000GiB", "server.max_body"),
+    ("APP__SERVER__MIN_RATE", "-1B", "server.min_rate"),
+    ("APP__SERVER__MAX_REQUESTS_PER_CONNECTION", "-1", "server.max_requests_per_connection"),
+    ("APP__SERVER__MAX_REQUESTS_PER_CONNECTION", "18446744073709551616", "server.max_requests_per_connection"),
+    ("APP__SERVER__LISTEN", "ftp://127.0.0.1:0", "server.listen"),
+    ("APP__SERVER__LISTEN", "http://127.0.0.1:99999", "server.listen"),
+    ("APP__SERVER__LISTEN", "127.0.0.1:8080", "server.listen"),
+    ("APP__SERVER__LISTEN", "https://127.0.0.1:0", "server.listen"),
+    ("APP__SERVER__LISTEN", "fastcgi://127.0.0.1:0", "server.listen"),
+    ("APP__SERVER__TRUSTED_PEERS", "10.0.0.0/99", "server.trusted_peers"),
+    ("APP__SERVER__TRUSTED_PEERS", "10.0.0.0/8,somewhere", "server.trusted_peers"),
+    ("APP__SERVER__NO_SUCH_KEY", "1", "server.no_such_key"),
+    ("APP__SERVR__LISTEN", "http://127.0.0.1:0", "servr"),
+    ("APP__SERVER_LISTEN", "http://127.0.0.1:0", "APP__SERVER_LISTEN"),
+    ("APP__LIFECYCLE__DRAIN_TIMEOUT", "1s", "lifecycle.drain_timeout"),
+    ("APP__LIFECYCLE__GRACE_PERIOD", "1s", "lifecycle.grace_period"),
+    ("APP__LIFECYCLE__FLUSH_TIMEOUT", "soon", "lifecycle.flush_timeout"),
+    ("APP__ADMIN__LISTEN", "nowhere", "admin.listen"),
+    ("APP__ADMIN__MUTABLE", "perhaps", "admin.mutable"),
+    ("APP__OVERLOAD__MAX_IN_FLIGHT", "-1", "overload.max_in_flight"),
+    ("APP__TELEMETRY__LOG_FORMAT", "xml", "telemetry.log_format"),
+    ("APP__TELEMETRY__LOG_FILTER", "info,service=loud", "telemetry.log_filter"),
+    ("APP__TELEMETRY__SAMPLE_RATIO", "1.5", "telemetry.sample_ratio"),
+    ("APP__TELEMETRY__SAMPLE_RATIO", "NaN", "telemetry.sample_ratio"),
+    ("APP__TELEMETRY__OTLP_ENDPOINT", "not a URL", "telemetry.otlp_endpoint"),
+    ("APP__TELEMETRY__OTLP_PROTOCOL", "pigeon", "telemetry.otlp_protocol"),
+    ("APP__RUNTIME__WORKER_THREADS", "0", "runtime.worker_threads"),
+    ("APP__APP__RATES_URL", "rates", "app.rates_url"),
+];
+
+/// A file's name, its content, and the key that the message names (none where the whole file is unusable).
+const FILES: [(&str, &str, &str); 8] = [
+    ("unknown.toml", "[server]\nno_such_key = 1\n", "server.no_such_key"),
+    ("unknown.yaml", "app:\n  no_such_key: 1\n", "app.no_such_key"),
+    ("section.toml", "[servers]\nbacklog = 1\n", "servers"),
+    ("type.toml", "[server]\nbacklog = \"many\"\n", "server.backlog"),
+    ("fraction.toml", "[server]\nmax_requests_per_connection = 3.7\n", "server.max_requests_per_connection"),
+    ("shape.yaml", "lifecycle: 5s\n", "lifecycle"),
+    ("syntax.toml", "[server\n", ""),
+    ("format.ini", "backlog=1\n", ""),
+];
+
+#[tokio::test]
+async fn every_bad_variable_is_refused_by_key_and_source() {
+    let _turn = shared().await;
+    for (variable, value, key) in VARIABLES {
+        let refused = run_to_exit(&[], &[(variable, value)]).await;
+        assert_eq!(refused.code, 78, "{variable}={value}: {}", refused.text);
+        for part in [key, variable] {
+            assert!(refused.text.contains(part), "{variable}={value}: no {part} in: {}", refused.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_bad_file_is_refused_by_key_and_source() {
+    let _turn = shared().await;
+    let scratch = Scratch::new("settings");
+    for (name, content, key) in FILES {
+        let file = scratch.write(name, content);
+        let refused = run_to_exit(&["--config", file.to_str().expect("a path in UTF-8")], &[]).await;
+        assert_eq!(refused.code, 78, "{name}: {}", refused.text);
+        for part in [key, name] {
+            assert!(refused.text.contains(part), "{name}: no {part} in: {}", refused.text);
+        }
+    }
+    let directory = scratch.path().join("a-directory.toml");
+    std::fs::create_dir(&directory).expect("creating a directory");
+    for unreadable in [directory, scratch.path().join("missing.toml")] {
+        let path = unreadable.to_str().expect("a path in UTF-8");
+        let refused = run_to_exit(&["--config", path], &[]).await;
+        assert_eq!(refused.code, 78, "{path}: {}", refused.text);
+        assert!(refused.text.contains(path), "{path}: {}", refused.text);
+    }
+}
+
+#[tokio::test]
+async fn all_errors_are_named_at_once_and_no_value_is() {
+    let _turn = shared().await;
+    let settings = [
+        ("APP__SERVER__BACKLOG", "hunter2-one"),
+        ("APP__LIFECYCLE__DRAIN_DELAY", "hunter2-two"),
+        ("APP__APP__RATES_URL", "hunter2-three"),
+        ("APP__TELEMETRY__NO_SUCH_KEY", "hunter2-four"),
+    ];
+    for arguments in [&[][..], &["check"][..]] {
+        let refused = run_to_exit(arguments, &settings).await;
+        assert_eq!(refused.code, 78, "{}", refused.text);
+        for (variable, _) in settings {
+            assert!(refused.text.contains(variable), "no {variable} in: {}", refused.text);
+        }
+        assert!(!refused.text.contains("hunter2"), "a value is shown: {}", refused.text);
+    }
+}
+
+#[tokio::test]
+async fn features_that_are_off_say_how_to_turn_them_on() {
+    let _turn = shared().await;
+    for (listen, feature) in [("https://127.0.0.1:0", "tls"), ("uwsgi://127.0.0.1:0", "uwsgi")] {
+        let refused = run_to_exit(&[], &[("APP__SERVER__LISTEN", listen)]).await;
+        assert_eq!(refused.code, 78, "{}", refused.text);
+        let advice = format!("rebuild with --features {feature}");
+        assert!(refused.text.contains(&advice), "{}", refused.text);
+    }
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_a_runtime_failure_that_names_key_and_address() {
+    let _turn = shared().await;
+    let taken = TcpListener::bind("127.0.0.1:0").expect("binding any port");
+    let address = taken.local_addr().expect("a bound address").to_string();
+    let cases = [
+        ("APP__SERVER__LISTEN", format!("http://{address}"), "server.listen"),
+        ("APP__ADMIN__LISTEN", address.clone(), "admin.listen"),
+    ];
+    for (variable, value, key) in cases {
+        let refused = run_to_exit(&[], &[(variable, &value)]).await;
+        assert_eq!(refused.code, 1, "{variable}: {}", refused.text);
+        for part in [key, address.as_str()] {
+            assert!(refused.text.contains(part), "{variable}: no {part} in: {}", refused.text);
+        }
+    }
+}
