@@ -48,7 +48,7 @@ impl Connections {
 
     /// Asks the longest-idle connection to yield; a busy one is never asked.
     pub(crate) fn ask_for_a_place(&self) {
-        let idle = |state: &&Arc<State>| matches!(state.phase(), Phase::Idle | Phase::Silent);
+        let idle = |state: &&Arc<State>| !state.is_busy() && state.phase() != Phase::Head;
         if let Some(state) = self.lock().values().filter(idle).min_by_key(|state| state.since()) {
             state.yield_place();
         }
@@ -82,7 +82,7 @@ impl Connections {
     pub(crate) fn cut_all(&self) -> usize {
         let open = self.lock();
         open.values().for_each(|state| state.cut());
-        open.values().filter(|state| matches!(state.phase(), Phase::Busy | Phase::Upgraded)).count()
+        open.values().filter(|state| state.is_busy()).count()
     }
 
     /// Resolves when no connection is open.
