@@ -83,6 +83,7 @@ async fn closes(server: &Server) -> Vec<String> {
 
 #[tokio::test]
 async fn an_idle_connection_does_not_delay_a_drain() {
+    let _turn = shared().await;
     let server = Server::start(&[]).await;
     let mut client = peers::silent(server.app).await;
     assert_eq!(client.get("/whoami").await.expect("an answer").status, 200);
@@ -91,6 +92,7 @@ async fn an_idle_connection_does_not_delay_a_drain() {
 
 #[tokio::test]
 async fn a_silent_connection_does_not_delay_a_drain() {
+    let _turn = shared().await;
     let server = Server::start(&[]).await;
     let _held = peers::silent(server.app).await;
     drains_at_once(server).await;
@@ -98,6 +100,7 @@ async fn a_silent_connection_does_not_delay_a_drain() {
 
 #[tokio::test]
 async fn half_a_preface_does_not_delay_a_drain() {
+    let _turn = shared().await;
     let server = Server::start(&[]).await;
     let _held = peers::half_a_preface(server.app).await;
     drains_at_once(server).await;
@@ -105,6 +108,7 @@ async fn half_a_preface_does_not_delay_a_drain() {
 
 #[tokio::test]
 async fn half_a_head_does_not_delay_a_drain() {
+    let _turn = shared().await;
     let server = Server::start(&[]).await;
     let _held = peers::half_a_head(server.app).await;
     drains_at_once(server).await;
@@ -112,7 +116,6 @@ async fn half_a_head_does_not_delay_a_drain() {
 
 /// With the timers at their defaults of 10 s and more: who has no request does not hold a drain up at all.
 async fn drains_at_once(mut server: Server) {
-    let _turn = shared().await;
     server.metric_becomes("http_server_connections", 1.0, Duration::from_secs(5)).await;
     server.signal(Signal::SIGTERM);
     // 0.5 s of delay, and a second for a busy machine.
