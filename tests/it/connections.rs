@@ -51,7 +51,7 @@ async fn ten_thousand_idle_connections_cost_little_memory() {
     server.metric_becomes("http_server_connections", 10_000.0, Duration::from_secs(5)).await;
     let after = server.resident_kib();
     println!("RSS {before} KiB with none, {after} KiB with 10,000 idle connections");
-    // 32 KiB each: twice what was measured, so that a second buffer for each connection shows.
+    // 32 KiB each: half as much again as a debug build takes (20 KiB), so that one more buffer for each shows.
     assert!(after - before < 10_000 * 32, "{} KiB for 10,000 connections", after - before);
 }
 
