@@ -81,8 +81,10 @@ impl Connections {
     /// Ends every connection now. Returns how many of them were in the middle of a request.
     pub(crate) fn cut_all(&self) -> usize {
         let open = self.lock();
+        // Counted first: a connection that is cut is idle at once.
+        let busy = open.values().filter(|state| state.is_busy()).count();
         open.values().for_each(|state| state.cut());
-        open.values().filter(|state| state.is_busy()).count()
+        busy
     }
 
     /// Resolves when no connection is open.
