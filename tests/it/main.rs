@@ -1,1 +1,10 @@
-fn main() {}
+//! End-to-end tests: the real binary, as a process, behind real proxies and under real load generators.
+//!
+//! One binary, one module per promise. `make tools` installs what they drive; a missing tool fails its test. Nothing
+//! is retried: a lost request is a failed test.
+//!
+//! Next: `harness`, then `first_run`.
+
+mod blocked;
+mod connections;
+mod harness;

@@ -154,6 +154,7 @@ impl Client {
                 Ok(connection) => return Some((true, connection)),
                 Err(failure) => self.count(&Err(failure)),
             };
+            tokio::task::yield_now().await;
         }
     }
 

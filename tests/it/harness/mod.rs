@@ -3,6 +3,7 @@
 pub(crate) mod collector;
 pub(crate) mod http;
 pub(crate) mod load;
+pub(crate) mod peers;
 pub(crate) mod proxy;
 pub(crate) mod rotel;
 pub(crate) mod server;
@@ -56,10 +57,16 @@ pub(crate) async fn at(instant: Instant) {
     tokio::time::sleep_until(instant.into()).await;
 }
 
-/// A port that was free a moment ago, for programs that cannot tell which one they were given.
+/// A port that was free a moment ago, for programs that cannot tell which one they were given. Below the ports that
+/// the kernel hands out to clients (32768 and up), so that no client takes it while its server restarts.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("binding any port");
-    listener.local_addr().expect("a bound address").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = process::id() * 64 % 10_000;
+    (0..10_000)
+        .map(|_| 20_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000)
+        .filter_map(|port| u16::try_from(port).ok())
+        .find(|port| TcpListener::bind(local(*port)).is_ok())
+        .expect("a free port between 20000 and 30000")
 }
 
 /// `127.0.0.1` and `port`.
