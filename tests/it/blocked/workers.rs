@@ -28,7 +28,8 @@ async fn fails(server: &Server, path: &str, begun: Instant, bound: Duration) -> 
         for other in ["/metrics", "/version", "/config", "/startupz"] {
             assert_eq!(at_once(server, other).await, 200, "{other}");
         }
-        at(Instant::now() + Duration::from_millis(50)).await;
+        // Seldom enough to leave the cores to the tests beside it.
+        at(Instant::now() + Duration::from_millis(200)).await;
     }
     begun.elapsed()
 }

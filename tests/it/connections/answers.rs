@@ -6,18 +6,25 @@ use serde_json::Value;
 
 use crate::harness::{
     http::{Connection, Response},
+    peers,
     server::Server,
     shared,
 };
 
 /// A problem document with `code`, the response's own status, and the request id of the header.
-pub(super) fn assert_problem(what: &str, response: &Response, code: &str) {
-    assert_eq!(response.header("content-type"), Some("application/problem+json"), "{what}: {response:?}");
-    let body: Value = serde_json::from_slice(&response.body).unwrap_or_else(|error| panic!("{what}: {error}"));
-    assert_eq!((&body["code"], &body["status"]), (&code.into(), &response.status.into()), "{what}");
+fn assert_problem(what: &str, response: &Response, code: &str) {
+    let body = assert_document(what, response, code);
     let id = response.header("x-request-id");
     assert!(id.is_some(), "{what}: no x-request-id");
     assert_eq!(body["request_id"].as_str(), id, "{what}");
+}
+
+/// The same, whatever its request id.
+pub(super) fn assert_document(what: &str, response: &Response, code: &str) -> Value {
+    assert_eq!(response.header("content-type"), Some("application/problem+json"), "{what}: {response:?}");
+    let body: Value = serde_json::from_slice(&response.body).unwrap_or_else(|error| panic!("{what}: {error}"));
+    assert_eq!((&body["code"], &body["status"]), (&code.into(), &response.status.into()), "{what}");
+    body
 }
 
 async fn ask(server: &Server, request: &str) -> Response {
@@ -78,13 +85,10 @@ async fn errors_of_the_platform_are_problems() {
     let long = format!("/hello?{}", "x".repeat(9 * 1024));
     let fat = format!("x-fat: {}\r\n", "x".repeat(40 * 1024));
     let announced = "POST /upload HTTP/1.1\r\nhost: test\r\ncontent-length: 1025\r\n\r\n".to_owned();
-    let chunks = format!("401\r\n{}\r\n0\r\n\r\n", "x".repeat(1025));
-    let chunked = format!("POST /upload HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n{chunks}");
     let cases = [
         (404, "not_found", get("/nowhere", "")),
         (405, "method_not_allowed", get("/upload", "")),
         (413, "body_too_large", announced),
-        (413, "body_too_large", chunked),
         (414, "uri_too_long", get(&long, "")),
         (431, "head_too_large", get("/hello", &fat)),
         (504, "deadline_exceeded", get("/slow?ms=5000", "")),
@@ -95,6 +99,51 @@ async fn errors_of_the_platform_are_problems() {
         assert_problem(code, &response, code);
         assert_eq!(response.header("allow"), (status == 405).then_some("POST"), "{code}");
     }
+}
+
+/// 1,025 bytes in a chunk.
+fn too_large(path: &str) -> String {
+    let chunks = format!("401\r\n{}\r\n0\r\n\r\n", "x".repeat(1025));
+    let head = format!("POST {path} HTTP/1.1\r\nhost: test\r\ncontent-type: application/json");
+    format!("{head}\r\ntransfer-encoding: chunked\r\n\r\n{chunks}")
+}
+
+#[tokio::test]
+async fn a_body_that_turns_out_too_large_is_a_413() {
+    let _turn = shared().await;
+    let server = Server::start(&[("APP__SERVER__MAX_BODY", "1KiB")]).await;
+    let response = ask(&server, &too_large("/v1/quotes")).await;
+    assert_eq!(response.status, 413);
+    assert_problem("the chassis's Json", &response, "body_too_large");
+}
+
+/// A handler may take axum's own extractors, which know nothing of problems.
+#[tokio::test]
+async fn a_body_that_axum_reads_itself_is_a_413_as_well() {
+    let _turn = shared().await;
+    let server = Server::start_example("streams", &[("APP__SERVER__MAX_BODY", "1KiB")]).await;
+    let response = ask(&server, &too_large("/upload")).await;
+    assert_eq!(response.status, 413, "{}", response.text());
+    assert_problem("axum's Bytes", &response, "body_too_large");
+}
+
+#[tokio::test]
+async fn a_body_that_axum_reads_itself_and_that_stops_is_a_408_as_well() {
+    let _turn = shared().await;
+    let server = Server::start_example("streams", &[("APP__SERVER__BODY_TIMEOUT", "1s")]).await;
+    let response = ask(&server, "POST /upload HTTP/1.1\r\nhost: test\r\ncontent-length: 10\r\n\r\nx").await;
+    assert_eq!(response.status, 408, "{}", response.text());
+    assert_problem("axum's Bytes", &response, "request_timeout");
+}
+
+#[tokio::test]
+async fn a_head_that_timed_out_has_a_request_id_too() {
+    let _turn = shared().await;
+    let server = Server::start(&[("APP__SERVER__HEADER_TIMEOUT", "1s")]).await;
+    let mut connection = peers::half_a_head(server.app).await;
+    let response = connection.receive().await.unwrap();
+    assert_eq!(response.status, 408);
+    assert_problem("half a head", &response, "request_timeout");
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ async fn gets_408(what: &str, from: Duration, to: Duration, open: impl Future<Ou
     let response = connection.receive().await.unwrap_or_else(|failure| panic!("{what}: {failure:?}"));
     assert_in_time(what, begun, from, to);
     assert_eq!(response.status, 408, "{what}");
-    super::answers::assert_problem(what, &response, "request_timeout");
+    super::answers::assert_document(what, &response, "request_timeout");
     assert!(connection.ended_within(5 * SECOND).await.is_some(), "{what}: still open after its 408");
 }
 

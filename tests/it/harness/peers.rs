@@ -34,6 +34,15 @@ pub(crate) async fn half_a_body(address: SocketAddr) -> Connection {
     connection
 }
 
+/// Asks for `path` with a receive buffer of a few KiB, and reads nothing until the caller does.
+pub(crate) async fn reads_later(address: SocketAddr, path: &str) -> Connection {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a small receive buffer");
+    let mut connection = Connection::over(socket.connect(address).await.expect("connecting"));
+    connection.send(format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes()).await.expect("sending");
+    connection
+}
+
 /// Asks for 16 MiB, more than all buffers on the way hold, and reads none of it.
 pub(crate) async fn never_reads(address: SocketAddr) -> Connection {
     let socket = TcpSocket::new_v4().expect("a socket");
