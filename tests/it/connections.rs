@@ -6,6 +6,7 @@ mod age;
 mod answers;
 mod bodies;
 mod cap;
+mod frames;
 mod memory;
 mod slow;
 

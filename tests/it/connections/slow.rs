@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::closed;
+use super::{closed, frames};
 use crate::harness::{
     at, eventually,
     http::Connection,
@@ -87,6 +87,20 @@ async fn reader_is_closed(server: &Server) {
     assert_in_time("a reader that never reads", begun, 2 * SECOND, 4 * SECOND);
 }
 
+/// SETTINGS_INITIAL_WINDOW_SIZE (4) of 0: the peer takes not a byte of any body.
+const NO_WINDOW: [u8; 6] = [0, 4, 0, 0, 0, 0];
+
+#[tokio::test]
+async fn an_http2_peer_that_opens_no_window_is_closed_in_time() {
+    let _turn = shared().await;
+    let server = Server::start(&SHORT).await;
+    let begun = Instant::now();
+    let mut connection = frames::open(server.app, &NO_WINDOW).await;
+    frames::send_get(&mut connection, "/v1/work?bytes=100000").await;
+    assert!(connection.ended_within(5 * SECOND).await.is_some(), "still open after 5 s");
+    assert_in_time("no window", begun, 2 * SECOND, 4 * SECOND);
+}
+
 /// The timeouts of the defaults, of which the shortest is the head's 10 s; 0.5 s of delay.
 const LONG: [(&str, &str); 2] = [("APP__SERVER__REQUEST_TIMEOUT", "30s"), ("APP__LIFECYCLE__DRAIN_TIMEOUT", "30s")];
 
@@ -115,6 +129,15 @@ async fn a_part_of_a_preface_does_not_delay_a_drain() {
     let _turn = shared().await;
     let server = Server::start(&LONG).await;
     let connection = peers::half_a_preface(server.app).await;
+    assert_eq!(drains(server, connection, DRAIN).await, 0);
+}
+
+#[tokio::test]
+async fn a_silent_http2_connection_does_not_delay_a_drain() {
+    let _turn = shared().await;
+    let server = Server::start(&LONG).await;
+    // It never acknowledges the ping that comes with GOAWAY.
+    let connection = frames::open(server.app, &[]).await;
     assert_eq!(drains(server, connection, DRAIN).await, 0);
 }
 

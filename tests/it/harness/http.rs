@@ -119,7 +119,7 @@ impl Connection {
     /// Reads until the peer ends the connection, however it does; what came is dropped. None after `bound`.
     pub(crate) async fn ended_within(&mut self, bound: Duration) -> Option<()> {
         let until_end = async {
-            let mut chunk = [0; 16 * 1024];
+            let mut chunk = vec![0; 16 * 1024];
             while self.stream.read(&mut chunk).await.is_ok_and(|length| length > 0) {}
         };
         timeout(bound, until_end).await.ok()
