@@ -154,7 +154,6 @@ impl Client {
                 Ok(connection) => return Some((true, connection)),
                 Err(failure) => self.count(&Err(failure)),
             };
-            tokio::task::yield_now().await;
         }
     }
 
