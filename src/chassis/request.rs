@@ -36,6 +36,9 @@ impl RequestContext {
 }
 
 /// A new request id: 128 random bits as 32 hexadecimal digits, from the thread's generator: it has to be unlike others, not secret.
+///
+/// # Panics
+/// Never: hexadecimal digits are a header value.
 #[must_use]
 pub fn new_id() -> HeaderValue {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
