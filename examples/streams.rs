@@ -48,6 +48,7 @@ fn routes() -> Router {
         .route("/upload", post(upload))
         .route("/unread", post(async || "not read\n"))
         .route("/download", get(download))
+        .route("/blob", get(async |Query(amount): Query<Amount>| vec![b'x'; amount.bytes]))
         .route("/sse", get(sse))
         .route("/ws", any(websocket))
         .route("/slow", get(slow))
