@@ -8,6 +8,7 @@
 mod harness;
 
 mod blocked;
+mod chassis;
 mod connections;
 mod doors;
 mod drain;
@@ -15,6 +16,8 @@ mod endings;
 mod first_run;
 mod fleet;
 mod flood;
+mod generated;
+mod logs;
 mod metrics;
 mod settings;
 mod slow_clients;

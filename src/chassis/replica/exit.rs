@@ -1,4 +1,6 @@
 //! How a replica ends, and why it did not start.
+//!
+//! Next: [`super::signals`].
 
 use std::{fmt, process::ExitCode};
 

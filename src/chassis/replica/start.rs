@@ -1,4 +1,6 @@
 //! The parts of a replica, made and started in order.
+//!
+//! Next: [`super::leave`].
 
 use std::{
     fmt, io,

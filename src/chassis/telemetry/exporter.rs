@@ -2,6 +2,8 @@
 //!
 //! A runtime apart keeps exports off the requests' threads, and lets them go on while the others shut down. What the
 //! thread itself emits is never exported: an exporter must not feed itself.
+//!
+//! Next: [`super::queue`].
 
 use std::{
     collections::HashMap,

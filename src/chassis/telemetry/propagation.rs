@@ -1,4 +1,6 @@
 //! Trace context and baggage in headers: W3C Trace Context level 1, W3C Baggage, and B3.
+//!
+//! Next: [`super::sampler`].
 
 use std::sync::Arc;
 

@@ -1,4 +1,6 @@
 //! Who sends: the OpenTelemetry resource.
+//!
+//! Next: [`super::exporter`].
 
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;

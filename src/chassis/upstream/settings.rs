@@ -1,4 +1,6 @@
 //! How an upstream is called; an app embeds one for each.
+//!
+//! Next: [`super::target`].
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
