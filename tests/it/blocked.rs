@@ -8,7 +8,7 @@ use crate::harness::{at, collector::Hanging, eventually, http::Connection, serve
 
 #[tokio::test]
 async fn blocked_workers_fail_readiness_soon_and_liveness_late() {
-    let _turn = shared().await;
+    // It takes no turn: blocked threads use no CPU time, and others need not wait for half a minute.
     let settings = [("APP__RUNTIME__WORKER_THREADS", "2"), ("APP__SERVER__REQUEST_TIMEOUT", "3s")];
     let server = Server::start_example("streams", &settings).await;
     let mut held = Vec::new();

@@ -66,8 +66,8 @@ async fn a_request_that_ends_before_the_deadline_completes() {
 async fn a_response_that_hangs_is_cut_at_the_deadline_with_code_one() {
     let _turn = shared().await;
     let settings = [("APP__LIFECYCLE__DRAIN_DELAY", "200ms"), ("APP__LIFECYCLE__DRAIN_TIMEOUT", "3s")];
-    let mut server = Server::start(&settings).await;
-    let _held = peers::never_reads(server.app).await;
+    let mut server = Server::start_example("streams", &settings).await;
+    let _held = peers::never_reads_a_stream(server.app).await;
     server.metric_becomes("http_server_active_requests", 1.0, Duration::from_secs(5)).await;
     let signalled = Instant::now();
     server.signal(Signal::SIGTERM);

@@ -17,11 +17,21 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// # Errors
 /// Why there was no answer with status 200.
 pub fn ask(url: Option<&str>, admin_listen: &str) -> Result<String, String> {
-    let (authority, path) = match url {
+    let (authorities, path) = match url {
         Some(url) => split(url).ok_or("expected a URL such as http://127.0.0.1:8081/readyz")?,
         None => (local(admin_listen)?, "/readyz".to_owned()),
     };
-    let response = get(&authority, &path).map_err(|error| format!("asking http://{authority}{path}: {error}"))?;
+    let mut refusal = String::new();
+    for authority in authorities {
+        match get(&authority, &path) {
+            Ok(response) => return verdict(&authority, &path, &response),
+            Err(error) => refusal = format!("asking http://{authority}{path}: {error}"),
+        }
+    }
+    Err(refusal)
+}
+
+fn verdict(authority: &str, path: &str, response: &str) -> Result<String, String> {
     let status = response.lines().next().unwrap_or_default();
     if status.starts_with("HTTP/1.1 200") || status.starts_with("HTTP/1.0 200") {
         return Ok(status.to_owned());
@@ -29,7 +39,7 @@ pub fn ask(url: Option<&str>, admin_listen: &str) -> Result<String, String> {
     Err(format!("http://{authority}{path} answered: {status}"))
 }
 
-fn split(url: &str) -> Option<(String, String)> {
+fn split(url: &str) -> Option<(Vec<String>, String)> {
     let rest = url.strip_prefix("http://")?;
     let (host, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
     let clean = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -38,16 +48,19 @@ fn split(url: &str) -> Option<(String, String)> {
     }
     let port = host.rsplit_once(':').map(|(_, port)| port.parse::<u16>().is_ok());
     let authority = if port == Some(true) { host.to_owned() } else { format!("{host}:80") };
-    Some((authority, path.to_owned()))
+    Some((vec![authority], path.to_owned()))
 }
 
-/// Where a listener on this host is reached.
-fn local(listen: &str) -> Result<String, String> {
+/// Where a listener on this host is reached: by address, as not every image can resolve `localhost`.
+fn local(listen: &str) -> Result<Vec<String>, String> {
     let address: SocketAddr = listen.parse().map_err(|_| "admin.listen is not an address and a port".to_owned())?;
     Ok(match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => format!("127.0.0.1:{}", v4.port()),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => format!("localhost:{}", v6.port()),
-        address => address.to_string(),
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => vec![format!("127.0.0.1:{}", v4.port())],
+        // Dual-stack, or IPv4 alone where the host has no IPv6.
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
+            vec![format!("[::1]:{}", v6.port()), format!("127.0.0.1:{}", v6.port())]
+        }
+        address => vec![address.to_string()],
     })
 }
 
@@ -79,7 +92,7 @@ mod tests {
 
     #[test]
     fn urls_are_split() {
-        let split = |url| split(url).map(|(authority, path)| format!("{authority} {path}"));
+        let split = |url| split(url).map(|(authorities, path)| format!("{} {path}", authorities.join(" ")));
         assert_eq!(split("http://127.0.0.1:8081/readyz?verbose").as_deref(), Some("127.0.0.1:8081 /readyz?verbose"));
         assert_eq!(split("http://host").as_deref(), Some("host:80 /"));
         assert_eq!(split("http://[::1]:9/x").as_deref(), Some("[::1]:9 /x"));
@@ -90,8 +103,8 @@ mod tests {
 
     #[test]
     fn an_unspecified_listener_is_asked_on_this_host() {
-        assert_eq!(local("[::]:8081").as_deref(), Ok("localhost:8081"));
-        assert_eq!(local("0.0.0.0:8081").as_deref(), Ok("127.0.0.1:8081"));
-        assert_eq!(local("127.0.0.1:8081").as_deref(), Ok("127.0.0.1:8081"));
+        assert_eq!(local("[::]:8081").expect("an address"), ["[::1]:8081", "127.0.0.1:8081"]);
+        assert_eq!(local("0.0.0.0:8081").expect("an address"), ["127.0.0.1:8081"]);
+        assert_eq!(local("127.0.0.1:8081").expect("an address"), ["127.0.0.1:8081"]);
     }
 }

@@ -90,12 +90,13 @@ impl HttpBody for Inbound {
 impl Drop for Inbound {
     fn drop(&mut self) {
         let (Some(body), Some(part)) = (self.body.take(), self.part.take()) else { return };
-        if body.is_end_stream() {
+        let state = &part.0.state;
+        if body.is_end_stream() || state.unread.load(Relaxed) {
             return;
         }
         match Handle::try_current() {
             Ok(handle) if !self.expects => drop(handle.spawn(drain(body, part))),
-            _ => part.0.state.unread.store(true, Relaxed),
+            _ => state.unread.store(true, Relaxed),
         }
     }
 }

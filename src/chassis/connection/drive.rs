@@ -20,8 +20,9 @@ use super::{
     state::{Closed, Phase, State},
 };
 
-/// A connection that has just been opened is about to send; in a drain it gets this long for its first byte.
-const FIRST_BYTE_GRACE: Duration = Duration::from_secs(1);
+/// A connection that has just been opened is about to send, and a head that has begun is about to be whole; in a
+/// drain they get this long: several round trips.
+const HEAD_GRACE: Duration = Duration::from_millis(500);
 /// How long the last bytes may take once an HTTP/1 connection was told to finish.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How soon to look again when input waits in the socket but the runtime has not yet said so.
@@ -156,8 +157,13 @@ fn by_phase(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>
     }
     let header_timeout = limits.settings().header_timeout.get();
     match state.phase() {
+        // The last response is not out yet.
+        _ if state.blocked_since().is_some() => Step::Wait(None),
         Phase::Silent if state.is_asked_to_close() => {
-            Step::at(state.opened + FIRST_BYTE_GRACE, Step::Finish(Closed::Drain))
+            Step::at(state.opened + HEAD_GRACE.min(header_timeout), Step::Finish(Closed::Drain))
+        }
+        Phase::Head if state.is_asked_to_close() => {
+            Step::at(state.since() + HEAD_GRACE.min(header_timeout), Step::End(Closed::HeaderTimeout))
         }
         Phase::Silent if state.takes_yield() => Step::Finish(Closed::Yielded),
         Phase::Silent => Step::at(state.opened + header_timeout, Step::End(Closed::HeaderTimeout)),

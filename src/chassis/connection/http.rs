@@ -131,14 +131,14 @@ impl Http {
         let state = &entry.state;
         match driven {
             Err(Closed::HeaderTimeout) if state.phase() == Phase::Head => {
-                answer(stream, &timed_out_head()).await;
+                answer(stream, state, &timed_out_head()).await;
                 Closed::HeaderTimeout
             }
             Err(reason) => reason,
             Ok(result) => {
                 let reason = outcome(&result, state);
                 if reason == Closed::Malformed || state.unread.load(Relaxed) {
-                    linger(stream).await;
+                    linger(stream, state).await;
                 }
                 reason
             }

@@ -13,14 +13,17 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::io::Stream;
+use super::{io::Stream, state::State};
 
 /// In all: a peer that has not stopped by then is not going to.
 const TOTAL: Duration = Duration::from_secs(2);
+/// In a drain, which nobody may hold up: enough for an answer to arrive.
+const TOTAL_IN_DRAIN: Duration = Duration::from_millis(250);
 
 /// Says that nothing more comes, and reads on until the peer has heard it.
-pub(super) async fn linger(mut stream: impl Stream) {
-    let deadline = Instant::now() + TOTAL;
+pub(super) async fn linger(mut stream: impl Stream, state: &State) {
+    let total = if state.is_asked_to_close() { TOTAL_IN_DRAIN } else { TOTAL };
+    let deadline = Instant::now() + total;
     if timeout_at(deadline, stream.shutdown()).await.is_err() {
         return;
     }
@@ -29,8 +32,8 @@ pub(super) async fn linger(mut stream: impl Stream) {
 }
 
 /// Sends a last answer, and lingers.
-pub(super) async fn answer(mut stream: impl Stream, response: &[u8]) {
-    if let Ok(Ok(())) = timeout(TOTAL, stream.write_all(response)).await {
-        linger(stream).await;
+pub(super) async fn answer(mut stream: impl Stream, state: &State, response: &[u8]) {
+    if let Ok(Ok(())) = timeout(TOTAL_IN_DRAIN, stream.write_all(response)).await {
+        linger(stream, state).await;
     }
 }

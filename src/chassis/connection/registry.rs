@@ -50,7 +50,7 @@ impl Connections {
 
     /// Asks the longest-idle connection to yield; a busy one is never asked.
     pub(crate) fn ask_for_a_place(&self) {
-        let idle = |state: &&Arc<State>| matches!(state.phase(), Phase::Idle | Phase::Silent);
+        let idle = |state: &&Arc<State>| !state.is_busy() && state.phase() != Phase::Head;
         if let Some(state) = self.lock().values().filter(idle).min_by_key(|state| state.since()) {
             state.yield_place();
         }
@@ -83,8 +83,10 @@ impl Connections {
     /// Ends every connection now. Returns how many of them were in the middle of a request.
     pub(crate) fn cut_all(&self) -> usize {
         let open = self.lock();
+        // Counted first: a connection that is cut is idle at once.
+        let busy = open.values().filter(|state| state.is_busy()).count();
         open.values().for_each(|state| state.cut());
-        open.values().filter(|state| matches!(state.phase(), Phase::Busy | Phase::Upgraded)).count()
+        busy
     }
 
     /// Resolves when no connection is open.

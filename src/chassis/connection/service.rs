@@ -56,6 +56,13 @@ impl ConnectionInfo {
         self.0.trusted
     }
 
+    /// The rest of a request body is not waited for; the connection ends after the response.
+    pub(crate) fn abandon_body(&self) {
+        if let Some(entry) = self.0.entry.upgrade() {
+            entry.state.unread.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
     /// Cancelled when the drain begins, or when an upgraded connection is past its age.
     #[must_use]
     pub fn ending(&self) -> CancellationToken {

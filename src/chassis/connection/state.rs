@@ -222,6 +222,11 @@ impl State {
         Some(self.opened + Duration::from_millis(blocked))
     }
 
+    /// Whether a request is in flight, its response is not out yet, or a handler holds the connection.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self.phase(), Phase::Busy | Phase::Upgraded) || self.blocked_since().is_some()
+    }
+
     pub(crate) fn set_closing(&self, reason: Closed) {
         self.closing.store(reason as u8 + 1, Relaxed);
     }

@@ -17,19 +17,31 @@ use pin_project_lite::pin_project;
 use tower_http::timeout::{TimeoutBody, TimeoutError};
 
 use crate::chassis::{
-    connection::Pace,
+    connection::{ConnectionInfo, Pace},
     problem::{BodyError, Code},
 };
 
 /// Which bound a body broke, if it did: whatever the handler makes of the error, the client is told this.
 pub(super) type Broken = Arc<OnceLock<Code>>;
 
-/// Bounds `body` to `limit` bytes in all, `timeout` between two parts, and `min_rate` bytes a second of waiting.
-pub(super) fn bound(body: Body, limit: usize, timeout: Duration, min_rate: u64) -> (Body, Broken) {
-    let inner = TimeoutBody::new(timeout, Limited::new(body, limit));
+/// Holds `body` to `bounds`.
+pub(super) fn bound(body: Body, bounds: Bounds) -> (Body, Broken) {
+    let inner = TimeoutBody::new(bounds.timeout, Limited::new(body, bounds.limit));
     let broken = Broken::default();
-    let bounded = Bounded { inner, pace: Pace::new(min_rate), broken: Arc::clone(&broken), failed: false };
-    (Body::new(bounded), broken)
+    let (pace, connection) = (Pace::new(bounds.min_rate), bounds.connection);
+    (Body::new(Bounded { inner, pace, connection, broken: Arc::clone(&broken), failed: false }), broken)
+}
+
+/// What a body is held to.
+pub(super) struct Bounds {
+    /// Bytes in all.
+    pub(super) limit: usize,
+    /// Between two parts.
+    pub(super) timeout: Duration,
+    /// Bytes a second of waiting; zero turns it off.
+    pub(super) min_rate: u64,
+    /// Where it comes from.
+    pub(super) connection: Option<ConnectionInfo>,
 }
 
 pin_project! {
@@ -37,6 +49,7 @@ pin_project! {
         #[pin]
         inner: TimeoutBody<Limited<Body>>,
         pace: Pace,
+        connection: Option<ConnectionInfo>,
         broken: Broken,
         failed: bool,
     }
@@ -66,6 +79,9 @@ impl HttpBody for Bounded {
         *this.failed = result.is_err();
         if let Some(code) = result.as_ref().err().copied().and_then(code_of) {
             let _ = this.broken.set(code);
+            if let (Code::RequestTimeout, Some(connection)) = (code, this.connection) {
+                connection.abandon_body();
+            }
         }
         Poll::Ready(Some(result))
     }
@@ -110,28 +126,32 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    fn bound(body: Body, limit: usize, timeout: Duration, min_rate: u64) -> Body {
+        super::bound(body, Bounds { limit, timeout, min_rate, connection: None }).0
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_body_in_its_bounds_is_read() {
-        assert_eq!(read(bound(Body::from("12345"), 5, SECOND, 240).0).await.expect("reads"), 5);
+        assert_eq!(read(bound(Body::from("12345"), 5, SECOND, 240)).await.expect("reads"), 5);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_above_the_limit_is_too_large() {
         let error =
-            read(bound(Body::from_stream(stream::iter([Ok::<_, std::io::Error>("123456")])), 5, SECOND, 0).0).await;
+            read(bound(Body::from_stream(stream::iter([Ok::<_, std::io::Error>("123456")])), 5, SECOND, 0)).await;
         assert!(matches!(error, Err(BodyError::TooLarge)), "{error:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_stops_times_out() {
-        let error = read(bound(dripping(SECOND * 31, 2), 5, SECOND * 30, 0).0).await;
+        let error = read(bound(dripping(SECOND * 31, 2), 5, SECOND * 30, 0)).await;
         assert!(matches!(error, Err(BodyError::TimedOut)), "{error:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_below_the_rate_times_out() {
         let start = tokio::time::Instant::now();
-        let error = read(bound(dripping(SECOND, 60), 1000, SECOND * 30, 240).0).await;
+        let error = read(bound(dripping(SECOND, 60), 1000, SECOND * 30, 240)).await;
         assert!(matches!(error, Err(BodyError::TimedOut)), "{error:?}");
         assert_eq!(start.elapsed().as_secs(), 5);
     }

@@ -8,7 +8,7 @@ use axum::extract::Request;
 use http::{Version, header};
 
 use super::{
-    body::{self, Broken},
+    body::{self, Bounds, Broken},
     record::Record,
     route::Kind,
 };
@@ -43,9 +43,13 @@ pub(super) fn bound_body(settings: &Settings, request: &mut Request) -> Option<B
     if http_body::Body::is_end_stream(request.body()) {
         return None;
     }
-    let (limit, timeout) = (settings.max_body.len(), settings.body_timeout.get());
-    let body = std::mem::take(request.body_mut());
-    let (body, broken) = body::bound(body, limit, timeout, settings.min_rate.get());
+    let bounds = Bounds {
+        limit: settings.max_body.len(),
+        timeout: settings.body_timeout.get(),
+        min_rate: settings.min_rate.get(),
+        connection: request.extensions().get().cloned(),
+    };
+    let (body, broken) = body::bound(std::mem::take(request.body_mut()), bounds);
     *request.body_mut() = body;
     Some(broken)
 }

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::chassis::{
     connection::ConnectionInfo,
-    problem::Problem,
+    problem::{Code, Problem},
     request::{self, RequestContext},
     telemetry::{self, AccessRecord, SpanRecord},
 };
@@ -110,6 +110,10 @@ impl Record {
         let failed = response.status().is_client_error() || response.status().is_server_error();
         let mut response = if failed { self.explain(response) } else { response };
         response.headers_mut().insert(id::HEADER, self.context.id.clone());
+        if self.version <= Version::HTTP_11 && self.broke(Code::RequestTimeout) {
+            // The rest of the body is not waited for. RFC 9110, section 15.5.9.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         let status = response.status();
         match response.body().size_hint().exact() {
             // hyper writes it whole, right after the head.
@@ -119,6 +123,10 @@ impl Record {
             }
             None => response.map(|body| Body::new(super::exchange::Observed::new(body, self, status))),
         }
+    }
+
+    fn broke(&self, code: Code) -> bool {
+        self.broken.as_ref().and_then(|broken| broken.get()) == Some(&code)
     }
 
     /// An error as a problem: which bound the body broke, else what a bare status says.

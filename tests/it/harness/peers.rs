@@ -45,11 +45,20 @@ pub(crate) async fn half_a_body(address: SocketAddr) -> Connection {
 
 /// Asks for 16 MiB, more than all buffers on the way hold, and reads none of it.
 pub(crate) async fn never_reads(address: SocketAddr) -> Connection {
+    let request = "GET /v1/work?bytes=262144 HTTP/1.1\r\nhost: test\r\n\r\n";
+    sends_and_never_reads(address, &request.repeat(64)).await
+}
+
+/// Asks the example app for a gigabyte in one response, and reads none of it.
+pub(crate) async fn never_reads_a_stream(address: SocketAddr) -> Connection {
+    sends_and_never_reads(address, "GET /download?bytes=1000000000 HTTP/1.1\r\nhost: test\r\n\r\n").await
+}
+
+async fn sends_and_never_reads(address: SocketAddr, requests: &str) -> Connection {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a small receive buffer");
     let mut connection = Connection::over(socket.connect(address).await.expect("connecting"));
-    let request = "GET /v1/work?bytes=262144 HTTP/1.1\r\nhost: test\r\n\r\n";
-    connection.send(request.repeat(64).as_bytes()).await.expect("sending");
+    connection.send(requests.as_bytes()).await.expect("sending");
     connection
 }
 

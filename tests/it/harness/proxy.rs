@@ -65,7 +65,8 @@ impl Proxy {
     }
 
     async fn start(mut command: Command, address: SocketAddr, config: PathBuf, scratch: Scratch) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+        let log = std::fs::File::create(scratch.path().join("log")).expect("creating the log");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true);
         let child = command.spawn().unwrap_or_else(|error| panic!("starting {command:?}: {error}"));
         let what = format!("{command:?} accepts on {address}");
         eventually(&what, START, async || TcpStream::connect(address).await.ok()).await;
@@ -161,6 +162,7 @@ defaults
   timeout client 30s
   timeout server 10s
   timeout http-keep-alive 30s
+  timeout check 2s
 frontend door
   bind {address} backlog 4096
   default_backend fleet
