@@ -132,9 +132,9 @@ async fn one_trace_goes_through_two_replicas_with_the_right_parents() {
         found.unwrap_or_else(|| panic!("no span `{name}` of {replica} in {spans:#?}"))
     };
     let (entry, call, answer) = (of("front", "GET /v1/rates"), of("front", "GET"), of("rates", "GET /v1/rates"));
-    assert_eq!(entry.parent_span_id, CALLER);
-    assert_eq!(call.parent_span_id, entry.span_id);
-    assert_eq!(answer.parent_span_id, call.span_id);
+    assert_eq!(entry.parent, CALLER);
+    assert_eq!(call.parent, entry.id);
+    assert_eq!(answer.parent, call.id);
     assert_eq!(spans.len(), 3, "{spans:#?}");
 }
 

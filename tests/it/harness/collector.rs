@@ -39,9 +39,9 @@ pub(crate) struct Span {
     /// In lower-case hexadecimal digits.
     pub(crate) trace_id: String,
     /// Likewise.
-    pub(crate) span_id: String,
-    /// Likewise; empty for a root.
-    pub(crate) parent_span_id: String,
+    pub(crate) id: String,
+    /// The id of its parent; empty for a root.
+    pub(crate) parent: String,
     /// `service.instance.id` of the replica that sent it.
     pub(crate) replica: String,
     /// All attributes as text, `key=value`.
@@ -164,8 +164,8 @@ impl TraceService for Kept {
             let arrived = sent.scope_spans.into_iter().flat_map(|scope| scope.spans).map(|span| Span {
                 name: span.name,
                 trace_id: hex(&span.trace_id),
-                span_id: hex(&span.span_id),
-                parent_span_id: hex(&span.parent_span_id),
+                id: hex(&span.span_id),
+                parent: hex(&span.parent_span_id),
                 replica: replica.clone(),
                 attributes: texts(&span.attributes),
             });
