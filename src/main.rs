@@ -32,7 +32,6 @@ fn main() -> ExitCode {
                 }
             })
         }
-        cli::Command::OpenApi(_) => show(&pretty(&serde_json::json!({}))),
         cli::Command::Schema => show(&pretty(&config::schema::<service::app::Settings>())),
         cli::Command::Help => show(&cli::help(env!("CARGO_BIN_NAME"))),
         cli::Command::Version => show(env!("CARGO_PKG_VERSION")),

@@ -22,8 +22,6 @@ pub enum Command {
         /// What to ask; none means the readiness of the replica that these settings describe.
         url: Option<String>,
     },
-    /// Print the `OpenAPI` document.
-    OpenApi(Options),
     /// Print the JSON Schema of the settings.
     Schema,
     /// Print the help.
@@ -78,9 +76,8 @@ fn command(words: Vec<String>, options: Options) -> Result<Command, String> {
         "run" => Command::Run(options),
         "check" => Command::Check(options),
         "healthcheck" => Command::Healthcheck { options, url: words.next() },
-        "openapi" => Command::OpenApi(options),
         "schema" => Command::Schema,
-        _ => return Err(format!("unknown subcommand {name}; expected run, check, healthcheck, openapi or schema")),
+        _ => return Err(format!("unknown subcommand {name}; expected run, check, healthcheck or schema")),
     };
     match words.next() {
         Some(word) => Err(format!("unexpected argument {word} after {name}")),
@@ -99,7 +96,6 @@ Subcommands:
   run                 serve until told to stop (the default)
   check               validate the settings and print the effective ones, without secrets
   healthcheck [URL]   exit 0 when the replica is ready
-  openapi             print the OpenAPI document
   schema              print the JSON Schema of the settings
 
 Options:
@@ -140,7 +136,6 @@ mod tests {
             Ok(Command::Run(options(&["a.toml", "b.yaml"], None)))
         );
         assert_eq!(parsed("--overlay o.yaml check"), Ok(Command::Check(options(&[], Some("o.yaml")))));
-        assert_eq!(parsed("openapi"), Ok(Command::OpenApi(Options::default())));
         assert_eq!(parsed("schema"), Ok(Command::Schema));
         assert_eq!(parsed("healthcheck"), Ok(Command::Healthcheck { options: Options::default(), url: None }));
         let url = Some("http://h:1/readyz".to_owned());
@@ -174,7 +169,7 @@ mod tests {
     fn the_help_names_the_program_the_subcommands_and_the_exit_codes() {
         let help = help("quoter");
         assert!(help.starts_with("Usage: quoter "));
-        for word in ["run", "check", "healthcheck", "openapi", "schema", "--config", "--overlay", "78", "143", "130"] {
+        for word in ["run", "check", "healthcheck", "schema", "--config", "--overlay", "78", "143", "130"] {
             assert!(help.contains(word), "{word}");
         }
     }
