@@ -71,6 +71,13 @@ fn admin_routes() -> Vec<String> {
 }
 
 #[tokio::test]
+async fn a_listen_url_may_be_written_in_capitals() {
+    let _turn = shared().await;
+    let server = Server::start(&[("APP__SERVER__LISTEN", "HTTP://localhost:0/")]).await;
+    assert_eq!(server.get("/whoami").await.status, 200);
+}
+
+#[tokio::test]
 async fn http2_with_prior_knowledge_shares_the_port() {
     let _turn = shared().await;
     let server = Server::start(&[]).await;
