@@ -11,7 +11,7 @@ use tokio::signal::unix::SignalKind;
 pub struct StartError(String);
 
 impl StartError {
-    /// `context` names what was tried, as "binding the admin listener on [::]:8081".
+    /// `context` names what was tried, as `binding the admin listener on [::]:8081`.
     pub fn new(context: impl fmt::Display, cause: impl fmt::Display) -> Self {
         Self(format!("{context}: {cause}"))
     }

@@ -1,6 +1,6 @@
 //! The server span, and which spans reach the tracer at all.
 //!
-//! Next: [`super::processor`].
+//! Next: `processor`.
 
 use std::{net::IpAddr, str::FromStr};
 
