@@ -24,11 +24,33 @@ pub struct RequestContext {
 }
 
 impl RequestContext {
+    /// For a request that never came: an id, and nothing else.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self { id: new_id(), trace: TraceContext::default(), baggage: None, deadline: None }
+    }
+
     /// The request id as text: 1 to 128 visible ASCII characters.
     #[must_use]
     pub fn id(&self) -> &str {
         self.id.to_str().unwrap_or_default()
     }
+}
+
+/// A new request id: 128 random bits as 32 hexadecimal digits, from the thread's generator: it has to be unlike others, not secret.
+///
+/// # Panics
+/// Never: hexadecimal digits are a header value.
+#[must_use]
+pub fn new_id() -> HeaderValue {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let bits = fastrand::u128(..).to_be_bytes();
+    let mut id = [0; 32];
+    for (at, byte) in bits.iter().enumerate() {
+        id[2 * at] = DIGITS[usize::from(byte >> 4)];
+        id[2 * at + 1] = DIGITS[usize::from(byte & 15)];
+    }
+    HeaderValue::from_bytes(&id).expect("hexadecimal digits")
 }
 
 /// A request's place in a trace, as of W3C Trace Context level 1.

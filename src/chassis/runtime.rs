@@ -46,14 +46,20 @@ const BYTES_PER_CONNECTION: u64 = 32 * 1024;
 /// No replica needs more; above it, replicas are cheaper than a kernel's tables.
 const MOST_CONNECTIONS: u64 = 65_536;
 
-/// How many connections the open-file limit and the memory limit allow. Raises the soft file limit to the hard one.
+/// How many connections the open-file limit and the memory limit allow, or the setting. Raises the soft file limit to
+/// the hard one, and warns where the setting needs more files than that.
 #[must_use]
 pub fn max_connections(setting: Auto<usize>) -> usize {
-    let limit = match setting {
-        Auto::Value(connections) => return connections,
-        Auto::Auto => most_connections(raise_file_limit(), memory_limit()),
-    };
-    usize::try_from(limit).unwrap_or(usize::MAX)
+    let files = raise_file_limit();
+    match setting {
+        Auto::Value(connections) => {
+            if files.saturating_sub(RESERVED_FILES) < connections as u64 {
+                tracing::warn!(connections, files, "server.max_connections is above what the open-file limit allows");
+            }
+            connections
+        }
+        Auto::Auto => usize::try_from(most_connections(files, memory_limit())).unwrap_or(usize::MAX),
+    }
 }
 
 fn most_connections(files: u64, memory: Option<u64>) -> u64 {

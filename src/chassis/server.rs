@@ -142,7 +142,7 @@ impl<L: Listener, P: Protocol> Server<L, P> {
             match accepted {
                 Ok((stream, peer)) => {
                     backoff = Backoff::default();
-                    self.admit(stream, peer).await;
+                    self.admit(stream, peer, &stop).await;
                 }
                 Err(error) => self.recover(&error, &mut backoff).await,
             }
@@ -152,12 +152,17 @@ impl<L: Listener, P: Protocol> Server<L, P> {
 
     /// One connection above the cap is accepted before the longest-idle one is asked for its place: asked any
     /// earlier, it would be closed for a connection that may never come.
-    async fn admit(&self, stream: L::Stream, peer: SocketAddr) {
-        let place = match self.connections.try_place() {
-            Some(place) => place,
-            None => self.connections.place().await,
-        };
-        let entry = self.connections.enter(Some(place));
+    async fn admit(&self, stream: L::Stream, peer: SocketAddr, stop: &CancellationToken) {
+        let mut place = self.connections.try_place();
+        if place.is_none() {
+            place = tokio::select! {
+                biased;
+                place = self.connections.place() => Some(place),
+                // It is accepted: in a drain it is served above the cap rather than lost.
+                () = stop.cancelled() => None,
+            };
+        }
+        let entry = self.connections.enter(place);
         tokio::spawn(self.protocol.clone().serve(stream, peer, entry));
     }
 

@@ -67,7 +67,7 @@ async fn a_response_that_hangs_is_cut_at_the_deadline_with_code_one() {
     let _turn = shared().await;
     let settings = [("APP__LIFECYCLE__DRAIN_DELAY", "200ms"), ("APP__LIFECYCLE__DRAIN_TIMEOUT", "3s")];
     let mut server = Server::start_example("streams", &settings).await;
-    let _held = peers::never_reads_a_stream(server.app).await;
+    let _held = peers::reads_later(server.app, "/download?bytes=1000000000").await;
     server.metric_becomes("http_server_active_requests", 1.0, Duration::from_secs(5)).await;
     let signalled = Instant::now();
     server.signal(Signal::SIGTERM);

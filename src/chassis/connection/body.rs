@@ -16,7 +16,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::{runtime::Handle, time::timeout};
 
-use super::registry::Entry;
+use super::{registry::Entry, state::Stream};
 
 /// Keeps the connection busy for as long as it lives.
 #[derive(Debug)]
@@ -118,12 +118,22 @@ async fn drain(mut body: Incoming, part: Part) {
 /// A response body; hyper drops it when it has taken the last of it.
 pub(crate) struct Outbound {
     body: Body,
-    _part: Part,
+    part: Part,
+    stream: Option<Arc<Stream>>,
 }
 
 impl Outbound {
     pub(super) fn new(body: Body, part: Part) -> Self {
-        Self { body, _part: part }
+        let stream = part.0.state.begin_stream();
+        Self { body, part, stream }
+    }
+}
+
+impl Drop for Outbound {
+    fn drop(&mut self) {
+        if let Some(stream) = &self.stream {
+            self.part.0.state.end_stream(stream);
+        }
     }
 }
 
@@ -135,7 +145,11 @@ impl HttpBody for Outbound {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Some(stream) = &self.stream {
+            self.part.0.state.stream_waits(stream, frame.is_ready());
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

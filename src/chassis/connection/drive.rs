@@ -23,6 +23,8 @@ use super::{
 /// A connection that has just been opened is about to send, and a head that has begun is about to be whole; in a
 /// drain they get this long: several round trips.
 const HEAD_GRACE: Duration = Duration::from_millis(500);
+/// How long an idle HTTP/2 peer may take to acknowledge that a drain ends its connection.
+const GOAWAY_GRACE: Duration = Duration::from_secs(1);
 /// How long the last bytes may take once an HTTP/1 connection was told to finish.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How soon to look again when input waits in the socket but the runtime has not yet said so.
@@ -131,14 +133,23 @@ fn next(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>) ->
     if state.is_cut() {
         return Step::End(Closed::Cut);
     }
-    if let Some(since) = state.blocked_since() {
-        let deadline = since + limits.settings().write_timeout.get();
-        if deadline <= Instant::now() {
-            return Step::End(Closed::WriteTimeout);
+    let write_timeout = limits.settings().write_timeout.get();
+    match write_deadline(state, write_timeout) {
+        Some(deadline) if deadline <= Instant::now() => Step::End(Closed::WriteTimeout),
+        Some(deadline) => earliest(deadline, by_phase(limits, state, finishing)),
+        // Responses of HTTP/2 are not written by this task: it looks at them from time to time.
+        None if state.is_multiplexed() && state.is_busy() => {
+            earliest(Instant::now() + write_timeout / 2, by_phase(limits, state, finishing))
         }
-        return earliest(deadline, by_phase(limits, state, finishing));
+        None => by_phase(limits, state, finishing),
     }
-    by_phase(limits, state, finishing)
+}
+
+/// When a peer that takes nothing has to have taken something.
+fn write_deadline(state: &State, timeout: Duration) -> Option<Instant> {
+    let streams = if state.is_multiplexed() { state.stream_blocked_since() } else { None };
+    let since = state.blocked_since().into_iter().chain(streams).min()?;
+    Some(since + timeout)
 }
 
 fn earliest(deadline: Instant, step: Step) -> Step {
@@ -180,6 +191,10 @@ fn by_phase(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>
 /// What bounds a connection that was told to finish.
 fn finish_by(limits: &Limits, state: &State, since: Instant, reason: Closed) -> Step {
     match reason {
+        // Nothing is in flight, and the peer does not answer the PING behind GOAWAY.
+        Closed::Drain if state.is_multiplexed() && state.phase() == Phase::Idle => {
+            Step::at(since.max(state.since()) + GOAWAY_GRACE, Step::End(Closed::Drain))
+        }
         // The drain's own deadline cuts what is left.
         Closed::Drain => Step::Wait(None),
         reason if state.is_multiplexed() => Step::at(since + limits.age_grace, Step::End(reason)),

@@ -27,7 +27,8 @@ use super::{
 };
 use crate::chassis::{
     lifecycle::Lifecycle,
-    problem::{Code, Problem},
+    problem::{self, Code, Problem},
+    request::{self, RequestContext},
     server::{Protocol, Settings},
 };
 
@@ -238,13 +239,15 @@ fn outcome(result: &hyper::Result<()>, state: &State) -> Closed {
 
 /// A whole HTTP/1.1 response for a head that did not come in time: no request exists that could carry one.
 fn timed_out_head() -> Vec<u8> {
+    let context = Arc::new(RequestContext::anonymous());
     let problem = Problem::new(Code::RequestTimeout).with_detail("The request head did not arrive in time.");
-    let body = serde_json::to_vec(&problem).unwrap_or_default();
-    let mut response = format!(
-        "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        body.len()
-    )
-    .into_bytes();
-    response.extend_from_slice(&body);
-    response
+    let body = request::enter(&context, || serde_json::to_vec(&problem)).unwrap_or_default();
+    let head = format!(
+        "HTTP/1.1 408 Request Timeout\r\ncontent-type: {}\r\ncontent-length: {}\r\nx-request-id: {}\r\n\
+         connection: close\r\n\r\n",
+        problem::CONTENT_TYPE,
+        body.len(),
+        context.id(),
+    );
+    [head.into_bytes(), body].concat()
 }

@@ -8,12 +8,19 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 use super::state::{Closed, Phase, State};
+
+/// 20 ms: a new connection at the cap waits no longer for one that has become idle.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The open connections of one server, and how many there may be.
 #[derive(Debug)]
@@ -42,10 +49,16 @@ impl Connections {
         Arc::clone(&self.places).try_acquire_owned().ok()
     }
 
-    /// Waits for a place, and asks the longest-idle connection for its own.
+    /// Waits for a place, and asks the longest-idle connection for its own: again and again, as all may be busy now,
+    /// and one that was asked may become busy before it hears.
     pub(crate) async fn place(&self) -> OwnedSemaphorePermit {
-        self.ask_for_a_place();
-        Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed")
+        loop {
+            self.ask_for_a_place();
+            let place = Arc::clone(&self.places).acquire_owned();
+            if let Ok(place) = timeout(ASK_AGAIN, place).await {
+                return place.expect("the semaphore is never closed");
+            }
+        }
     }
 
     /// Asks the longest-idle connection to yield; a busy one is never asked.

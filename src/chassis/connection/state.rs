@@ -4,7 +4,7 @@
 
 use std::{
     sync::{
-        OnceLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -116,6 +116,8 @@ pub(crate) struct State {
     closing: AtomicU8,
     /// HTTP/2: many requests at once, and frames that belong to none.
     multiplexed: AtomicBool,
+    /// Since when each response of a multiplexed connection waits for the peer to take more of it.
+    streams: Mutex<Vec<Arc<Stream>>>,
     /// A request body was left in the socket, so a plain close would reset what we wrote.
     pub(crate) unread: AtomicBool,
     /// The driver wants to know whether input waits in the socket; `io` answers in `input`.
@@ -125,6 +127,13 @@ pub(crate) struct State {
     driver: AtomicWaker,
     pub(crate) upgraded_io: AtomicWaker,
     ending: OnceLock<CancellationToken>,
+}
+
+/// One response of a multiplexed connection.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    /// Milliseconds from `opened` to the moment from which the peer is waited for, plus one; zero: the app is.
+    waits: AtomicU64,
 }
 
 /// What others ask of a connection.
@@ -147,6 +156,7 @@ impl State {
             requests: AtomicU64::new(0),
             closing: AtomicU8::new(0),
             multiplexed: AtomicBool::new(false),
+            streams: Mutex::default(),
             unread: AtomicBool::new(false),
             probe: AtomicBool::new(false),
             input: AtomicBool::new(false),
@@ -191,6 +201,10 @@ impl State {
     pub(crate) fn begin_request(&self) -> u64 {
         self.begin_part();
         self.phase.store(Phase::Busy as u8, Relaxed);
+        if self.orders.yield_place.load(Relaxed) {
+            // It was asked while idle; another one is asked in its stead.
+            self.takes_yield();
+        }
         self.requests.fetch_add(1, Relaxed) + 1
     }
 
@@ -220,6 +234,33 @@ impl State {
     pub(crate) fn blocked_since(&self) -> Option<Instant> {
         let blocked = self.blocked.load(Relaxed).checked_sub(1)?;
         Some(self.opened + Duration::from_millis(blocked))
+    }
+
+    /// A response of a multiplexed connection begins. Its flow control is the peer's: a window that never opens blocks
+    /// no write, so each response is watched by itself.
+    pub(crate) fn begin_stream(&self) -> Option<Arc<Stream>> {
+        let stream = self.is_multiplexed().then(|| Arc::new(Stream { waits: AtomicU64::new(self.now() + 1) }))?;
+        self.streams().push(Arc::clone(&stream));
+        Some(stream)
+    }
+
+    /// A part of the response was handed over (the peer is waited for), or there is none yet (the app is).
+    pub(crate) fn stream_waits(&self, stream: &Stream, for_peer: bool) {
+        stream.waits.store(if for_peer { self.now() + 1 } else { 0 }, Relaxed);
+    }
+
+    pub(crate) fn end_stream(&self, stream: &Arc<Stream>) {
+        self.streams().retain(|other| !Arc::ptr_eq(other, stream));
+    }
+
+    /// Since when the response that waits longest has been waiting for the peer.
+    pub(crate) fn stream_blocked_since(&self) -> Option<Instant> {
+        let waits = self.streams().iter().filter_map(|stream| stream.waits.load(Relaxed).checked_sub(1)).min()?;
+        Some(self.opened + Duration::from_millis(waits))
+    }
+
+    fn streams(&self) -> MutexGuard<'_, Vec<Arc<Stream>>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a request is in flight, its response is not out yet, or a handler holds the connection.

@@ -4,6 +4,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::chassis::request;
+
 /// The header that carries it, in and out.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -12,25 +14,13 @@ const MAX_LENGTH: usize = 128;
 
 /// The request's id.
 pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
-    headers.get(HEADER).filter(|value| is_valid(value.as_bytes())).cloned().unwrap_or_else(generate)
+    headers.get(HEADER).filter(|value| is_valid(value.as_bytes())).cloned().unwrap_or_else(request::new_id)
 }
 
 /// Letters, digits and `-_.:+/=@`: nothing that a log, a URL or a shell takes for more than text.
 fn is_valid(id: &[u8]) -> bool {
     let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:+/=@".contains(byte);
     (1..=MAX_LENGTH).contains(&id.len()) && id.iter().all(allowed)
-}
-
-/// 128 random bits as 32 hexadecimal digits, from the thread's generator: it has to be unlike others, not secret.
-fn generate() -> HeaderValue {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let bits = fastrand::u128(..).to_be_bytes();
-    let mut id = [0; 32];
-    for (at, byte) in bits.iter().enumerate() {
-        id[2 * at] = DIGITS[usize::from(byte >> 4)];
-        id[2 * at + 1] = DIGITS[usize::from(byte & 15)];
-    }
-    HeaderValue::from_bytes(&id).expect("hexadecimal digits")
 }
 
 #[cfg(test)]

@@ -49,9 +49,9 @@ pub(crate) async fn never_reads(address: SocketAddr) -> Connection {
     sends_and_never_reads(address, &request.repeat(64)).await
 }
 
-/// Asks the example app for a gigabyte in one response, and reads none of it.
-pub(crate) async fn never_reads_a_stream(address: SocketAddr) -> Connection {
-    sends_and_never_reads(address, "GET /download?bytes=1000000000 HTTP/1.1\r\nhost: test\r\n\r\n").await
+/// Asks for `path` with a receive buffer of a few KiB, and reads nothing until the caller does.
+pub(crate) async fn reads_later(address: SocketAddr, path: &str) -> Connection {
+    sends_and_never_reads(address, &format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n")).await
 }
 
 async fn sends_and_never_reads(address: SocketAddr, requests: &str) -> Connection {

@@ -88,6 +88,23 @@ impl Server {
         Self::ready(command).await
     }
 
+    /// The same with `arguments`, and without the settings of every test that are in `files` instead.
+    pub(crate) async fn start_from_files(arguments: &[&str], files: &[&str]) -> Self {
+        let mut command = command(program(), &SETTINGS);
+        command.args(arguments);
+        for name in files {
+            command.env_remove(name);
+        }
+        Self::ready(command).await
+    }
+
+    /// The same without waiting for more than the listeners.
+    pub(crate) async fn start_unready(settings: &[(&str, &str)]) -> Self {
+        let mut command = command(program(), &SETTINGS);
+        command.envs(settings.iter().copied());
+        Self::listening(command).await
+    }
+
     /// The same with an example instead of the service.
     pub(crate) async fn start_example(name: &str, settings: &[(&str, &str)]) -> Self {
         let mut command = command(&example(name), &SETTINGS);
@@ -162,6 +179,13 @@ impl Server {
     /// The sum of all series of the metric `name`; 0 where there is none.
     pub(crate) async fn metric(&self, name: &str) -> f64 {
         sum(&self.admin("/metrics").await.text(), name)
+    }
+
+    /// The sum of the series of the metric `name` that have `label`, as `reason="yielded"`.
+    pub(crate) async fn series(&self, name: &str, label: &str) -> f64 {
+        let text = self.admin("/metrics").await.text();
+        let labelled: Vec<_> = text.lines().filter(|line| line.contains(label)).collect();
+        sum(&labelled.join("\n"), name)
     }
 
     /// Waits until the metric `name` is `value`.
