@@ -143,6 +143,13 @@ fn endpoint(
     }))
 }
 
+/// Whether the variables that are the exporters' own can be followed.
+pub(super) fn check(environment: Lookup<'_>) -> Result<(), StartError> {
+    let none = Settings { otlp_endpoint: None, ..Settings::default() };
+    endpoint(&none, LOGS_ENDPOINT, "", environment)?;
+    headers(environment).map(drop)
+}
+
 fn headers(environment: Lookup<'_>) -> Result<HeaderMap, StartError> {
     resource::pairs(HEADERS, environment)?
         .iter()

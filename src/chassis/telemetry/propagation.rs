@@ -66,8 +66,8 @@ impl Propagation {
                 "b3multi" => formats.trace.push(TraceFormat::B3Multi),
                 "baggage" => formats.baggage = true,
                 "none" => {}
-                other => {
-                    let reason = format!("`{other}` is not known: use tracecontext, baggage, b3, b3multi or none");
+                _ => {
+                    let reason = "expected some of tracecontext, baggage, b3, b3multi, with commas; or none";
                     return Err(StartError::new("OTEL_PROPAGATORS", reason));
                 }
             }

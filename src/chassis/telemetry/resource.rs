@@ -29,6 +29,11 @@ pub(super) fn build(identity: &Identity, environment: Lookup<'_>) -> Result<Reso
     Ok(Resource::builder_empty().with_attributes(attributes).build())
 }
 
+/// Whether `OTEL_RESOURCE_ATTRIBUTES` can be followed.
+pub(super) fn check(environment: Lookup<'_>) -> Result<(), StartError> {
+    pairs(ATTRIBUTES, environment).map(drop)
+}
+
 /// `key=value` pairs with commas, values percent-encoded (W3C Baggage, as OpenTelemetry's list variables have it).
 /// An error names the variable and never repeats a value, which may be a secret.
 pub(super) fn pairs(variable: &'static str, environment: Lookup<'_>) -> Result<Vec<(String, String)>, StartError> {
