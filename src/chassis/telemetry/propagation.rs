@@ -59,7 +59,7 @@ impl Propagation {
     pub fn new(propagators: Option<&str>) -> Result<Self, StartError> {
         let mut formats = Formats::default();
         let list = propagators.filter(|list| !list.trim().is_empty()).unwrap_or("tracecontext,baggage");
-        for name in list.split(',').map(str::trim) {
+        for (index, name) in list.split(',').map(str::trim).enumerate() {
             match name {
                 "tracecontext" => formats.trace.push(TraceFormat::W3c),
                 "b3" => formats.trace.push(TraceFormat::B3Single),
@@ -67,7 +67,7 @@ impl Propagation {
                 "baggage" => formats.baggage = true,
                 "none" => {}
                 _ => {
-                    let reason = "expected some of tracecontext, baggage, b3, b3multi, with commas; or none";
+                    let reason = format!("entry {}: expected tracecontext, baggage, b3, b3multi or none", index + 1);
                     return Err(StartError::new("OTEL_PROPAGATORS", reason));
                 }
             }
