@@ -26,7 +26,7 @@ test-full: tools lint ## The same with the full number of restarts and requests.
 	FLEET_ROUNDS=20 cargo test --locked -- --test-threads=$(TEST_THREADS)
 
 generate: ## The files that are generated from the code.
-	GENERATE=1 cargo test --locked --lib generated
+	UPDATE=1 cargo test --locked --test it generated::
 
 check: ## The settings that a start would use now.
 	cargo run --quiet -- check

@@ -85,8 +85,14 @@ mod tests {
             rates_max_age: Duration::default(),
             rates_client: upstream::Settings { timeout: Duration::default(), ..Default::default() },
         };
-        let expected =
-            ["cors_origins", "rates_url", "rates_max_age", "rates_client.timeout", "rates_client.connect_timeout"];
+        let expected = [
+            "cors_origins",
+            "rates_url",
+            "rates_max_age",
+            "rates_client.timeout",
+            "rates_client.connect_timeout",
+            "rates_client.timeout",
+        ];
         assert_eq!(keys(&settings), expected);
     }
 

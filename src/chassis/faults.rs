@@ -2,6 +2,8 @@
 //!
 //! Off in every default. Rules come by `PUT /faults` on the admin listener, where `admin.mutable` allows it, and
 //! expire; the settings only know drills of the start-up.
+//!
+//! Next: [`crate::chassis::admin`], which sets them.
 
 use std::{
     sync::{

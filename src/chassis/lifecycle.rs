@@ -2,6 +2,8 @@
 //!
 //! Starting, Ready, Draining, Stopped: the phases only ever go forward. This file holds the state; [`super::replica`]
 //! walks through it. It refuses to know sockets or signals.
+//!
+//! Next: [`super::replica`], which walks through the phases.
 
 use std::sync::{
     Arc, OnceLock,

@@ -2,6 +2,8 @@
 //!
 //! It is set for each poll of a handler, so logs, problems and upstream calls find it without being handed it; a
 //! task that a handler spawns takes it along with [`scope`]. It holds no body, no headers and nothing of the app.
+//!
+//! Next: [`crate::chassis::middleware`], which fills it.
 
 use std::{cell::RefCell, fmt, future::Future, pin::Pin, sync::Arc, task, time::Instant};
 

@@ -4,7 +4,7 @@
 //! must not run on the threads that accept connections. axum's own router tells a route's path only to the request
 //! that matched it, so this one notes the routes and builds axum's from them.
 //!
-//! Next: the handlers, in the app.
+//! Next: [`super::middleware`], which every request passes on its way to the handlers.
 
 use std::{convert::Infallible, sync::Arc};
 

@@ -1,4 +1,6 @@
 //! Threads.
+//!
+//! Next: [`super::replica`], which starts them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

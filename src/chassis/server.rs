@@ -1,6 +1,6 @@
 //! The accept loop: one loop for each listener × a protocol that serves a connection.
 //!
-//! A new door (TLS, a Unix socket, FastCGI, uwsgi) is a listener or a [`Protocol`]; this file does not change for it.
+//! A new door (TLS, a Unix socket, FastCGI, uwsgi) is a listener or a `Protocol`; this file does not change for it.
 //! `axum::serve` has no cap on connections, sleeps a second when the file limit is reached, and resets what waits in
 //! the accept queue when it stops; hence an own loop.
 //!

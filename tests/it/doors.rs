@@ -16,22 +16,65 @@ use crate::harness::{
 async fn no_admin_route_answers_on_the_public_port() {
     let _turn = shared().await;
     let server = Server::start(&[("APP__ADMIN__MUTABLE", "true")]).await;
-    let ours = ["/livez", "/readyz", "/startupz", "/metrics", "/version", "/config", "/log-filter", "/faults"];
-    for path in ours {
+    let ours = admin_routes();
+    assert!(ours.len() >= 9, "{ours:?}");
+    for path in &ours {
         assert_eq!(server.probe(path).await, Some(200), "{path} on the admin port");
     }
-    // And what dependencies or habit might put there.
-    let others = ["/readyz/rates", "/health", "/debug", "/debug/pprof", "/actuator", "/stats", "/admin", "/console"];
-    for path in ours.into_iter().chain(others) {
-        for method in ["GET", "PUT", "POST", "HEAD", "OPTIONS"] {
+    for path in ours.iter().map(String::as_str).chain(HABITS) {
+        for method in ["GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS"] {
             let mut client = http::Connection::open(server.app).await.expect("connecting");
             let request = format!("{method} {path} HTTP/1.1\r\nhost: test\r\ncontent-length: 0\r\n\r\n");
             client.send(request.as_bytes()).await.expect("sending");
-            let status = client.receive_head().await.expect("an answer").status;
-            assert_eq!(status, 404, "{method} {path} on the public port");
+            let answer = client.receive_head().await.expect("an answer");
+            assert_eq!(answer.status, 404, "{method} {path} on the public port");
+            assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{method} {path}");
         }
+        assert_eq!(http::get_http2(server.app, path).await.expect("an answer over HTTP/2"), 404, "{path}");
     }
     assert_eq!(server.get("/healthz").await.status, 200);
+}
+
+/// What dependencies or habit might put there.
+const HABITS: [&str; 24] = [
+    "/actuator",
+    "/actuator/health",
+    "/admin",
+    "/config/",
+    "/console",
+    "/debug",
+    "/debug/pprof",
+    "/debug/pprof/profile",
+    "/debug/vars",
+    "/env",
+    "/health",
+    "/livez/",
+    "/metrics/",
+    "/metrics/tokio",
+    "//metrics",
+    "/%6detrics",
+    "/v1/../metrics",
+    "/prometheus",
+    "/readyz/drain",
+    "/server-status",
+    "/stats",
+    "/status",
+    "/tokio",
+    "/trace",
+];
+
+/// Every admin route, from the source, so that a new one is walked too.
+fn admin_routes() -> Vec<String> {
+    let source = include_str!("../../src/chassis/admin/mod.rs");
+    let routes = source.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next());
+    routes.map(|route| route.replace("{name}", "startup")).collect()
+}
+
+#[tokio::test]
+async fn a_listen_url_may_be_written_in_capitals() {
+    let _turn = shared().await;
+    let server = Server::start(&[("APP__SERVER__LISTEN", "HTTP://localhost:0/")]).await;
+    assert_eq!(server.get("/whoami").await.status, 200);
 }
 
 #[tokio::test]
@@ -42,17 +85,14 @@ async fn http2_with_prior_knowledge_shares_the_port() {
     assert_eq!(server.get("/whoami").await.status, 200);
 }
 
-/// The defaults, in a network that has no IPv4 at all.
-const IPV6_ONLY: &str = r#"
-set -e
-ip link set lo up
-ip -4 addr flush dev lo
+/// Starts the service with its defaults, asks both listeners at `$HOST`, and stops it.
+const VISIT: &str = r#"
 "$0" & server=$!
 trap 'kill -KILL $server 2>/dev/null || true' EXIT
-ready() { curl --silent --fail --globoff "http://[::1]:8081/readyz"; }
+ready() { curl --silent --fail --globoff "http://$HOST:8081/readyz"; }
 for _ in $(seq 200); do if ready; then break; fi; sleep 0.05; done
 ready
-curl --silent --fail --globoff "http://[::1]:8080/whoami"
+curl --silent --fail --globoff "http://$HOST:8080/whoami"
 "$0" healthcheck
 trap - EXIT
 kill -TERM $server
@@ -63,15 +103,28 @@ echo drained
 #[tokio::test]
 async fn the_defaults_start_and_are_probed_where_there_is_only_ipv6() {
     let _turn = shared().await;
+    visit_in_namespace("[::1]", "ip link set lo up; ip -4 addr flush dev lo; ! ip -4 addr show | grep inet").await;
+}
+
+#[tokio::test]
+async fn the_defaults_start_and_are_probed_where_there_is_no_ipv6() {
+    let _turn = shared().await;
+    let without = "for name in all default lo; do echo 1 >/proc/sys/net/ipv6/conf/$name/disable_ipv6; done
+        ip link set lo up; ! ip -6 addr show | grep inet6";
+    visit_in_namespace("127.0.0.1", without).await;
+}
+
+/// A network of its own, that ends with its last process.
+async fn visit_in_namespace(host: &str, network: &str) {
     for tool in ["ip", "curl"] {
         tools::find(tool);
     }
-    let settings = [("APP__LIFECYCLE__DRAIN_DELAY", "100ms"), ("APP__TELEMETRY__LOG_FORMAT", "json")];
+    let settings = [("APP__LIFECYCLE__DRAIN_DELAY", "100ms"), ("APP__TELEMETRY__LOG_FORMAT", "json"), ("HOST", host)];
     let mut command = server::command(&tools::find("unshare"), &settings);
     if !is_root() {
         command.arg("--map-root-user");
     }
-    command.args(["--net", "sh", "-c", IPV6_ONLY]).arg(server::program());
+    command.args(["--net", "sh", "-c", &format!("set -e\n{network}\n{VISIT}")]).arg(server::program());
     command.env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default()));
     let done = tools::output(command, "", Duration::from_secs(30)).await;
     let refused = done.text.contains("unshare failed") || done.text.contains("Operation not permitted");
@@ -84,9 +137,9 @@ async fn h2load_runs_clean_over_http2() {
     let _turn = exclusive().await;
     let server = Server::start(&[]).await;
     let url = format!("http://{}/whoami", server.app);
-    let done = tools::run("h2load", &["-n", "10000", "-c", "16", "-m", "16", &url]).await;
+    let done = tools::run("h2load", &["-n", "20000", "-c", "16", "-m", "16", &url]).await;
     assert_eq!(done.code, 0, "{}", done.text);
-    for line in ["10000 succeeded, 0 failed, 0 errored, 0 timeout", "10000 2xx, 0 3xx, 0 4xx, 0 5xx"] {
+    for line in ["20000 succeeded, 0 failed, 0 errored, 0 timeout", "20000 2xx, 0 3xx, 0 4xx, 0 5xx"] {
         assert!(done.text.contains(line), "no `{line}` in:\n{}", done.text);
     }
 }
@@ -96,11 +149,11 @@ async fn oha_runs_clean_over_http2() {
     let _turn = exclusive().await;
     let server = Server::start(&[]).await;
     let url = format!("http://{}/whoami", server.app);
-    let arguments = ["-n", "10000", "-c", "16", "-p", "16", "--http2", "--no-tui", "--output-format", "json", &url];
+    let arguments = ["-n", "20000", "-c", "16", "-p", "16", "--http2", "--no-tui", "--output-format", "json", &url];
     let done = tools::run("oha", &arguments).await;
     assert_eq!(done.code, 0, "{}", done.text);
     let report: Value = serde_json::from_str(&done.text).expect("a report in JSON");
-    assert_eq!(report["statusCodeDistribution"], serde_json::json!({ "200": 10_000 }));
+    assert_eq!(report["statusCodeDistribution"], serde_json::json!({ "200": 20_000 }));
     assert_eq!(report["errorDistribution"], serde_json::json!({}));
 }
 
@@ -111,6 +164,7 @@ async fn wrk_runs_clean_over_http1() {
     let url = format!("http://{}/whoami", server.app);
     let done = tools::run("wrk", &["-t", "1", "-c", "32", "-d", "3s", &url]).await;
     assert_eq!(done.code, 0, "{}", done.text);
+    println!("{}", done.text);
     let dirty = done.text.contains("Socket errors") || done.text.contains("Non-2xx");
     assert!(done.text.contains("requests in") && !dirty, "{}", done.text);
 }

@@ -8,12 +8,15 @@
 mod harness;
 
 mod blocked;
+mod chassis;
 mod connections;
 mod doors;
 mod drain;
 mod endings;
 mod first_run;
 mod fleet;
+mod generated;
+mod logs;
 mod metrics;
 mod settings;
 mod telemetry;

@@ -1,8 +1,12 @@
 //! Bad settings stop the start with exit 78 and a message that names the key and where it was set.
 
-use std::net::TcpListener;
+use std::{net::TcpListener, time::Duration};
 
-use crate::harness::{Scratch, server::run_to_exit, shared};
+use crate::harness::{
+    Scratch, eventually,
+    server::{Server, run_to_exit},
+    shared,
+};
 
 /// A variable, its bad value, and the key that the message names.
 const VARIABLES: [(&str, &str, &str); 41] = [
@@ -50,7 +54,7 @@ const VARIABLES: [(&str, &str, &str); 41] = [
 ];
 
 /// A file's name, its content, and the key that the message names (none where the whole file is unusable).
-const FILES: [(&str, &str, &str); 8] = [
+const FILES: [(&str, &str, &str); 13] = [
     ("unknown.toml", "[server]\nno_such_key = 1\n", "server.no_such_key"),
     ("unknown.yaml", "app:\n  no_such_key: 1\n", "app.no_such_key"),
     ("section.toml", "[servers]\nbacklog = 1\n", "servers"),
@@ -58,6 +62,11 @@ const FILES: [(&str, &str, &str); 8] = [
     ("fraction.toml", "[server]\nmax_requests_per_connection = 3.7\n", "server.max_requests_per_connection"),
     ("shape.yaml", "lifecycle: 5s\n", "lifecycle"),
     ("syntax.toml", "[server\n", ""),
+    ("syntax.yaml", "server: [\n", ""),
+    ("twice.toml", "[server]\nbacklog = 1\nbacklog = 2\n", ""),
+    ("overflow.yaml", "server:\n  backlog: 99999999999999999999\n", "server.backlog"),
+    ("negative.toml", "[overload]\nmax_in_flight = -1\n", "overload.max_in_flight"),
+    ("url.yaml", "app:\n  rates_url: rates\n", "app.rates_url"),
     ("format.ini", "backlog=1\n", ""),
 ];
 
@@ -87,12 +96,110 @@ async fn every_bad_file_is_refused_by_key_and_source() {
     }
     let directory = scratch.path().join("a-directory.toml");
     std::fs::create_dir(&directory).expect("creating a directory");
-    for unreadable in [directory, scratch.path().join("missing.toml")] {
+    // Unreadable to every user, root among them.
+    let circle = scratch.path().join("circle.toml");
+    std::os::unix::fs::symlink("circle.toml", &circle).expect("linking");
+    let bytes = scratch.path().join("bytes.yaml");
+    std::fs::write(&bytes, b"\xff\xfe").expect("writing");
+    for unreadable in [directory, circle, bytes, scratch.path().join("missing.toml")] {
         let path = unreadable.to_str().expect("a path in UTF-8");
         let refused = run_to_exit(&["--config", path], &[]).await;
         assert_eq!(refused.code, 78, "{path}: {}", refused.text);
         assert!(refused.text.contains(path), "{path}: {}", refused.text);
     }
+}
+
+/// Settings that contradict each other, and the keys that the message names with their sources.
+const CONTRADICTIONS: [(&str, &str, &[&str]); 6] = [
+    ("APP__LIFECYCLE__DRAIN_TIMEOUT", "2s", &["lifecycle.drain_timeout", "server.request_timeout"]),
+    ("APP__SERVER__REQUEST_TIMEOUT", "6s", &["lifecycle.drain_timeout", "server.request_timeout"]),
+    ("APP__LIFECYCLE__GRACE_PERIOD", "9s", &["lifecycle.grace_period", "lifecycle.drain_delay"]),
+    ("APP__SERVER__MAX_URI", "64KiB", &["server.max_uri", "server.max_head"]),
+    ("APP__TELEMETRY__OTLP_LOGS", "true", &["telemetry.otlp_logs", "telemetry.otlp_endpoint"]),
+    ("APP__APP__RATES_CLIENT__TIMEOUT", "1ms", &["app.rates_client.timeout", "app.rates_client.connect_timeout"]),
+];
+
+#[tokio::test]
+async fn a_contradiction_names_every_key_and_its_source() {
+    let _turn = shared().await;
+    for (variable, value, keys) in CONTRADICTIONS {
+        let refused = run_to_exit(&[], &[(variable, value)]).await;
+        assert_eq!(refused.code, 78, "{variable}={value}: {}", refused.text);
+        for part in keys.iter().chain(&[variable]) {
+            assert!(refused.text.contains(part), "{variable}={value}: no {part} in: {}", refused.text);
+        }
+    }
+    let same = [("APP__SERVER__LISTEN", "http://127.0.0.1:8080"), ("APP__ADMIN__LISTEN", "127.0.0.1:8080")];
+    let refused = run_to_exit(&["check"], &same).await;
+    assert_eq!(refused.code, 78, "{}", refused.text);
+    assert!(refused.text.contains("admin.listen, server.listen"), "{}", refused.text);
+}
+
+/// Standard names that are not followed are refused by name, as a start that warns and goes on would lose traces.
+const STANDARD: [(&str, &str); 11] = [
+    ("OTEL_PROPAGATORS", "jaeger"),
+    ("OTEL_PROPAGATORS", "tracecontext,hunter2"),
+    ("OTEL_RESOURCE_ATTRIBUTES", "hunter2"),
+    ("OTEL_RESOURCE_ATTRIBUTES", "a=hunter2%zz"),
+    ("OTEL_TRACES_SAMPLER", "hunter2"),
+    ("OTEL_SDK_DISABLED", "hunter2"),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "hunter2"),
+    ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "ftp://hunter2"),
+    ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "ftp://hunter2"),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "a b=hunter2"),
+];
+
+#[tokio::test]
+async fn a_standard_name_that_cannot_be_followed_is_refused() {
+    let _turn = shared().await;
+    for (variable, value) in STANDARD {
+        let refused = run_to_exit(&[], &[(variable, value)]).await;
+        assert_eq!(refused.code, 78, "{variable}={value}: {}", refused.text);
+        assert!(refused.text.contains(variable), "{variable}={value}: {}", refused.text);
+        assert!(!refused.text.contains("hunter2"), "{variable} shows its value: {}", refused.text);
+    }
+}
+
+#[tokio::test]
+async fn check_refuses_what_a_start_refuses() {
+    let _turn = shared().await;
+    for (variable, value) in STANDARD {
+        let refused = run_to_exit(&["check"], &[(variable, value)]).await;
+        assert_eq!(refused.code, 78, "{variable}={value}: {}", refused.text);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_command_line_is_refused_like_a_setting() {
+    let _turn = shared().await;
+    for arguments in [&["serve"][..], &["run", "now"], &["--port", "80"], &["--config"], &["check", "--config="]] {
+        let refused = run_to_exit(arguments, &[]).await;
+        assert_eq!(refused.code, 78, "{arguments:?}: {}", refused.text);
+    }
+}
+
+#[tokio::test]
+async fn credentials_in_a_url_are_shown_nowhere() {
+    let _turn = shared().await;
+    let settings = [
+        ("APP__TELEMETRY__OTLP_ENDPOINT", "http://someone:hunter2@127.0.0.1:1"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hunter2"),
+        ("APP__TELEMETRY__LOG_FILTER", "trace"),
+        ("APP__TELEMETRY__ACCESS_LOG", "true"),
+    ];
+    let check = run_to_exit(&["check"], &settings).await;
+    assert_eq!(check.code, 0, "{}", check.text);
+    assert!(check.text.contains("http://[redacted]@127.0.0.1:1") && !check.text.contains("hunter2"), "{}", check.text);
+
+    let server = Server::start(&settings).await;
+    server.get("/whoami").await;
+    for path in ["/config", "/metrics", "/version"] {
+        assert!(!server.admin(path).await.text().contains("hunter2"), "a secret on {path}");
+    }
+    let asked = async || server.log().contains("/whoami").then_some(());
+    eventually("the access line", Duration::from_secs(5), asked).await;
+    assert!(!server.log().contains("hunter2"), "a secret in the log:\n{}", server.log());
 }
 
 #[tokio::test]

@@ -13,13 +13,13 @@ use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::{self, Instant};
-use tracing::debug;
+use tracing::{Instrument, debug};
 
 use super::Table;
 use crate::{
     app::{Settings, StartError},
     chassis::{
-        Chassis,
+        Chassis, request,
         upstream::{Upstream, UpstreamError, Upstreams},
     },
 };
@@ -129,7 +129,13 @@ impl Book {
 
     /// In a task of its own: the fetch is for all requests, and does not end with the one that began it.
     async fn wait(self: &Arc<Self>) -> Current {
-        let _ = time::timeout(PATIENCE, tokio::spawn(Arc::clone(self).renew_if_due())).await;
+        // It is part of the request's trace all the same.
+        let renewal = Arc::clone(self).renew_if_due().in_current_span();
+        let renewal = match request::current() {
+            Some(context) => tokio::spawn(request::scope(context, renewal)),
+            None => tokio::spawn(renewal),
+        };
+        let _ = time::timeout(PATIENCE, renewal).await;
         match self.fetched() {
             Some((table, _)) => Current { table, source: Source::Upstream },
             None => self.fall_back(),

@@ -1,4 +1,6 @@
 //! Whether the I/O runtime still runs tasks: the admin thread injects one, again and again, that notes the time.
+//!
+//! Next: [`super::probes`], which reads it.
 
 use std::{
     sync::{

@@ -1,4 +1,6 @@
 //! `server healthcheck`: asks a probe over plain HTTP, for images that have no shell and no curl.
+//!
+//! Next: `probes`, the side that answers.
 
 use std::{
     io::{self, Read, Write},

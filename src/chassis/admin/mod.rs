@@ -4,7 +4,7 @@
 //! blocked and closes last. Its connections are served by the same code as the app's, under bounds of their own. It
 //! is never part of the public port.
 //!
-//! Next: [`probes`].
+//! Next: `probes`.
 
 mod beat;
 pub mod healthcheck;

@@ -1,4 +1,6 @@
 //! The verdicts of the probes. They are read, never waited for.
+//!
+//! Next: [`crate::chassis::health`].
 
 use std::{
     sync::{

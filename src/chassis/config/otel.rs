@@ -10,6 +10,7 @@ use super::{
     problem::{Problem, Problems, Source},
     value::{Leaf, Value},
 };
+use crate::chassis::telemetry;
 
 const ENDPOINT: &str = "telemetry.otlp_endpoint";
 const PROTOCOL: &str = "telemetry.otlp_protocol";
@@ -40,6 +41,10 @@ pub(super) fn leaves(environment: &Environment, problems: &mut Problems) -> Vec<
         .collect();
     leaves.extend(sampler(environment, problems));
     leaves.extend(disabled(environment, problems));
+    // What has no key of ours is telemetry's to understand.
+    for refused in telemetry::refused(&|name| environment.get(name).map(ToOwned::to_owned)) {
+        problems.push(Problem::of_source(Source::Variable(refused.key.to_owned()), refused.reason));
+    }
     leaves
 }
 

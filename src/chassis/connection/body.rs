@@ -1,4 +1,6 @@
 //! Request bodies that are not read to the end, and the moment at which a response has been handed over.
+//!
+//! Next: [`super::linger`].
 
 use std::{
     pin::Pin,

@@ -2,6 +2,8 @@
 //!
 //! One timer serves all deadlines. It is only moved forward to an earlier deadline, never back for each request: when
 //! it fires early, the state is asked again.
+//!
+//! Next: [`super::registry`].
 
 use std::{
     future::poll_fn,

@@ -1,4 +1,6 @@
 //! HTTP/1.1 and HTTP/2 with prior knowledge, on the same port.
+//!
+//! Next: [`super::sniff`].
 
 use std::{
     net::SocketAddr,

@@ -1,4 +1,6 @@
 //! A connection's socket as hyper sees it: it tells the state what moves, and gives the socket back at the end.
+//!
+//! Next: [`super::state`].
 
 use std::{
     io,

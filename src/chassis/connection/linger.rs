@@ -3,6 +3,8 @@
 //! Closing a socket that holds unread bytes resets it, and a reset can destroy the answer that is still on its way:
 //! a proxy then reports 502. So our side is closed first, and what still comes is read and dropped for a while, as
 //! nginx does with `lingering_close`.
+//!
+//! Next: [`crate::chassis::middleware`], where its requests went.
 
 use std::time::Duration;
 

@@ -3,11 +3,11 @@
 //! hyper parses and writes HTTP; this folder owns everything that hyper leaves open. hyper's header timeout is also
 //! its idle timeout and starts with the first byte, so a silent peer or half an HTTP/2 preface would stay for ever;
 //! it knows no age, no stalled reader, and closes an idle connection without a look at what already lies in the
-//! socket. A connection here is always in one [`state::Phase`], and each phase has its own deadline.
+//! socket. A connection here is always in one `state::Phase`, and each phase has its own deadline.
 //!
 //! It refuses to know routes, metrics of requests, or anything of the app.
 //!
-//! Next: [`service`], which hands each request on.
+//! Next: `service`, which hands each request on.
 
 pub(crate) mod body;
 mod drive;

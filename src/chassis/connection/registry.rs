@@ -1,4 +1,6 @@
 //! All open connections of a listener, so that one can be asked for its place, and all for their end.
+//!
+//! Next: [`super::service`].
 
 use std::{
     collections::HashMap,

@@ -1,6 +1,8 @@
 //! Tells HTTP/2 with prior knowledge from HTTP/1 by the first bytes (RFC 9113, section 3.4).
 //!
 //! hyper-util's own detection keeps both protocols' state for each connection; this keeps 24 bytes, once.
+//!
+//! Next: [`super::io`].
 
 use std::{
     io,

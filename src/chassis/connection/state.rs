@@ -1,4 +1,6 @@
 //! What is known of one connection, shared by its socket, its requests and its driver.
+//!
+//! Next: [`super::drive`].
 
 use std::{
     sync::{

@@ -1,6 +1,8 @@
 //! The text of a probe, as the Kubernetes API server writes it.
 //!
 //! Reasons stay in the log: a probe's body may be seen by whoever reaches the port.
+//!
+//! Next: [`super::run`].
 
 use std::fmt::Write;
 

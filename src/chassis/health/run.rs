@@ -1,4 +1,6 @@
 //! One check's life: run, record, rest, again.
+//!
+//! Next: [`crate::chassis::upstream`], what checks most often ask.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
 //! A request body's bounds: its size, and how long and how slowly it may come.
+//!
+//! Next: [`super::record`].
 
 use std::{
     pin::Pin,

@@ -1,4 +1,6 @@
 //! One request as one future: admitted, run, timed, and always answered.
+//!
+//! Next: [`super::body`].
 
 use std::{
     any::Any,

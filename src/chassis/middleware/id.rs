@@ -1,4 +1,6 @@
 //! The request id: the caller's where it is valid, else our own.
+//!
+//! Next: [`super::protect`].
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 

@@ -1,4 +1,6 @@
 //! Who is let in: the checks between a request's head and its handler.
+//!
+//! Next: [`super::deadline`].
 
 use std::{sync::Arc, time::Instant};
 

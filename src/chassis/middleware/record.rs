@@ -1,4 +1,6 @@
 //! What is seen of one request: its context at the start, and its metrics, access line and span at the end.
+//!
+//! Next: [`super::id`].
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 

@@ -1,4 +1,6 @@
 //! A route's name, its place to run, and its metrics, resolved once.
+//!
+//! Next: [`super::record`].
 
 use std::sync::Arc;
 

@@ -1,4 +1,6 @@
 //! The pools' gauges, read when they are asked for.
+//!
+//! Next: [`super::pool`].
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 

@@ -1,4 +1,6 @@
 //! One pool: its places, its queue, and who is refused.
+//!
+//! Next: [`super::gauges`], which shows it.
 
 use std::{
     sync::{

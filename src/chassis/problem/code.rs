@@ -1,4 +1,6 @@
 //! The platform's codes, in one table.
+//!
+//! Next: [`super::extract`].
 
 use http::StatusCode;
 

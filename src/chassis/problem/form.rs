@@ -1,6 +1,8 @@
 //! A JSON object read field by field, so that the answer lists every wrong field and not just the first.
 //!
 //! It does not know what a field means: the app asks for it by name and type, and checks its range.
+//!
+//! Next: [`super::extract`].
 
 use std::{borrow::Cow, cell::RefCell, rc::Rc};
 

@@ -1,4 +1,6 @@
 //! How a replica ends, and why it did not start.
+//!
+//! Next: [`super::signals`].
 
 use std::{fmt, process::ExitCode};
 
@@ -9,7 +11,7 @@ use tokio::signal::unix::SignalKind;
 pub struct StartError(String);
 
 impl StartError {
-    /// `context` names what was tried, as "binding the admin listener on [::]:8081".
+    /// `context` names what was tried, as `binding the admin listener on [::]:8081`.
     pub fn new(context: impl fmt::Display, cause: impl fmt::Display) -> Self {
         Self(format!("{context}: {cause}"))
     }

@@ -1,4 +1,6 @@
 //! A replica's life after its start: settings reloaded, and the drain.
+//!
+//! Next: [`super::exit`].
 
 use std::{sync::Arc, time::Duration};
 

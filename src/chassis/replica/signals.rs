@@ -1,4 +1,6 @@
 //! The signals that a replica hears.
+//!
+//! Next: [`super::leave`].
 
 use std::io;
 

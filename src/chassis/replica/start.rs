@@ -1,4 +1,6 @@
 //! The parts of a replica, made and started in order.
+//!
+//! Next: [`super::leave`].
 
 use std::{
     fmt, io,
@@ -198,7 +200,7 @@ fn bind<A: AppSettings>(live: &Arc<Live<A>>) -> Result<Vec<Tcp>, StartError> {
     let settings = live.get();
     let source = live.loaded().source("server.listen");
     let bind = |url: &String| {
-        let authority = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
+        let authority = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest).trim_end_matches('/');
         let bound = Tcp::bind(authority, settings.server.backlog).and_then(|tcp| Ok((tcp.local_addr()?, tcp)));
         let (address, tcp) = bound.map_err(|error| cannot_bind("app", url, &source, &error))?;
         tracing::info!(target: "listener", listener = "app", url = %format_args!("http://{address}"), "listening");

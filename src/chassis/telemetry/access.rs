@@ -1,4 +1,6 @@
 //! One line a request, written by hand: it is on every request's path and allocates nothing.
+//!
+//! Next: [`super::format`].
 
 use std::{cell::Cell, net::IpAddr, time::Duration};
 

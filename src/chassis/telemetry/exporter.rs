@@ -2,6 +2,8 @@
 //!
 //! A runtime apart keeps exports off the requests' threads, and lets them go on while the others shut down. What the
 //! thread itself emits is never exported: an exporter must not feed itself.
+//!
+//! Next: [`super::queue`].
 
 use std::{
     collections::HashMap,
@@ -139,6 +141,13 @@ fn endpoint(
         OtlpProtocol::Grpc => base.clone(),
         OtlpProtocol::HttpProtobuf => format!("{}{path}", base.trim_end_matches('/')),
     }))
+}
+
+/// Whether the variables that are the exporters' own can be followed.
+pub(super) fn check(environment: Lookup<'_>) -> Result<(), StartError> {
+    let none = Settings { otlp_endpoint: None, ..Settings::default() };
+    endpoint(&none, LOGS_ENDPOINT, "", environment)?;
+    headers(environment).map(drop)
 }
 
 fn headers(environment: Lookup<'_>) -> Result<HeaderMap, StartError> {

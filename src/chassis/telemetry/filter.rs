@@ -1,4 +1,6 @@
 //! What is logged, changeable while the service runs.
+//!
+//! Next: [`super::log`].
 
 use std::{
     str::FromStr,

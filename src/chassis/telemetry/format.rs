@@ -1,4 +1,6 @@
 //! A line, piece by piece, in either format.
+//!
+//! Next: [`super::json`] and [`super::text`].
 
 use std::{error::Error, fmt, io::Write as _};
 

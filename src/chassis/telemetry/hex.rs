@@ -1,4 +1,6 @@
 //! Hexadecimal ids.
+//!
+//! Next: [`super::propagation`].
 
 /// Up to 32 lower-case digits; `None` for anything else (`from_str_radix` would take capitals and a sign).
 pub(super) fn parse(digits: &[u8]) -> Option<u128> {

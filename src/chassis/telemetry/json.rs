@@ -1,4 +1,6 @@
 //! JSON, written by hand into a byte buffer: no tree, no allocation.
+//!
+//! Next: [`super::sink`].
 
 use std::{
     fmt::{self, Write as _},

@@ -2,6 +2,8 @@
 //!
 //! A span's fields are written once, when it is created, and copied into each line below it; innermost names win.
 //! The server span is left out: what it knows stands in the access line.
+//!
+//! Next: [`super::format`].
 
 use std::{cell::Cell, mem};
 

@@ -1,4 +1,6 @@
 //! The metrics that every service has, and their text.
+//!
+//! Next: [`super::resource`].
 
 use std::sync::Mutex;
 

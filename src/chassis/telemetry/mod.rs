@@ -175,6 +175,17 @@ pub fn build(
     Ok((Telemetry { metrics, sink, format, control, access, tracing, propagation, exports }, dispatch))
 }
 
+/// Every standard `OTEL_` variable that is set and cannot be followed; what [`start`] refuses of the environment.
+#[must_use]
+pub fn refused(environment: Lookup<'_>) -> Vec<StartError> {
+    let checks = [
+        Propagation::new(environment("OTEL_PROPAGATORS").as_deref()).map(drop),
+        resource::check(environment),
+        exporter::check(environment),
+    ];
+    checks.into_iter().filter_map(Result::err).collect()
+}
+
 type BoxedLayer = Box<dyn Layer<Spans> + Send + Sync>;
 
 /// Each layer has its own filter: what is logged says nothing of what is traced.

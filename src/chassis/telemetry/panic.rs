@@ -1,4 +1,6 @@
 //! Panics become one log line, with their place, thread and backtrace.
+//!
+//! Next: [`super::sink`], which writes it.
 
 use std::{
     any::Any,

@@ -1,4 +1,6 @@
 //! From the SDK into the queues.
+//!
+//! Next: [`super::queue`].
 
 use std::{sync::Arc, time::Duration};
 

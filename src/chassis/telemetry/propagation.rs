@@ -1,4 +1,6 @@
 //! Trace context and baggage in headers: W3C Trace Context level 1, W3C Baggage, and B3.
+//!
+//! Next: [`super::sampler`].
 
 use std::sync::Arc;
 
@@ -57,15 +59,15 @@ impl Propagation {
     pub fn new(propagators: Option<&str>) -> Result<Self, StartError> {
         let mut formats = Formats::default();
         let list = propagators.filter(|list| !list.trim().is_empty()).unwrap_or("tracecontext,baggage");
-        for name in list.split(',').map(str::trim) {
+        for (index, name) in list.split(',').map(str::trim).enumerate() {
             match name {
                 "tracecontext" => formats.trace.push(TraceFormat::W3c),
                 "b3" => formats.trace.push(TraceFormat::B3Single),
                 "b3multi" => formats.trace.push(TraceFormat::B3Multi),
                 "baggage" => formats.baggage = true,
                 "none" => {}
-                other => {
-                    let reason = format!("`{other}` is not known: use tracecontext, baggage, b3, b3multi or none");
+                _ => {
+                    let reason = format!("entry {}: expected tracecontext, baggage, b3, b3multi or none", index + 1);
                     return Err(StartError::new("OTEL_PROPAGATORS", reason));
                 }
             }

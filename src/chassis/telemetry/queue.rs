@@ -3,6 +3,8 @@
 //! Producers never wait: a full queue drops and counts. An export that fails or takes too long is not tried again;
 //! what it carried is counted, and the log says so at most every 30 s. A flush has a deadline and keeps it whatever
 //! the collector does.
+//!
+//! Next: [`super::exporter`].
 
 use std::{
     collections::VecDeque,

@@ -1,4 +1,6 @@
 //! Who sends: the OpenTelemetry resource.
+//!
+//! Next: [`super::exporter`].
 
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
@@ -25,6 +27,11 @@ pub(super) fn build(identity: &Identity, environment: Lookup<'_>) -> Result<Reso
         attributes.push(KeyValue::new("service.name", name));
     }
     Ok(Resource::builder_empty().with_attributes(attributes).build())
+}
+
+/// Whether `OTEL_RESOURCE_ATTRIBUTES` can be followed.
+pub(super) fn check(environment: Lookup<'_>) -> Result<(), StartError> {
+    pairs(ATTRIBUTES, environment).map(drop)
 }
 
 /// `key=value` pairs with commas, values percent-encoded (W3C Baggage, as OpenTelemetry's list variables have it).

@@ -1,4 +1,6 @@
 //! Which requests are recorded: decided from the head, before any span is built.
+//!
+//! Next: [`super::span`].
 
 use std::sync::{
     Arc,

@@ -1,4 +1,6 @@
 //! Settings `telemetry.*`.
+//!
+//! Next: [`super::filter`].
 
 use http::Uri;
 use schemars::JsonSchema;

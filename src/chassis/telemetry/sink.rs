@@ -2,6 +2,8 @@
 //!
 //! A producer appends a whole line and goes on; only the writer thread ever waits for the output. A full buffer
 //! drops the line and counts it, so a slow or closed output costs requests nothing. Nothing is written twice.
+//!
+//! Next: `metrics`, which counts what it drops.
 
 use std::{
     io::{self, ErrorKind, Write},

@@ -1,4 +1,6 @@
 //! The server span, and which spans reach the tracer at all.
+//!
+//! Next: `processor`.
 
 use std::{net::IpAddr, str::FromStr};
 

@@ -1,4 +1,6 @@
 //! Log lines for people.
+//!
+//! Next: [`super::timestamp`].
 
 use std::{
     fmt::{self, Write as _},

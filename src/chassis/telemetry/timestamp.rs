@@ -1,4 +1,6 @@
 //! RFC 3339 timestamps in UTC, with milliseconds.
+//!
+//! Next: [`super::sink`].
 
 use std::{
     io::Write as _,

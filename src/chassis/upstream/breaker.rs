@@ -1,4 +1,6 @@
 //! Leaves an upstream alone that keeps failing, and asks it now and then with one call.
+//!
+//! Next: [`super::metrics`].
 
 use std::{
     mem,

@@ -1,4 +1,6 @@
 //! One call: deadline, span, tries, and one try.
+//!
+//! Next: [`super::breaker`].
 
 use std::time::Duration;
 

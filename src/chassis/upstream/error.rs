@@ -1,4 +1,6 @@
 //! Why a call gave no response.
+//!
+//! Next: [`super::call`].
 
 use std::error::Error as StdError;
 

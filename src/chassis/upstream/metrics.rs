@@ -1,4 +1,6 @@
 //! What calls to upstreams count.
+//!
+//! Next: [`super::error`].
 
 use std::{
     sync::{Arc, OnceLock},

@@ -3,6 +3,8 @@
 //! A keep-alive connection stays with the replica that it reached first, so replicas that came later would stay idle.
 //! Every [`max_connection_age`](super::Settings) the pool is replaced whole: the old one's idle connections close at
 //! once, and its busy ones with their response.
+//!
+//! Next: [`super::breaker`].
 
 use std::{
     sync::{Mutex, PoisonError},

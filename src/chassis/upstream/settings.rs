@@ -1,4 +1,6 @@
 //! How an upstream is called; an app embeds one for each.
+//!
+//! Next: [`super::target`].
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -57,7 +59,8 @@ impl Settings {
             }
         }
         if self.connect_timeout > self.timeout {
-            problems.push(Problem::new(format!("{key}.connect_timeout"), format!("has to be at most {key}.timeout")));
+            let keys = ["connect_timeout", "timeout"].map(|name| format!("{key}.{name}"));
+            problems.push(Problem::between(keys, "connecting may not take longer than the whole call"));
         }
         if self.breaker_failures == 0 {
             problems.push(Problem::new(format!("{key}.breaker_failures"), "has to be above zero"));

@@ -1,4 +1,6 @@
 //! Where an upstream is.
+//!
+//! Next: [`super::pool`].
 
 use http::{
     Uri,

@@ -1,4 +1,4 @@
-//! Stand-ins for an OTLP collector: one that counts spans, and one that accepts and never answers.
+//! Stand-ins for an OTLP collector: one that keeps spans and logs, and one that accepts and never answers.
 
 use std::{
     fmt::Write as _,
@@ -9,9 +9,19 @@ use std::{
 
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
-    trace_service_server::{TraceService, TraceServiceServer},
+use opentelemetry_proto::tonic::{
+    collector::{
+        logs::v1::{
+            ExportLogsServiceRequest, ExportLogsServiceResponse,
+            logs_service_server::{LogsService, LogsServiceServer},
+        },
+        trace::v1::{
+            ExportTraceServiceRequest, ExportTraceServiceResponse,
+            trace_service_server::{TraceService, TraceServiceServer},
+        },
+    },
+    common::v1::{AnyValue, KeyValue, any_value::Value},
+    resource::v1::Resource,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -28,6 +38,22 @@ pub(crate) struct Span {
     pub(crate) name: String,
     /// In lower-case hexadecimal digits.
     pub(crate) trace_id: String,
+    /// Likewise.
+    pub(crate) id: String,
+    /// The id of its parent; empty for a root.
+    pub(crate) parent: String,
+    /// `service.instance.id` of the replica that sent it.
+    pub(crate) replica: String,
+    /// All attributes as text, `key=value`.
+    pub(crate) attributes: Vec<String>,
+}
+
+/// A log record as it arrived.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    pub(crate) body: String,
+    /// In lower-case hexadecimal digits; empty outside a request.
+    pub(crate) trace_id: String,
     /// All attributes as text, `key=value`.
     pub(crate) attributes: Vec<String>,
 }
@@ -35,20 +61,24 @@ pub(crate) struct Span {
 /// A collector that keeps what it gets, over gRPC.
 pub(crate) struct Collector {
     address: SocketAddr,
-    spans: Spans,
+    kept: Kept,
     accepting: AbortHandle,
 }
 
-type Spans = Arc<Mutex<Vec<Span>>>;
+/// What came, in the order in which it came.
+#[derive(Clone, Default)]
+struct Kept {
+    spans: Arc<Mutex<Vec<Span>>>,
+    logs: Arc<Mutex<Vec<Log>>>,
+}
 
 impl Collector {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binding the collector");
         let address = listener.local_addr().expect("a bound address");
-        let spans = Spans::default();
-        let service = TraceServiceServer::new(Keep(Arc::clone(&spans)));
-        let accepting = tokio::spawn(accept(listener, service)).abort_handle();
-        Self { address, spans, accepting }
+        let kept = Kept::default();
+        let accepting = tokio::spawn(accept(listener, kept.clone())).abort_handle();
+        Self { address, kept, accepting }
     }
 
     /// For `telemetry.otlp_endpoint`.
@@ -57,7 +87,11 @@ impl Collector {
     }
 
     pub(crate) fn spans(&self) -> Vec<Span> {
-        self.spans.lock().expect("the spans").clone()
+        self.kept.spans.lock().expect("the spans").clone()
+    }
+
+    pub(crate) fn logs(&self) -> Vec<Log> {
+        self.kept.logs.lock().expect("the logs").clone()
     }
 
     /// Waits for a span of the trace `trace_id`.
@@ -103,37 +137,73 @@ impl Drop for Hanging {
     }
 }
 
-async fn accept(listener: TcpListener, service: TraceServiceServer<Keep>) {
+async fn accept(listener: TcpListener, kept: Kept) {
+    let (traces, logs) = (TraceServiceServer::new(kept.clone()), LogsServiceServer::new(kept));
     while let Ok((stream, _)) = listener.accept().await {
-        let service = service.clone();
-        let answer = service_fn(move |request: hyper::Request<Incoming>| service.clone().call(request));
+        let (traces, logs) = (traces.clone(), logs.clone());
+        let answer = service_fn(move |request: hyper::Request<Incoming>| {
+            let (mut traces, mut logs) = (traces.clone(), logs.clone());
+            async move {
+                let of_logs = request.uri().path().starts_with("/opentelemetry.proto.collector.logs.");
+                if of_logs { logs.call(request).await } else { traces.call(request).await }
+            }
+        });
         let connection = http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer);
         tokio::spawn(connection);
     }
 }
 
-struct Keep(Spans);
-
 #[tonic::async_trait]
-impl TraceService for Keep {
+impl TraceService for Kept {
     async fn export(
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let scopes = request.into_inner().resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
-        let arrived = scopes.flat_map(|scope| scope.spans).map(|span| Span {
-            name: span.name,
-            trace_id: hex(&span.trace_id),
-            attributes: span.attributes.iter().map(|pair| format!("{}={}", pair.key, shown(pair))).collect(),
-        });
-        self.0.lock().expect("the spans").extend(arrived);
+        for sent in request.into_inner().resource_spans {
+            let replica = replica(sent.resource.as_ref());
+            let arrived = sent.scope_spans.into_iter().flat_map(|scope| scope.spans).map(|span| Span {
+                name: span.name,
+                trace_id: hex(&span.trace_id),
+                id: hex(&span.span_id),
+                parent: hex(&span.parent_span_id),
+                replica: replica.clone(),
+                attributes: texts(&span.attributes),
+            });
+            self.spans.lock().expect("the spans").extend(arrived);
+        }
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
 
-fn shown(pair: &opentelemetry_proto::tonic::common::v1::KeyValue) -> String {
-    use opentelemetry_proto::tonic::common::v1::any_value::Value;
-    match pair.value.as_ref().and_then(|value| value.value.as_ref()) {
+#[tonic::async_trait]
+impl LogsService for Kept {
+    async fn export(
+        &self,
+        request: Request<ExportLogsServiceRequest>,
+    ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        let scopes = request.into_inner().resource_logs.into_iter().flat_map(|resource| resource.scope_logs);
+        let arrived = scopes.flat_map(|scope| scope.log_records).map(|record| Log {
+            body: text(record.body.as_ref()),
+            trace_id: hex(&record.trace_id),
+            attributes: texts(&record.attributes),
+        });
+        self.logs.lock().expect("the logs").extend(arrived);
+        Ok(Response::new(ExportLogsServiceResponse::default()))
+    }
+}
+
+fn replica(resource: Option<&Resource>) -> String {
+    let mut attributes = resource.into_iter().flat_map(|resource| &resource.attributes);
+    let named = attributes.find(|pair| pair.key == "service.instance.id");
+    named.map(|pair| text(pair.value.as_ref())).unwrap_or_default()
+}
+
+fn texts(attributes: &[KeyValue]) -> Vec<String> {
+    attributes.iter().map(|pair| format!("{}={}", pair.key, text(pair.value.as_ref()))).collect()
+}
+
+fn text(value: Option<&AnyValue>) -> String {
+    match value.and_then(|value| value.value.as_ref()) {
         Some(Value::StringValue(text)) => text.clone(),
         Some(Value::IntValue(number)) => number.to_string(),
         Some(Value::BoolValue(flag)) => flag.to_string(),

@@ -1,8 +1,17 @@
 //! Clients that hold a connection and do not do their part.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use tokio::{io::AsyncWriteExt, net::TcpSocket, time::interval};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpListener, TcpSocket},
+    task::AbortHandle,
+    time::interval,
+};
 
 use super::http::Connection;
 
@@ -64,5 +73,54 @@ pub(crate) async fn drip(mut connection: Connection, pause: Duration) -> Connect
         if connection.stream.write_all(b"a").await.is_err() {
             return connection;
         }
+    }
+}
+
+/// A service that answers every request with a 500, and keeps what it was asked.
+pub(crate) struct Upstream {
+    address: SocketAddr,
+    heads: Arc<Mutex<Vec<String>>>,
+    accepting: AbortHandle,
+}
+
+impl Upstream {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binding an upstream");
+        let address = listener.local_addr().expect("a bound address");
+        let heads = Arc::<Mutex<Vec<String>>>::default();
+        let accepting = tokio::spawn(refuse_all(listener, Arc::clone(&heads))).abort_handle();
+        Self { address, heads, accepting }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The heads that came, with header names in lower case.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.heads.lock().expect("the heads").clone()
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn refuse_all(listener: TcpListener, heads: Arc<Mutex<Vec<String>>>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let mut connection = Connection::over(stream);
+        let mut head = String::new();
+        while let Ok(line) = connection.read_line().await {
+            let is_end = line.trim().is_empty();
+            head += &line;
+            if is_end {
+                break;
+            }
+        }
+        heads.lock().expect("the heads").push(head);
+        let refusal = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        let _ = connection.send(refusal).await;
     }
 }

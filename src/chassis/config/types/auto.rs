@@ -1,4 +1,6 @@
 //! `auto`, or a number.
+//!
+//! Next: [`super::duration`].
 
 use std::{borrow::Cow, fmt};
 

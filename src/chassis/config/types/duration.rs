@@ -1,4 +1,6 @@
 //! Spans of time.
+//!
+//! Next: [`super::size`].
 
 use std::{fmt, ops::Deref, str::FromStr, time};
 

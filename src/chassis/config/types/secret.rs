@@ -1,4 +1,6 @@
 //! Texts that are never shown.
+//!
+//! Next: [`super::super::show`], which never shows them.
 
 use std::{
     borrow::Cow,

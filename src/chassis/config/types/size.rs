@@ -1,4 +1,6 @@
 //! Numbers of bytes.
+//!
+//! Next: [`super::secret`].
 
 use std::{fmt, str::FromStr};
 
