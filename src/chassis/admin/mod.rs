@@ -6,7 +6,7 @@
 //!
 //! Next: `probes`.
 
-mod beat;
+mod heartbeat;
 pub mod healthcheck;
 pub(crate) mod probes;
 
@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::beat::Heartbeat;
+pub(crate) use self::heartbeat::Heartbeat;
 use self::probes::Probes;
 use super::{
     connection::{self, Connections, Http, Limits},

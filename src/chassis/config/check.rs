@@ -4,10 +4,7 @@
 //!
 //! Next: [`super::show`].
 
-use std::{net::SocketAddr, str::FromStr};
-
-use http::Uri;
-use tracing_subscriber::filter::Targets;
+use std::net::SocketAddr;
 
 use super::{
     Auto, Check, Duration, Problem, Problems, Settings, Size,
@@ -115,33 +112,14 @@ impl Check for overload::Settings {
 
 impl Check for telemetry::Settings {
     fn check(&self, problems: &mut Problems) {
-        let ratio = (0.0..=1.0).contains(&self.sample_ratio);
-        problems.require(ratio, "telemetry.sample_ratio", "expected a number from 0 to 1");
-        let filter = Targets::from_str(&self.log_filter).is_ok();
-        let message = "expected a level (off, error, warn, info, debug, trace), or target=level pairs with commas";
-        problems.require(filter, "telemetry.log_filter", message);
-        if let Some(Err(message)) = self.otlp_endpoint.as_deref().map(endpoint) {
-            problems.push(Problem::new("telemetry.otlp_endpoint", message));
+        for (key, message) in self.problems() {
+            problems.push(Problem::new(key, message));
         }
         if self.otlp_logs && self.otlp_endpoint.is_none() {
             let keys = ["telemetry.otlp_logs", "telemetry.otlp_endpoint"];
             problems.push(Problem::between(keys, "logs over OTLP need an endpoint"));
         }
     }
-}
-
-/// Whether `url` is a collector's: `http://host`, with a port and a path where it has them.
-fn endpoint(url: &str) -> Result<(), &'static str> {
-    const SHAPE: &str = "expected a URL such as http://collector:4317";
-    let uri: Uri = url.parse().map_err(|_| SHAPE)?;
-    if uri.scheme_str() == Some("https") {
-        return Err("this build sends plain HTTP; use a collector beside the pod");
-    }
-    let authority = uri.authority().ok_or(SHAPE)?;
-    let after_host = authority.as_str().rsplit_once(authority.host()).map_or("", |(_, after)| after);
-    let port = after_host.is_empty() || authority.port_u16().is_some_and(|port| port > 0);
-    let shaped = uri.scheme_str() == Some("http") && !authority.host().is_empty() && port && uri.query().is_none();
-    shaped.then_some(()).ok_or(SHAPE)
 }
 
 impl Check for runtime::Settings {

@@ -16,7 +16,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::{runtime::Handle, time::timeout};
 
-use super::{registry::Entry, state::Stream};
+use super::{registry::Entry, streams::Stream};
 
 /// Keeps the connection busy for as long as it lives.
 #[derive(Debug)]
@@ -124,7 +124,8 @@ pub(crate) struct Outbound {
 
 impl Outbound {
     pub(super) fn new(body: Body, part: Part) -> Self {
-        let stream = part.0.state.begin_stream();
+        let state = &part.0.state;
+        let stream = state.is_multiplexed().then(|| state.streams.begin());
         Self { body, part, stream }
     }
 }
@@ -132,7 +133,7 @@ impl Outbound {
 impl Drop for Outbound {
     fn drop(&mut self) {
         if let Some(stream) = &self.stream {
-            self.part.0.state.end_stream(stream);
+            self.part.0.state.streams.end(stream);
         }
     }
 }
@@ -147,7 +148,7 @@ impl HttpBody for Outbound {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         if let Some(stream) = &self.stream {
-            self.part.0.state.stream_waits(stream, frame.is_ready());
+            stream.waits(frame.is_ready());
         }
         frame
     }

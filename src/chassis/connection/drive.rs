@@ -16,8 +16,9 @@ use std::{
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
+    closed::Closed,
     http::Limits,
-    state::{Closed, Phase, State},
+    state::{Phase, State},
 };
 
 /// A connection that has just been opened is about to send, and a head that has begun is about to be whole; in a
@@ -147,7 +148,7 @@ fn next(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>) ->
 
 /// When a peer that takes nothing has to have taken something.
 fn write_deadline(state: &State, timeout: Duration) -> Option<Instant> {
-    let streams = if state.is_multiplexed() { state.stream_blocked_since() } else { None };
+    let streams = if state.is_multiplexed() { state.streams.blocked_since() } else { None };
     let since = state.blocked_since().into_iter().chain(streams).min()?;
     Some(since + timeout)
 }

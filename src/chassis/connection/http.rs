@@ -17,13 +17,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::Instant;
 
 use super::{
+    closed::Closed,
     drive::{Work, drive},
     io::{Io, Slot, Stream, take},
     linger::{answer, linger},
     registry::Entry,
     service::{ConnectionInfo, Service},
     sniff::{Sniff, Sniffed},
-    state::{Closed, Phase, State},
+    state::{Phase, State},
 };
 use crate::chassis::{
     lifecycle::Lifecycle,

@@ -10,6 +10,7 @@
 //! Next: `service`, which hands each request on.
 
 pub(crate) mod body;
+mod closed;
 mod drive;
 pub(crate) mod http;
 pub(crate) mod io;
@@ -18,6 +19,7 @@ pub(crate) mod registry;
 pub(crate) mod service;
 mod sniff;
 pub(crate) mod state;
+mod streams;
 
 pub(crate) use http::{Http, Limits};
 pub(crate) use io::{Pace, Stream};

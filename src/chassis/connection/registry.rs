@@ -17,7 +17,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::state::{Closed, Phase, State};
+use super::{
+    closed::Closed,
+    state::{Phase, State},
+};
 
 /// 20 ms: a new connection at the cap waits no longer for one that has become idle.
 const ASK_AGAIN: Duration = Duration::from_millis(20);

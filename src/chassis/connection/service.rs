@@ -21,9 +21,9 @@ use tower_service::Service as _;
 
 use super::{
     body::{Inbound, Outbound, Part},
+    closed::Closed,
     http::Limits,
     registry::Entry,
-    state::Closed,
 };
 
 /// What a handler may know of the connection; an extension of each request.

@@ -4,7 +4,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        OnceLock,
         atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -13,6 +13,8 @@ use std::{
 use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use super::{closed::Closed, streams::Streams};
 
 /// Where a connection is in its life. Every phase has its own deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,70 +36,6 @@ impl Phase {
     const ALL: [Self; 5] = [Self::Silent, Self::Head, Self::Busy, Self::Idle, Self::Upgraded];
 }
 
-/// Why a connection ended; the `reason` of `http_server_connections_closed_total`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Closed {
-    /// The peer closed it, or asked us to.
-    Peer,
-    /// Past its age.
-    Age,
-    /// Past its number of requests.
-    Requests,
-    /// The replica drains.
-    Drain,
-    /// Idle for too long.
-    IdleTimeout,
-    /// No full head in time.
-    HeaderTimeout,
-    /// A reader that made no progress.
-    WriteTimeout,
-    /// Idle, and its place was needed.
-    Yielded,
-    /// Still open at the drain's deadline.
-    Cut,
-    /// Not HTTP.
-    Malformed,
-    /// A fault rule asked for it.
-    Aborted,
-    /// The socket failed.
-    Error,
-}
-
-impl Closed {
-    pub(crate) const ALL: [Self; 12] = [
-        Self::Peer,
-        Self::Age,
-        Self::Requests,
-        Self::Drain,
-        Self::IdleTimeout,
-        Self::HeaderTimeout,
-        Self::WriteTimeout,
-        Self::Yielded,
-        Self::Cut,
-        Self::Malformed,
-        Self::Aborted,
-        Self::Error,
-    ];
-
-    pub(crate) const fn label(self) -> &'static str {
-        match self {
-            Self::Peer => "peer",
-            Self::Age => "age",
-            Self::Requests => "requests",
-            Self::Drain => "drain",
-            Self::IdleTimeout => "idle_timeout",
-            Self::HeaderTimeout => "header_timeout",
-            Self::WriteTimeout => "write_timeout",
-            Self::Yielded => "yielded",
-            Self::Cut => "cut",
-            Self::Malformed => "malformed",
-            Self::Aborted => "aborted",
-            Self::Error => "error",
-        }
-    }
-}
-
 /// One connection's state. Its own task writes it; other tasks only give orders.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -117,7 +55,7 @@ pub(crate) struct State {
     /// HTTP/2: many requests at once, and frames that belong to none.
     multiplexed: AtomicBool,
     /// Since when each response of a multiplexed connection waits for the peer to take more of it.
-    streams: Mutex<Vec<Arc<Stream>>>,
+    pub(super) streams: Streams,
     /// A request body was left in the socket, so a plain close would reset what we wrote.
     pub(crate) unread: AtomicBool,
     /// The driver wants to know whether input waits in the socket; `io` answers in `input`.
@@ -127,13 +65,6 @@ pub(crate) struct State {
     driver: AtomicWaker,
     pub(crate) upgraded_io: AtomicWaker,
     ending: OnceLock<CancellationToken>,
-}
-
-/// One response of a multiplexed connection.
-#[derive(Debug)]
-pub(crate) struct Stream {
-    /// Milliseconds from `opened` to the moment from which the peer is waited for, plus one; zero: the app is.
-    waits: AtomicU64,
 }
 
 /// What others ask of a connection.
@@ -156,7 +87,7 @@ impl State {
             requests: AtomicU64::new(0),
             closing: AtomicU8::new(0),
             multiplexed: AtomicBool::new(false),
-            streams: Mutex::default(),
+            streams: Streams::default(),
             unread: AtomicBool::new(false),
             probe: AtomicBool::new(false),
             input: AtomicBool::new(false),
@@ -234,33 +165,6 @@ impl State {
     pub(crate) fn blocked_since(&self) -> Option<Instant> {
         let blocked = self.blocked.load(Relaxed).checked_sub(1)?;
         Some(self.opened + Duration::from_millis(blocked))
-    }
-
-    /// A response of a multiplexed connection begins. Its flow control is the peer's: a window that never opens blocks
-    /// no write, so each response is watched by itself.
-    pub(crate) fn begin_stream(&self) -> Option<Arc<Stream>> {
-        let stream = self.is_multiplexed().then(|| Arc::new(Stream { waits: AtomicU64::new(self.now() + 1) }))?;
-        self.streams().push(Arc::clone(&stream));
-        Some(stream)
-    }
-
-    /// A part of the response was handed over (the peer is waited for), or there is none yet (the app is).
-    pub(crate) fn stream_waits(&self, stream: &Stream, for_peer: bool) {
-        stream.waits.store(if for_peer { self.now() + 1 } else { 0 }, Relaxed);
-    }
-
-    pub(crate) fn end_stream(&self, stream: &Arc<Stream>) {
-        self.streams().retain(|other| !Arc::ptr_eq(other, stream));
-    }
-
-    /// Since when the response that waits longest has been waiting for the peer.
-    pub(crate) fn stream_blocked_since(&self) -> Option<Instant> {
-        let waits = self.streams().iter().filter_map(|stream| stream.waits.load(Relaxed).checked_sub(1)).min()?;
-        Some(self.opened + Duration::from_millis(waits))
-    }
-
-    fn streams(&self) -> MutexGuard<'_, Vec<Arc<Stream>>> {
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a request is in flight, its response is not out yet, or a handler holds the connection.
@@ -358,12 +262,5 @@ mod tests {
         state.multiplex();
         state.received();
         assert_eq!(state.phase(), Phase::Idle);
-    }
-
-    #[test]
-    fn reasons_keep_their_order() {
-        for (at, reason) in Closed::ALL.iter().enumerate() {
-            assert_eq!(*reason as usize, at, "{}", reason.label());
-        }
     }
 }

@@ -47,7 +47,8 @@ pub(super) struct RouteMetrics {
 impl RouteMetrics {
     pub(super) fn new(registry: &Registry) -> Self {
         let name = "http_server_request_duration_seconds";
-        let opts = HistogramOpts::new(name, "From the full head to the last byte of the response.");
+        let opts =
+            HistogramOpts::new(name, "From the full head until the last of the response is handed over to be sent.");
         let labels = &["http_request_method", "http_route", "http_response_status_code"];
         let durations = HistogramVec::new(opts.buckets(BUCKETS.to_vec()), labels).expect("a valid metric");
         let active = IntGauge::new("http_server_active_requests", "Requests between head and last byte.");

@@ -12,7 +12,7 @@
 //! Next: [`super::listener`].
 
 mod exit;
-mod leave;
+mod live;
 mod signals;
 mod start;
 

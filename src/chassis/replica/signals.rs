@@ -1,6 +1,6 @@
 //! The signals that a replica hears.
 //!
-//! Next: [`super::leave`].
+//! Next: [`super::live`].
 
 use std::io;
 

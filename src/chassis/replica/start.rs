@@ -1,6 +1,6 @@
 //! The parts of a replica, made and started in order.
 //!
-//! Next: [`super::leave`].
+//! Next: [`super::live`].
 
 use std::{
     fmt, io,

@@ -85,15 +85,18 @@ impl Settings {
     }
 }
 
-/// An OTLP endpoint is an absolute `http` URL.
-pub(super) fn check_endpoint(endpoint: &str) -> Result<(), &'static str> {
-    const SHAPE: &str = "expected a URL such as http://host:4317";
-    let uri: Uri = endpoint.parse().map_err(|_| SHAPE)?;
-    match uri.scheme_str() {
-        Some("http") if uri.host().is_some_and(|host| !host.is_empty()) && uri.query().is_none() => Ok(()),
-        Some("https") => Err("https is not built in: send to a collector in the cluster, as http://host:4317"),
-        _ => Err(SHAPE),
+/// Whether `url` is a collector's: `http://host`, with a port and a path where it has them.
+pub(super) fn check_endpoint(url: &str) -> Result<(), &'static str> {
+    const SHAPE: &str = "expected a URL such as http://collector:4317";
+    let uri: Uri = url.parse().map_err(|_| SHAPE)?;
+    if uri.scheme_str() == Some("https") {
+        return Err("this build sends plain HTTP; use a collector beside the pod");
     }
+    let authority = uri.authority().ok_or(SHAPE)?;
+    let after_host = authority.as_str().rsplit_once(authority.host()).map_or("", |(_, after)| after);
+    let port = after_host.is_empty() || authority.port_u16().is_some_and(|port| port > 0);
+    let shaped = uri.scheme_str() == Some("http") && !authority.host().is_empty() && port && uri.query().is_none();
+    shaped.then_some(()).ok_or(SHAPE)
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 //!
 //! Next: [`super::exit`].
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
+use futures_util::future::OptionFuture;
 use tokio::{signal::unix::SignalKind, sync::Notify, time::timeout};
 
 use super::{
@@ -16,18 +17,7 @@ use crate::chassis::config::{AppSettings, Reload, Settings, Watcher};
 impl<A: AppSettings> Replica<A> {
     /// Lives until a signal, and leaves.
     pub(super) async fn live(self, signals: &mut Signals, watcher: Watcher) -> Exit {
-        let changed = Arc::new(Notify::new());
-        // Ends with the runtime.
-        tokio::spawn(watcher.run(Arc::clone(&changed)));
-        let first = loop {
-            tokio::select! {
-                received = signals.next() => match received {
-                    Received::Reload => self.reload().await,
-                    Received::Stop(kind) => break kind,
-                },
-                () = changed.notified() => self.reload().await,
-            }
-        };
+        let first = self.serve(signals, watcher).await;
         let exit = tokio::select! {
             biased;
             exit = self.leave(first) => exit,
@@ -38,6 +28,30 @@ impl<A: AppSettings> Replica<A> {
         };
         self.admin.stop().await;
         exit
+    }
+
+    /// Reloads when asked to, until it is told to stop: also while a file that hangs is being read.
+    async fn serve(&self, signals: &mut Signals, watcher: Watcher) -> SignalKind {
+        let changed = Arc::new(Notify::new());
+        // Ends with the runtime.
+        tokio::spawn(watcher.run(Arc::clone(&changed)));
+        let mut reload = pin!(OptionFuture::default());
+        let mut is_reloading = false;
+        loop {
+            tokio::select! {
+                biased;
+                received = signals.next() => match received {
+                    // One more reload after the one that runs, however often it is asked for.
+                    Received::Reload => changed.notify_one(),
+                    Received::Stop(kind) => return kind,
+                },
+                _ = reload.as_mut(), if is_reloading => is_reloading = false,
+                () = changed.notified(), if !is_reloading => {
+                    is_reloading = true;
+                    reload.set(Some(self.reload()).into());
+                }
+            }
+        }
     }
 
     async fn reload(&self) {

@@ -1,0 +1,79 @@
+//! Why connections end.
+//!
+//! Next: [`super::registry`].
+
+/// Why a connection ended; the `reason` of `http_server_connections_closed_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Closed {
+    /// The peer closed it, or asked us to.
+    Peer,
+    /// Past its age.
+    Age,
+    /// Past its number of requests.
+    Requests,
+    /// The replica drains.
+    Drain,
+    /// Idle for too long.
+    IdleTimeout,
+    /// No full head in time.
+    HeaderTimeout,
+    /// A reader that made no progress.
+    WriteTimeout,
+    /// Idle, and its place was needed.
+    Yielded,
+    /// Still open at the drain's deadline.
+    Cut,
+    /// Not HTTP.
+    Malformed,
+    /// A fault rule asked for it.
+    Aborted,
+    /// The socket failed.
+    Error,
+}
+
+impl Closed {
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Peer,
+        Self::Age,
+        Self::Requests,
+        Self::Drain,
+        Self::IdleTimeout,
+        Self::HeaderTimeout,
+        Self::WriteTimeout,
+        Self::Yielded,
+        Self::Cut,
+        Self::Malformed,
+        Self::Aborted,
+        Self::Error,
+    ];
+
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::Age => "age",
+            Self::Requests => "requests",
+            Self::Drain => "drain",
+            Self::IdleTimeout => "idle_timeout",
+            Self::HeaderTimeout => "header_timeout",
+            Self::WriteTimeout => "write_timeout",
+            Self::Yielded => "yielded",
+            Self::Cut => "cut",
+            Self::Malformed => "malformed",
+            Self::Aborted => "aborted",
+            Self::Error => "error",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_keep_their_order() {
+        for (at, reason) in Closed::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, at, "{}", reason.label());
+        }
+    }
+}
