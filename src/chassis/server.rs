@@ -147,7 +147,7 @@ impl<L: Listener, P: Protocol> Server<L, P> {
                 Err(error) => self.recover(&error, &mut backoff).await,
             }
         }
-        self.empty_queue();
+        self.empty_queue().await;
     }
 
     /// One connection above the cap is accepted before the longest-idle one is asked for its place: asked any
@@ -166,11 +166,22 @@ impl<L: Listener, P: Protocol> Server<L, P> {
         tokio::spawn(self.protocol.clone().serve(stream, peer, entry));
     }
 
-    /// What waits in the queue when the listener closes would be reset.
-    fn empty_queue(&mut self) {
-        while let Ok(Some((stream, peer))) = self.listener.accept_now() {
-            let entry = self.connections.enter(self.connections.try_place());
-            tokio::spawn(self.protocol.clone().serve(stream, peer, entry));
+    /// What waits in the queue when the listener closes would be reset. Where there are no files left for it, open
+    /// connections are asked to end first; the drain's deadline bounds the wait.
+    async fn empty_queue(&mut self) {
+        let mut backoff = Backoff::default();
+        loop {
+            match self.listener.accept_now() {
+                Ok(None) => return,
+                Ok(Some((stream, peer))) => {
+                    let entry = self.connections.enter(self.connections.try_place());
+                    tokio::spawn(self.protocol.clone().serve(stream, peer, entry));
+                }
+                Err(error) => {
+                    self.connections.close_all();
+                    self.recover(&error, &mut backoff).await;
+                }
+            }
         }
     }
 

@@ -171,8 +171,7 @@ impl Running {
             server::Settings { max_connection_age: super::config::Duration::default(), ..server::Settings::default() };
         let listener = Tcp::bind(listen, settings.backlog)?;
         let address = listener.local_addr()?;
-        let grace = settings.request_timeout.get();
-        let limits = Limits::new(Arc::new(ArcSwap::from_pointee(settings)), Lifecycle::new(None), grace);
+        let limits = Limits::new(Arc::new(ArcSwap::from_pointee(settings)), Lifecycle::new(None));
         let connections = Connections::new(MAX_CONNECTIONS, connection::Metrics::new(None));
         let stop = CancellationToken::new();
         let server = Server {

@@ -47,6 +47,8 @@ impl Check for server::Settings {
         ] {
             problems.require(timeout > Duration::default(), key, "expected a duration above zero");
         }
+        let most = !matches!(self.max_connections, Auto::Value(connections) if connections > MOST);
+        problems.require(most, "server.max_connections", "expected `auto`, or at most 1000000");
         problems.require(!self.max_body.is_empty(), "server.max_body", "expected a size above zero");
         problems.require(self.max_head >= Size::kib(1), "server.max_head", "expected a size of at least 1KiB");
         problems.require(!self.max_uri.is_empty(), "server.max_uri", "expected a size above zero");
@@ -99,12 +101,26 @@ impl Check for admin::Settings {
     }
 }
 
+/// 1,000,000: far beyond what a replica can work on; a slip of the hand would overflow a counter.
+const MOST: usize = 1_000_000;
+
 impl Check for overload::Settings {
     fn check(&self, problems: &mut Problems) {
-        problems.require(self.max_in_flight > 0, "overload.max_in_flight", "expected a number above zero");
         // A queue that waits for longer hides the overload from clients and autoscalers alike.
         let short = self.queue_timeout <= Duration::from_secs(1);
         problems.require(short, "overload.queue_timeout", "expected at most 1s: a longer wait hides overload");
+        let sane = |limit: usize| (1..=MOST).contains(&limit);
+        problems.require(
+            sane(self.max_in_flight),
+            "overload.max_in_flight",
+            "expected a number above zero, at most 1000000",
+        );
+        let work = !matches!(self.work_max_in_flight, Auto::Value(limit) if !sane(limit));
+        problems.require(
+            work,
+            "overload.work_max_in_flight",
+            "expected `auto`, or a number above zero, at most 1000000",
+        );
         let patient = self.retry_after > Duration::default();
         problems.require(patient, "overload.retry_after", "expected a duration above zero");
     }

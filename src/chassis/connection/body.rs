@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::{runtime::Handle, time::timeout};
+use tokio::time::timeout;
 
 use super::{registry::Entry, streams::Stream};
 
@@ -90,13 +90,16 @@ impl HttpBody for Inbound {
 impl Drop for Inbound {
     fn drop(&mut self) {
         let (Some(body), Some(part)) = (self.body.take(), self.part.take()) else { return };
-        let state = &part.0.state;
-        if body.is_end_stream() || state.unread.load(Relaxed) {
+        let entry = Arc::clone(&part.0);
+        if body.is_end_stream() || entry.state.unread.load(Relaxed) {
             return;
         }
-        match Handle::try_current() {
-            Ok(handle) if !self.expects => drop(handle.spawn(drain(body, part))),
-            _ => state.unread.store(true, Relaxed),
+        let is_long = body.size_hint().lower() > DRAIN_BYTES as u64;
+        if self.expects || is_long {
+            // The response says close, and the close lingers.
+            entry.state.set_unread();
+        } else {
+            entry.connections().spawn(drain(body, part));
         }
     }
 }
@@ -111,26 +114,23 @@ async fn drain(mut body: Incoming, part: Part) {
         Some(())
     };
     if !matches!(timeout(DRAIN_TIME, read).await, Ok(Some(()))) {
-        part.0.state.unread.store(true, Relaxed);
+        part.0.state.set_unread();
     }
 }
 
 /// A response body; hyper drops it when it has taken the last of it.
 pub(crate) struct Outbound {
     body: Body,
+    way: Arc<Way>,
+}
+
+/// The response on its way: gone when hyper and h2 have let go of the last of its bytes, or the stream was reset.
+struct Way {
     part: Part,
     stream: Option<Arc<Stream>>,
 }
 
-impl Outbound {
-    pub(super) fn new(body: Body, part: Part) -> Self {
-        let state = &part.0.state;
-        let stream = state.is_multiplexed().then(|| state.streams.begin());
-        Self { body, part, stream }
-    }
-}
-
-impl Drop for Outbound {
+impl Drop for Way {
     fn drop(&mut self) {
         if let Some(stream) = &self.stream {
             self.part.0.state.streams.end(stream);
@@ -138,8 +138,36 @@ impl Drop for Outbound {
     }
 }
 
+/// Bytes of a response: h2 keeps them until the peer's window lets them out, long after it dropped the body.
+pub(crate) struct Chunk {
+    bytes: Bytes,
+    _way: Arc<Way>,
+}
+
+impl bytes::Buf for Chunk {
+    fn remaining(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn advance(&mut self, count: usize) {
+        bytes::Buf::advance(&mut self.bytes, count);
+    }
+}
+
+impl Outbound {
+    pub(super) fn new(body: Body, part: Part) -> Self {
+        let state = &part.0.state;
+        let stream = state.is_multiplexed().then(|| state.streams.begin());
+        Self { body, way: Arc::new(Way { part, stream }) }
+    }
+}
+
 impl HttpBody for Outbound {
-    type Data = Bytes;
+    type Data = Chunk;
     type Error = axum::Error;
 
     fn poll_frame(
@@ -147,10 +175,11 @@ impl HttpBody for Outbound {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if let Some(stream) = &self.stream {
+        if let Some(stream) = &self.way.stream {
             stream.waits(frame.is_ready());
         }
-        frame
+        let chunk = |bytes| Chunk { bytes, _way: Arc::clone(&self.way) };
+        frame.map(|frame| frame.map(|frame| frame.map(|frame| frame.map_data(chunk))))
     }
 
     fn is_end_stream(&self) -> bool {

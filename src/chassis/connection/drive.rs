@@ -49,17 +49,24 @@ pub(super) async fn drive<W: Work>(limits: &Limits, state: &State, mut work: W) 
     poll_fn(|cx| {
         state.register(cx.waker());
         loop {
-            if let Poll::Ready(output) = work.poll(cx) {
+            if let Poll::Ready(output) = state.driven(|| work.poll(cx)) {
                 return Poll::Ready(Ok(output));
             }
             let deadline = match next(limits, state, finishing) {
                 Step::Wait(deadline) => deadline,
-                Step::End(reason) => return Poll::Ready(Err(reason)),
+                Step::End(reason) => {
+                    state.unfinished.store(state.is_busy(), Relaxed);
+                    return Poll::Ready(Err(reason));
+                }
                 Step::Finish(reason) => match probe(state, &mut work, cx) {
                     Probed::Done(output) => return Poll::Ready(Ok(output)),
                     Probed::Input => Some(Instant::now() + INPUT_RECHECK),
                     Probed::Quiet => {
                         state.set_closing(reason);
+                        if state.is_multiplexed() {
+                            // A response that never ends by itself is told.
+                            state.end();
+                        }
                         if !work.finish() {
                             return Poll::Ready(Err(reason));
                         }
@@ -105,7 +112,7 @@ fn probe<W: Work>(state: &State, work: &mut W, cx: &mut Context<'_>) -> Probed<W
     }
     state.input.store(false, Relaxed);
     state.probe.store(true, Relaxed);
-    let polled = work.poll(cx);
+    let polled = state.driven(|| work.poll(cx));
     state.probe.store(false, Relaxed);
     match polled {
         Poll::Ready(output) => Probed::Done(output),
@@ -148,7 +155,7 @@ fn next(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>) ->
 
 /// When a peer that takes nothing has to have taken something.
 fn write_deadline(state: &State, timeout: Duration) -> Option<Instant> {
-    let streams = if state.is_multiplexed() { state.streams.blocked_since() } else { None };
+    let streams = if state.is_multiplexed() { state.streams.blocked_since(state.parts()) } else { None };
     let since = state.blocked_since().into_iter().chain(streams).min()?;
     Some(since + timeout)
 }
@@ -162,7 +169,7 @@ fn earliest(deadline: Instant, step: Step) -> Step {
 
 fn by_phase(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>) -> Step {
     if let Some((since, reason)) = finishing {
-        return finish_by(limits, state, since, reason);
+        return finish_by(state, since, reason);
     }
     if state.is_multiplexed() {
         return multiplexed(limits, state);
@@ -178,7 +185,7 @@ fn by_phase(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>
             Step::at(state.since() + HEAD_GRACE.min(header_timeout), Step::End(Closed::HeaderTimeout))
         }
         Phase::Silent if state.takes_yield() => Step::Finish(Closed::Yielded),
-        Phase::Silent => Step::at(state.opened + header_timeout, Step::End(Closed::HeaderTimeout)),
+        Phase::Silent => Step::at(state.opened + header_timeout, Step::Finish(Closed::HeaderTimeout)),
         Phase::Head => Step::at(state.since() + header_timeout, Step::End(Closed::HeaderTimeout)),
         Phase::Busy | Phase::Upgraded => Step::Wait(None),
         Phase::Idle if state.is_asked_to_close() => Step::Finish(Closed::Drain),
@@ -190,16 +197,14 @@ fn by_phase(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>
 }
 
 /// What bounds a connection that was told to finish.
-fn finish_by(limits: &Limits, state: &State, since: Instant, reason: Closed) -> Step {
-    match reason {
+fn finish_by(state: &State, since: Instant, reason: Closed) -> Step {
+    match (state.is_multiplexed(), state.phase()) {
         // Nothing is in flight, and the peer does not answer the PING behind GOAWAY.
-        Closed::Drain if state.is_multiplexed() && state.phase() == Phase::Idle => {
-            Step::at(since.max(state.since()) + GOAWAY_GRACE, Step::End(Closed::Drain))
-        }
-        // The drain's own deadline cuts what is left.
-        Closed::Drain => Step::Wait(None),
-        reason if state.is_multiplexed() => Step::at(since + limits.age_grace, Step::End(reason)),
-        reason => Step::at(since + FINISH_TIMEOUT, Step::End(reason)),
+        (true, Phase::Idle) => Step::at(since.max(state.since()) + GOAWAY_GRACE, Step::End(reason)),
+        // What is in flight has bounds of its own, and the drain cuts what is left.
+        (true, _) => Step::Wait(None),
+        (false, _) if reason == Closed::Drain => Step::Wait(None),
+        (false, _) => Step::at(since + FINISH_TIMEOUT, Step::End(reason)),
     }
 }
 
@@ -211,6 +216,9 @@ fn multiplexed(limits: &Limits, state: &State) -> Step {
     let idle = state.phase() == Phase::Idle;
     if state.takes_yield() && idle {
         return Step::Finish(Closed::Yielded);
+    }
+    if state.is_retired() {
+        return Step::Finish(Closed::Requests);
     }
     let ends = [
         limits.drain_at(state).map(|at| (at, Closed::Drain)),

@@ -7,7 +7,6 @@ use std::{
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
-    time::Duration,
 };
 
 use arc_swap::{ArcSwap, Guard};
@@ -20,7 +19,7 @@ use super::{
     closed::Closed,
     drive::{Work, drive},
     io::{Io, Slot, Stream, take},
-    linger::{answer, linger},
+    linger::{answer, linger, linger_while_read},
     registry::Entry,
     service::{ConnectionInfo, Service},
     sniff::{Sniff, Sniffed},
@@ -38,13 +37,11 @@ use crate::chassis::{
 pub(crate) struct Limits {
     settings: Arc<ArcSwap<Settings>>,
     pub(super) lifecycle: Lifecycle,
-    /// How long an HTTP/2 connection may take to end after GOAWAY.
-    pub(super) age_grace: Duration,
 }
 
 impl Limits {
-    pub(crate) fn new(settings: Arc<ArcSwap<Settings>>, lifecycle: Lifecycle, age_grace: Duration) -> Arc<Self> {
-        Arc::new(Self { settings, lifecycle, age_grace })
+    pub(crate) fn new(settings: Arc<ArcSwap<Settings>>, lifecycle: Lifecycle) -> Arc<Self> {
+        Arc::new(Self { settings, lifecycle })
     }
 
     pub(super) fn settings(&self) -> Guard<Arc<Settings>> {
@@ -136,10 +133,16 @@ impl Http {
                 answer(stream, state, &timed_out_head()).await;
                 Closed::HeaderTimeout
             }
-            Err(reason) => reason,
+            Err(reason) => {
+                reset_if_unfinished(&stream, state);
+                reason
+            }
             Ok(result) => {
                 let reason = outcome(&result, state);
-                if reason == Closed::Malformed || state.unread.load(Relaxed) {
+                if result.as_ref().is_err_and(hyper::Error::is_user) {
+                    // The handler's body failed: what was sent is not the whole.
+                    stream.reset();
+                } else if reason == Closed::Malformed || state.unread.load(Relaxed) || stream.has_input() {
                     linger(stream, state).await;
                 }
                 reason
@@ -153,7 +156,14 @@ impl Http {
         entry.state.multiplex();
         let connection = self.http2.serve_connection(io, self.service(peer, entry));
         match drive(&self.limits, &entry.state, Http2(Box::pin(connection))).await {
-            Ok(result) => outcome(&result, &entry.state),
+            Ok(result) => {
+                let reason = outcome(&result, &entry.state);
+                // The peer still sends WINDOW_UPDATE for what is on its way: a closed socket would answer with a reset.
+                if let Some(stream) = take(&slot) {
+                    linger_while_read(stream, &entry.state, self.limits.settings().write_timeout.get()).await;
+                }
+                reason
+            }
             Err(reason) => reason,
         }
     }
@@ -186,8 +196,20 @@ impl Http {
 
 impl Protocol for Http {
     async fn serve<S: Stream>(self, stream: S, peer: SocketAddr, entry: Arc<Entry>) {
-        let reason = self.run(stream, peer, &entry).await;
-        entry.connections().count_closed(reason);
+        let mut ended = Ended { entry: &entry, reason: Closed::Error };
+        ended.reason = self.run(stream, peer, &entry).await;
+    }
+}
+
+/// Counts the end of a connection, also when its task panics.
+struct Ended<'a> {
+    entry: &'a Entry,
+    reason: Closed,
+}
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.entry.connections().count_closed(self.reason);
     }
 }
 
@@ -222,6 +244,13 @@ impl<S: Stream> Work for Http2<S> {
     fn finish(&mut self) -> bool {
         self.0.as_mut().graceful_shutdown();
         true
+    }
+}
+
+/// A response that ends with its connection (HTTP/1.0) must not look whole where it is not.
+fn reset_if_unfinished(stream: &impl Stream, state: &State) {
+    if state.unfinished.load(Relaxed) {
+        stream.reset();
     }
 }
 

@@ -27,12 +27,19 @@ use super::{
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// Whether bytes wait to be read. It asks the kernel: the runtime's own readiness may lag behind.
     fn has_input(&self) -> bool;
+
+    /// Makes the close a reset: for a response that is not the whole.
+    fn reset(&self);
 }
 
 impl Stream for TcpStream {
     fn has_input(&self) -> bool {
         let mut byte = [std::mem::MaybeUninit::uninit()];
         matches!(SockRef::from(self).peek(&mut byte), Ok(1))
+    }
+
+    fn reset(&self) {
+        let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
     }
 }
 

@@ -31,6 +31,21 @@ pub(super) async fn linger(mut stream: impl Stream, state: &State) {
     while let Ok(Ok(1..)) = timeout_at(deadline, stream.read(&mut scrap)).await {}
 }
 
+/// The same for HTTP/2, whose peers acknowledge what they read: as long as they do, they are still reading.
+pub(super) async fn linger_while_read(mut stream: impl Stream, state: &State, total: Duration) {
+    let gap = if state.is_asked_to_close() { TOTAL / 2 } else { TOTAL };
+    let deadline = Instant::now() + total;
+    if timeout(gap, stream.shutdown()).await.is_err() {
+        return;
+    }
+    let mut scrap = vec![0; 4 * 1024];
+    while Instant::now() < deadline && !state.is_cut() {
+        if !matches!(timeout(gap, stream.read(&mut scrap)).await, Ok(Ok(1..))) {
+            return;
+        }
+    }
+}
+
 /// Sends a last answer, and lingers.
 pub(super) async fn answer(mut stream: impl Stream, state: &State, response: &[u8]) {
     if let Ok(Ok(())) = timeout(TOTAL_IN_DRAIN, stream.write_all(response)).await {

@@ -15,6 +15,7 @@ mod drive;
 pub(crate) mod http;
 pub(crate) mod io;
 mod linger;
+mod orders;
 pub(crate) mod registry;
 pub(crate) mod service;
 mod sniff;

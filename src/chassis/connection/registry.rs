@@ -13,6 +13,7 @@ use std::{
 
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 use tokio::{
+    runtime::Handle,
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
@@ -33,10 +34,12 @@ pub(crate) struct Connections {
     left: Notify,
     places: Arc<Semaphore>,
     metrics: Metrics,
+    /// The runtime that serves them.
+    runtime: Handle,
 }
 
 impl Connections {
-    /// Room for `max` connections.
+    /// Room for `max` connections, served by the runtime that is entered.
     pub(crate) fn new(max: usize, metrics: Metrics) -> Arc<Self> {
         Arc::new(Self {
             next: AtomicU64::new(0),
@@ -44,6 +47,7 @@ impl Connections {
             left: Notify::new(),
             places: Arc::new(Semaphore::new(max)),
             metrics,
+            runtime: Handle::current(),
         })
     }
 
@@ -66,7 +70,7 @@ impl Connections {
 
     /// Asks the longest-idle connection to yield; a busy one is never asked.
     pub(crate) fn ask_for_a_place(&self) {
-        let idle = |state: &&Arc<State>| !state.is_busy() && state.phase() != Phase::Head;
+        let idle = |state: &&Arc<State>| !state.is_busy() && state.phase() != Phase::Head && !state.is_leaving();
         if let Some(state) = self.lock().values().filter(idle).min_by_key(|state| state.since()) {
             state.yield_place();
         }
@@ -114,6 +118,11 @@ impl Connections {
             }
             left.await;
         }
+    }
+
+    /// Runs `work` beside the connections, whatever thread asks for it.
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(work);
     }
 
     pub(crate) fn count_closed(&self, reason: Closed) {

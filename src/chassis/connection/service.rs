@@ -7,7 +7,7 @@ use std::{
     fmt,
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll, ready},
 };
 
@@ -59,7 +59,7 @@ impl ConnectionInfo {
     /// The rest of a request body is not waited for; the connection ends after the response.
     pub(crate) fn abandon_body(&self) {
         if let Some(entry) = self.0.entry.upgrade() {
-            entry.state.unread.store(true, std::sync::atomic::Ordering::Relaxed);
+            entry.state.set_unread();
         }
     }
 
@@ -141,15 +141,25 @@ impl Future for Answer {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Ok(mut response) = ready!(this.response.poll(cx));
+        let state = &this.entry.state;
         if response.extensions().get::<Abort>().is_some() {
-            this.entry.state.set_closing(Closed::Aborted);
+            if *this.http1 {
+                state.set_closing(Closed::Aborted);
+            }
             return Poll::Ready(Err(Aborted));
         }
-        // A switch of protocols ends this HTTP connection in its own way.
-        let can_close = *this.http1 && response.status() != StatusCode::SWITCHING_PROTOCOLS;
-        if let Some(reason) = this.info.0.limits.ends(&this.entry.state, *this.number).filter(|_| can_close) {
-            this.entry.state.set_closing(reason);
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        match this.info.0.limits.ends(state, *this.number) {
+            // GOAWAY is the driver's; it keeps age and drain by its own timer.
+            Some(Closed::Requests) if !*this.http1 => state.retire(),
+            // A switch of protocols ends this HTTP connection in its own way.
+            Some(reason) if *this.http1 && response.status() != StatusCode::SWITCHING_PROTOCOLS => {
+                state.set_closing(reason);
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ if state.unread.load(Relaxed) => {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ => {}
         }
         let part = this.part.take().expect("answered once");
         Poll::Ready(Ok(response.map(|body| Outbound::new(body, part))))

@@ -96,6 +96,8 @@ mod tests {
         fn has_input(&self) -> bool {
             false
         }
+
+        fn reset(&self) {}
     }
 
     #[test]

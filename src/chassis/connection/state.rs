@@ -3,9 +3,13 @@
 //! Next: [`super::drive`].
 
 use std::{
+    cell::Cell,
     sync::{
         OnceLock,
-        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU8, AtomicU32, AtomicU64,
+            Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
+        },
     },
     time::Duration,
 };
@@ -14,7 +18,7 @@ use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{closed::Closed, streams::Streams};
+use super::{closed::Closed, orders::Orders, streams::Streams};
 
 /// Where a connection is in its life. Every phase has its own deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,18 +65,19 @@ pub(crate) struct State {
     /// The driver wants to know whether input waits in the socket; `io` answers in `input`.
     pub(crate) probe: AtomicBool,
     pub(crate) input: AtomicBool,
-    orders: Orders,
+    pub(super) orders: Orders,
     driver: AtomicWaker,
     pub(crate) upgraded_io: AtomicWaker,
     ending: OnceLock<CancellationToken>,
+    has_ended: AtomicBool,
+    retired: AtomicBool,
+    /// It was ended in the middle of a response.
+    pub(crate) unfinished: AtomicBool,
 }
 
-/// What others ask of a connection.
-#[derive(Debug, Default)]
-struct Orders {
-    yield_place: AtomicBool,
-    close: AtomicBool,
-    cut: AtomicBool,
+thread_local! {
+    /// The connection whose driver polls on this thread.
+    static DRIVEN: Cell<usize> = const { Cell::new(0) };
 }
 
 impl State {
@@ -95,11 +100,19 @@ impl State {
             driver: AtomicWaker::new(),
             upgraded_io: AtomicWaker::new(),
             ending: OnceLock::new(),
+            has_ended: AtomicBool::new(false),
+            retired: AtomicBool::new(false),
+            unfinished: AtomicBool::new(false),
         }
     }
 
     pub(crate) fn phase(&self) -> Phase {
-        Phase::ALL[usize::from(self.phase.load(Relaxed))]
+        match Phase::ALL[usize::from(self.phase.load(Acquire))] {
+            // Parts end on other threads too, so that only their number tells the two apart.
+            Phase::Busy | Phase::Idle if self.parts.load(Acquire) > 0 => Phase::Busy,
+            Phase::Busy | Phase::Idle => Phase::Idle,
+            phase => phase,
+        }
     }
 
     /// When the phase began.
@@ -109,7 +122,7 @@ impl State {
 
     pub(crate) fn enter(&self, phase: Phase) {
         self.since.store(self.now(), Relaxed);
-        self.phase.store(phase as u8, Relaxed);
+        self.phase.store(phase as u8, Release);
     }
 
     pub(crate) fn multiplex(&self) {
@@ -131,25 +144,41 @@ impl State {
     /// A request's head is complete. Returns which request of this connection it is, from 1.
     pub(crate) fn begin_request(&self) -> u64 {
         self.begin_part();
-        self.phase.store(Phase::Busy as u8, Relaxed);
-        if self.orders.yield_place.load(Relaxed) {
-            // It was asked while idle; another one is asked in its stead.
-            self.takes_yield();
-        }
+        self.phase.store(Phase::Busy as u8, Release);
+        // It was asked while idle; another one is asked in its stead.
+        self.forget_yield();
         self.requests.fetch_add(1, Relaxed) + 1
     }
 
     pub(crate) fn begin_part(&self) {
-        self.parts.fetch_add(1, Relaxed);
+        self.parts.fetch_add(1, AcqRel);
     }
 
     /// A request or a body ended; the last of them makes the connection idle.
     pub(crate) fn end_part(&self) {
-        if self.parts.fetch_sub(1, Relaxed) == 1 && self.phase() == Phase::Busy {
-            self.enter(Phase::Idle);
-            // The last part may end outside the driver's poll (a body that is drained), and the deadline changes.
+        // First, so that whoever sees an idle connection sees since when.
+        self.since.store(self.now(), Relaxed);
+        if self.parts.fetch_sub(1, AcqRel) == 1 && DRIVEN.get() != self.address() {
+            // It ended outside the driver's poll (a body that was drained), and the deadline has changed.
             self.driver.wake();
         }
+    }
+
+    /// Runs the driver's poll: what ends inside it needs no wake-up of its own.
+    pub(crate) fn driven<T>(&self, poll: impl FnOnce() -> T) -> T {
+        let outer = DRIVEN.replace(self.address());
+        let result = poll();
+        DRIVEN.set(outer);
+        result
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Requests, responses and bodies that are still moving.
+    pub(crate) fn parts(&self) -> usize {
+        self.parts.load(Acquire) as usize
     }
 
     /// A write could not go on, or went on.
@@ -190,45 +219,33 @@ impl State {
         self.driver.register(waker);
     }
 
-    /// Asks an idle connection to make room for a new one.
-    pub(crate) fn yield_place(&self) {
-        self.orders.yield_place.store(true, Relaxed);
+    /// The rest of a request body is not read. Streams of HTTP/2 end by themselves.
+    pub(crate) fn set_unread(&self) {
+        self.unread.store(!self.is_multiplexed(), Relaxed);
+    }
+
+    /// Past its number of requests: HTTP/2 says so by a frame of its own.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Relaxed);
         self.wake();
     }
 
-    /// Takes the order: a connection that became busy meanwhile keeps its place.
-    pub(crate) fn takes_yield(&self) -> bool {
-        self.orders.yield_place.swap(false, Relaxed)
-    }
-
-    /// Asks the connection to end after what it is doing.
-    pub(crate) fn close(&self) {
-        self.orders.close.store(true, Relaxed);
-        self.wake();
-    }
-
-    pub(crate) fn is_asked_to_close(&self) -> bool {
-        self.orders.close.load(Relaxed)
-    }
-
-    /// Ends the connection now.
-    pub(crate) fn cut(&self) {
-        self.orders.cut.store(true, Relaxed);
-        self.upgraded_io.wake();
-        self.wake();
-    }
-
-    pub(crate) fn is_cut(&self) -> bool {
-        self.orders.cut.load(Relaxed)
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Relaxed)
     }
 
     /// A token for handlers that hold the connection long: a child of `drain` that its age ends as well.
     pub(crate) fn ending(&self, drain: &CancellationToken) -> CancellationToken {
-        self.ending.get_or_init(|| drain.child_token()).clone()
+        let token = self.ending.get_or_init(|| drain.child_token()).clone();
+        if self.has_ended.load(SeqCst) {
+            token.cancel();
+        }
+        token
     }
 
-    /// The connection's age is over.
+    /// The connection's time is over: handlers that hold it long are told.
     pub(crate) fn end(&self) {
+        self.has_ended.store(true, SeqCst);
         if let Some(token) = self.ending.get() {
             token.cancel();
         }

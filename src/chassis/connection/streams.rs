@@ -39,9 +39,16 @@ impl Streams {
         self.lock().retain(|other| !Arc::ptr_eq(other, stream));
     }
 
-    /// Since when the response that waits longest has been waiting for the peer.
-    pub(super) fn blocked_since(&self) -> Option<Instant> {
-        self.lock().iter().filter_map(|stream| stream.blocked_since()).min()
+    /// Since when nothing but the peer is waited for: all `parts` of the connection are responses, and none of them
+    /// moves. One reader that stalls must not end what a proxy sends to others over the same connection.
+    pub(super) fn blocked_since(&self, parts: usize) -> Option<Instant> {
+        let streams = self.lock();
+        if streams.is_empty() || streams.len() < parts {
+            return None;
+        }
+        // The latest of them; none where one waits for the app.
+        let waits: Option<Vec<_>> = streams.iter().map(|stream| stream.blocked_since()).collect();
+        waits?.into_iter().max()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Stream>>> {
@@ -66,17 +73,21 @@ impl Stream {
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     #[tokio::test(start_paused = true)]
-    async fn the_response_that_waits_longest_for_its_peer_counts() {
-        let streams = Streams::default();
-        let begun = Instant::now();
+    async fn a_connection_is_blocked_when_all_its_responses_wait_for_the_peer() {
+        let (streams, begun) = (Streams::default(), Instant::now());
+        assert_eq!(streams.blocked_since(0), None);
         let first = streams.begin();
-        tokio::time::advance(Duration::from_secs(1)).await;
+        tokio::time::advance(SECOND).await;
         let second = streams.begin();
-        assert_eq!(streams.blocked_since(), Some(begun));
-        first.waits(false);
-        assert_eq!(streams.blocked_since(), Some(begun + Duration::from_secs(1)));
+        assert_eq!(streams.blocked_since(2), Some(begun + SECOND));
+        assert_eq!(streams.blocked_since(3), None, "a request without a response goes on");
+        second.waits(false);
+        assert_eq!(streams.blocked_since(2), None, "the app is waited for");
         streams.end(&second);
-        assert_eq!(streams.blocked_since(), None);
+        assert_eq!(streams.blocked_since(1), Some(begun));
+        streams.end(&first);
     }
 }

@@ -26,10 +26,11 @@ pub(super) type Broken = Arc<OnceLock<Code>>;
 
 /// Holds `body` to `bounds`.
 pub(super) fn bound(body: Body, bounds: Bounds) -> (Body, Broken) {
+    let left = body.size_hint().exact();
     let inner = TimeoutBody::new(bounds.timeout, Limited::new(body, bounds.limit));
     let broken = Broken::default();
     let (pace, connection) = (Pace::new(bounds.min_rate), bounds.connection);
-    (Body::new(Bounded { inner, pace, connection, broken: Arc::clone(&broken), failed: false }), broken)
+    (Body::new(Bounded { inner, left, pace, connection, broken: Arc::clone(&broken), failed: false }), broken)
 }
 
 /// What a body is held to.
@@ -48,6 +49,8 @@ pin_project! {
     struct Bounded {
         #[pin]
         inner: TimeoutBody<Limited<Body>>,
+        // Bytes that are still to come, where known: the timeout's body does not tell.
+        left: Option<u64>,
         pace: Pace,
         connection: Option<ConnectionInfo>,
         broken: Broken,
@@ -70,8 +73,11 @@ impl HttpBody for Bounded {
         }
         let result = match ready!(polled) {
             None => return Poll::Ready(None),
-            Some(Ok(frame)) if this.pace.moved(frame.data_ref().map_or(0, Bytes::len) as u64) => Ok(frame),
-            Some(Ok(_)) => Err(BodyError::TimedOut),
+            Some(Ok(frame)) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+                *this.left = this.left.map(|left| left.saturating_sub(bytes));
+                if this.pace.moved(bytes) { Ok(frame) } else { Err(BodyError::TimedOut) }
+            }
             Some(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
             Some(Err(error)) if error.is::<TimeoutError>() => Err(BodyError::TimedOut),
             Some(Err(_)) => Err(BodyError::Disconnected),
@@ -87,11 +93,11 @@ impl HttpBody for Bounded {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.failed || self.inner.is_end_stream()
+        self.failed || self.left == Some(0)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::chassis::{
     connection::ConnectionInfo,
-    problem::{Code, Problem},
+    problem::Problem,
     request::{self, RequestContext},
     telemetry::{self, AccessRecord, SpanRecord},
 };
@@ -42,6 +42,9 @@ pub(super) struct Record {
     pub(super) broken: Option<Broken>,
     is_counted: bool,
 }
+
+/// 64 KiB: a body of known length up to this is counted with its head, as it is written right after it.
+const WHOLE: u64 = 64 * 1024;
 
 /// nginx's status for a client that left before the response.
 fn client_gone() -> StatusCode {
@@ -110,23 +113,18 @@ impl Record {
         let failed = response.status().is_client_error() || response.status().is_server_error();
         let mut response = if failed { self.explain(response) } else { response };
         response.headers_mut().insert(id::HEADER, self.context.id.clone());
-        if self.version <= Version::HTTP_11 && self.broke(Code::RequestTimeout) {
-            // The rest of the body is not waited for. RFC 9110, section 15.5.9.
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
         let status = response.status();
         match response.body().size_hint().exact() {
-            // hyper writes it whole, right after the head.
-            Some(bytes) => {
+            _ if self.method == "HEAD" => {
+                self.end(status, 0);
+                response
+            }
+            Some(bytes) if bytes <= WHOLE => {
                 self.end(status, bytes);
                 response
             }
-            None => response.map(|body| Body::new(super::exchange::Observed::new(body, self, status))),
+            _ => response.map(|body| Body::new(super::exchange::Observed::new(body, self, status))),
         }
-    }
-
-    fn broke(&self, code: Code) -> bool {
-        self.broken.as_ref().and_then(|broken| broken.get()) == Some(&code)
     }
 
     /// An error as a problem: which bound the body broke, else what a bare status says.

@@ -27,6 +27,8 @@ pub(crate) struct Pool {
     pub(super) limit: AtomicUsize,
     /// Places that a lower limit takes away when they are given back.
     owed: AtomicUsize,
+    /// Counted by itself: it is a measure also where nothing is limited.
+    in_flight: AtomicUsize,
     waiting: AtomicUsize,
     enabled: AtomicBool,
     queue_length: AtomicUsize,
@@ -69,6 +71,7 @@ impl Pool {
             places: Arc::new(Semaphore::new(0)),
             limit: AtomicUsize::new(0),
             owed: AtomicUsize::new(0),
+            in_flight: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             enabled: AtomicBool::new(true),
             queue_length: AtomicUsize::new(0),
@@ -102,10 +105,10 @@ impl Pool {
     /// A place, if one is free.
     pub(crate) fn try_admit(self: &Arc<Self>) -> Option<Place> {
         if !self.enabled.load(Relaxed) {
-            return Some(Place { pool: Arc::clone(self), permit: None });
+            return Some(Place::new(self, None));
         }
         let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
-        Some(Place { pool: Arc::clone(self), permit: Some(permit) })
+        Some(Place::new(self, Some(permit)))
     }
 
     /// Waits for a place in the queue, up to its timeout and to `deadline`.
@@ -124,7 +127,7 @@ impl Pool {
         match timeout_at(until, Arc::clone(&self.places).acquire_owned()).await {
             Ok(permit) => {
                 let permit = permit.expect("the semaphore is never closed");
-                Ok(Place { pool: Arc::clone(self), permit: Some(permit) })
+                Ok(Place::new(self, Some(permit)))
             }
             Err(_) if until < timeout => Err(Shed::Deadline),
             Err(_) => Err(Shed::QueueTimeout),
@@ -138,8 +141,7 @@ impl Pool {
     }
 
     pub(super) fn in_flight(&self) -> usize {
-        let held = self.limit.load(Relaxed) + self.owed.load(Relaxed);
-        held.saturating_sub(self.places.available_permits())
+        self.in_flight.load(Relaxed)
     }
 }
 
@@ -163,11 +165,20 @@ impl Drop for Waiting<'_> {
 #[derive(Debug)]
 pub(crate) struct Place {
     pool: Arc<Pool>,
+    /// None where admission is not limited.
     permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Place {
+    fn new(pool: &Arc<Pool>, permit: Option<OwnedSemaphorePermit>) -> Self {
+        pool.in_flight.fetch_add(1, Relaxed);
+        Self { pool: Arc::clone(pool), permit }
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.pool.in_flight.fetch_sub(1, Relaxed);
         if let Some(permit) = self.permit.take().filter(|_| self.pool.take_owed(1) == 1) {
             permit.forget();
         }

@@ -123,7 +123,7 @@ impl<A: AppSettings> Replica<A> {
         let cut = self.door.connections.cut_all();
         // A moment to count them; a blocked worker does not.
         let _ = timeout(Duration::from_millis(200), self.door.connections.closed()).await;
-        if cut == 0 {
+        if cut == 0 && self.door.loops.is_empty() {
             return Exit::Drained;
         }
         tracing::error!(cut, "requests were cut at the drain's deadline");

@@ -163,8 +163,7 @@ impl Door {
             work: work.clone(),
             served: Arc::clone(served),
         };
-        let grace = all.lifecycle.drain_timeout.get();
-        let limits = Limits::new(Arc::clone(&settings), verdicts.lifecycle.clone(), grace);
+        let limits = Limits::new(Arc::clone(&settings), verdicts.lifecycle.clone());
         let protocol = Http::new(routes.build(&Stack::new(parts, registry)), limits);
         let max = runtime::max_connections(all.server.max_connections);
         let connections = Connections::new(max, connection::Metrics::new(Some(registry)));

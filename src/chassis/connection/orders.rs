@@ -1,0 +1,61 @@
+//! What others ask of a connection: its place, its end, or its end at once. Its own task obeys when it can.
+//!
+//! Next: [`super::drive`].
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use super::state::State;
+
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    yield_place: AtomicBool,
+    close: AtomicBool,
+    cut: AtomicBool,
+}
+
+impl State {
+    /// Whether it was asked for its place already, or is about to end.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.orders.yield_place.load(Relaxed) || self.closing().is_some()
+    }
+
+    /// Asks an idle connection to make room for a new one.
+    pub(crate) fn yield_place(&self) {
+        self.orders.yield_place.store(true, Relaxed);
+        self.wake();
+    }
+
+    /// Takes the order: a connection that became busy meanwhile keeps its place.
+    pub(crate) fn takes_yield(&self) -> bool {
+        self.orders.yield_place.swap(false, Relaxed)
+    }
+
+    /// A connection that became busy keeps its place.
+    pub(super) fn forget_yield(&self) {
+        // Most were never asked: a load is cheaper than a swap.
+        if self.orders.yield_place.load(Relaxed) {
+            self.takes_yield();
+        }
+    }
+
+    /// Asks the connection to end after what it is doing.
+    pub(crate) fn close(&self) {
+        self.orders.close.store(true, Relaxed);
+        self.wake();
+    }
+
+    pub(crate) fn is_asked_to_close(&self) -> bool {
+        self.orders.close.load(Relaxed)
+    }
+
+    /// Ends the connection now.
+    pub(crate) fn cut(&self) {
+        self.orders.cut.store(true, Relaxed);
+        self.upgraded_io.wake();
+        self.wake();
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.orders.cut.load(Relaxed)
+    }
+}
