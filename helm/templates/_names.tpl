@@ -4,11 +4,16 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* 52: room for "-settings" and the like, and for the hash and suffix that a Deployment adds to its pods' names. */}}
+{{/* 50 of the 63 characters that a name may have: room for "-test-traffic". */}}
 {{- define "service.fullname" -}}
 {{- $name := .Values.nameOverride | default .Chart.Name }}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
-{{- .Values.fullnameOverride | default $full | trunc 52 | trimSuffix "-" }}
+{{- $name = .Values.fullnameOverride | default $full | replace "." "-" | trunc 50 | trimSuffix "-" }}
+{{- /* RFC 1035, which names of Services follow. */}}
+{{- if not (regexMatch "^[a-z]" $name) }}
+{{- fail (printf "fullnameOverride: has to be given, as %s does not begin with a letter" $name) }}
+{{- end }}
+{{- $name }}
 {{- end }}
 
 {{- define "service.serviceAccountName" -}}
@@ -43,8 +48,8 @@ app.kubernetes.io/component: server
 
 {{/* Metadata of (dict "root" $ "name" name "component" … "labels" … "annotations" …). */}}
 {{- define "service.metadata" -}}
-name: {{ .name | default (include "service.fullname" .root) }}
-namespace: {{ .root.Release.Namespace }}
+name: {{ .name | default (include "service.fullname" .root) | quote }}
+namespace: {{ .root.Release.Namespace | quote }}
 labels:
   {{- include "service.labels" . | nindent 2 }}
 {{- with merge dict (.annotations | default dict) .root.Values.commonAnnotations }}
