@@ -14,7 +14,7 @@ SETS = HERE / "values"
 
 # What the operations pack brings; the chart is checked without it as well.
 STAND_INS = {
-    "rules.yaml": "groups:\n- name: stand-in\n  rules:\n  - alert: Down\n    expr: up == 0\n"
+    "rules.yaml": "groups:\n- name: stand-in\n  rules:\n  - alert: Down\n    expr: up{namespace=~\".+\",job=~\".+\"} == 0\n"
     "    annotations: {runbook_url: docs/runbooks/down.md, summary: '{{ $labels.pod }}'}\n",
     "dashboard.json": "{}\n",
 }

@@ -19,6 +19,9 @@ def complaints(objects, values):
     yield from pod(deployment["spec"]["template"]["spec"], "Deployment")
     yield from grace(deployment)
     yield from settings(deployment, values)
+    for rules in chart.only(objects, "PrometheusRule"):
+        if '=~".+"' in str(rules):
+            yield "a rule looks at other services, too"
     for test in chart.only(objects, "Pod"):
         yield from pod(test["spec"], test["metadata"]["name"])
 
