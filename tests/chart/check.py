@@ -7,6 +7,7 @@ values.yaml is documented, makes a difference, and is in a value set.
 
 import copy
 import functools
+import json
 import os
 import subprocess
 import sys
@@ -61,6 +62,23 @@ def schemas(objects):
                 yield f"{minor}: there is no schema for {item['kind']}"
 
 
+def custom(report, rendered):
+    """Custom resources of all value sets, by the models of their projects; these do not see unknown fields."""
+    items = [(name, item) for name, objects in rendered.items() for item in objects if item["kind"] in CUSTOM]
+    run = subprocess.run(
+        ["node", str(chart.HERE / "custom.mjs"), str(chart.ROOT / ".tools/chart-node/node_modules")],
+        input=json.dumps(items),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    complaints = json.loads(run.stdout) if run.returncode == 0 else [["all", run.stderr]]
+    report.record("custom resources", [f"{name}: {complaint}" for name, complaint in complaints])
+    kinds = sorted({item["kind"] for _, item in items})
+    report.record("custom resources", [f"no {kind} in any value set" for kind in CUSTOM if kind not in kinds])
+    print(f"check-chart: {len(items)} custom resources of {len(kinds)} kinds")
+
+
 def accepted(objects):
     """What the service says to the settings that the pod would get."""
     program = os.environ.get("SERVER", str(chart.ROOT / "target/debug/server"))
@@ -77,11 +95,11 @@ def accepted(objects):
     return [f"the service refuses: {run.stderr}"] if run.returncode else []
 
 
-def value_set(copy_of_chart, name, given):
+def value_set(copy_of_chart, name, given, rendered):
     code, text, error = chart.template(copy_of_chart, given)
     if code:
         return [error]
-    objects = chart.documents(text)
+    objects = rendered[name] = chart.documents(text)
     return [*schemas(objects), *shape.complaints(objects, given), *accepted(objects)]
 
 
@@ -131,10 +149,12 @@ def each(report, label, function, cases):
 
 
 def main():
+    rendered = {}
     report, copy_of_chart, sets = Report(), chart.copy_with_stand_ins(), chart.sets()
     file = chart.ROOT / "helm/values.yaml"
     lint(report, copy_of_chart)
-    each(report, "value set", value_set, [(name, copy_of_chart, name, given) for name, given in sets.items()])
+    each(report, "value set", value_set, [(name, copy_of_chart, name, given, rendered) for name, given in sets.items()])
+    custom(report, rendered)
     cases = yaml.safe_load((chart.HERE / "refused.yaml").read_text())
     each(report, "refusal", refusal, [(str(case["values"]), copy_of_chart, case) for case in cases])
     report.record("values.yaml", [f"{key} has no comment that begins with # --" for key in values.undocumented(file)])
