@@ -16,12 +16,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import kubernetes_validate
-import yaml
-
 import chart
+import kubernetes_validate
 import shape
 import values
+import yaml
 
 # The chart's kubeVersion up to the newest that there are schemas for.
 MINORS = ["1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"]
@@ -110,6 +109,24 @@ def refusal(copy_of_chart, case):
     return [] if case["says"] in error else [f"says: {error}"]
 
 
+def notes(copy_of_chart, case):
+    """NOTES.txt, which only an installation shows."""
+    run = subprocess.run(
+        ["helm", "install", "demo", str(copy_of_chart), "--dry-run=client", "--values", "-"],
+        input=json.dumps(case["values"]),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    text = run.stdout.partition("\nNOTES:\n")[2]
+    if run.returncode or not text:
+        return [f"shows no notes: {run.stderr}"]
+    warnings = [line for line in text.splitlines() if line.startswith("WARNING")]
+    if case["warns"] is None:
+        return warnings
+    return [] if any(case["warns"] in warning for warning in warnings) else [f"warns of {warnings}"]
+
+
 def set_in(given, parts):
     """Whether `given` sets the key."""
     for part in parts:
@@ -157,6 +174,8 @@ def main():
     custom(report, rendered)
     cases = yaml.safe_load((chart.HERE / "refused.yaml").read_text())
     each(report, "refusal", refusal, [(str(case["values"]), copy_of_chart, case) for case in cases])
+    cases = yaml.safe_load((chart.HERE / "notes.yaml").read_text())
+    each(report, "warning", notes, [(str(case["values"]), copy_of_chart, case) for case in cases])
     report.record("values.yaml", [f"{key} has no comment that begins with # --" for key in values.undocumented(file)])
     keys = [key for key, _ in values.leaves(file)]
     each(report, "key", makes_a_difference, [(key, copy_of_chart, sets, key) for key in keys])

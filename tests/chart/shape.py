@@ -3,9 +3,8 @@
 import re
 from collections import Counter
 
-import yaml
-
 import chart
+import yaml
 
 # The extra objects are the user's own.
 OURS = ("Deployment", "Service", "Pod")
@@ -89,6 +88,11 @@ def pod(spec, name):
                 if used not in variables[:index]:
                     yield f"{name}: {used} is not set before it is used"
     volumes = [volume["name"] for volume in spec.get("volumes", [])]
+    for volume in spec.get("volumes", []):
+        if volume["name"] == "settings" and "downwardAPI" not in volume:
+            yield f"{name}: its settings are not its revision's own"
+        if volume["name"] == "overlay" and volume["configMap"].get("optional") is not True:
+            yield f"{name}: cannot start without its overlay"
     for mount in container.get("volumeMounts", []):
         if mount["name"] not in volumes:
             yield f"{name}: mounts {mount['name']}, which is no volume"
