@@ -40,6 +40,8 @@ def sets():
     found = {"defaults": {}}
     for path in sorted(SETS.glob("*.yaml")):
         found[path.stem] = yaml.safe_load(path.read_text())
+    for path in sorted((ROOT / "helm/environments").glob("*.yaml")):
+        found[f"environment {path.stem}"] = yaml.safe_load(path.read_text())
     found["big"] = {
         "config": {"app": {"cors_origins": [f"https://shop-{n}.example" for n in range(3000)]}},
         "extraEnv": [{"name": f"VARIABLE_{n}", "value": "x" * 100} for n in range(500)],
