@@ -1,0 +1,187 @@
+"""Checks the chart. `scripts/check-chart` sets up what it needs.
+
+What: `helm lint --strict`; every value set renders, fits the Kubernetes schemas of each supported minor and the rules of
+`shape`; its settings are accepted by the service itself; every wrong value is refused with its key; every key of
+values.yaml is documented, makes a difference, and is in a value set.
+"""
+
+import copy
+import functools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import chart
+import kubernetes_validate
+import shape
+import values
+import yaml
+
+# The chart's kubeVersion up to the newest that there are schemas for.
+MINORS = ["1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"]
+CUSTOM = ("ServiceMonitor", "PodMonitor", "PrometheusRule", "ScaledObject", "Certificate", "HTTPRoute", "GRPCRoute")
+
+kubernetes_validate.utils.schema_contents = functools.lru_cache(None)(kubernetes_validate.utils.schema_contents)
+
+
+class Report:
+    """Counts, and remembers what is wrong."""
+
+    def __init__(self):
+        self.passed, self.failed = 0, 0
+
+    def record(self, name, complaints):
+        complaints = list(complaints)
+        self.passed, self.failed = self.passed + (not complaints), self.failed + bool(complaints)
+        for complaint in complaints:
+            print(f"check-chart: {name}: {complaint}", file=sys.stderr)
+
+
+def lint(report, copy_of_chart):
+    run = subprocess.run(["helm", "lint", "--strict", str(copy_of_chart)], capture_output=True, text=True, check=False)
+    report.record("helm lint --strict", [run.stdout] if run.returncode else [])
+
+
+def schemas(objects):
+    """Complaints of the Kubernetes schemas, of each minor. Custom resources have none there."""
+    for item in objects:
+        if item["kind"] in CUSTOM:
+            continue
+        for minor in MINORS:
+            try:
+                kubernetes_validate.validate(item, minor, strict=True)
+            except kubernetes_validate.ValidationError as error:
+                yield f"{minor}: {item['kind']}: {error.message[:300]} at {list(error.path)}"
+            except kubernetes_validate.SchemaNotFoundError:
+                yield f"{minor}: there is no schema for {item['kind']}"
+
+
+def custom(report, rendered):
+    """Custom resources of all value sets, by the models of their projects; these do not see unknown fields."""
+    items = [(name, item) for name, objects in rendered.items() for item in objects if item["kind"] in CUSTOM]
+    run = subprocess.run(
+        ["node", str(chart.HERE / "custom.mjs"), str(chart.ROOT / ".tools/chart-node/node_modules")],
+        input=json.dumps(items),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    complaints = json.loads(run.stdout) if run.returncode == 0 else [["all", run.stderr]]
+    report.record("custom resources", [f"{name}: {complaint}" for name, complaint in complaints])
+    kinds = sorted({item["kind"] for _, item in items})
+    report.record("custom resources", [f"no {kind} in any value set" for kind in CUSTOM if kind not in kinds])
+    print(f"check-chart: {len(items)} custom resources of {len(kinds)} kinds")
+
+
+def accepted(objects):
+    """What the service says to the settings that the pod would get."""
+    program = os.environ.get("SERVER", str(chart.ROOT / "target/debug/server"))
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Path(folder) / "settings.yaml"
+        metadata = chart.only(objects, "Deployment")[0]["spec"]["template"]["metadata"]
+        settings.write_text(metadata["annotations"]["service/settings"])
+        command = [program, "check", "--config", str(settings)]
+        for overlay in (item for item in chart.only(objects, "ConfigMap") if "overlay.yaml" in item["data"]):
+            # As a plain file, since an overlay that does not fit is only noted.
+            (Path(folder) / "overlay.yaml").write_text(overlay["data"]["overlay.yaml"])
+            command += ["--config", str(Path(folder) / "overlay.yaml")]
+        run = subprocess.run(command, capture_output=True, text=True, env={}, check=False)
+    return [f"the service refuses: {run.stderr}"] if run.returncode else []
+
+
+def value_set(copy_of_chart, name, given, rendered):
+    code, text, error = chart.template(copy_of_chart, given)
+    if code:
+        return [error]
+    objects = rendered[name] = chart.documents(text)
+    return [*schemas(objects), *shape.complaints(objects, given), *accepted(objects)]
+
+
+def refusal(copy_of_chart, case):
+    code, _, error = chart.template(copy_of_chart, case["values"])
+    if code == 0:
+        return ["is not refused"]
+    return [] if case["says"] in error else [f"says: {error}"]
+
+
+def notes(copy_of_chart, case):
+    """NOTES.txt, which only an installation shows."""
+    run = subprocess.run(
+        ["helm", "install", "demo", str(copy_of_chart), "--dry-run=client", "--values", "-"],
+        input=json.dumps(case["values"]),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    text = run.stdout.partition("\nNOTES:\n")[2]
+    if run.returncode or not text:
+        return [f"shows no notes: {run.stderr}"]
+    warnings = [line for line in text.splitlines() if line.startswith("WARNING")]
+    if case["warns"] is None:
+        return warnings
+    return [] if any(case["warns"] in warning for warning in warnings) else [f"warns of {warnings}"]
+
+
+def set_in(given, parts):
+    """Whether `given` sets the key."""
+    for part in parts:
+        if not isinstance(given, dict) or part not in given:
+            return False
+        given = given[part]
+    return True
+
+
+def without(given, parts):
+    rest = copy.deepcopy(given)
+    inner = rest
+    for part in parts[:-1]:
+        inner = inner[part]
+    del inner[parts[-1]]
+    return rest
+
+
+def makes_a_difference(copy_of_chart, sets, key):
+    """A key that some value set gives, and whose absence there changes what is rendered."""
+    parts = key.split(".")
+    covering = [given for given in sets.values() if set_in(given, parts)]
+    if not covering:
+        return ["is in no value set"]
+    for given in covering:
+        if chart.template(copy_of_chart, given)[:2] != chart.template(copy_of_chart, without(given, parts))[:2]:
+            return []
+    return ["makes no difference in any value set"]
+
+
+def each(report, label, function, cases):
+    began = time.monotonic()
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for name, complaints in zip([case[0] for case in cases], pool.map(lambda case: function(*case[1:]), cases)):
+            report.record(f"{label} {name}", complaints)
+    print(f"check-chart: {len(cases)} {label}s in {time.monotonic() - began:.0f} s")
+
+
+def main():
+    rendered = {}
+    report, copy_of_chart, sets = Report(), chart.copy_with_stand_ins(), chart.sets()
+    file = chart.ROOT / "helm/values.yaml"
+    lint(report, copy_of_chart)
+    each(report, "value set", value_set, [(name, copy_of_chart, name, given, rendered) for name, given in sets.items()])
+    custom(report, rendered)
+    cases = yaml.safe_load((chart.HERE / "refused.yaml").read_text())
+    each(report, "refusal", refusal, [(str(case["values"]), copy_of_chart, case) for case in cases])
+    cases = yaml.safe_load((chart.HERE / "notes.yaml").read_text())
+    each(report, "warning", notes, [(str(case["values"]), copy_of_chart, case) for case in cases])
+    report.record("values.yaml", [f"{key} has no comment that begins with # --" for key in values.undocumented(file)])
+    keys = [key for key, _ in values.leaves(file)]
+    each(report, "key", makes_a_difference, [(key, copy_of_chart, sets, key) for key in keys])
+    print(f"chart: {report.passed} passed, {report.failed} failed")
+    return 1 if report.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

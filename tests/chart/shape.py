@@ -1,0 +1,139 @@
+"""What has to hold for every rendered value set, beyond the API's own schemas. Each check yields complaints."""
+
+import re
+from collections import Counter
+
+import chart
+import yaml
+
+# The extra objects are the user's own.
+OURS = ("Deployment", "Service", "Pod")
+
+
+def complaints(objects, values):
+    deployment = chart.only(objects, "Deployment")[0]
+    yield from names(objects)
+    yield from selectors(objects, deployment)
+    yield from replicas(objects, deployment)
+    yield from pod(deployment["spec"]["template"]["spec"], "Deployment")
+    yield from grace(deployment)
+    yield from settings(deployment, values)
+    for rules in chart.only(objects, "PrometheusRule"):
+        if '=~".+"' in str(rules):
+            yield "a rule looks at other services, too"
+    for test in chart.only(objects, "Pod"):
+        yield from pod(test["spec"], test["metadata"]["name"])
+
+
+def names(objects):
+    keys = Counter((item["kind"], item["metadata"]["name"]) for item in objects)
+    yield from (f"{key} is there twice" for key, count in keys.items() if count > 1)
+    for item in objects:
+        name = item["metadata"]["name"]
+        if not isinstance(name, str) or not re.fullmatch(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", name):
+            yield f"{item['kind']} has the name {name!r}"
+        for key, value in item["metadata"].get("labels", {}).items():
+            if not isinstance(value, str) or len(value) > 63:
+                yield f"{item['kind']} {name}: label {key} is {value!r}"
+
+
+def selectors(objects, deployment):
+    labels = deployment["spec"]["template"]["metadata"]["labels"].items()
+    wanted = deployment["spec"]["selector"]["matchLabels"]
+    selecting = [("Deployment", wanted)]
+    selecting += [(s["metadata"]["name"], s["spec"]["selector"]) for s in chart.only(objects, "Service")]
+    for kind, path in (("PodDisruptionBudget", "selector"), ("NetworkPolicy", "podSelector")):
+        selecting += [(kind, item["spec"][path]["matchLabels"]) for item in chart.only(objects, kind)]
+    for name, selector in selecting:
+        if not selector.items() <= labels:
+            yield f"{name} does not select the pods"
+        for test in chart.only(objects, "Pod"):
+            if selector.items() <= test["metadata"]["labels"].items():
+                yield f"{name} selects the pod of `helm test`"
+
+
+def replicas(objects, deployment):
+    scaled = chart.only(objects, "HorizontalPodAutoscaler") + chart.only(objects, "ScaledObject")
+    if scaled and "replicas" in deployment["spec"]:
+        yield "replicas is rendered beside an autoscaler"
+    for scaler in scaled:
+        if scaler["spec"]["scaleTargetRef"]["name"] != deployment["metadata"]["name"]:
+            yield "the autoscaler scales something else"
+
+
+def pod(spec, name):
+    """The restricted Pod Security profile, and what a pod of ours never has."""
+    for key in ("hostNetwork", "hostPID", "hostIPC"):
+        if spec.get(key):
+            yield f"{name}: {key}"
+    if spec.get("automountServiceAccountToken") is not False or spec.get("enableServiceLinks") is not False:
+        yield f"{name}: has a token or service links"
+    container = spec["containers"][0]
+    context = {**spec.get("securityContext", {}), **container["securityContext"]}
+    profile = (
+        context.get("allowPrivilegeEscalation") is False
+        and context.get("capabilities", {}).get("drop") == ["ALL"]
+        and context.get("runAsNonRoot") is True
+        and context.get("readOnlyRootFilesystem") is True
+        and context.get("seccompProfile", {}).get("type") == "RuntimeDefault"
+        and context.get("runAsUser", 0) > 0
+    )
+    if not profile:
+        yield f"{name}: is outside the restricted profile"
+    variables = [variable["name"] for variable in container.get("env", [])]
+    yield from (f"{name}: {key} is set twice" for key, count in Counter(variables).items() if count > 1)
+    for index, variable in enumerate(container.get("env", [])):
+        if variable["name"] == "OTEL_RESOURCE_ATTRIBUTES":
+            for used in re.findall(r"\$\((\w+)\)", variable["value"]):
+                if used not in variables[:index]:
+                    yield f"{name}: {used} is not set before it is used"
+    volumes = [volume["name"] for volume in spec.get("volumes", [])]
+    for volume in spec.get("volumes", []):
+        if volume["name"] == "settings" and "downwardAPI" not in volume:
+            yield f"{name}: its settings are not its revision's own"
+        if volume["name"] == "overlay" and volume["configMap"].get("optional") is not True:
+            yield f"{name}: cannot start without its overlay"
+    for mount in container.get("volumeMounts", []):
+        if mount["name"] not in volumes:
+            yield f"{name}: mounts {mount['name']}, which is no volume"
+
+
+def seconds(text):
+    number, unit = re.fullmatch(r"(\d+)(ms|s|m|h)?", str(text)).groups()
+    return int(number) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600, None: 1}[unit]
+
+
+def grace(deployment):
+    spec = deployment["spec"]["template"]["spec"]
+    lifecycle = settings_of(deployment)["lifecycle"]
+    needed = sum(seconds(lifecycle[key]) for key in ("drain_delay", "drain_timeout", "flush_timeout")) + 1
+    sleep = spec["containers"][0].get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+    if spec["terminationGracePeriodSeconds"] < needed + sleep:
+        yield f"the grace period is below the {needed + sleep} s that are needed"
+    if seconds(lifecycle["grace_period"]) + sleep != spec["terminationGracePeriodSeconds"]:
+        yield "the service is told another grace period"
+
+
+def settings_of(deployment):
+    return yaml.safe_load(deployment["spec"]["template"]["metadata"]["annotations"]["service/settings"])
+
+
+def settings(deployment, values):
+    """What was asked for arrives, character for character."""
+    yield from missing(values.get("config", {}), settings_of(deployment), "config")
+    metadata = deployment["spec"]["template"]["metadata"]
+    yield from missing(values.get("podAnnotations", {}), metadata["annotations"], "podAnnotations")
+    variables = {item["name"]: item for item in deployment["spec"]["template"]["spec"]["containers"][0]["env"]}
+    for item in values.get("extraEnv", []):
+        if variables.get(item["name"]) != item:
+            yield f"extraEnv {item['name']} arrives as {variables.get(item['name'])}"
+
+
+def missing(wanted, got, path):
+    for key, value in wanted.items():
+        if isinstance(value, dict):
+            yield from missing(value, got.get(key, {}), f"{path}.{key}")
+        elif isinstance(value, float) and float(got.get(key)) == value:
+            continue  # As 1e-05, which YAML 1.1 takes for a text; the service does not.
+        elif value is not None and got.get(key) != value:
+            yield f"{path}.{key} arrives as {got.get(key)!r}"
