@@ -30,6 +30,7 @@ pub struct Settings {
     /// Whether admission is limited at all.
     pub enabled: bool,
     /// Requests in flight at most, for routes on the I/O runtime.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub max_in_flight: usize,
     /// Requests in flight at most, for routes on the work runtime; `auto` is four for each of its threads.
     pub work_max_in_flight: Auto<usize>,
