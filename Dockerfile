@@ -1,0 +1,62 @@
+# The service on scratch: one static program, no shell, uid 65532. scripts/image-test builds this very file.
+#
+# Base images come by ARG, so that a release pins them by digest and a test brings its own:
+#   --build-arg RUST_IMAGE="$(scripts/image-digest rust:1.95.0-slim-bookworm)"
+# The tag's Rust is the one of rust-toolchain.toml.
+ARG RUST_IMAGE=rust:1.95.0-slim-bookworm
+
+# Each platform builds on itself (natively, or emulated), so no cross compiler is needed. An explicit target keeps the
+# flags below from build scripts and procedural macros, which cannot be static.
+FROM ${RUST_IMAGE} AS build
+ARG TARGETARCH
+WORKDIR /build
+ENV CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static" \
+    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static" \
+    CARGO_INCREMENTAL=0
+RUN case "${TARGETARCH}" in \
+      amd64) echo x86_64-unknown-linux-gnu ;; \
+      arm64) echo aarch64-unknown-linux-gnu ;; \
+      *) echo "no target for ${TARGETARCH}" >&2; exit 1 ;; \
+    esac >/target
+
+# cargo-auditable writes the list of dependencies into the program, where scanners find it. Empty: without.
+ARG CARGO_AUDITABLE=0.7.7
+RUN if [ -n "${CARGO_AUDITABLE}" ]; then cargo install --locked --root /usr/local "cargo-auditable@${CARGO_AUDITABLE}"; fi
+
+# Dependencies first, with a program that does nothing: this layer lasts until Cargo.lock changes.
+COPY Cargo.toml Cargo.lock ./
+RUN mkdir src && echo 'fn main() {}' >src/main.rs && touch src/lib.rs \
+    && cargo ${CARGO_AUDITABLE:+auditable} build --locked --release --bin server --target "$(cat /target)" \
+    && rm -r src
+
+# What /metrics and /version name; declared this late so that a commit does not build the dependencies anew.
+ARG SERVICE_COMMIT=unknown
+ARG TEMPLATE_COMMIT=unknown
+COPY src src
+RUN find src -name '*.rs' -exec touch {} + \
+    && SERVICE_COMMIT="${SERVICE_COMMIT}" TEMPLATE_COMMIT="${TEMPLATE_COMMIT}" \
+       cargo ${CARGO_AUDITABLE:+auditable} build --locked --release --bin server --target "$(cat /target)" \
+    && install -m 0755 "target/$(cat /target)/release/server" /server \
+    && /server --version
+
+# No CA bundle and no time zones: the service speaks plain HTTP inside the cluster, and UTC.
+FROM scratch
+ARG IMAGE_TITLE=service
+ARG IMAGE_SOURCE=""
+ARG IMAGE_VERSION=unknown
+ARG IMAGE_CREATED=""
+ARG SERVICE_COMMIT=unknown
+LABEL org.opencontainers.image.title="${IMAGE_TITLE}" \
+      org.opencontainers.image.description="A load-balanced, container-native HTTP service" \
+      org.opencontainers.image.licenses="MIT OR Apache-2.0" \
+      org.opencontainers.image.source="${IMAGE_SOURCE}" \
+      org.opencontainers.image.version="${IMAGE_VERSION}" \
+      org.opencontainers.image.revision="${SERVICE_COMMIT}" \
+      org.opencontainers.image.created="${IMAGE_CREATED}"
+COPY --from=build /server /server
+USER 65532:65532
+EXPOSE 8080 8081
+STOPSIGNAL SIGTERM
+# For runtimes without probes; Kubernetes has its own. Kept in images of the Docker format only.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["/server", "healthcheck"]
+ENTRYPOINT ["/server"]
