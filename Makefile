@@ -1,6 +1,6 @@
 # Cargo does the work; this names the steps. `make test` is what CI runs.
 .DEFAULT_GOAL := test
-.PHONY: run build tools lint test test-full generate check deny clean
+.PHONY: run build tools lint test test-full chart ops generate check deny clean
 
 # Tests that mostly wait run beside each other; those that measure take turns (see tests/it/harness).
 TEST_THREADS ?= 8
@@ -21,12 +21,27 @@ lint: ## Format, lints, and documentation links.
 
 test: tools lint ## Everything, at CI's size.
 	cargo test --locked -- --test-threads=$(TEST_THREADS)
+	$(MAKE) chart ops
 
 test-full: tools lint ## The same with the full number of restarts and requests.
 	FLEET_ROUNDS=20 cargo test --locked -- --test-threads=$(TEST_THREADS)
 
-generate: ## The files that are generated from the code.
+chart: ## The chart and the manifests that are rendered from it.
+	cargo build --locked
+	scripts/check-chart
+	scripts/chart-generate --check
+	scripts/render-k8s --check
+
+ops: ## Rules, a test of every alert, the dashboard against a live server.
+	cargo build --locked
+	scripts/check-ops
+
+generate: ## The files that are generated: from the code, and from the chart.
 	UPDATE=1 cargo test --locked --test it generated::
+	cargo build --locked
+	scripts/chart-tools
+	scripts/chart-generate
+	scripts/render-k8s
 
 check: ## The settings that a start would use now.
 	cargo run --quiet -- check
