@@ -1,9 +1,11 @@
 # Cargo does the work; this names the steps. `make test` is what CI runs.
 .DEFAULT_GOAL := test
-.PHONY: run build tools lint test test-full chart ops generate check deny clean
+.PHONY: run build tools lint test test-full image chart ops generate check deny clean
 
 # Tests that mostly wait run beside each other; those that measure take turns (see tests/it/harness).
 TEST_THREADS ?= 8
+BUILDER ?= docker
+IMAGE ?= service:dev
 
 run: ## The service on :8080, its probes and metrics on :8081.
 	cargo run
@@ -25,6 +27,9 @@ test: tools lint ## Everything, at CI's size.
 
 test-full: tools lint ## The same with the full number of restarts and requests.
 	FLEET_ROUNDS=20 cargo test --locked -- --test-threads=$(TEST_THREADS)
+
+image: ## The container image, named IMAGE; BUILDER is docker, podman or buildah.
+	$(BUILDER) build --tag $(IMAGE) --build-arg SERVICE_COMMIT=$(shell git rev-parse HEAD) .
 
 chart: ## The chart and the manifests that are rendered from it.
 	cargo build --locked
