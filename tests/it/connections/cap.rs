@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
 use super::{closed, closes};
 use crate::harness::{
     at, eventually,
@@ -107,6 +109,36 @@ async fn accepting_without_files_backs_off() {
     let failed = server.series("http_server_accept_errors_total", "kind=\"file_limit\"").await;
     assert!(failed > 0.5, "accepting never failed");
     println!("failed accepts: {failed}");
+}
+
+/// The clients that find no file wait in the queue of the listener, which the drain closes.
+#[tokio::test]
+async fn a_drain_without_files_answers_all_or_says_that_it_did_not() {
+    let _turn = shared().await;
+    let settings = [
+        ("APP__SERVER__MAX_CONNECTIONS", "1000"),
+        ("APP__SERVER__REQUEST_TIMEOUT", "5s"),
+        ("APP__LIFECYCLE__DRAIN_TIMEOUT", "6s"),
+    ];
+    let mut server = Server::start_limited(40, &settings).await;
+    let mut clients = Vec::new();
+    for _ in 0..45 {
+        let mut client = open(&server).await;
+        client.send(b"GET /v1/work?sleep_ms=3000 HTTP/1.1\r\nhost: test\r\n\r\n").await.unwrap();
+        clients.push(client);
+    }
+    let accepting_fails = async || server.log().contains("Too many open files").then_some(());
+    eventually("there are no files left", 5 * SECOND, accepting_fails).await;
+
+    server.signal(Signal::SIGTERM);
+    let mut lost = 0;
+    for client in &mut clients {
+        let status = client.receive().await.map(|response| response.status);
+        lost += u32::from(status != Ok(200));
+    }
+    let code = server.wait_exit(10 * SECOND).await;
+    println!("{lost} of 45 requests lost, exit code {code}");
+    assert_eq!(code == 0, lost == 0, "{lost} of 45 requests lost, exit code {code}; its log:\n{}", server.log());
 }
 
 async fn survives_a_thousand(server: &Server) {
