@@ -179,7 +179,12 @@ impl<L: Listener, P: Protocol> Server<L, P> {
                 }
                 Err(error) => {
                     self.connections.close_all();
-                    self.recover(&error, &mut backoff).await;
+                    // One that ends gives its file back: there may be no time for the whole pause.
+                    tokio::select! {
+                        biased;
+                        () = self.recover(&error, &mut backoff) => {}
+                        () = self.connections.one_left() => {}
+                    }
                 }
             }
         }

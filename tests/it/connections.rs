@@ -6,7 +6,9 @@ mod age;
 mod answers;
 mod bodies;
 mod cap;
+mod cut;
 mod frames;
+mod http2;
 mod memory;
 mod slow;
 

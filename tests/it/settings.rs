@@ -9,7 +9,7 @@ use crate::harness::{
 };
 
 /// A variable, its bad value, and the key that the message names.
-const VARIABLES: [(&str, &str, &str); 41] = [
+const VARIABLES: [(&str, &str, &str); 44] = [
     ("APP__SERVER__REQUEST_TIMEOUT", "five", "server.request_timeout"),
     ("APP__SERVER__REQUEST_TIMEOUT", "-5s", "server.request_timeout"),
     ("APP__SERVER__REQUEST_TIMEOUT", "5", "server.request_timeout"),
@@ -22,6 +22,7 @@ const VARIABLES: [(&str, &str, &str); 41] = [
     ("APP__SERVER__MAX_CONNECTIONS", "0", "server.max_connections"),
     ("APP__SERVER__MAX_CONNECTIONS", "-3", "server.max_connections"),
     ("APP__SERVER__MAX_CONNECTIONS", "1.5", "server.max_connections"),
+    ("APP__SERVER__MAX_CONNECTIONS", "18446744073709551615", "server.max_connections"),
     ("APP__SERVER__MAX_BODY", "2MB", "server.max_body"),
     ("APP__SERVER__MAX_BODY", "20000000000GiB", "server.max_body"),
     ("APP__SERVER__MIN_RATE", "-1B", "server.min_rate"),
@@ -43,6 +44,8 @@ const VARIABLES: [(&str, &str, &str); 41] = [
     ("APP__ADMIN__LISTEN", "nowhere", "admin.listen"),
     ("APP__ADMIN__MUTABLE", "perhaps", "admin.mutable"),
     ("APP__OVERLOAD__MAX_IN_FLIGHT", "-1", "overload.max_in_flight"),
+    ("APP__OVERLOAD__MAX_IN_FLIGHT", "18446744073709551615", "overload.max_in_flight"),
+    ("APP__OVERLOAD__WORK_MAX_IN_FLIGHT", "18446744073709551615", "overload.work_max_in_flight"),
     ("APP__TELEMETRY__LOG_FORMAT", "xml", "telemetry.log_format"),
     ("APP__TELEMETRY__LOG_FILTER", "info,service=loud", "telemetry.log_filter"),
     ("APP__TELEMETRY__SAMPLE_RATIO", "1.5", "telemetry.sample_ratio"),

@@ -109,6 +109,11 @@ impl Connections {
         busy
     }
 
+    /// Resolves when the next connection has ended.
+    pub(crate) async fn one_left(&self) {
+        self.left.notified().await;
+    }
+
     /// Resolves when no connection is open.
     pub(crate) async fn closed(&self) {
         loop {

@@ -72,8 +72,7 @@ async fn an_http2_connection_gets_goaway_at_its_age_and_finishes_its_requests() 
     assert!((0.88..1.5).contains(&told.as_secs_f32()), "GOAWAY after {told:?}");
 
     let head = frames::next_of(&mut connection, frames::HEADERS).await;
-    // 0x88: the indexed field `:status: 200` (RFC 7541, appendix A).
-    assert_eq!((head.stream, head.payload[0]), (1, 0x88));
+    assert_eq!((head.stream, head.is_ok()), (1, true));
     let body = frames::next_of(&mut connection, frames::DATA).await;
     assert_eq!(body.payload, b"slow\n");
     assert!(connection.ended_within(Duration::from_secs(2)).await.is_some(), "open with nothing left to do");

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
 use super::{closed, closes};
 use crate::harness::{
     at, eventually,
-    http::{self, Connection},
+    http::{self, Connection, Failure},
     peers,
     server::Server,
     shared, within,
@@ -107,6 +109,52 @@ async fn accepting_without_files_backs_off() {
     let failed = server.series("http_server_accept_errors_total", "kind=\"file_limit\"").await;
     assert!(failed > 0.5, "accepting never failed");
     println!("failed accepts: {failed}");
+}
+
+#[tokio::test]
+async fn a_drain_without_files_answers_all_where_there_is_time() {
+    let (code, statuses) = drains_without_files(1500).await;
+    assert_eq!((code, statuses), (0, vec![Ok(200); 45]));
+}
+
+/// Some of the last would begin at 6 s, and there are 6.5.
+#[tokio::test]
+async fn a_drain_without_files_that_loses_requests_exits_with_1() {
+    let (code, statuses) = drains_without_files(3000).await;
+    assert_ne!(statuses, [Ok(200); 45], "none lost: this test shows nothing");
+    assert_eq!(code, 1);
+}
+
+/// The exit code, and what became of 45 requests of `ms` in a server of 40 files, half of which it needs itself: the
+/// others wait in the queue of the listener, which the drain closes.
+async fn drains_without_files(ms: u32) -> (i32, Vec<Result<u16, Failure>>) {
+    let _turn = shared().await;
+    let settings = [
+        ("APP__SERVER__MAX_CONNECTIONS", "1000"),
+        ("APP__SERVER__REQUEST_TIMEOUT", "5s"),
+        ("APP__OVERLOAD__WORK_MAX_IN_FLIGHT", "100"),
+        ("APP__LIFECYCLE__DRAIN_TIMEOUT", "6s"),
+    ];
+    let mut server = Server::start_limited(40, &settings).await;
+    let mut clients = Vec::new();
+    for _ in 0..45 {
+        let mut client = open(&server).await;
+        let request = format!("GET /v1/work?sleep_ms={ms} HTTP/1.1\r\nhost: test\r\n\r\n");
+        client.send(request.as_bytes()).await.unwrap();
+        clients.push(client);
+    }
+    let accepting_fails = async || server.log().contains("Too many open files").then_some(());
+    eventually("there are no files left", 5 * SECOND, accepting_fails).await;
+
+    server.signal(Signal::SIGTERM);
+    let mut statuses = Vec::new();
+    for client in &mut clients {
+        statuses.push(client.receive().await.map(|response| response.status));
+    }
+    let code = server.wait_exit(10 * SECOND).await;
+    let lost = statuses.iter().filter(|status| status.is_err()).count();
+    println!("45 requests of {ms} ms: {lost} lost, exit code {code}");
+    (code, statuses)
 }
 
 async fn survives_a_thousand(server: &Server) {

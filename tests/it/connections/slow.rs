@@ -88,15 +88,12 @@ async fn reader_is_closed(server: &Server) {
     assert_in_time("a reader that never reads", begun, 2 * SECOND, 4 * SECOND);
 }
 
-/// `SETTINGS_INITIAL_WINDOW_SIZE` (4) of 0: the peer takes not a byte of any body.
-const NO_WINDOW: [u8; 6] = [0, 4, 0, 0, 0, 0];
-
 #[tokio::test]
 async fn an_http2_peer_that_opens_no_window_is_closed_in_time() {
     let _turn = shared().await;
     let server = Server::start(&SHORT).await;
     let begun = Instant::now();
-    let mut connection = frames::open(server.app, &NO_WINDOW).await;
+    let mut connection = frames::open(server.app, &frames::window(0)).await;
     frames::send_get(&mut connection, "/v1/work?bytes=100000").await;
     assert!(connection.ended_within(5 * SECOND).await.is_some(), "still open after 5 s");
     assert_in_time("no window", begun, 2 * SECOND, 4 * SECOND);

@@ -54,10 +54,15 @@ pub(crate) async fn reads_later(address: SocketAddr, path: &str) -> Connection {
     sends_and_never_reads(address, &format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n")).await
 }
 
-async fn sends_and_never_reads(address: SocketAddr, requests: &str) -> Connection {
+/// Connects with a receive buffer of a few KiB, so that what is not read waits in the server's socket.
+pub(crate) async fn narrow(address: SocketAddr) -> Connection {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a small receive buffer");
-    let mut connection = Connection::over(socket.connect(address).await.expect("connecting"));
+    Connection::over(socket.connect(address).await.expect("connecting"))
+}
+
+async fn sends_and_never_reads(address: SocketAddr, requests: &str) -> Connection {
+    let mut connection = narrow(address).await;
     connection.send(requests.as_bytes()).await.expect("sending");
     connection
 }
