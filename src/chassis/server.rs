@@ -20,6 +20,7 @@ use ipnet::IpNet;
 use prometheus::{IntCounterVec, Opts, Registry};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::chassis::{
@@ -46,7 +47,7 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// How long an upload may make no progress; answers 408. Reloadable.
     pub body_timeout: Duration,
-    /// How long a reader may make no progress. Reloadable.
+    /// How long a reader may make no progress, which shows in steps of 64 KiB. Reloadable.
     pub write_timeout: Duration,
     /// Bytes a second below which an upload or a reader counts as stalled, after 5 s of waiting; `0B` turns it off. Reloadable.
     pub min_rate: Size,
@@ -141,7 +142,7 @@ impl<L: Listener, P: Protocol> Server<L, P> {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    backoff = Backoff::default();
+                    backoff.reset();
                     self.admit(stream, peer, &stop).await;
                 }
                 Err(error) => self.recover(&error, &mut backoff).await,
@@ -197,7 +198,7 @@ impl<L: Listener, P: Protocol> Server<L, P> {
             // The peer left before it was accepted; the next one may be fine.
             return;
         }
-        if backoff.is_first() {
+        if backoff.is_to_be_told() {
             tracing::warn!(%error, kind = kind.label(), "cannot accept connections; trying again");
         }
         self.connections.ask_for_a_place();
@@ -223,16 +224,28 @@ impl Drop for Accepting {
 
 /// 5 ms, doubled up to a second: long enough not to spin, short enough to go on when a file is closed.
 #[derive(Default)]
-struct Backoff(u32);
+struct Backoff {
+    failures: u32,
+    told: Option<Instant>,
+}
 
 impl Backoff {
-    fn is_first(&self) -> bool {
-        self.0 == 0
+    fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// Once in 10 s: at the limit accepts fail and succeed by turns, and the counter has the number.
+    fn is_to_be_told(&mut self) -> bool {
+        let due = self.told.is_none_or(|told| told.elapsed() >= time::Duration::from_secs(10));
+        if due {
+            self.told = Some(Instant::now());
+        }
+        due
     }
 
     fn next(&mut self) -> time::Duration {
-        let delay = time::Duration::from_millis(5 << self.0.min(8)).min(time::Duration::from_secs(1));
-        self.0 += 1;
+        let delay = time::Duration::from_millis(5 << self.failures.min(8)).min(time::Duration::from_secs(1));
+        self.failures += 1;
         delay
     }
 }
