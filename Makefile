@@ -1,6 +1,6 @@
 # Cargo does the work; this names the steps. `make test` is what CI runs.
 .DEFAULT_GOAL := test
-.PHONY: run build tools lint test test-full image chart ops generate check deny clean
+.PHONY: run build tools lint test test-full image image-test chart ops generate check deny clean
 
 # Tests that mostly wait run beside each other; those that measure take turns (see tests/it/harness).
 TEST_THREADS ?= 8
@@ -30,6 +30,9 @@ test-full: tools lint ## The same with the full number of restarts and requests.
 
 image: ## The container image, named IMAGE; BUILDER is docker, podman or buildah.
 	$(BUILDER) build --tag $(IMAGE) --build-arg SERVICE_COMMIT=$(shell git rev-parse HEAD) .
+
+image-test: ## The image built on bases made here, and three containers restarted under load; root, about 12 minutes.
+	scripts/image-test
 
 chart: ## The chart and the manifests that are rendered from it.
 	cargo build --locked
