@@ -1,6 +1,6 @@
 # Cargo does the work; this names the steps. `make test` is what CI runs.
 .DEFAULT_GOAL := test
-.PHONY: run build tools lint test test-full image image-test chart ops generate check deny clean
+.PHONY: run build tools lint test test-full image image-test chart policy ops generate check deny clean
 
 # Tests that mostly wait run beside each other; those that measure take turns (see tests/it/harness).
 TEST_THREADS ?= 8
@@ -39,6 +39,9 @@ chart: ## The chart and the manifests that are rendered from it.
 	scripts/check-chart
 	scripts/chart-generate --check
 	scripts/render-k8s --check
+
+policy: ## A second opinion on the chart, by checkov, which is large and installed by hand.
+	scripts/check-policy
 
 ops: ## Rules, a test of every alert, the dashboard against a live server.
 	cargo build --locked
