@@ -6,6 +6,10 @@
 //!
 //! Next: [`super::connection`].
 
+mod failures;
+
+pub(crate) use failures::AcceptErrors;
+
 use std::{
     io,
     net::{IpAddr, SocketAddr},
@@ -13,16 +17,14 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time,
 };
 
 use ipnet::IpNet;
-use prometheus::{IntCounterVec, Opts, Registry};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::failures::{Backoff, ErrorKind};
 use crate::chassis::{
     config::{Auto, Duration, Size},
     connection::{Connections, Entry, Stream},
@@ -193,7 +195,7 @@ impl<L: Listener, P: Protocol> Server<L, P> {
 
     async fn recover(&self, error: &io::Error, backoff: &mut Backoff) {
         let kind = ErrorKind::of(error);
-        self.errors.0.with_label_values(&[kind.label()]).inc();
+        self.errors.count(kind);
         if kind == ErrorKind::Connection {
             // The peer left before it was accepted; the next one may be fine.
             return;
@@ -219,88 +221,5 @@ impl Accepting {
 impl Drop for Accepting {
     fn drop(&mut self) {
         self.0.store(false, Relaxed);
-    }
-}
-
-/// 5 ms, doubled up to a second: long enough not to spin, short enough to go on when a file is closed.
-#[derive(Default)]
-struct Backoff {
-    failures: u32,
-    told: Option<Instant>,
-}
-
-impl Backoff {
-    fn reset(&mut self) {
-        self.failures = 0;
-    }
-
-    /// Once in 10 s: at the limit accepts fail and succeed by turns, and the counter has the number.
-    fn is_to_be_told(&mut self) -> bool {
-        let due = self.told.is_none_or(|told| told.elapsed() >= time::Duration::from_secs(10));
-        if due {
-            self.told = Some(Instant::now());
-        }
-        due
-    }
-
-    fn next(&mut self) -> time::Duration {
-        let delay = time::Duration::from_millis(5 << self.failures.min(8)).min(time::Duration::from_secs(1));
-        self.failures += 1;
-        delay
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ErrorKind {
-    /// EMFILE, ENFILE.
-    FileLimit,
-    /// ENOBUFS, ENOMEM.
-    Memory,
-    /// The connection failed before it was accepted.
-    Connection,
-    Other,
-}
-
-impl ErrorKind {
-    const ALL: [Self; 4] = [Self::FileLimit, Self::Memory, Self::Connection, Self::Other];
-
-    fn of(error: &io::Error) -> Self {
-        use nix::errno::Errno;
-        match error.raw_os_error().map(Errno::from_raw) {
-            Some(Errno::EMFILE | Errno::ENFILE) => Self::FileLimit,
-            Some(Errno::ENOBUFS | Errno::ENOMEM) => Self::Memory,
-            Some(Errno::ECONNABORTED | Errno::ECONNRESET | Errno::EPROTO | Errno::EPERM | Errno::EINTR) => {
-                Self::Connection
-            }
-            _ => Self::Other,
-        }
-    }
-
-    const fn label(self) -> &'static str {
-        match self {
-            Self::FileLimit => "file_limit",
-            Self::Memory => "memory",
-            Self::Connection => "connection",
-            Self::Other => "other",
-        }
-    }
-}
-
-/// `http_server_accept_errors_total`.
-#[derive(Clone, Debug)]
-pub(crate) struct AcceptErrors(IntCounterVec);
-
-impl AcceptErrors {
-    /// Registers it; without a registry (the admin listener) it counts for nobody.
-    pub(crate) fn new(registry: Option<&Registry>) -> Self {
-        let opts = Opts::new("http_server_accept_errors_total", "Failed accepts, by kind.");
-        let errors = IntCounterVec::new(opts, &["kind"]).expect("a valid metric");
-        for kind in ErrorKind::ALL {
-            errors.with_label_values(&[kind.label()]);
-        }
-        if let Some(registry) = registry {
-            registry.register(Box::new(errors.clone())).expect("registered once");
-        }
-        Self(errors)
     }
 }
