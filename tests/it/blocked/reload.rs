@@ -1,6 +1,6 @@
 //! Settings that change while the replica runs.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -91,6 +91,24 @@ async fn sighup_reads_the_files_again() {
     fs::write(&file, with("500ms", "debug")).unwrap();
     server.signal(Signal::SIGHUP);
     assert_new(&server).await;
+}
+
+/// A FIFO that nobody writes is read for ever, as a mount whose server is gone.
+#[tokio::test]
+async fn a_file_that_hangs_holds_up_neither_probes_nor_the_end() {
+    let _turn = shared().await;
+    let scratch = Scratch::new("reload");
+    let (mut server, file) = start(&scratch).await;
+    fs::remove_file(&file).unwrap();
+    assert!(Command::new("mkfifo").arg(&file).status().expect("running mkfifo").success());
+    server.signal(Signal::SIGHUP);
+    // Opening the other end succeeds once the server has opened its own: it is reading now.
+    let write_end = tokio::task::spawn_blocking(move || fs::OpenOptions::new().write(true).open(file));
+    let _held = tokio::time::timeout(BOUND, write_end).await.expect("the file is read").unwrap().expect("opening it");
+
+    assert_eq!(server.probe("/livez").await, Some(200));
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait_exit(BOUND).await, 0, "{}", server.log());
 }
 
 #[tokio::test]
