@@ -3,7 +3,7 @@
 //! A setting's name is `APP__`, then its key with `__` between the parts, in any case. The values stay texts here;
 //! [`super::de`] gives them the type of their target.
 //!
-//! Next: [`super::otel`].
+//! Next: [`super::content`].
 
 use std::{collections::BTreeMap, env, ffi::OsString, fmt, fs};
 

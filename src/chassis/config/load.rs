@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use super::{
     AppSettings, Settings, check,
     cli::Options,
+    content,
     environment::{Environment, name_of},
     fault::Fault,
     file,
@@ -43,7 +44,7 @@ impl Sources {
     /// Every file that may be read.
     #[must_use]
     pub fn paths(&self) -> Vec<PathBuf> {
-        self.files.iter().chain(&self.overlay).cloned().collect()
+        self.files.iter().chain(&self.overlay).cloned().chain(content::paths(&self.environment)).collect()
     }
 }
 
@@ -83,7 +84,8 @@ pub(super) fn load_after<A: AppSettings>(sources: &Sources, last: &[Leaf]) -> Re
     let files: Vec<Leaf> = sources.files.iter().flat_map(|path| from_file(&keys, path, &mut problems)).collect();
     let all_read = problems.is_empty();
     let mut variables = otel::leaves(&sources.environment, &mut problems);
-    variables.extend(sources.environment.leaves(&mut problems));
+    let own = content::resolve(&keys, sources.environment.leaves(&mut problems), &mut problems);
+    variables.extend(own);
     let names: Vec<String> = keys.leaves().into_iter().map(|key| key.name).collect();
     sources.environment.near_misses(&names, &mut problems);
 
@@ -225,7 +227,7 @@ fn read<T: serde::de::DeserializeOwned>(document: Value) -> Result<T, (String, F
 }
 
 fn unknown(keys: &Keys, leaf: &Leaf) -> String {
-    match keys.nearest(&leaf.path) {
+    match keys.nearest(&leaf.path).or_else(|| keys.nearest(content::key(&leaf.path)?)) {
         Some(key) => format!("unknown key; did you mean {key}?"),
         None => "unknown key".into(),
     }

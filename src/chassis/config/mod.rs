@@ -8,6 +8,7 @@
 
 mod check;
 pub mod cli;
+mod content;
 mod de;
 mod environment;
 mod fault;

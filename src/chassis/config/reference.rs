@@ -33,7 +33,7 @@ const INTRODUCTION: &str = "\
 
 Settings come in layers: built-in defaults, then `--config` files (TOML or YAML, a later one wins), then the `--overlay` file (reloadable keys only), then the standard `OTEL_` names, then the environment. Unknown keys, wrong types and contradictions stop the start with exit code 78, all of them named at once.
 
-Durations are written `250ms`, `5s`, `1m` or `2h`, sizes `512B`, `64KiB` or `2MiB`. In the environment, lists are written with commas, and an empty value means none where a key is optional. A reloadable key takes effect on SIGHUP, or within seconds after its file has changed; any other key waits for a restart.
+Durations are written `250ms`, `5s`, `1m` or `2h`, sizes `512B`, `64KiB` or `2MiB`. In the environment, lists are written with commas, and an empty value means none where a key is optional. A name with `__FILE` behind it, as `APP__APP__TOKEN__FILE`, is the path of a file that holds the value (a newline at its end does not count): for secrets, and read again when it changes. A reloadable key takes effect on SIGHUP, or within seconds after its file has changed; any other key waits for a restart.
 ";
 
 fn write_section(text: &mut String, section: &str, schema: &Value, rows: &[&Key<'_>]) {

@@ -1,6 +1,7 @@
 //! The settings as a whole, with a small app's.
 
 mod bad;
+mod content;
 mod layers;
 mod reload;
 mod shown;
