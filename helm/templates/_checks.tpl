@@ -89,6 +89,21 @@
 {{- $elsewhere := dict "OTEL_RESOURCE_ATTRIBUTES" "resourceAttributes" "APP__SERVER__LISTEN" "config.server.listen" "APP__ADMIN__LISTEN" "config.admin.listen" "APP__SERVER__REQUEST_TIMEOUT" "config.server.request_timeout" }}
 {{- $seen := dict }}
 {{- range list "POD_NAME" "NODE_NAME" "POD_NAMESPACE" "POD_UID" }}{{ $_ := set $seen . true }}{{ end }}
+{{- range .Values.secretFiles }}
+{{- $name := include "service.fileVariable" .key }}
+{{- $plain := trimSuffix "__FILE" $name }}
+{{- if hasKey $elsewhere $plain }}
+{{- include "service.refuse" (list "secretFiles" (printf "%s: the chart computes with it; set %s" .key (get $elsewhere $plain))) }}
+{{- end }}
+{{- if hasPrefix "lifecycle." (lower .key) }}
+{{- include "service.refuse" (list "secretFiles" (printf "%s: the grace period follows from it; set config.%s" .key .key)) }}
+{{- end }}
+{{- if hasKey $seen $name }}
+{{- include "service.refuse" (list "secretFiles" (printf "%s is there twice" .key)) }}
+{{- end }}
+{{- $_ := set $seen $name true }}
+{{- $_ := set $seen $plain true }}
+{{- end }}
 {{- range .Values.extraEnv }}
 {{- /* The service takes its own names in any case. */}}
 {{- $name := ternary (upper .name) .name (hasPrefix "APP__" (upper .name)) }}
@@ -113,7 +128,7 @@
 {{- end }}
 {{- $names = append $names .name }}
 {{- end }}
-{{- $volumes := list "settings" "secret" "overlay" }}
+{{- $volumes := list "settings" "secret" "secrets" "overlay" }}
 {{- range .Values.volumes }}
 {{- if has .name $volumes }}
 {{- include "service.refuse" (list "volumes" (printf "a volume %s is there already" .name)) }}

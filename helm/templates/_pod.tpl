@@ -38,9 +38,18 @@
 {{- end }}
 - name: OTEL_RESOURCE_ATTRIBUTES
   value: {{ join "," $attributes | quote }}
+{{- range .Values.secretFiles }}
+- name: {{ include "service.fileVariable" .key }}
+  value: {{ printf "/etc/service/secrets/%s" .key | quote }}
+{{- end }}
 {{- with .Values.extraEnv }}
 {{ toYaml . }}
 {{- end }}
+{{- end }}
+
+{{/* The variable that names the file of a setting: `app.token` is `APP__APP__TOKEN__FILE`. */}}
+{{- define "service.fileVariable" -}}
+{{ printf "APP__%s__FILE" (. | replace "." "__" | upper) }}
 {{- end }}
 
 {{- define "service.args" -}}
@@ -72,6 +81,18 @@
       - key: {{ .Values.secretConfig.key | quote }}
         path: settings.yaml
 {{- end }}
+{{- with .Values.secretFiles }}
+- name: secrets
+  projected:
+    sources:
+      {{- range . }}
+      - secret:
+          name: {{ .secretName | quote }}
+          items:
+            - key: {{ .secretKey | quote }}
+              path: {{ .key | quote }}
+      {{- end }}
+{{- end }}
 {{- if .Values.overlay.enabled }}
 - name: overlay
   configMap:
@@ -90,6 +111,11 @@
 {{- if .Values.secretConfig.existingSecret }}
 - name: secret
   mountPath: /etc/service/secret
+  readOnly: true
+{{- end }}
+{{- if .Values.secretFiles }}
+- name: secrets
+  mountPath: /etc/service/secrets
   readOnly: true
 {{- end }}
 {{- if .Values.overlay.enabled }}
