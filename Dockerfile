@@ -19,9 +19,10 @@ RUN case "${TARGETARCH}" in \
       *) echo "no target for ${TARGETARCH}" >&2; exit 1 ;; \
     esac >/target
 
-# cargo-auditable writes the list of dependencies into the program, where scanners find it. Empty: without.
+# cargo-auditable writes the list of dependencies into the program, where scanners find it. Empty: without. For the
+# target too: without one, the flags above would reach its procedural macros.
 ARG CARGO_AUDITABLE=0.7.7
-RUN if [ -n "${CARGO_AUDITABLE}" ]; then cargo install --locked --root /usr/local "cargo-auditable@${CARGO_AUDITABLE}"; fi
+RUN if [ -n "${CARGO_AUDITABLE}" ]; then cargo install --locked --target "$(cat /target)" --root /usr/local "cargo-auditable@${CARGO_AUDITABLE}"; fi
 
 # Dependencies first, with a program that does nothing: this layer lasts until Cargo.lock changes.
 COPY Cargo.toml Cargo.lock ./

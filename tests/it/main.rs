@@ -19,4 +19,5 @@ mod generated;
 mod logs;
 mod metrics;
 mod settings;
+mod sidecar;
 mod telemetry;

@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{Scratch, eventually, free_port, local, tools};
 
-const START: Duration = Duration::from_secs(10);
+pub(super) const START: Duration = Duration::from_secs(10);
 
 /// A proxy in the foreground. Dropping it ends it.
 pub(crate) struct Proxy {
@@ -64,7 +64,8 @@ impl Proxy {
         std::fs::remove_file(self.scratch.path().join(format!("out-{replica}"))).expect("removing the mark");
     }
 
-    async fn start(mut command: Command, address: SocketAddr, config: PathBuf, scratch: Scratch) -> Self {
+    /// Waits until it accepts on `address`.
+    pub(super) async fn start(mut command: Command, address: SocketAddr, config: PathBuf, scratch: Scratch) -> Self {
         let log = std::fs::File::create(scratch.path().join("log")).expect("creating the log");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true);
         let child = command.spawn().unwrap_or_else(|error| panic!("starting {command:?}: {error}"));
