@@ -10,8 +10,9 @@ ARG RUST_IMAGE=rust:1.95.0-slim-bookworm
 FROM ${RUST_IMAGE} AS build
 ARG TARGETARCH
 WORKDIR /build
-ENV CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static" \
-    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static" \
+# Packed relocations: 0.2 MB less.
+ENV CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs" \
+    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs" \
     CARGO_INCREMENTAL=0
 RUN case "${TARGETARCH}" in \
       amd64) echo x86_64-unknown-linux-gnu ;; \
@@ -34,10 +35,13 @@ RUN mkdir src && echo 'fn main() {}' >src/main.rs && touch src/lib.rs \
 ARG SERVICE_COMMIT=unknown
 ARG TEMPLATE_COMMIT=unknown
 COPY src src
+# Names of data go: no backtrace needs them, and they are 0.3 MB. Those of functions stay.
 RUN find src -name '*.rs' -exec touch {} + \
     && SERVICE_COMMIT="${SERVICE_COMMIT}" TEMPLATE_COMMIT="${TEMPLATE_COMMIT}" \
        cargo ${CARGO_AUDITABLE:+auditable} build --locked --release --bin server --target "$(cat /target)" \
     && install -m 0755 "target/$(cat /target)/release/server" /server \
+    && nm /server | awk '$2 !~ /[tTwW]/ { print $3 }' >/data-symbols \
+    && objcopy --strip-symbols=/data-symbols /server \
     && /server --version
 
 # No CA bundle and no time zones: the service speaks plain HTTP inside the cluster, and UTC.

@@ -1,6 +1,6 @@
 # Cargo does the work; this names the steps. `make test` is what CI runs.
 .DEFAULT_GOAL := test
-.PHONY: run build tools lint test test-full image image-test chart policy ops generate check deny clean
+.PHONY: run build tools lint test test-full image image-test chart policy sbom base-digests cluster-up e2e-cluster cluster-down ops generate check deny clean
 
 # Tests that mostly wait run beside each other; those that measure take turns (see tests/it/harness).
 TEST_THREADS ?= 8
@@ -31,17 +31,32 @@ test-full: tools lint ## The same with the full number of restarts and requests.
 image: ## The container image, named IMAGE; BUILDER is docker, podman or buildah.
 	$(BUILDER) build --tag $(IMAGE) --build-arg SERVICE_COMMIT=$(shell git rev-parse HEAD) .
 
-image-test: ## The image built on bases made here, and three containers restarted under load; root, about 12 minutes.
+image-test: ## The image built on bases made here, and three containers restarted and rolled out under load; root, a quarter of an hour.
 	scripts/image-test
 
 chart: ## The chart and the manifests that are rendered from it.
-	cargo build --locked
+	cargo build --locked --bins --examples
 	scripts/check-chart
 	scripts/chart-generate --check
 	scripts/render-k8s --check
 
-policy: ## A second opinion on the chart, by checkov, which is large and installed by hand.
+policy: ## A second opinion on chart, Dockerfile and workflows: checkov, trivy, zizmor, actionlint; 1 GB of them.
 	scripts/check-policy
+
+sbom: ## A bill of materials of a program that cargo-auditable built, as the image's: PROGRAM=path.
+	scripts/sbom $(PROGRAM)
+
+base-digests: ## The base image by its digest, for --build-arg; needs the network and skopeo or docker.
+	scripts/image-digest $(shell sed -n 's/^ARG RUST_IMAGE=//p' Dockerfile)
+
+cluster-up: image ## A kind cluster with the image loaded.
+	IMAGE=$(IMAGE) scripts/cluster up
+
+e2e-cluster: ## Install, helm test, roll, scale and roll back under load, uninstall; on any KUBECONFIG.
+	IMAGE=$(IMAGE) scripts/cluster e2e
+
+cluster-down: ## Deletes what cluster-up made.
+	scripts/cluster down
 
 ops: ## Rules, a test of every alert, the dashboard against a live server.
 	cargo build --locked
