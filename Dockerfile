@@ -40,7 +40,8 @@ RUN find src -name '*.rs' -exec touch {} + \
     && SERVICE_COMMIT="${SERVICE_COMMIT}" TEMPLATE_COMMIT="${TEMPLATE_COMMIT}" \
        cargo ${CARGO_AUDITABLE:+auditable} build --locked --release --bin server --target "$(cat /target)" \
     && install -m 0755 "target/$(cat /target)/release/server" /server \
-    && nm /server | awk '$2 !~ /[tTwW]/ { print $3 }' >/data-symbols \
+    && nm /server >/symbols \
+    && awk '$2 !~ /[tTwW]/ { print $3 }' /symbols >/data-symbols \
     && objcopy --strip-symbols=/data-symbols /server \
     && /server --version
 
