@@ -28,8 +28,11 @@ test: tools lint ## Everything, at CI's size.
 test-full: tools lint ## The same with the full number of restarts and requests.
 	FLEET_ROUNDS=20 cargo test --locked -- --test-threads=$(TEST_THREADS)
 
+# buildah and podman keep a HEALTHCHECK in images of the Docker format only.
 image: ## The container image, named IMAGE; BUILDER is docker, podman or buildah.
-	$(BUILDER) build --tag $(IMAGE) --build-arg SERVICE_COMMIT=$(shell git rev-parse HEAD) .
+	$(BUILDER) build $(if $(filter podman buildah,$(notdir $(BUILDER))),--format docker) --tag $(IMAGE) \
+	  --build-arg SERVICE_COMMIT=$(shell git rev-parse HEAD) \
+	  --build-arg IMAGE_VERSION=$(lastword $(subst :, ,$(notdir $(IMAGE)))) .
 
 image-test: ## The image built on bases made here, and three containers restarted and rolled out under load; root, a quarter of an hour.
 	scripts/image-test
