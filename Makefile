@@ -1,6 +1,6 @@
 # Cargo does the work; this names the steps. `make test` is what CI runs.
 .DEFAULT_GOAL := test
-.PHONY: run build tools lint test test-full image image-test chart policy sbom base-digests cluster-up e2e-cluster cluster-down ops generate check deny clean
+.PHONY: run build tools lint test test-full image image-test chart policy sbom base-digests cluster-up e2e-cluster cluster-down ops workflows generate check deny clean
 
 # Tests that mostly wait run beside each other; those that measure take turns (see tests/it/harness).
 TEST_THREADS ?= 8
@@ -23,13 +23,16 @@ lint: ## Format, lints, and documentation links.
 
 test: tools lint ## Everything, at CI's size.
 	cargo test --locked -- --test-threads=$(TEST_THREADS)
-	$(MAKE) chart ops
+	$(MAKE) chart ops workflows
 
 test-full: tools lint ## The same with the full number of restarts and requests.
 	FLEET_ROUNDS=20 cargo test --locked -- --test-threads=$(TEST_THREADS)
 
+# buildah and podman keep a HEALTHCHECK in images of the Docker format only.
 image: ## The container image, named IMAGE; BUILDER is docker, podman or buildah.
-	$(BUILDER) build --tag $(IMAGE) --build-arg SERVICE_COMMIT=$(shell git rev-parse HEAD) .
+	$(BUILDER) build $(if $(filter podman buildah,$(notdir $(BUILDER))),--format docker) --tag $(IMAGE) \
+	  --build-arg SERVICE_COMMIT=$(shell git rev-parse HEAD) \
+	  --build-arg IMAGE_VERSION=$(lastword $(subst :, ,$(notdir $(IMAGE)))) .
 
 image-test: ## The image built on bases made here, and three containers restarted and rolled out under load; root, a quarter of an hour.
 	scripts/image-test
@@ -40,7 +43,7 @@ chart: ## The chart and the manifests that are rendered from it.
 	scripts/chart-generate --check
 	scripts/render-k8s --check
 
-policy: ## A second opinion on chart, Dockerfile and workflows: checkov, trivy, zizmor, actionlint; 1 GB of them.
+policy: ## A second opinion on chart, manifests and Dockerfile: checkov and trivy; 1 GB of them.
 	scripts/check-policy
 
 sbom: ## A bill of materials of a program that cargo-auditable built, as the image's: PROGRAM=path.
@@ -61,6 +64,9 @@ cluster-down: ## Deletes what cluster-up made.
 ops: ## Rules, a test of every alert, the dashboard against a live server.
 	cargo build --locked
 	scripts/check-ops
+
+workflows: ## actionlint, zizmor, yamllint and shellcheck on the workflows.
+	scripts/check-workflows
 
 generate: ## The files that are generated: from the code, and from the chart.
 	UPDATE=1 cargo test --locked --test it generated::

@@ -1,9 +1,7 @@
 """Runs helm on the chart, and reads what it renders."""
 
 import json
-import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 import yaml
@@ -11,28 +9,10 @@ import yaml
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 SETS = HERE / "values"
-
-# What the operations pack brings; the chart is checked without it as well.
-STAND_INS = {
-    "rules.yaml": "groups:\n- name: stand-in\n  rules:\n  - alert: Down\n    expr: up{namespace=~\".+\",job=~\".+\"} == 0\n"
-    "    annotations: {runbook_url: docs/runbooks/down.md, summary: '{{ $labels.pod }}'}\n",
-    "dashboard.json": "{}\n",
-}
+CHART = ROOT / "helm"
 
 # The C loader where there is one: the sets come to a few MB.
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def copy_with_stand_ins():
-    """A copy of the chart that has all files that its templates read."""
-    copy = Path(tempfile.mkdtemp(prefix="chart-")) / "helm"
-    shutil.copytree(ROOT / "helm", copy)
-    (copy / "files").mkdir(exist_ok=True)
-    for name, text in STAND_INS.items():
-        if not (copy / "files" / name).exists():
-            print(f"check-chart: helm/files/{name} is not there; going on with a stand-in")
-            (copy / "files" / name).write_text(text)
-    return copy
 
 
 def sets():

@@ -42,8 +42,8 @@ class Report:
             print(f"check-chart: {name}: {complaint}", file=sys.stderr)
 
 
-def lint(report, copy_of_chart):
-    run = subprocess.run(["helm", "lint", "--strict", str(copy_of_chart)], capture_output=True, text=True, check=False)
+def lint(report):
+    run = subprocess.run(["helm", "lint", "--strict", str(chart.CHART)], capture_output=True, text=True, check=False)
     report.record("helm lint --strict", [run.stdout] if run.returncode else [])
 
 
@@ -62,18 +62,21 @@ def schemas(objects):
 
 
 def custom(report, rendered):
-    """Custom resources of all value sets, by the models of their projects; these do not see unknown fields."""
+    """Custom resources of all value sets, by the models of their projects; and one of each kind with an unknown field."""
     items = [(name, item) for name, objects in rendered.items() for item in objects if item["kind"] in CUSTOM]
+    kinds = {item["kind"]: item for _, item in items}
+    faulty = [(f"faulty {kind}", {**item, "spec": {**item["spec"], "ofNoVersion": 1}}) for kind, item in kinds.items()]
     run = subprocess.run(
         ["node", str(chart.HERE / "custom.mjs"), str(chart.ROOT / ".tools/chart-node/node_modules")],
-        input=json.dumps(items),
+        input=json.dumps(items + faulty),
         capture_output=True,
         text=True,
         check=False,
     )
     complaints = json.loads(run.stdout) if run.returncode == 0 else [["all", run.stderr]]
-    report.record("custom resources", [f"{name}: {complaint}" for name, complaint in complaints])
-    kinds = sorted({item["kind"] for _, item in items})
+    refused = {name for name, _ in complaints}
+    report.record("custom resources", [f"{name} is not refused" for name, _ in faulty if name not in refused])
+    report.record("custom resources", [": ".join(each) for each in complaints if not each[0].startswith("faulty")])
     report.record("custom resources", [f"no {kind} in any value set" for kind in CUSTOM if kind not in kinds])
     print(f"check-chart: {len(items)} custom resources of {len(kinds)} kinds")
 
@@ -94,25 +97,25 @@ def accepted(objects):
     return [f"the service refuses: {run.stderr}"] if run.returncode else []
 
 
-def value_set(copy_of_chart, name, given, rendered):
-    code, text, error = chart.template(copy_of_chart, given)
+def value_set(name, given, rendered):
+    code, text, error = chart.template(chart.CHART, given)
     if code:
         return [error]
     objects = rendered[name] = chart.documents(text)
     return [*schemas(objects), *shape.complaints(objects, given), *accepted(objects)]
 
 
-def refusal(copy_of_chart, case):
-    code, _, error = chart.template(copy_of_chart, case["values"])
+def refusal(case):
+    code, _, error = chart.template(chart.CHART, case["values"])
     if code == 0:
         return ["is not refused"]
     return [] if case["says"] in error else [f"says: {error}"]
 
 
-def notes(copy_of_chart, case):
+def notes(case):
     """NOTES.txt, which only an installation shows."""
     run = subprocess.run(
-        ["helm", "install", "demo", str(copy_of_chart), "--dry-run=client", "--values", "-"],
+        ["helm", "install", "demo", str(chart.CHART), "--dry-run=client", "--values", "-"],
         input=json.dumps(case["values"]),
         capture_output=True,
         text=True,
@@ -145,14 +148,14 @@ def without(given, parts):
     return rest
 
 
-def makes_a_difference(copy_of_chart, sets, key):
+def makes_a_difference(sets, key):
     """A key that some value set gives, and whose absence there changes what is rendered."""
     parts = key.split(".")
     covering = [given for given in sets.values() if set_in(given, parts)]
     if not covering:
         return ["is in no value set"]
     for given in covering:
-        if chart.template(copy_of_chart, given)[:2] != chart.template(copy_of_chart, without(given, parts))[:2]:
+        if chart.template(chart.CHART, given)[:2] != chart.template(chart.CHART, without(given, parts))[:2]:
             return []
     return ["makes no difference in any value set"]
 
@@ -167,18 +170,18 @@ def each(report, label, function, cases):
 
 def main():
     rendered = {}
-    report, copy_of_chart, sets = Report(), chart.copy_with_stand_ins(), chart.sets()
+    report, sets = Report(), chart.sets()
     file = chart.ROOT / "helm/values.yaml"
-    lint(report, copy_of_chart)
-    each(report, "value set", value_set, [(name, copy_of_chart, name, given, rendered) for name, given in sets.items()])
+    lint(report)
+    each(report, "value set", value_set, [(name, name, given, rendered) for name, given in sets.items()])
     custom(report, rendered)
     cases = yaml.safe_load((chart.HERE / "refused.yaml").read_text())
-    each(report, "refusal", refusal, [(str(case["values"]), copy_of_chart, case) for case in cases])
+    each(report, "refusal", refusal, [(str(case["values"]), case) for case in cases])
     cases = yaml.safe_load((chart.HERE / "notes.yaml").read_text())
-    each(report, "warning", notes, [(str(case["values"]), copy_of_chart, case) for case in cases])
+    each(report, "warning", notes, [(str(case["values"]), case) for case in cases])
     report.record("values.yaml", [f"{key} has no comment that begins with # --" for key in values.undocumented(file)])
     keys = [key for key, _ in values.leaves(file)]
-    each(report, "key", makes_a_difference, [(key, copy_of_chart, sets, key) for key in keys])
+    each(report, "key", makes_a_difference, [(key, sets, key) for key in keys])
     print(f"chart: {report.passed} passed, {report.failed} failed")
     return 1 if report.failed else 0
 

@@ -17,10 +17,30 @@ async function model({ apiVersion, kind }) {
   return (await import(pathToFileURL(file)))[kind];
 }
 
+// A view of `value` that notes which of its fields are read: a validator never asks for a field that it does not know.
+function watched(value, path, unread) {
+  if (value === null || typeof value !== "object") return value;
+  const inner = new Map();
+  for (const key of Object.keys(value)) {
+    inner.set(key, watched(value[key], `${path}.${key}`, unread));
+    if (!Array.isArray(value)) unread.add(`${path}.${key}`);
+  }
+  return new Proxy(value, {
+    get(target, key) {
+      unread.delete(`${path}.${String(key)}`);
+      return inner.has(key) ? inner.get(key) : target[key];
+    },
+  });
+}
+
 const complaints = [];
 for (const [name, object] of JSON.parse(readFileSync(0, "utf8"))) {
   try {
-    new (await model(object))(object).validate();
+    const fields = await model(object);
+    new fields(object).validate();
+    const unread = new Set();
+    fields.prototype.validate.call(watched(object, "", unread));
+    for (const path of unread) complaints.push([name, `${object.kind}: unknown field ${path.slice(1)}`]);
   } catch (error) {
     complaints.push([name, `${object.kind}: ${error.message}`]);
   }
