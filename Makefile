@@ -1,6 +1,7 @@
 # Cargo does the work; this names the steps. `make test` is what CI runs.
 .DEFAULT_GOAL := test
-.PHONY: run build tools lint test test-full image image-test chart policy sbom base-digests cluster-up e2e-cluster cluster-down ops workflows generate check deny clean
+# All of them are names, none is a file.
+.PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*/\1/p' Makefile)
 
 # Tests that mostly wait run beside each other; those that measure take turns (see tests/it/harness).
 TEST_THREADS ?= 8
@@ -23,7 +24,10 @@ lint: ## Format, lints, and documentation links.
 
 test: tools lint ## Everything, at CI's size.
 	cargo test --locked -- --test-threads=$(TEST_THREADS)
-	$(MAKE) chart ops workflows
+	$(MAKE) chart
+	$(MAKE) ops
+	$(MAKE) workflows
+	$(MAKE) recipes
 
 test-full: tools lint ## The same with the full number of restarts and requests.
 	FLEET_ROUNDS=20 cargo test --locked -- --test-threads=$(TEST_THREADS)
@@ -67,6 +71,10 @@ ops: ## Rules, a test of every alert, the dashboard against a live server.
 
 workflows: ## actionlint, zizmor, yamllint and shellcheck on the workflows.
 	scripts/check-workflows
+
+recipes: ## The recipes' own tests, with a real Redis.
+	cargo clippy --locked --package recipes --all-targets -- -D warnings
+	cargo test --locked --package recipes
 
 generate: ## The files that are generated: from the code, and from the chart.
 	UPDATE=1 cargo test --locked --test it generated::

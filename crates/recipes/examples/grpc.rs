@@ -1,0 +1,100 @@
+//! gRPC beside HTTP, on one port: tonic's services are routes like others, with the same limits, metrics and drain.
+//!
+//! `grpc.health.v1.Health` says `SERVING` until the drain begins, then `NOT_SERVING`; who watches is told, and the watch
+//! ends, so that no stream holds up the drain. The messages of `recipes.Greeter` are written out where a service would
+//! have them generated from its `.proto` by tonic-prost-build; the rest is the same.
+//!
+//! `cargo run -p recipes --example grpc`
+
+use std::{convert::Infallible, future::Ready, process::ExitCode};
+
+use axum::{
+    body::Body,
+    routing::{any_service, get, post},
+};
+use http::{Request, Response};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use service::chassis::{
+    Chassis,
+    config::{Check, Problems},
+    lifecycle::Drain,
+    router::Router,
+};
+use tonic::{Status, server::Grpc};
+use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic_prost::ProstCodec;
+
+/// Settings `app.*`: none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Settings {}
+
+impl Check for Settings {
+    fn check(&self, _: &mut Problems) {}
+}
+
+/// `message Name { string name = 1; }`
+#[derive(Clone, PartialEq, prost::Message)]
+struct Name {
+    #[prost(string, tag = "1")]
+    name: String,
+}
+
+/// `message Greeting { string text = 1; }`
+#[derive(Clone, PartialEq, prost::Message)]
+struct Greeting {
+    #[prost(string, tag = "1")]
+    text: String,
+}
+
+fn main() -> ExitCode {
+    recipes::serve(|_: &Settings, chassis| Ok::<_, Infallible>(router(chassis)))
+}
+
+fn router(chassis: &Chassis) -> Router {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    tokio::spawn(tell(reporter, chassis.drain.clone()));
+    Router::new()
+        .route("/hello", get(async || "hello\n"))
+        .route("/recipes.Greeter/Greet", post(greet))
+        .route("/grpc.health.v1.Health/{method}", any_service(health))
+}
+
+/// An error of the handler is a gRPC status; what the chassis refuses (413, 503, 504) is a status of HTTP, which clients
+/// map to theirs.
+async fn greet(request: Request<Body>) -> Response<tonic::body::Body> {
+    let greeter = |request: tonic::Request<Name>| -> Ready<Result<tonic::Response<Greeting>, Status>> {
+        let name = request.into_inner().name;
+        std::future::ready(if name.is_empty() {
+            Err(Status::invalid_argument("name: has to be given"))
+        } else {
+            Ok(tonic::Response::new(Greeting { text: format!("Hello, {name}") }))
+        })
+    };
+    Grpc::new(ProstCodec::<Greeting, Name>::default()).unary(Unary(greeter), request).await
+}
+
+/// A function as tonic's unary service.
+struct Unary<F>(F);
+
+impl<F, A, B, R> tonic::server::UnaryService<A> for Unary<F>
+where
+    F: FnMut(tonic::Request<A>) -> R,
+    R: Future<Output = Result<tonic::Response<B>, Status>>,
+{
+    type Response = B;
+    type Future = R;
+
+    fn call(&mut self, request: tonic::Request<A>) -> R {
+        (self.0)(request)
+    }
+}
+
+/// Ends every watch with `NOT_SERVING`: a status that is cleared ends its streams, and is set again for who asks later.
+async fn tell(mut reporter: HealthReporter, drain: Drain) {
+    drain.started().await;
+    reporter.set_service_status("", ServingStatus::NotServing).await;
+    reporter.clear_service_status("").await;
+    reporter.set_service_status("", ServingStatus::NotServing).await;
+}

@@ -1,0 +1,68 @@
+//! Redis as a dependency that all replicas share: one connection for all requests, bounds on every wait, a soft check.
+
+use std::time::Duration;
+
+use redis::{
+    Client, RedisError,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+};
+use service::chassis::{
+    Chassis,
+    config::{Problem as Wrong, Problems},
+    health::{Check, DuplicateCheck, Kind},
+    problem::Problem,
+};
+use tracing::warn;
+
+/// How long Redis may take for one answer: far below a request's deadline, as it answers in less than a millisecond.
+const ANSWER: Duration = Duration::from_millis(500);
+
+/// Why there is no store.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The URL is none of Redis, or the client cannot be made.
+    #[error("app.redis_url: {0}")]
+    Redis(#[from] RedisError),
+    /// A health check's name is taken.
+    #[error(transparent)]
+    Check(#[from] DuplicateCheck),
+    /// A metric's name is taken.
+    #[error("registering a metric: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// Refuses `url` where it is none of Redis: `redis://host:port/db`, or `unix:///path`.
+pub fn check(url: &str, problems: &mut Problems) {
+    if let Err(error) = Client::open(url) {
+        problems.push(Wrong::new("redis_url", format!("not a URL of Redis: {}", error.category())));
+    }
+}
+
+/// A connection that is made at its first use, made again when it is lost, and watched by the check `redis`.
+///
+/// The check is soft: every replica shares this Redis, and taking all of them out of the balancer helps nobody.
+///
+/// # Errors
+/// When the URL is wrong, or the check's name is taken. That Redis does not answer is no error.
+pub fn connect(url: &str, chassis: &Chassis) -> Result<ConnectionManager, StartError> {
+    let bounds = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(ANSWER))
+        .set_response_timeout(Some(ANSWER))
+        // A request does not wait for a Redis that is away; the next one tries again.
+        .set_number_of_retries(0);
+    let store = ConnectionManager::new_lazy_with_config(Client::open(url)?, bounds)?;
+    let probed = store.clone();
+    let probe = move || {
+        let mut store = probed.clone();
+        async move { redis::cmd("PING").exec_async(&mut store).await.map_err(|error| error.to_string()) }
+    };
+    chassis.checks.register(Check::new("redis", Kind::Soft, probe).every(Duration::from_secs(1)))?;
+    Ok(store)
+}
+
+/// 503 with `Retry-After`, and the cause in the log.
+#[must_use]
+pub fn unavailable(error: &RedisError) -> Problem {
+    warn!(%error, "redis failed");
+    Problem::unavailable(Duration::from_secs(1))
+}
