@@ -1,6 +1,6 @@
 # Cargo does the work; this names the steps. `make test` is what CI runs.
 .DEFAULT_GOAL := test
-.PHONY: run build tools lint test test-full image image-test chart policy sbom base-digests cluster-up e2e-cluster cluster-down ops generate check deny clean
+.PHONY: run build tools lint test test-full image image-test chart policy sbom base-digests cluster-up e2e-cluster cluster-down ops load generate check deny clean
 
 # Tests that mostly wait run beside each other; those that measure take turns (see tests/it/harness).
 TEST_THREADS ?= 8
@@ -23,10 +23,11 @@ lint: ## Format, lints, and documentation links.
 
 test: tools lint ## Everything, at CI's size.
 	cargo test --locked -- --test-threads=$(TEST_THREADS)
-	$(MAKE) chart ops
+	$(MAKE) chart ops load
 
 test-full: tools lint ## The same with the full number of restarts and requests.
 	FLEET_ROUNDS=20 cargo test --locked -- --test-threads=$(TEST_THREADS)
+	FULL=yes $(MAKE) load
 
 image: ## The container image, named IMAGE; BUILDER is docker, podman or buildah.
 	$(BUILDER) build --tag $(IMAGE) --build-arg SERVICE_COMMIT=$(shell git rev-parse HEAD) .
@@ -61,6 +62,10 @@ cluster-down: ## Deletes what cluster-up made.
 ops: ## Rules, a test of every alert, the dashboard against a live server.
 	cargo build --locked
 	scripts/check-ops
+
+load: ## The load tests' own test: scenarios on a local fleet, faults that have to fail them, reports in a browser.
+	cargo build --locked --bin server
+	scripts/check-load
 
 generate: ## The files that are generated: from the code, and from the chart.
 	UPDATE=1 cargo test --locked --test it generated::

@@ -214,8 +214,9 @@ class Envoy(Balancer):
         cluster = {
             "name": "fleet", "type": "STATIC", "connect_timeout": "5s",
             "lb_policy": "LEAST_REQUEST" if self.algorithm == "leastconn" else "ROUND_ROBIN",
-            # A replica that is down must not be asked because too many are.
-            "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+            # A replica that is down must not be asked because too many are; and what the checks find counts at once:
+            # Envoy gathers what changes for up to a second, as long as a replica of this fleet waits in its drain.
+            "common_lb_config": {"healthy_panic_threshold": {"value": 0}, "update_merge_window": "0s"},
             "circuit_breakers": {"thresholds": [breakers]},
             "health_checks": [{
                 "timeout": "2s", "interval": "0.2s", "no_traffic_interval": "0.2s", "no_traffic_healthy_interval": "0.2s",

@@ -127,7 +127,7 @@ def complaints(options):
         if options.duration or options.rate:
             yield "balance takes its time from --age, and its rate from --clients"
     if options.age is not None and name not in ("balance", "all"):
-        yield f"--age is for balance; elsewhere use --setting APP__SERVER__MAX_CONNECTION_AGE=…"
+        yield "--age is for balance; elsewhere use --setting APP__SERVER__MAX_CONNECTION_AGE=…"
     if options.age and options.age < 1:
         yield "--age has to be 1s at least, or 0s for off"
     if options.factor < 1.5:

@@ -4,7 +4,7 @@ from html import escape
 
 WIDTH, HEIGHT = 860, 220
 # Room for the axis labels: left for numbers with their unit, right for half of the last time.
-LEFT, RIGHT, TOP, BOTTOM = 64, 24, 10, 26
+LEFT, RIGHT, TOP, BOTTOM = 72, 24, 10, 26
 # Eight that can be told apart, also by most who see colours differently (Okabe and Ito, black replaced).
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8a8a00", "#7f7f7f")
 PHASES = {"starting": "#e69f00", "ready": "#009e73", "draining": "#d55e00", "stopped": "#7f7f7f"}
@@ -80,14 +80,15 @@ def figure(title, about, body, legend=(), height=HEIGHT):
     )
 
 
-def lines(title, about, series, span, events=(), unit=""):
+def lines(title, about, series, span, events=(), unit="", colours=COLOURS):
     """`series` has (name, [(s, value or None)]); a None breaks the line."""
     top = max((value for _, points in series for _, value in points if value is not None), default=0)
     axes = Axes(span, top * 1.05)
     body, legend = axes.grid(unit) + axes.marks(events), []
     for index, (name, points) in enumerate(series):
-        legend.append((name, colour(index)))
-        body += f'<path class="line" stroke="{colour(index)}" d="{path(axes, points)}"><title>{escape(name)}</title></path>'
+        shade = colours[index % len(colours)]
+        legend.append((name, shade))
+        body += f'<path class="line" stroke="{shade}" d="{path(axes, points)}"><title>{escape(name)}</title></path>'
     return figure(title, about, body, legend)
 
 
@@ -132,7 +133,8 @@ def bands(title, about, rows, span, events=()):
     body = axes.times()
     for index, (name, stretches) in enumerate(rows):
         y = TOP + index * row
-        body += f'<text class="y" x="{LEFT - 6}" y="{y + 15}">{escape(name[-9:])}</text>'
+        # An address is longer than the room for it; its end tells it from the others.
+        body += f'<text class="y name" x="{LEFT - 6}" y="{y + 15}"><title>{escape(name)}</title>{escape(name[-10:])}</text>'
         for begin, end, phase in stretches:
             x, width = axes.x(begin), max(axes.x(end) - axes.x(begin), 0.5)
             tip = f"<title>{escape(name)}: {phase} from {begin:.1f} to {end:.1f} s</title>"

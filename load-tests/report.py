@@ -18,10 +18,16 @@ table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.25em .6
 .ok{color:#009e73;font-weight:600}.no{color:#d55e00;font-weight:600}
 figure{margin:1.6em 0}svg{width:100%;height:auto;overflow:visible}.legend{font-size:13px;display:flex;flex-wrap:wrap;gap:.2em 1em}
 .legend i{display:inline-block;width:.8em;height:.8em;margin-right:.3em}
-svg text{font-size:12px;fill:var(--ink)}.y{text-anchor:end}.x{text-anchor:middle}
+svg text{font-size:12px;fill:var(--ink)}.y{text-anchor:end}svg .name{font-size:11px}.x{text-anchor:middle}
 .grid{stroke:var(--line)}.line{fill:none;stroke-width:1.8;stroke-linejoin:round}.area{opacity:.85}
 .mark{stroke:var(--ink);stroke-dasharray:3 3;opacity:.6}small{opacity:.75}
 """
+
+
+# In order, refused, failed.
+OUTCOMES = ("#009e73", "#e69f00", "#d55e00")
+# Processes tell their CPU time in whole seconds: over less than this, its growth is noise.
+CPU_WINDOW = 5
 
 
 def render(run):
@@ -50,7 +56,7 @@ class Data:
     def __init__(self, run):
         self.run, trace = run, run.trace
         ends = [*trace.at, *(samples[-1]["at"] for samples in run.samples.of.values() if samples)]
-        self.begin = min([*trace.at[:1], *(at for at in trace.at), *([run.begun] if not trace.at else [])])
+        self.begin = min(trace.at, default=run.begun)
         self.span = max(max(ends, default=self.begin) - self.begin, 1)
         # At most 240 steps: more than the eye or the file needs.
         self.step = max(1.0, round(self.span / 240, 1))
@@ -82,7 +88,8 @@ class Data:
 def traffic(data):
     """What the clients saw."""
     rate = [(kind, data.over_time(lambda each, kind=kind: each[kind] / data.step)) for kind in ("ok", "refused", "failed")]
-    yield plots.lines("Rate", "answers per second: in order, refused with 503, failed", rate, data.span, data.events)
+    about = "answers per second: in order, refused with 503, failed"
+    yield plots.lines("Rate", about, rate, data.span, data.events, colours=OUTCOMES)
 
     def slow(share):
         return data.over_time(lambda each: percentile(sorted(each["took"]), share) if each["took"] else None)
@@ -113,15 +120,20 @@ def replicas(data):
         series = [(name, data.column(name, column, scale)) for name in names]
         yield plots.lines(title, about, series, data.span, data.events, unit)
     series = [(name, slopes(data.column(name, "cpu"))) for name in names]
-    yield plots.lines("CPU", "seconds per second, user and system", series, data.span, data.events)
+    # A run of a few seconds has none.
+    if any(value is not None for _, points in series for _, value in points):
+        yield plots.lines("CPU", "seconds per second, user and system, over 5 s", series, data.span, data.events)
 
 
 def slopes(points):
-    """Growth per second between neighbours; none over a gap or a restart."""
+    """Growth per second over the last CPU_WINDOW; none over a gap or a restart."""
     grown = []
-    for (before, low), (after, high) in zip(points, points[1:]):
-        known = low is not None and high is not None and high >= low and after > before
-        grown.append((after, (high - low) / (after - before) if known else None))
+    for index, (after, high) in enumerate(points):
+        recent = [point for point in points[: index + 1] if point[0] >= after - CPU_WINDOW - 0.5]
+        before, low = recent[0]
+        values = [value for _, value in recent]
+        whole = after - before >= CPU_WINDOW - 0.5 and None not in values and values == sorted(values)
+        grown.append((after, (high - low) / (after - before) if whole else None))
     return grown
 
 

@@ -129,7 +129,8 @@ def balance(run):
 def overload(run):
     """Goodput in a flood as a share of the capacity that was measured just before, refusals in time, and recovery."""
     long = run.seconds
-    begin = run.load(run.name, PHASE="capacity", CLIENTS=4 * run.replicas, DURATION=f"{long / 2:.1f}")
+    # For each of the work threads one client that is served and two that wait behind it.
+    begin = run.load(run.name, PHASE="capacity", CLIENTS=3 * run.replicas, DURATION=f"{long / 2:.1f}")
     run.finish()
     # The first second is for connections and caches.
     capacity = goodput(run, "capacity", begin + 1, begin + long / 2)
