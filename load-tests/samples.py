@@ -1,4 +1,4 @@
-"""Asks each replica for its metrics once a second while the load runs."""
+"""Asks each replica for its metrics while the load runs."""
 
 import re
 import threading
@@ -52,8 +52,9 @@ class Sampler:
     """Samples of each replica as {"at": s since the epoch, column: value}; a replica that is away has only a phase
     "away". Each is asked by a thread of its own, so that a slow one does not hold up the others."""
 
-    def __init__(self, admins):
-        """`admins`: the admin URL of each replica by its name."""
+    def __init__(self, admins, period=1.0):
+        """`admins`: the admin URL of each replica by its name; each is asked every `period` seconds."""
+        self.period = period
         self.of = {name: [] for name in admins}
         self.wrong = {}
         self._stop = threading.Event()
@@ -80,8 +81,7 @@ class Sampler:
                 except ValueError as error:
                     self.wrong[name] = str(error)
             self.of[name].append(sample)
-            # On whole seconds, so that the replicas' samples fall together.
-            self._stop.wait(max(0.05, 1 - (time.time() - at)))
+            self._stop.wait(max(0.05, self.period - (time.time() - at)))
 
     def phases(self):
         """How many replicas are in which phase now."""
