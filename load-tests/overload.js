@@ -10,7 +10,7 @@ const capacity = number('CAPACITY', 50);
 const factor = number('FACTOR', 5);
 // What an answer may take to be of use, ms. The service gives up by itself then, where it trusts the balancer.
 const deadline = number('DEADLINE_MS', 250);
-// How long the fleet has to recover before it is asked for half of its capacity without any refusal, s.
+// How long the fleet has to recover before it is asked for half of its capacity, which it has to answer, s.
 const recovery = number('RECOVERY', 5);
 
 http.setResponseCallback(http.expectedStatuses(200, 503, 504));
@@ -25,12 +25,11 @@ function asMuchAsGoes() {
 function flood() {
   const half = arrivals(capacity / 2, number('AFTER', 10), { startTime: `${seconds + recovery}s`, exec: 'served' });
   return plan(
-    // Clients for what waits until the deadline, and as many again.
-    { flood: arrivals(factor * capacity, seconds, { maxVUs: Math.ceil(factor * capacity), exec: 'asked' }), after: half },
+    { flood: arrivals(factor * capacity, seconds, { exec: 'asked' }), after: half },
     {
       'checks{scenario:flood}': ['rate==1'],
-      // All of it, with a hundredth for a machine that is full to the brim.
-      'checks{scenario:after}': ['rate>=0.99'],
+      // All of it, with a twentieth for a machine that makes the load too. A fleet that does not recover stays far below.
+      'checks{scenario:after}': ['rate>=0.95'],
       'http_req_failed{scenario:flood}': ['rate==0'],
     },
   );

@@ -13,8 +13,8 @@ export const options = plan(
       executor: 'ramping-arrival-rate',
       startRate: before,
       timeUnit: '1s',
-      preAllocatedVUs: Math.ceil(height / 5),
-      maxVUs: height,
+      preAllocatedVUs: Math.ceil(height / 2),
+      maxVUs: 2 * height,
       stages: [
         { target: before, duration: `${quarter}s` },
         { target: height, duration: '1s' },
