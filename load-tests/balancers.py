@@ -134,9 +134,13 @@ class Nginx(Balancer):
         return [find("nginx"), "-e", str(self.log), "-p", str(self.folder / "nginx"), "-c", self._configure()]
 
     def _configure(self):
-        folder = self.folder / "nginx"
-        present = self.replicas[: self.size]
+        """All that may change is in the file from the start, and chosen by marks: a reload would close nginx's own idle
+        connections to clients, some of which have a request in them already."""
+        folder, present = self.folder / "nginx", self.replicas[: self.size]
         pools, choice = pool("fleet", present), ""
+        for size in range(self.size + 1, len(self.replicas) + 1):
+            pools += pool(f"fleet_{size}", self.replicas[:size])
+            choice += f"      if (-f {folder}/size-{size}) {{ set $pool fleet_{size}; }}\n"
         for out in present if len(present) > 1 else []:
             pools += pool(f"without_{out.number}", [each for each in present if each is not out])
             choice += f"      if (-f {folder}/out-{out.number}) {{ set $pool without_{out.number}; }}\n"
@@ -177,8 +181,7 @@ http {{
 
     def resize(self, size):
         super().resize(size)
-        self._configure()
-        self.process.send_signal(signal.SIGHUP)
+        (self.folder / f"nginx/size-{size}").write_text("")
 
 
 def pool(name, replicas):
