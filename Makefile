@@ -28,9 +28,11 @@ test: tools lint ## Everything, at CI's size.
 	$(MAKE) ops
 	$(MAKE) workflows
 	$(MAKE) recipes
+	$(MAKE) load
 
 test-full: tools lint ## The same with the full number of restarts and requests.
 	FLEET_ROUNDS=20 cargo test --locked -- --test-threads=$(TEST_THREADS)
+	FULL=yes $(MAKE) load
 
 # buildah and podman keep a HEALTHCHECK in images of the Docker format only.
 image: ## The container image, named IMAGE; BUILDER is docker, podman or buildah.
@@ -75,6 +77,10 @@ workflows: ## actionlint, zizmor, yamllint and shellcheck on the workflows.
 recipes: ## The recipes' own tests, with a real Redis.
 	cargo clippy --locked --package recipes --all-targets -- -D warnings
 	cargo test --locked --package recipes
+
+load: ## The load tests' own test: scenarios on a local fleet, faults that have to fail them, reports in a browser.
+	cargo build --locked --bin server
+	scripts/check-load
 
 generate: ## The files that are generated: from the code, and from the chart.
 	UPDATE=1 cargo test --locked --test it generated::

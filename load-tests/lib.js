@@ -1,0 +1,93 @@
+// What the scenarios share: the requests, the shapes of load, and the bounds that fail a run.
+//
+// Settings come from the environment (`-e NAME=value`); `load-tests/run` sets them. Times are in seconds, rates in
+// requests per second. Go's client, which k6 uses, repeats a GET whose kept connection was closed under it, and no
+// POST: a scenario that has to see lost requests sends quotes too.
+import http from 'k6/http';
+import { check } from 'k6';
+import { Counter } from 'k6/metrics';
+
+// Which replica answered, as the clients saw it.
+const answers = new Counter('answers');
+
+export const target = setting('TARGET', 'http://localhost:8080');
+const p99 = number('P99_MS', 500);
+
+// Few tags: every sample is written out for the report.
+const systemTags = ['status', 'method', 'name', 'scenario', 'error_code'];
+
+export function setting(name, usual) {
+  const value = __ENV[name] === undefined ? usual : __ENV[name];
+  if (value === undefined) throw new Error(`set ${name} (-e ${name}=...)`);
+  return value;
+}
+
+export function number(name, usual) {
+  const value = Number(setting(name, usual));
+  if (!(value > 0)) throw new Error(`${name} has to be a number above 0`);
+  return value;
+}
+
+// Options of a run: its scenarios, and its bounds beside the usual ones.
+export function plan(scenarios, thresholds = {}) {
+  return { scenarios, thresholds, systemTags, summaryTrendStats: ['avg', 'med', 'p(95)', 'p(99)', 'max'] };
+}
+
+// No request fails, the slowest hundredth stays below P99_MS, and the load was offered in full.
+export function flawless(expected) {
+  return {
+    http_req_failed: ['rate==0'],
+    checks: ['rate==1'],
+    http_req_duration: [`p(99)<${p99}`],
+    // Not asked, as no client was free. A twentieth: the machine that makes the load may stutter.
+    dropped_iterations: [`count<=${Math.ceil(expected / 20)}`],
+  };
+}
+
+// So many requests each second, whatever the answers take.
+export function arrivals(rate, seconds, more = {}) {
+  return {
+    executor: 'constant-arrival-rate',
+    rate: Math.max(1, Math.round(rate)),
+    timeUnit: '1s',
+    duration: `${seconds}s`,
+    // Clients for half a second's requests, and for two seconds' where answers take long: more take time to make.
+    preAllocatedVUs: Math.max(10, Math.ceil(rate / 2)),
+    maxVUs: Math.max(50, Math.ceil(2 * rate)),
+    gracefulStop: '10s',
+    ...more,
+  };
+}
+
+export function whoami() {
+  const response = http.get(`${target}/whoami`, { tags: { name: '/whoami' } });
+  const good = check(response, { 'whoami: 200': (r) => r.status === 200 });
+  if (good) answers.add(1, { replica: response.json('replica') });
+  return response;
+}
+
+const parcel = {
+  from: 'DE', to: 'FR', weight_g: 800, service: 'standard',
+  dimensions_mm: { length: 300, width: 200, height: 100 },
+};
+
+export function quote(changes = {}) {
+  const parameters = { headers: { 'content-type': 'application/json' }, tags: { name: '/v1/quotes' } };
+  return http.post(`${target}/v1/quotes`, JSON.stringify({ ...parcel, ...changes }), parameters);
+}
+
+export function quoteIsGood() {
+  check(quote(), { 'quotes: 200': (r) => r.status === 200 });
+}
+
+export function rates() {
+  check(http.get(`${target}/v1/rates`, { tags: { name: '/v1/rates' } }), { 'rates: 200': (r) => r.status === 200 });
+}
+
+// What users do: six of ten ask who answers, three want a quote, one the rates.
+export function usual() {
+  const draw = Math.random();
+  if (draw < 0.6) whoami();
+  else if (draw < 0.9) quoteIsGood();
+  else rates();
+}

@@ -1,0 +1,12 @@
+// Replicas that join under load get their share of it. The runner starts them, and looks at the shares.
+import { arrivals, flawless, number, plan, quoteIsGood, whoami } from './lib.js';
+
+const rate = number('RATE', 300);
+const seconds = number('DURATION', 60);
+
+export const options = plan({ 'scale-out': arrivals(rate, seconds) }, flawless(rate * seconds));
+
+export default function () {
+  if (Math.random() < 0.8) whoami();
+  else quoteIsGood();
+}
