@@ -2,16 +2,18 @@
 
 use std::{sync::Arc, time::Instant};
 
-use axum::{
-    extract::State,
-    response::IntoResponse,
-    routing::{MethodRouter, get},
-};
+use axum::extract::State;
 use http::header;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::chassis::{Chassis, middleware::Served, problem::Json, telemetry::Identity};
+use crate::chassis::{
+    Chassis,
+    middleware::Served,
+    openapi::{Methods, Output, get},
+    problem::Json,
+    telemetry::Identity,
+};
 
 /// A replica, as it describes itself.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -35,13 +37,13 @@ struct Observed {
 }
 
 /// The route.
-pub fn tell(chassis: &Chassis) -> MethodRouter {
+pub fn tell(chassis: &Chassis) -> Methods {
     let observed =
         Observed { identity: chassis.identity.clone(), served: Arc::clone(&chassis.served), started: Instant::now() };
-    get(answer).with_state(Arc::new(observed))
+    get(answer).about("Which replica answers").with_state(Arc::new(observed))
 }
 
-async fn answer(State(observed): State<Arc<Observed>>) -> impl IntoResponse {
+async fn answer(State(observed): State<Arc<Observed>>) -> impl Output {
     let Observed { identity, served, started } = &*observed;
     let replica = Replica {
         replica: identity.replica.clone(),

@@ -10,11 +10,12 @@ use std::{
 const TEMPLATE: &str = concat!("flo", "tilla");
 
 /// Modules of the chassis that an app may name.
-const FACE: [&str; 9] = [
+const FACE: [&str; 10] = [
     "Chassis",
     "config",
     "health",
     "middleware::Served",
+    "openapi",
     "problem",
     "request",
     "router",

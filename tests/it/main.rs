@@ -7,6 +7,7 @@
 
 mod harness;
 
+mod api;
 mod blocked;
 mod chassis;
 mod connections;

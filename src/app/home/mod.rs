@@ -2,26 +2,23 @@
 //!
 //! The script is a file of its own, so that the content security policy allows nothing inline.
 
-use axum::{
-    response::{Html, IntoResponse},
-    routing::{MethodRouter, get},
-};
+use axum::response::Html;
 use http::header;
+
+use crate::chassis::openapi::{Methods, Script, get};
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The route of the page.
-pub fn page() -> MethodRouter {
-    get(|| async {
+pub fn page() -> Methods {
+    get(async || {
         let headers = [(header::CONTENT_SECURITY_POLICY, POLICY), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
         (headers, Html(include_str!("board.html")))
     })
+    .about("The replica board")
 }
 
 /// The route of its script.
-pub fn script() -> MethodRouter {
-    get(|| async {
-        let headers = [(header::CONTENT_TYPE, "text/javascript"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
-        (headers, include_str!("board.js")).into_response()
-    })
+pub fn script() -> Methods {
+    get(async || Script(include_str!("board.js"))).about("The replica board's script")
 }
