@@ -58,6 +58,8 @@ impl Schemas {
                 .filter_map(|operation| operation.get_mut("requestBody"))
                 .for_each(|body| rename(body, &twice));
         }
+        all.values_mut().for_each(bound);
+        bound(paths);
         all.sort_keys();
         all
     }
@@ -71,6 +73,29 @@ fn generator(contract: Contract, inline: bool) -> SchemaGenerator {
         settings.contract = contract;
     });
     settings.into_generator()
+}
+
+/// Says how far Rust's wide integers reach; the narrow ones say it already. Without it, a number that fits the schema
+/// could be refused.
+fn bound(node: &mut Value) {
+    if let Value::Object(object) = node {
+        let reach = match object.get("format").and_then(Value::as_str) {
+            Some("int32") => Some((i32::MIN.into(), i32::MAX.into())),
+            Some("uint32") => Some((0.into(), u32::MAX.into())),
+            Some("int64") => Some((i64::MIN.into(), i64::MAX.into())),
+            Some("uint64" | "uint") => Some((0.into(), u64::MAX.into())),
+            _ => None,
+        };
+        if let Some((least, most)) = reach {
+            object.entry("minimum").or_insert(least);
+            object.entry("maximum").or_insert(most);
+        }
+    }
+    match node {
+        Value::Object(object) => object.values_mut().for_each(bound),
+        Value::Array(items) => items.iter_mut().for_each(bound),
+        _ => {}
+    }
 }
 
 /// Names whose schemas differ, and names of both sides that refer to one of them.

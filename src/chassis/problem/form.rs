@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{
     FieldError, Problem,
-    extract::{shape_error, token},
+    extract::{shape_error, token, whole},
 };
 
 /// A JSON value that is to become a `T`, field by field: any JSON is taken, and the API's description says `T`.
@@ -74,7 +74,7 @@ impl Form {
     /// Reads `value`, which should be an object.
     #[must_use]
     pub fn new(value: Value) -> Self {
-        Self::at(String::new(), Some(value), Rc::default())
+        Self::at(String::new(), Some(whole(value)), Rc::default())
     }
 
     fn at(at: String, value: Option<Value>, errors: Rc<RefCell<Vec<FieldError>>>) -> Self {
