@@ -1,6 +1,6 @@
 # Cargo does the work; this names the steps. `make test` is what CI runs.
 .DEFAULT_GOAL := test
-.PHONY: run build tools lint test test-full image image-test chart policy sbom base-digests cluster-up e2e-cluster cluster-down ops generate check deny clean
+.PHONY: run build tools lint test test-full image image-test api chart policy sbom base-digests cluster-up e2e-cluster cluster-down ops generate check deny clean
 
 # Tests that mostly wait run beside each other; those that measure take turns (see tests/it/harness).
 TEST_THREADS ?= 8
@@ -23,10 +23,11 @@ lint: ## Format, lints, and documentation links.
 
 test: tools lint ## Everything, at CI's size.
 	cargo test --locked -- --test-threads=$(TEST_THREADS)
-	$(MAKE) chart ops
+	$(MAKE) chart ops api
 
 test-full: tools lint ## The same with the full number of restarts and requests.
 	FLEET_ROUNDS=20 cargo test --locked -- --test-threads=$(TEST_THREADS)
+	SCHEMATHESIS_EXAMPLES=500 $(MAKE) api
 
 image: ## The container image, named IMAGE; BUILDER is docker, podman or buildah.
 	$(BUILDER) build --tag $(IMAGE) --build-arg SERVICE_COMMIT=$(shell git rev-parse HEAD) .
@@ -39,6 +40,9 @@ chart: ## The chart and the manifests that are rendered from it.
 	scripts/check-chart
 	scripts/chart-generate --check
 	scripts/render-k8s --check
+
+api: ## The API's description by two validators, and schemathesis against a live server.
+	scripts/check-api
 
 policy: ## A second opinion on chart, Dockerfile and workflows: checkov, trivy, zizmor, actionlint; 1 GB of them.
 	scripts/check-policy

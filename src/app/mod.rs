@@ -51,6 +51,7 @@ pub fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, StartErr
 
     Ok(Router::new()
         .route("/", home::page())
+        .route("/board.css", home::style())
         .route("/board.js", home::script())
         .route("/whoami", whoami::tell(chassis))
         .route("/v1/quotes", cors(quotes::create(&rates)))

@@ -9,6 +9,7 @@ mod harness;
 
 mod api;
 mod blocked;
+mod browser;
 mod chassis;
 mod connections;
 mod doors;

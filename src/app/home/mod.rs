@@ -1,13 +1,14 @@
-//! `GET /`: a page that asks `/whoami` a few times and shows who answered.
+//! `GET /`: the replica board, a page that asks `/whoami` at a steady pace and draws who answers.
 //!
-//! The script is a file of its own, so that the content security policy allows nothing inline.
+//! Behind a balancer it shows how requests are spread, and what a restart or a new replica does to that. Script and style
+//! are files of their own, so that the content security policy allows nothing inline; there is no build step.
 
 use axum::response::Html;
 use http::header;
 
-use crate::chassis::openapi::{Methods, Script, get};
+use crate::chassis::openapi::{Methods, Script, Style, get};
 
-const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The route of the page.
 pub fn page() -> Methods {
@@ -16,6 +17,11 @@ pub fn page() -> Methods {
         (headers, Html(include_str!("board.html")))
     })
     .about("The replica board")
+}
+
+/// The route of its style.
+pub fn style() -> Methods {
+    get(async || Style(include_str!("board.css"))).about("The replica board's style")
 }
 
 /// The route of its script.

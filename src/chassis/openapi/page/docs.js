@@ -101,7 +101,9 @@ function inline(text) {
 function entry(name, raw, needed, seen) {
   const schema = flat(raw);
   const limits = bounds(schema);
-  const term = make("dt", {}, make("code", {}, name), make("span", { class: "faint" }, kind(raw, 1) + (limits ? `, ${limits}` : "")));
+  // A constant's name is all that there is to it.
+  const type = schema.const === undefined ? kind(raw, 1) + (limits ? `, ${limits}` : "") : "";
+  const term = make("dt", {}, make("code", {}, name), make("span", { class: "faint" }, type));
   if (needed) term.append(make("span", { class: "needed" }, "required"));
   return [term, make("dd", {}, words(schema.description), tree(raw, seen))];
 }
@@ -244,17 +246,32 @@ function readable(body) {
   }
 }
 
-function operation(method, path, raw, shared) {
-  const list = [...shared, ...(raw.parameters ?? [])].map(resolve);
+function operation(method, path, raw, common) {
+  const list = [...common, ...(raw.parameters ?? [])].map(resolve);
   const body = resolve(raw.requestBody);
   const id = raw.operationId ?? `${method}${path}`;
   return make("article", { id, "data-words": `${method} ${path} ${raw.summary ?? ""}`.toLowerCase() },
     make("h2", {}, make("span", { class: `method ${method}` }, method), make("a", { class: "path", href: `#${id}` }, path)),
     raw.summary && make("p", {}, raw.summary), words(raw.description),
-    parameters(list), requestBody(body), make("h3", {}, "Answers"),
-    Object.entries(raw.responses ?? {}).map(([status, answer]) => response(status, answer)),
-    attempt(method, path, list, body));
+    parameters(list), requestBody(body), attempt(method, path, list, body),
+    make("h3", {}, "Answers"), answers(raw.responses ?? {}));
 }
+
+// The answers; those that all operations share stand together below the others.
+function answers(responses) {
+  const all = Object.entries(responses);
+  const common = all.filter(([status, { $ref }]) => $ref && shared.get(status) === operations().length);
+  const own = all.filter((entry) => !common.includes(entry)).map(([status, answer]) => response(status, answer));
+  if (common.length < 2) return all.map(([status, answer]) => response(status, answer));
+  const statuses = common.map(([status]) => status).join(", ");
+  const line = make("summary", {}, "As every operation: ", make("span", { class: "faint" }, statuses));
+  return [...own, make("details", {}, line, common.map(([status, answer]) => response(status, answer)))];
+}
+
+// How many operations have an answer with each status.
+const shared = new Map();
+
+const operations = () => Object.values(api.paths).flatMap((item) => METHODS.flatMap((method) => item[method] ?? []));
 
 function show() {
   const { title, version, description } = api.info;
@@ -262,6 +279,10 @@ function show() {
   find("title").textContent = title;
   find("version").textContent = version;
   find("description").replaceChildren(words(description) ?? "");
+  shared.clear();
+  for (const { responses } of operations()) {
+    for (const status of Object.keys(responses ?? {})) shared.set(status, (shared.get(status) ?? 0) + 1);
+  }
   const articles = [];
   const links = new Map();
   for (const [path, item] of Object.entries(api.paths)) {
