@@ -124,6 +124,14 @@ fn types_of_parameters_and_results_are_the_description() {
 }
 
 #[test]
+fn closures_are_handlers() {
+    let methods = get(async |Path(name): Path<String>| Json(format!("Hello, {name}"))).about("A greeting");
+    let operation = operation("/v1/hello/{name}", methods);
+    assert_eq!(operation["parameters"][0]["name"], "name");
+    assert_eq!(operation["responses"]["200"]["content"]["application/json"]["schema"]["type"], "string");
+}
+
+#[test]
 fn a_type_that_differs_by_direction_has_two_schemas() {
     async fn echo(thing: Json<Thing>) -> Json<Thing> {
         thing
