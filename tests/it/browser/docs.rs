@@ -22,7 +22,8 @@ async fn the_docs_page_shows_every_operation_and_tries_one() {
         .collect();
     let shown = browser.run("return [...document.querySelectorAll('article')].map(({ id }) => id)").await;
     let mut shown: Vec<&str> = shown.as_array().expect("ids").iter().filter_map(Value::as_str).collect();
-    (expected.sort_unstable(), shown.sort_unstable());
+    expected.sort_unstable();
+    shown.sort_unstable();
     assert_eq!(shown, expected);
     assert_eq!(browser.run("return document.title").await, document["info"]["title"]);
     assert!(browser.run("return scrollY").await.as_f64().expect("pixels") > 0.0, "the address names an operation");

@@ -18,7 +18,7 @@ use tokio::{
 use super::{Scratch, eventually, http::Connection, local, tools};
 
 /// How long a browser may take to start on a busy machine.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// A size of the window, in CSS pixels.
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +37,8 @@ pub(crate) struct Browser {
     driver: Child,
     address: SocketAddr,
     session: String,
-    /// Its profile, and where the driver's own log goes.
-    _scratch: Scratch,
+    /// Its profile.
+    scratch: Scratch,
 }
 
 impl Browser {
@@ -58,8 +58,8 @@ impl Browser {
         };
         let address = local(timeout(START, port).await.expect("chromedriver tells its port"));
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        let mut browser = Self { driver, address, session: String::new(), _scratch: scratch };
-        let capabilities = capabilities(browser._scratch.path());
+        let mut browser = Self { driver, address, session: String::new(), scratch };
+        let capabilities = capabilities(browser.scratch.path());
         let answer = browser.ask("POST", "/session", Some(&capabilities)).await;
         answer["sessionId"].as_str().expect("a session id").clone_into(&mut browser.session);
         browser
