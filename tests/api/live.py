@@ -1,6 +1,7 @@
 """schemathesis against a live server: every operation of its document, with good requests and with bad ones.
 
-SERVER is the program. The seed is fixed, so that a failure comes again; SCHEMATHESIS_EXAMPLES asks for more requests.
+SERVER is the program. The seed is fixed, so that a failure comes again, or SCHEMATHESIS_SEED; SCHEMATHESIS_EXAMPLES asks
+for more requests.
 """
 
 import json
@@ -36,7 +37,8 @@ def main() -> int:
         with tempfile.TemporaryFile("w+") as log, tempfile.TemporaryDirectory() as folder:
             command = [
                 pathlib.Path(sys.executable).parent / "schemathesis", "--config-file", HERE / "schemathesis.toml",
-                "run", f"{url}/openapi.json", "--checks", "all", "--seed", "1", "--no-color",
+                "run", f"{url}/openapi.json", "--checks", "all", "--no-color",
+                "--seed", os.environ.get("SCHEMATHESIS_SEED", "1"),
                 "--max-examples", os.environ.get("SCHEMATHESIS_EXAMPLES", "30"),
             ]  # fmt: skip
             # In a folder of its own: it keeps a database of what it found where it runs.
