@@ -29,10 +29,12 @@ test: tools lint ## Everything, at CI's size.
 	$(MAKE) workflows
 	$(MAKE) recipes
 	$(MAKE) load
+	$(MAKE) api
 
 test-full: tools lint ## The same with the full number of restarts and requests.
 	FLEET_ROUNDS=20 cargo test --locked -- --test-threads=$(TEST_THREADS)
 	FULL=yes $(MAKE) load
+	SCHEMATHESIS_EXAMPLES=500 $(MAKE) api
 
 # buildah and podman keep a HEALTHCHECK in images of the Docker format only.
 image: ## The container image, named IMAGE; BUILDER is docker, podman or buildah.
@@ -48,6 +50,9 @@ chart: ## The chart and the manifests that are rendered from it.
 	scripts/check-chart
 	scripts/chart-generate --check
 	scripts/render-k8s --check
+
+api: ## The API's description by two validators, and schemathesis against a live server.
+	scripts/check-api
 
 policy: ## A second opinion on chart, manifests and Dockerfile: checkov and trivy; 1 GB of them.
 	scripts/check-policy

@@ -8,7 +8,9 @@ pub mod app;
 pub mod chassis;
 
 use chassis::{
+    Chassis,
     config::{self, Environment, Sources},
+    openapi,
     replica::{self, Exit},
     telemetry::Identity,
 };
@@ -21,6 +23,15 @@ pub type Settings = config::Settings<app::Settings>;
 pub fn run(sources: Sources) -> Exit {
     let identity = identity(&sources.environment);
     replica::run(sources, identity, app::router)
+}
+
+/// The API's description, as this version of the service serves it with default settings.
+///
+/// # Errors
+/// When the app cannot make its routes, or does not describe them.
+pub fn openapi() -> Result<serde_json::Value, String> {
+    let chassis = Chassis::detached(identity(&Environment::default()));
+    openapi::of(|| app::router(&app::Settings::default(), &chassis))
 }
 
 /// Who this replica is.

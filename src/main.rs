@@ -33,6 +33,13 @@ fn main() -> ExitCode {
             })
         }
         cli::Command::Schema => show(&pretty(&config::schema::<service::app::Settings>())),
+        cli::Command::Openapi => match service::openapi() {
+            Ok(document) => show(&pretty(&document)),
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        },
         cli::Command::Help => show(&cli::help(env!("CARGO_BIN_NAME"))),
         cli::Command::Version => show(env!("CARGO_PKG_VERSION")),
     }

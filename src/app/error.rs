@@ -4,7 +4,10 @@ use axum::response::{IntoResponse, Response};
 use tracing::error;
 
 use super::rates::{Lane, Service};
-use crate::chassis::problem::Problem;
+use crate::chassis::{
+    openapi::{Operation, Output},
+    problem::Problem,
+};
 
 /// What can go wrong in a handler.
 #[derive(Debug, thiserror::Error)]
@@ -32,4 +35,9 @@ impl IntoResponse for Error {
             }
         }
     }
+}
+
+/// Its problems are those that any route may answer.
+impl Output for Error {
+    fn describe(_: &mut Operation<'_>) {}
 }

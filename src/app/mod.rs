@@ -17,12 +17,11 @@ pub use config::Settings;
 
 use std::sync::Arc;
 
-use axum::routing::MethodRouter;
 use http::{HeaderValue, Method, header};
 use tower_http::cors::CorsLayer;
 
 use self::rates::Book;
-use crate::chassis::{Chassis, health::DuplicateCheck, router::Router, upstream::UpstreamError};
+use crate::chassis::{Chassis, health::DuplicateCheck, openapi::Methods, router::Router, upstream::UpstreamError};
 
 /// Why the app cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +37,9 @@ pub enum StartError {
     Check(#[from] DuplicateCheck),
 }
 
+/// The API's title and description, for `/openapi.json` and `/docs`.
+const ABOUT: &str = "Shipping quotes\n\nWhat a parcel costs, by weight, size, lane and speed.";
+
 /// The list of routes.
 ///
 /// # Errors
@@ -49,17 +51,19 @@ pub fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, StartErr
 
     Ok(Router::new()
         .route("/", home::page())
+        .route("/board.css", home::style())
         .route("/board.js", home::script())
         .route("/whoami", whoami::tell(chassis))
         .route("/v1/quotes", cors(quotes::create(&rates)))
         .route("/v1/rates", cors(rates::list(&rates)))
         // Burns CPU time, so it runs where it cannot hold up the other routes.
         .route("/v1/work", work::perform())
-        .cpu_bound())
+        .cpu_bound()
+        .documented(ABOUT, &chassis.identity))
 }
 
 /// Lets pages of other origins call a route; without origins the headers stay away altogether.
-fn cross_origin(methods: MethodRouter, origins: &[String]) -> MethodRouter {
+fn cross_origin(methods: Methods, origins: &[String]) -> Methods {
     let origins: Vec<_> = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
     if origins.is_empty() {
         return methods;

@@ -4,19 +4,19 @@
 
 use std::{ops::RangeInclusive, sync::Arc};
 
-use axum::{
-    extract::State,
-    routing::{MethodRouter, post},
-};
+use axum::extract::State;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     error::Error,
     rates::{Book, Country, Current, Lane, Service, Source, Table},
 };
-use crate::chassis::problem::{Form, Json, Problem};
+use crate::chassis::{
+    openapi::{Methods, post},
+    problem::{Draft, Form, Json, Problem},
+};
 
 /// 30 kg: what one person may be asked to lift.
 const WEIGHT_G: RangeInclusive<i64> = 1..=30_000;
@@ -25,12 +25,14 @@ const SIDE_MM: RangeInclusive<i64> = 1..=1500;
 
 /// A parcel to be priced.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(deny_unknown_fields, example = example())]
 pub struct Parcel {
     /// Where it starts.
     pub from: Country,
     /// Where it goes.
     pub to: Country,
     /// In grams, 1 to 30,000.
+    #[schemars(range(min = *WEIGHT_G.start(), max = *WEIGHT_G.end()))]
     pub weight_g: u32,
     /// Its sides.
     pub dimensions_mm: Dimensions,
@@ -40,12 +42,16 @@ pub struct Parcel {
 
 /// A parcel's sides in millimetres, each 1 to 1,500.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Dimensions {
     /// The length.
+    #[schemars(range(min = *SIDE_MM.start(), max = *SIDE_MM.end()))]
     pub length: u32,
     /// The width.
+    #[schemars(range(min = *SIDE_MM.start(), max = *SIDE_MM.end()))]
     pub width: u32,
     /// The height.
+    #[schemars(range(min = *SIDE_MM.start(), max = *SIDE_MM.end()))]
     pub height: u32,
 }
 
@@ -85,20 +91,20 @@ pub struct RatesUsed {
 }
 
 /// The route.
-pub fn create(book: &Arc<Book>) -> MethodRouter {
-    post(quote).with_state(Arc::clone(book))
+pub fn create(book: &Arc<Book>) -> Methods {
+    post(quote).about("What a parcel costs").with_state(Arc::clone(book))
 }
 
-async fn quote(State(book): State<Arc<Book>>, Json(body): Json<Value>) -> Result<Json<Quote>, Error> {
+async fn quote(State(book): State<Arc<Book>>, Json(draft): Json<Draft<Parcel>>) -> Result<Json<Quote>, Error> {
     let rates = book.current().await;
-    let parcel = Parcel::read(body, &rates.table)?;
+    let parcel = Parcel::read(draft, &rates.table)?;
     parcel.price(&rates).map(Json)
 }
 
 impl Parcel {
     /// Reads all fields before it answers, so that a client learns of all errors at once.
-    fn read(body: Value, table: &Table) -> Result<Self, Problem> {
-        let mut form = Form::new(body);
+    fn read(draft: Draft<Self>, table: &Table) -> Result<Self, Problem> {
+        let mut form = draft.form();
         let from = country(&mut form, "from", table);
         let to = country(&mut form, "to", table);
         let weight_g = number(&mut form, "weight_g", &WEIGHT_G);
@@ -148,6 +154,12 @@ impl Dimensions {
     }
 }
 
+/// What the API's description shows.
+fn example() -> Value {
+    let dimensions = json!({ "length": 300, "width": 200, "height": 100 });
+    json!({ "from": "DE", "to": "FR", "weight_g": 800, "dimensions_mm": dimensions, "service": "standard" })
+}
+
 fn country(form: &mut Form, name: &str, table: &Table) -> Option<Country> {
     let country = form.require(name)?;
     if table.serves(&country) { Some(country) } else { form.reject(name, "unknown_country", "is not served") }
@@ -169,18 +181,17 @@ mod tests {
     use crate::app::rates::{MAX_FUEL, MAX_PRICE};
 
     fn parcel() -> Value {
-        let dimensions = json!({ "length": 300, "width": 200, "height": 100 });
-        json!({ "from": "DE", "to": "FR", "weight_g": 800, "dimensions_mm": dimensions, "service": "standard" })
+        example()
     }
 
     fn priced(body: Value) -> Quote {
         let table = Arc::new(Table::built_in());
-        let parcel = Parcel::read(body, &table).unwrap();
+        let parcel = Parcel::read(body.into(), &table).unwrap();
         parcel.price(&Current { table, source: Source::BuiltIn }).unwrap()
     }
 
     fn errors(body: Value) -> Vec<(String, &'static str)> {
-        let problem = Parcel::read(body, &Table::built_in()).unwrap_err();
+        let problem = Parcel::read(body.into(), &Table::built_in()).unwrap_err();
         problem.errors().iter().map(|error| (error.field.clone(), error.code)).collect()
     }
 
@@ -211,7 +222,8 @@ mod tests {
         table.prices.iter_mut().for_each(|price| (price.base, price.per_kg) = (MAX_PRICE, MAX_PRICE));
         assert!(table.is_sound());
         let sides = Dimensions { length: 1500, width: 1500, height: 1500 };
-        let parcel = Parcel { weight_g: 30_000, dimensions_mm: sides, ..Parcel::read(parcel(), &table).unwrap() };
+        let parcel =
+            Parcel { weight_g: 30_000, dimensions_mm: sides, ..Parcel::read(parcel().into(), &table).unwrap() };
         assert!(parcel.price(&Current { table: Arc::new(table), source: Source::Cached }).is_ok());
     }
 

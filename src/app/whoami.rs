@@ -2,16 +2,19 @@
 
 use std::{sync::Arc, time::Instant};
 
-use axum::{
-    extract::State,
-    response::IntoResponse,
-    routing::{MethodRouter, get},
-};
+use axum::extract::State;
 use http::header;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::chassis::{Chassis, middleware::Served, problem::Json, telemetry::Identity};
+use crate::chassis::{
+    Chassis,
+    lifecycle::Drain,
+    middleware::Served,
+    openapi::{Methods, Output, get},
+    problem::Json,
+    telemetry::Identity,
+};
 
 /// A replica, as it describes itself.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -26,29 +29,47 @@ pub struct Replica {
     pub uptime_seconds: u64,
     /// Requests answered since its start.
     pub requests: u64,
+    /// Whether it is about to leave.
+    pub phase: Phase,
+}
+
+/// Whether a replica is about to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// It takes requests.
+    Ready,
+    /// It was told to stop, and answers what still comes.
+    Draining,
 }
 
 struct Observed {
     identity: Identity,
     served: Arc<Served>,
+    drain: Drain,
     started: Instant,
 }
 
 /// The route.
-pub fn tell(chassis: &Chassis) -> MethodRouter {
-    let observed =
-        Observed { identity: chassis.identity.clone(), served: Arc::clone(&chassis.served), started: Instant::now() };
-    get(answer).with_state(Arc::new(observed))
+pub fn tell(chassis: &Chassis) -> Methods {
+    let observed = Observed {
+        identity: chassis.identity.clone(),
+        served: Arc::clone(&chassis.served),
+        drain: chassis.drain.clone(),
+        started: Instant::now(),
+    };
+    get(answer).about("Which replica answers").with_state(Arc::new(observed))
 }
 
-async fn answer(State(observed): State<Arc<Observed>>) -> impl IntoResponse {
-    let Observed { identity, served, started } = &*observed;
+async fn answer(State(observed): State<Arc<Observed>>) -> impl Output {
+    let Observed { identity, served, drain, started } = &*observed;
     let replica = Replica {
         replica: identity.replica.clone(),
         zone: identity.zone.clone(),
         version: identity.version.clone(),
         uptime_seconds: started.elapsed().as_secs(),
         requests: served.get(),
+        phase: if drain.is_draining() { Phase::Draining } else { Phase::Ready },
     };
     ([(header::CACHE_CONTROL, "no-store")], Json(replica))
 }

@@ -4,17 +4,16 @@
 
 use std::{hint, time::Duration};
 
-use axum::{
-    response::IntoResponse,
-    routing::{MethodRouter, get},
-};
 use http::header;
 use nix::time::ClockId;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::time;
 
-use crate::chassis::problem::{FieldError, Problem, Query};
+use crate::chassis::{
+    openapi::{Methods, Output, get},
+    problem::{FieldError, Problem, Query},
+};
 
 /// 1 s: a request that holds a thread for longer tests nothing more.
 const MAX_CPU_MS: u64 = 1000;
@@ -28,24 +27,26 @@ const MAX_BYTES: u64 = 1 << 20;
 #[serde(default, deny_unknown_fields)]
 pub struct Work {
     /// CPU time to burn, in milliseconds, up to 1,000.
+    #[schemars(range(max = MAX_CPU_MS))]
     pub cpu_ms: u64,
     /// Time to wait, in milliseconds, up to 10,000.
+    #[schemars(range(max = MAX_SLEEP_MS))]
     pub sleep_ms: u64,
     /// Length of the answer, up to 1,048,576.
+    #[schemars(range(max = MAX_BYTES))]
     pub bytes: u64,
 }
 
 /// The route.
-pub fn perform() -> MethodRouter {
-    get(answer)
+pub fn perform() -> Methods {
+    get(answer).about("Bounded work, for load tests")
 }
 
-async fn answer(Query(work): Query<Work>) -> Result<impl IntoResponse, Problem> {
+async fn answer(Query(work): Query<Work>) -> Result<impl Output, Problem> {
     let bytes = work.check()?;
     burn(Duration::from_millis(work.cpu_ms));
     time::sleep(Duration::from_millis(work.sleep_ms)).await;
-    let headers = [(header::CONTENT_TYPE, "text/plain"), (header::CACHE_CONTROL, "no-store")];
-    Ok((headers, vec![b'.'; bytes]))
+    Ok(([(header::CACHE_CONTROL, "no-store")], ".".repeat(bytes)))
 }
 
 impl Work {

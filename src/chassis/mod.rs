@@ -13,6 +13,7 @@ pub mod router;
 pub mod request;
 pub mod overload;
 pub mod problem;
+pub mod openapi;
 pub mod upstream;
 
 pub mod admin;

@@ -12,6 +12,7 @@ use axum::routing::{MethodRouter, any};
 
 use super::{
     middleware::{Stack, route::Kind},
+    openapi::{Described, Methods},
     problem::{Code, Problem},
 };
 
@@ -25,6 +26,7 @@ pub struct Router<S = ()> {
 struct Route<S> {
     path: String,
     handlers: MethodRouter<S, Infallible>,
+    described: Vec<Described>,
     kind: Kind,
 }
 
@@ -41,10 +43,11 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         Self::default()
     }
 
-    /// Adds a route.
+    /// Adds a route: [`Methods`], or axum's [`MethodRouter`], which has no description.
     #[must_use]
-    pub fn route(mut self, path: &str, handlers: MethodRouter<S>) -> Self {
-        self.routes.push(Route { path: path.to_owned(), handlers, kind: Kind::Io });
+    pub fn route(mut self, path: &str, methods: impl Into<Methods<S>>) -> Self {
+        let Methods { handlers, described } = methods.into();
+        self.routes.push(Route { path: path.to_owned(), handlers, described, kind: Kind::Io });
         self
     }
 
@@ -62,7 +65,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// A route that is never refused, and not logged: for health checks by balancers on the traffic port.
     #[must_use]
     pub(crate) fn probe(mut self, path: &str, handlers: MethodRouter<S>) -> Self {
-        self.routes.push(Route { path: path.to_owned(), handlers, kind: Kind::Probe });
+        self.routes.push(Route { path: path.to_owned(), handlers, described: Vec::new(), kind: Kind::Probe });
         self
     }
 
@@ -87,6 +90,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         let with_state = |route: Route<S>| Route {
             path: route.path,
             handlers: route.handlers.with_state(state.clone()),
+            described: route.described,
             kind: route.kind,
         };
         Router { routes: self.routes.into_iter().map(with_state).collect() }
@@ -95,6 +99,16 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// The paths, as they were added.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.routes.iter().map(|route| route.path.as_str())
+    }
+
+    /// The paths of routes that have no description, for the test that asks for one.
+    pub fn undescribed(&self) -> impl Iterator<Item = &str> {
+        self.described().filter(|(_, described)| described.is_empty()).map(|(path, _)| path)
+    }
+
+    /// The paths with what is known of their handlers.
+    pub(crate) fn described(&self) -> impl Iterator<Item = (&str, &[Described])> {
+        self.routes.iter().map(|route| (route.path.as_str(), route.described.as_slice()))
     }
 }
 

@@ -10,11 +10,13 @@ use std::{
 const TEMPLATE: &str = concat!("flo", "tilla");
 
 /// Modules of the chassis that an app may name.
-const FACE: [&str; 9] = [
+const FACE: [&str; 11] = [
     "Chassis",
     "config",
     "health",
+    "lifecycle::Drain",
     "middleware::Served",
+    "openapi",
     "problem",
     "request",
     "router",

@@ -7,7 +7,9 @@
 
 mod harness;
 
+mod api;
 mod blocked;
+mod browser;
 mod chassis;
 mod connections;
 mod doors;

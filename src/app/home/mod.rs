@@ -1,27 +1,30 @@
-//! `GET /`: a page that asks `/whoami` a few times and shows who answered.
+//! `GET /`: the replica board, a page that asks `/whoami` at a steady pace and draws who answers.
 //!
-//! The script is a file of its own, so that the content security policy allows nothing inline.
+//! Behind a balancer it shows how requests are spread, and what a restart or a new replica does to that. Script and style
+//! are files of their own, so that the content security policy allows nothing inline; there is no build step.
 
-use axum::{
-    response::{Html, IntoResponse},
-    routing::{MethodRouter, get},
-};
+use axum::response::Html;
 use http::header;
 
-const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+use crate::chassis::openapi::{Methods, Script, Style, get};
+
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The route of the page.
-pub fn page() -> MethodRouter {
-    get(|| async {
+pub fn page() -> Methods {
+    get(async || {
         let headers = [(header::CONTENT_SECURITY_POLICY, POLICY), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
         (headers, Html(include_str!("board.html")))
     })
+    .about("The replica board")
+}
+
+/// The route of its style.
+pub fn style() -> Methods {
+    get(async || Style(include_str!("board.css"))).about("The replica board's style")
 }
 
 /// The route of its script.
-pub fn script() -> MethodRouter {
-    get(|| async {
-        let headers = [(header::CONTENT_TYPE, "text/javascript"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
-        (headers, include_str!("board.js")).into_response()
-    })
+pub fn script() -> Methods {
+    get(async || Script(include_str!("board.js"))).about("The replica board's script")
 }

@@ -15,30 +15,32 @@ use std::sync::Arc;
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
-    routing::{MethodRouter, get},
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use tower_http::compression::CompressionLayer;
 
 use super::Settings;
 use crate::chassis::{
     Chassis,
     health::{Check, DuplicateCheck, Kind},
+    openapi::{Methods, Operation, Output, get},
 };
 
-/// The answer: the table, and where it came from.
+/// The table, and where it came from.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Rates<'a> {
+    /// Where it came from.
     source: Source,
     #[serde(flatten)]
     table: &'a Table,
 }
 
 /// The route.
-pub fn list(book: &Arc<Book>) -> MethodRouter {
-    get(answer).with_state(Arc::clone(book)).layer(CompressionLayer::new())
+pub fn list(book: &Arc<Book>) -> Methods {
+    get(answer).about("The rate table").with_state(Arc::clone(book)).layer(CompressionLayer::new())
 }
 
 /// Has the chassis renew the rates in the background; softly, as a quote without fresh rates is still a quote.
@@ -57,18 +59,38 @@ pub fn watch(book: &Arc<Book>, settings: &Settings, chassis: &Chassis) -> Result
     chassis.checks.register(check.every(book.renew_after()).within(settings.rates_client.timeout.get()))
 }
 
-async fn answer(State(book): State<Arc<Book>>, headers: HeaderMap) -> Response {
+/// The table as JSON, or that the client has it already.
+struct Answer {
+    body: Option<Vec<u8>>,
+    tag: String,
+    max_age_seconds: u64,
+}
+
+async fn answer(State(book): State<Arc<Book>>, headers: HeaderMap) -> Answer {
     let Current { table, source } = book.current().await;
     let body = serde_json::to_vec(&Rates { source, table: &table }).expect("a table has only strings and numbers");
     let tag = tag(&body);
-    let caching = [
-        (header::ETAG, HeaderValue::from_str(&tag).expect("hexadecimal digits")),
-        (header::CACHE_CONTROL, HeaderValue::from_str(&format!("max-age={}", book.max_age_seconds())).expect("digits")),
-    ];
-    if matches(&headers, &tag) {
-        return (StatusCode::NOT_MODIFIED, caching).into_response();
+    let body = (!matches(&headers, &tag)).then_some(body);
+    Answer { body, tag, max_age_seconds: book.max_age_seconds() }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let caching = [(header::ETAG, self.tag), (header::CACHE_CONTROL, format!("max-age={}", self.max_age_seconds))];
+        match self.body {
+            Some(body) => (caching, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
+            None => (StatusCode::NOT_MODIFIED, caching).into_response(),
+        }
     }
-    (caching, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+impl Output for Answer {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.parameter("header", "if-none-match", json!({ "type": "string" }), false);
+        operation.answers::<Rates>("application/json");
+        operation.header("etag", "The table's version; send it as `If-None-Match` next time.");
+        operation.with_status(StatusCode::NOT_MODIFIED, Operation::answers_nothing);
+    }
 }
 
 /// Weak, as compression changes the bytes; FNV-1a, as all replicas and versions have to agree on it.

@@ -13,7 +13,8 @@ pub(crate) const MAX_FUEL: u32 = 1000;
 /// An ISO 3166-1 alpha-2 code, in capitals.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
-pub struct Country(#[schemars(regex(pattern = "^[A-Z]{2}$"))] String);
+#[schemars(extend("pattern" = "^[A-Z]{2}$"))]
+pub struct Country(String);
 
 impl TryFrom<String> for Country {
     type Error = &'static str;

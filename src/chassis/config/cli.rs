@@ -24,6 +24,8 @@ pub enum Command {
     },
     /// Print the JSON Schema of the settings.
     Schema,
+    /// Print the API's description.
+    Openapi,
     /// Print the help.
     Help,
     /// Print the version.
@@ -77,7 +79,8 @@ fn command(words: Vec<String>, options: Options) -> Result<Command, String> {
         "check" => Command::Check(options),
         "healthcheck" => Command::Healthcheck { options, url: words.next() },
         "schema" => Command::Schema,
-        _ => return Err(format!("unknown subcommand {name}; expected run, check, healthcheck or schema")),
+        "openapi" => Command::Openapi,
+        _ => return Err(format!("unknown subcommand {name}; expected run, check, healthcheck, schema or openapi")),
     };
     match words.next() {
         Some(word) => Err(format!("unexpected argument {word} after {name}")),
@@ -97,6 +100,7 @@ Subcommands:
   check               validate the settings and print the effective ones, without secrets
   healthcheck [URL]   exit 0 when the replica is ready
   schema              print the JSON Schema of the settings
+  openapi             print the API's description, OpenAPI 3.1 in JSON
 
 Options:
   --config FILE       settings, as TOML or YAML; may repeat, a later file wins
@@ -137,6 +141,7 @@ mod tests {
         );
         assert_eq!(parsed("--overlay o.yaml check"), Ok(Command::Check(options(&[], Some("o.yaml")))));
         assert_eq!(parsed("schema"), Ok(Command::Schema));
+        assert_eq!(parsed("openapi"), Ok(Command::Openapi));
         assert_eq!(parsed("healthcheck"), Ok(Command::Healthcheck { options: Options::default(), url: None }));
         let url = Some("http://h:1/readyz".to_owned());
         assert_eq!(
@@ -169,7 +174,7 @@ mod tests {
     fn the_help_names_the_program_the_subcommands_and_the_exit_codes() {
         let help = help("quoter");
         assert!(help.starts_with("Usage: quoter "));
-        for word in ["run", "check", "healthcheck", "schema", "--config", "--overlay", "78", "143", "130"] {
+        for word in ["run", "check", "healthcheck", "schema", "openapi", "--config", "--overlay", "78", "143", "130"] {
             assert!(help.contains(word), "{word}");
         }
     }

@@ -15,7 +15,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError};
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::error::Category;
+use serde_json::{Number, Value, error::Category};
 use serde_path_to_error::Segment;
 use tracing::error;
 
@@ -116,15 +116,48 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value =
-        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| match error.inner().classify() {
-            Category::Data => {
-                Problem::invalid_fields(vec![shape_error(&pointer(error.path()), &error.inner().to_string())])
+    let value = match serde_path_to_error::deserialize(&mut deserializer) {
+        Ok(value) => value,
+        Err(error) => match error.inner().classify() {
+            Category::Data if error.inner().to_string().contains("floating point") => {
+                return parse_whole(body).ok_or_else(|| shape_problem(&error));
             }
-            Category::Syntax | Category::Eof | Category::Io => syntax_problem(error.inner()),
-        })?;
+            Category::Data => return Err(shape_problem(&error)),
+            Category::Syntax | Category::Eof | Category::Io => return Err(syntax_problem(error.inner())),
+        },
+    };
     deserializer.end().map_err(|error| syntax_problem(&error))?;
     Ok(value)
+}
+
+/// A second try, where the first failed: `800.0` is an integer to JSON Schema, and none to serde.
+fn parse_whole<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    let value: Value = serde_json::from_slice(body).ok()?;
+    serde_json::from_value(whole(value)).ok()
+}
+
+/// Numbers without a fraction, written without one: JSON Schema's integers (draft 2020-12, section 6.1.1). Up to 2⁵³, as
+/// beyond that a float tells no single integer.
+pub(super) fn whole(value: Value) -> Value {
+    match value {
+        Value::Number(number) => Value::Number(whole_number(number)),
+        Value::Array(items) => items.into_iter().map(whole).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, whole(value))).collect(),
+        other => other,
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "whole, and within 2⁵³")]
+fn whole_number(number: Number) -> Number {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match number.as_f64() {
+        Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() <= EXACT => Number::from(float as i64),
+        _ => number,
+    }
+}
+
+fn shape_problem(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    Problem::invalid_fields(vec![shape_error(&pointer(error.path()), &error.inner().to_string())])
 }
 
 fn syntax_problem(error: &serde_json::Error) -> Problem {

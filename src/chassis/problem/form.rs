@@ -4,15 +4,61 @@
 //!
 //! Next: [`super::extract`].
 
-use std::{borrow::Cow, cell::RefCell, rc::Rc};
+use std::{borrow::Cow, cell::RefCell, marker::PhantomData, rc::Rc};
 
-use serde::de::DeserializeOwned;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{
     FieldError, Problem,
-    extract::{shape_error, token},
+    extract::{shape_error, token, whole},
 };
+
+/// A JSON value that is to become a `T`, field by field: any JSON is taken, and the API's description says `T`.
+#[derive(Clone, Debug)]
+pub struct Draft<T> {
+    value: Value,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Draft<T> {
+    /// Its fields, to be taken out one by one.
+    #[must_use]
+    pub fn form(self) -> Form {
+        Form::new(self.value)
+    }
+}
+
+impl<T> From<Value> for Draft<T> {
+    fn from(value: Value) -> Self {
+        Self { value, of: PhantomData }
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Draft<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Value::deserialize(deserializer).map(Self::from)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Draft<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
 
 /// An object whose fields are taken out one by one; [`Form::finish`] tells what was wrong.
 #[derive(Debug)]
@@ -28,7 +74,7 @@ impl Form {
     /// Reads `value`, which should be an object.
     #[must_use]
     pub fn new(value: Value) -> Self {
-        Self::at(String::new(), Some(value), Rc::default())
+        Self::at(String::new(), Some(whole(value)), Rc::default())
     }
 
     fn at(at: String, value: Option<Value>, errors: Rc<RefCell<Vec<FieldError>>>) -> Self {

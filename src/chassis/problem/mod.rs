@@ -13,7 +13,7 @@ mod form;
 
 pub use code::Code;
 pub use extract::{BodyError, Json, Path, Query};
-pub use form::Form;
+pub use form::{Draft, Form};
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -25,9 +25,9 @@ use bytes::{BufMut, BytesMut};
 use http::{HeaderValue, StatusCode, header};
 use http_body::Body as _;
 use schemars::JsonSchema;
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::{Serialize, Serializer};
 
-use crate::chassis::request;
+use crate::chassis::request::{self, RequestContext};
 
 /// The media type of RFC 9457, section 6.1.
 pub const CONTENT_TYPE: &str = "application/problem+json";
@@ -168,24 +168,54 @@ impl fmt::Display for Problem {
 impl std::error::Error for Problem {}
 
 /// The document of RFC 9457, section 3, with the members `code`, `request_id` and `errors`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem", description = "An error, as of RFC 9457.")]
+struct Document<'a> {
+    /// Always `about:blank`: the title is the status's phrase, and `code` tells more.
+    r#type: &'static str,
+    /// The status's phrase.
+    title: &'static str,
+    /// The status.
+    status: u16,
+    /// What went wrong, for programs: a name that never changes its meaning.
+    code: &'static str,
+    /// What went wrong, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "&str")]
+    detail: Option<&'a str>,
+    /// The request's id, as in `x-request-id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "&str")]
+    request_id: Option<&'a str>,
+    /// What is wrong with each field.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+}
+
 impl Serialize for Problem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut document = serializer.serialize_map(None)?;
-        document.serialize_entry("type", "about:blank")?;
-        document.serialize_entry("title", self.status.canonical_reason().unwrap_or("Error"))?;
-        document.serialize_entry("status", &self.status.as_u16())?;
-        document.serialize_entry("code", self.code)?;
-        if let Some(detail) = &self.detail {
-            document.serialize_entry("detail", detail)?;
-        }
-        request::with_current(|current| match current {
-            Some(current) => document.serialize_entry("request_id", current.id()),
-            None => Ok(()),
-        })?;
-        if !self.errors.is_empty() {
-            document.serialize_entry("errors", &self.errors)?;
-        }
-        document.end()
+        request::with_current(|current| {
+            let document = Document {
+                r#type: "about:blank",
+                title: self.status.canonical_reason().unwrap_or("Error"),
+                status: self.status.as_u16(),
+                code: self.code,
+                detail: self.detail.as_deref(),
+                request_id: current.map(RequestContext::id),
+                errors: &self.errors,
+            };
+            document.serialize(serializer)
+        })
+    }
+}
+
+impl JsonSchema for Problem {
+    fn schema_name() -> Cow<'static, str> {
+        Document::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        Document::json_schema(generator)
     }
 }
 

@@ -141,6 +141,24 @@ async fn another_shape_is_422_with_a_pointer_and_no_echo() {
 }
 
 #[tokio::test]
+async fn a_whole_number_may_be_written_with_a_fraction_of_zero() {
+    for (body, status) in [
+        (r#"{"weight_g":800.0,"items":[1.0,2e0]}"#, 200),
+        (r#"{"weight_g":800.5}"#, 422),
+        (r#"{"weight_g":1e300}"#, 422),
+        (r#"{"weight_g":-1.0}"#, 422),
+    ] {
+        let weigh = post(|Json(parcel): Json<Parcel>| async move { parcel.weight_g.to_string() });
+        let request =
+            Request::post("/").header(header::CONTENT_TYPE, "application/json").body(Body::from(body)).unwrap();
+        assert_eq!(Router::new().route("/", weigh).oneshot(request).await.unwrap().status(), status, "{body}");
+    }
+    let mut form = Form::new(json!({ "whole": 800.0, "half": 0.5 }));
+    assert_eq!((form.require::<u32>("whole"), form.require::<f64>("half")), (Some(800), Some(0.5)));
+    form.finish().unwrap();
+}
+
+#[tokio::test]
 async fn errors_of_the_body_keep_their_meaning() {
     for (error, status) in [(BodyError::TooLarge, 413), (BodyError::TimedOut, 408), (BodyError::Disconnected, 400)] {
         let broken = futures_util::stream::iter([Err::<bytes::Bytes, _>(std::io::Error::other(error))]);

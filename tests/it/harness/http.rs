@@ -106,6 +106,11 @@ impl Connection {
         timeout(PATIENCE, self.read_response()).await.unwrap_or(Err(Failure::Timeout))
     }
 
+    /// The next response, however long it takes.
+    pub(crate) async fn receive_slowly(&mut self) -> Result<Response, Failure> {
+        self.read_response().await
+    }
+
     /// The status and headers of the next response; its body stays unread.
     pub(crate) async fn receive_head(&mut self) -> Result<Response, Failure> {
         timeout(PATIENCE, self.read_head()).await.unwrap_or(Err(Failure::Timeout))

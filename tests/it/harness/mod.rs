@@ -1,5 +1,6 @@
 //! What the tests drive the service with. It never retries and never skips: what is missing or late is a failure.
 
+pub(crate) mod browser;
 pub(crate) mod collector;
 pub(crate) mod envoy;
 pub(crate) mod http;

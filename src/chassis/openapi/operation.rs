@@ -1,0 +1,189 @@
+//! One method of one path, as the types of its handler describe it.
+//!
+//! Next: [`super::Methods`], which holds handlers and descriptions together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use http::StatusCode;
+use schemars::JsonSchema;
+use serde_json::{Map, Value, json};
+
+use super::{problems, schemas::Schemas};
+use crate::chassis::problem::Code;
+
+/// What [`super::Input`] and [`super::Output`] fill.
+#[derive(Debug)]
+pub struct Operation<'a> {
+    schemas: &'a mut Schemas,
+    /// The names in the path's braces, in order.
+    names: Vec<String>,
+    parameters: Vec<Value>,
+    body: Option<Value>,
+    /// The status of an answer that does not tell its own.
+    status: StatusCode,
+    answers: BTreeMap<u16, Map<String, Value>>,
+    problems: BTreeMap<u16, BTreeSet<&'static str>>,
+}
+
+impl<'a> Operation<'a> {
+    pub(super) fn new(path: &str, schemas: &'a mut Schemas) -> Self {
+        Self {
+            schemas,
+            names: names(path),
+            parameters: Vec::new(),
+            body: None,
+            status: StatusCode::OK,
+            answers: BTreeMap::new(),
+            problems: BTreeMap::new(),
+        }
+    }
+
+    /// Takes the fields of `T` from the query.
+    pub fn query<T: JsonSchema>(&mut self) {
+        for (name, schema, required) in fields(&Schemas::inline::<T>()) {
+            self.parameter("query", &name, schema, required);
+        }
+    }
+
+    /// Takes `T` from the path: a struct by its fields' names, a tuple or a single value by position.
+    pub fn path<T: JsonSchema>(&mut self) {
+        let schema = Schemas::inline::<T>();
+        let fields = fields(&schema);
+        for (position, name) in self.names.clone().into_iter().enumerate() {
+            let by_name = || fields.iter().find(|(field, ..)| *field == name).map(|(_, schema, _)| schema.clone());
+            let by_position = || schema.pointer(&format!("/prefixItems/{position}")).cloned();
+            let of_one = || schema.get("prefixItems").is_none().then(|| schema.clone());
+            let found = if fields.is_empty() { by_position().or_else(of_one) } else { by_name() };
+            self.parameter("path", &name, found.unwrap_or(true.into()), true);
+        }
+    }
+
+    /// A parameter in `place` (`query`, `path`, `header` or `cookie`), with a JSON Schema.
+    pub fn parameter(&mut self, place: &str, name: &str, mut schema: Value, required: bool) {
+        let description = schema.as_object_mut().and_then(|schema| schema.shift_remove("description"));
+        let mut parameter = json!({ "name": name, "in": place });
+        if let Some(description) = description {
+            parameter["description"] = description;
+        }
+        if required {
+            parameter["required"] = true.into();
+        }
+        parameter["schema"] = schema;
+        self.parameters.push(parameter);
+    }
+
+    /// Takes a `T` as the body.
+    pub fn body<T: JsonSchema>(&mut self, media_type: &str) {
+        let schema = self.schemas.request::<T>();
+        self.body = Some(json!({ "required": true, "content": { media_type: { "schema": schema } } }));
+    }
+
+    /// Takes any bytes, or any text, as the body.
+    pub fn raw_body(&mut self, media_type: &str) {
+        self.body = Some(json!({ "content": { media_type: {} } }));
+    }
+
+    /// Answers a `T`.
+    pub fn answers<T: JsonSchema>(&mut self, media_type: &str) {
+        let schema = self.schemas.response::<T>();
+        self.content(media_type, json!({ "schema": schema }));
+    }
+
+    /// Answers text of a media type.
+    pub fn answers_text(&mut self, media_type: &str) {
+        self.content(media_type, json!({ "schema": { "type": "string" } }));
+    }
+
+    /// Answers without a body.
+    pub fn answers_nothing(&mut self) {
+        self.answer();
+    }
+
+    /// A header of the answers with this status; the request id is always there.
+    pub fn header(&mut self, name: &str, description: &str) {
+        let header = json!({ "description": description, "schema": { "type": "string" } });
+        self.answer()["headers"][name] = header;
+    }
+
+    /// Runs `describe` for answers with `status`; 200 is the usual one.
+    pub fn with_status(&mut self, status: StatusCode, describe: impl FnOnce(&mut Self)) {
+        let usual = std::mem::replace(&mut self.status, status);
+        describe(self);
+        self.status = usual;
+    }
+
+    /// Answers one of the platform's problems.
+    pub fn problem(&mut self, code: Code) {
+        self.custom_problem(code.status(), code.as_str());
+    }
+
+    /// Answers a problem of the app's own, as [`Problem::custom`](crate::chassis::problem::Problem::custom) makes it.
+    pub fn custom_problem(&mut self, status: StatusCode, code: &'static str) {
+        self.problems.entry(status.as_u16()).or_default().insert(code);
+    }
+
+    fn content(&mut self, media_type: &str, content: Value) {
+        self.answer()["content"][media_type] = content;
+    }
+
+    fn answer(&mut self) -> &mut Map<String, Value> {
+        let phrase = self.status.canonical_reason().unwrap_or("Answered");
+        self.answers.entry(self.status.as_u16()).or_insert_with(|| {
+            let headers = json!({ "x-request-id": { "$ref": "#/components/headers/RequestId" } });
+            Map::from_iter([
+                ("description".into(), phrase.into()),
+                ("headers".into(), headers),
+                ("content".into(), json!({})),
+            ])
+        })
+    }
+
+    /// The operation object.
+    pub(super) fn render(self, id: &str, about: &str) -> Value {
+        let (summary, description) = split(about);
+        let mut operation = Map::from_iter([("operationId".to_owned(), id.into())]);
+        let mut put = |name: &str, value: Value| operation.insert(name.into(), value);
+        if !summary.is_empty() {
+            put("summary", summary.into());
+        }
+        if !description.is_empty() {
+            put("description", description.into());
+        }
+        let ours = json!({ "$ref": "#/components/parameters/RequestId" });
+        put("parameters", self.parameters.into_iter().chain([ours]).collect());
+        if let Some(body) = self.body {
+            put("requestBody", body);
+        }
+        let mut responses: BTreeMap<u16, Value> = BTreeMap::new();
+        for (status, codes) in self.problems {
+            responses.insert(status, problems::response(status, &codes));
+        }
+        for (status, mut answer) in self.answers {
+            answer.retain(|_, value| value != &json!({}));
+            responses.insert(status, answer.into());
+        }
+        put("responses", responses.into_iter().map(|(status, answer)| (status.to_string(), answer)).collect());
+        operation.into()
+    }
+}
+
+/// The first sentence or paragraph, and the rest.
+pub(super) fn split(about: &str) -> (&str, &str) {
+    let (summary, description) = about.split_once("\n\n").unwrap_or((about, ""));
+    (summary.trim(), description.trim())
+}
+
+/// The names in the braces of one of axum's paths.
+fn names(path: &str) -> Vec<String> {
+    let inner = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+    inner.map(|name| name.trim_start_matches('*').to_owned()).collect()
+}
+
+/// The fields of an object's schema: name, schema, and whether it has to be there.
+fn fields(schema: &Value) -> Vec<(String, Value, bool)> {
+    let required = |name: &String| {
+        schema["required"].as_array().is_some_and(|names| names.iter().any(|required| required == name.as_str()))
+    };
+    let Some(properties) = schema["properties"].as_object() else { return Vec::new() };
+    properties.iter().map(|(name, schema)| (name.clone(), schema.clone(), required(name))).collect()
+}
