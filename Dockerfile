@@ -27,6 +27,8 @@ RUN if [ -n "${CARGO_AUDITABLE}" ]; then cargo install --locked --target "$(cat 
 
 # Dependencies first, with a program that does nothing: this layer lasts until Cargo.lock changes.
 COPY Cargo.toml Cargo.lock ./
+# Members of the workspace, whose manifests cargo reads.
+COPY crates crates
 RUN mkdir src && echo 'fn main() {}' >src/main.rs && touch src/lib.rs \
     && cargo ${CARGO_AUDITABLE:+auditable} build --locked --release --bin server --target "$(cat /target)" \
     && rm -r src
