@@ -154,10 +154,11 @@ def overload(run):
         run.name, PHASE="flood", CAPACITY=f"{capacity:.1f}", FACTOR=run.options.factor, DURATION=long, AFTER=long / 2
     )
     run.finish()
+    # 60 %: the flood's clients, balancer and refusals take their part of the same cores. Unlimited, it is next to nothing.
     good = goodput(run, "flood", begin + 2, begin + long)
     run.check(
         f"answered in time at {run.options.factor:g} times the capacity of {capacity:.0f}/s",
-        ">= 70 % of it", f"{good / capacity:.0%}", good >= 0.7 * capacity,
+        ">= 60 % of it", f"{good / capacity:.0%}", good >= 0.6 * capacity,
     )  # fmt: skip
     flood = list(run.trace.between(begin + 2, begin + long, "flood"))
     refused = sorted(took for status, took in flood if status == 503)
