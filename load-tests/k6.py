@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import select
+import signal
 import subprocess
 import threading
 import time
@@ -89,7 +90,7 @@ class K6:
                 env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         self.thresholds = []
-        self.failure = None
+        self.failure, self.ended_early = None, False
         # Not blocking: a k6 that ends before it opens its output would leave us waiting for it.
         self.source = os.open(self.pipe, os.O_RDONLY | os.O_NONBLOCK)
         self.reader = threading.Thread(target=self._read, daemon=True)
@@ -113,6 +114,12 @@ class K6:
             raise Trouble(f"reading what k6 measured: {self.failure!r}")
         return self.process.poll() is None
 
+    def end(self):
+        """Ends the load before its time; what k6 has seen until then counts."""
+        if self.process.poll() is None:
+            self.ended_early = True
+            self.process.send_signal(signal.SIGINT)
+
     def stop(self):
         if self.process.poll() is None:
             self.process.kill()
@@ -123,8 +130,8 @@ class K6:
         code = self.process.wait()
         self.reader.join(timeout=30)
         self.is_running()
-        # 99: a threshold was crossed. Everything else is no verdict on the service.
-        if code not in (0, 99) or not self.summary.exists():
+        # 99: a threshold was crossed; 105: it was interrupted. Everything else is no verdict on the service.
+        if code not in ((0, 99, 105) if self.ended_early else (0, 99)) or not self.summary.exists():
             raise Trouble(f"k6 ended with {code}: {self.log.read_text()[-1500:]}")
         metrics = json.loads(self.summary.read_text())["metrics"]
         for metric, values in sorted(metrics.items()):

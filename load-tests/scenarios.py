@@ -93,40 +93,50 @@ def scale_out(run):
 def balance(run):
     """Two steps behind a balancer of connections: from 1 replica to 2, and on to 8. With age off it shows what then
     happens instead: nothing."""
-    age = run.age
     # Where there is no age, the time that the sample's age would have had.
-    span = age or run.options.contrast
-    begin = run.load(run.name, DURATION=f"{6.5 * span:.2f}", CLIENTS=run.options.clients)
+    span = run.age or run.options.contrast
+    # It is ended when all has been seen. A minute more: replicas of a busy machine take their time to start.
+    begin = run.load(run.name, DURATION=f"{6 * span + 60:.0f}", CLIENTS=run.options.clients)
     run.wait_until(begin + span)
+    to_two(run, span)
+    to_eight(run, span)
+    run.check("the load lasted until all was seen", "yes", "yes" if run.is_loaded() else "no", run.is_loaded())
+    run.k6.end()
+    run.finish()
+
+
+def to_two(run, span):
     ready = run.fleet.add(1, run.note)
-    # All connections are past their age by 1.1 of it, and a tenth more is what the shares are counted over.
-    run.wait_until(ready + 1.2 * span)
+    # All connections are past their age by 1.1 of it, and the shares are counted over a tenth more.
     counts = run.shares(ready + 1.1 * span, ready + 1.2 * span)
     share = counts.get("replica-1", 0) / max(1, sum(counts.values()))
     what = f"1 to 2 replicas: share of the new one after {1.2 * span:.1f} s"
-    # The others throw dice: 64 connections that fall on 8 replicas by chance are 8 for each, give or take 2.6.
-    even = run.options.algorithm in ("roundrobin", "leastconn")
-    if not age:
+    if not run.age:
         run.check(f"{what}, age off", "<= 5 %", f"{share:.1%}", share <= 0.05)
-    elif even:
-        run.check(what, ">= 40 %", f"{share:.1%}", share >= 0.4)
     else:
-        run.check(f"{what}, by chance", "no bound", f"{share:.1%}", True)
+        run.check(what, bound_of(run, ">= 40 %"), f"{share:.1%}", share >= 0.4 or not deals_evenly(run))
+
+
+def to_eight(run, span):
     ready = run.fleet.add(6, run.note)
-    run.wait_until(ready + 2 * span)
     # The last half of an age, so that it is not one moment's luck.
     counts = run.shares(ready + 1.5 * span, ready + 2 * span)
     counts = [counts.get(replica.name, 0) for replica in run.fleet.all]
-    smallest, largest = min(counts), max(counts)
-    ratio = largest / smallest if smallest else float("inf")
+    ratio = max(counts) / min(counts) if min(counts) else float("inf")
     what = f"2 to 8 replicas: largest share by smallest after {2 * span:.1f} s"
-    if not age:
-        run.check(f"{what}, age off", "no bound", f"{ratio:.2f}", True)
-    elif even:
-        run.check(what, "<= 1.5", f"{ratio:.2f}", ratio <= 1.5)
+    if not run.age:
+        run.check(f"{what}, age off", "> 1.5", f"{ratio:.2f}", ratio > 1.5)
     else:
-        run.check(f"{what}, by chance", "no bound", f"{ratio:.2f}", True)
-    run.finish()
+        run.check(what, bound_of(run, "<= 1.5"), f"{ratio:.2f}", ratio <= 1.5 or not deals_evenly(run))
+
+
+def deals_evenly(run):
+    """The others throw dice: 64 connections that fall on 8 replicas by chance are 8 for each, give or take 2.6."""
+    return run.options.algorithm in ("roundrobin", "leastconn")
+
+
+def bound_of(run, bound):
+    return bound if deals_evenly(run) else "none, by chance"
 
 
 def overload(run):
@@ -144,10 +154,11 @@ def overload(run):
         run.name, PHASE="flood", CAPACITY=f"{capacity:.1f}", FACTOR=run.options.factor, DURATION=long, AFTER=long / 2
     )
     run.finish()
+    # 60 %: the flood's clients, balancer and refusals take their part of the same cores. Unlimited, it is next to nothing.
     good = goodput(run, "flood", begin + 2, begin + long)
     run.check(
         f"answered in time at {run.options.factor:g} times the capacity of {capacity:.0f}/s",
-        ">= 70 % of it", f"{good / capacity:.0%}", good >= 0.7 * capacity,
+        ">= 60 % of it", f"{good / capacity:.0%}", good >= 0.6 * capacity,
     )  # fmt: skip
     flood = list(run.trace.between(begin + 2, begin + long, "flood"))
     refused = sorted(took for status, took in flood if status == 503)
