@@ -5,9 +5,10 @@
 use std::collections::BTreeSet;
 
 use http::StatusCode;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::chassis::problem::{CONTENT_TYPE, Code};
+use super::platform;
+use crate::chassis::problem::{CONTENT_TYPE, Code, FieldError};
 
 /// `components.responses`: every code of the platform, by status.
 pub(super) fn components() -> Map<String, Value> {
@@ -18,11 +19,7 @@ pub(super) fn components() -> Map<String, Value> {
 /// A response of an operation: the component, or one of its own where the app has codes of its own.
 pub(super) fn response(status: u16, codes: &BTreeSet<&'static str>) -> Value {
     let own: Vec<&str> = codes.iter().copied().filter(|code| of(status).all(|known| known.as_str() != *code)).collect();
-    if own.is_empty() {
-        json!({ "$ref": format!("#/components/responses/{}", name(status)) })
-    } else {
-        describe(status, &own)
-    }
+    if own.is_empty() { super::operation::reference("responses", &name(status)) } else { describe(status, &own) }
 }
 
 fn of(status: u16) -> impl Iterator<Item = Code> {
@@ -42,43 +39,48 @@ fn phrase(status: u16) -> &'static str {
 fn describe(status: u16, own: &[&str]) -> Value {
     let platform = of(status).map(|code| (code.as_str(), code.detail()));
     let codes: Vec<(&str, Option<&str>)> = platform.chain(own.iter().map(|code| (*code, None))).collect();
-    let names: Vec<&str> = codes.iter().map(|(code, _)| *code).collect();
     let lines: Vec<String> = codes.iter().map(|(code, detail)| line(code, *detail)).collect();
-    let examples: Map<String, Value> = codes
-        .iter()
-        .map(|(code, detail)| ((*code).to_owned(), json!({ "value": example(status, code, *detail) })))
-        .collect();
-    let narrowed = json!({ "properties": { "status": { "const": status }, "code": { "enum": names } } });
-    let schema = json!({ "allOf": [{ "$ref": "#/components/schemas/Problem" }, narrowed] });
-    json!({
-        "description": format!("{}\n\n{}", phrase(status), lines.join("\n")),
-        "headers": headers(status),
-        "content": { CONTENT_TYPE: { "schema": schema, "examples": examples } },
-    })
+    let mut response = platform::problem();
+    response["description"] = format!("{}\n\n{}", phrase(status), lines.join("\n")).into();
+    if let Some((name, reference)) = header(status) {
+        response["headers"][name]["$ref"] = reference.into();
+    }
+    let content = &mut response["content"][CONTENT_TYPE];
+    let narrowed = &mut content["schema"]["allOf"][1]["properties"];
+    narrowed["status"]["const"] = status.into();
+    narrowed["code"]["enum"] = codes.iter().map(|(code, _)| *code).collect();
+    for (code, detail) in codes {
+        content["examples"][code]["value"] = example(status, code, detail);
+    }
+    response
 }
 
 fn line(code: &str, detail: Option<&str>) -> String {
     detail.map_or_else(|| format!("- `{code}`"), |detail| format!("- `{code}`: {detail}"))
 }
 
-fn headers(status: u16) -> Value {
-    let mut headers = json!({ "x-request-id": { "$ref": "#/components/headers/RequestId" } });
+/// The header that comes with the problems of a status.
+fn header(status: u16) -> Option<(&'static str, &'static str)> {
     match status {
-        405 => headers["allow"] = json!({ "$ref": "#/components/headers/Allow" }),
-        503 => headers["retry-after"] = json!({ "$ref": "#/components/headers/RetryAfter" }),
-        _ => {}
+        405 => Some(("allow", "#/components/headers/Allow")),
+        503 => Some(("retry-after", "#/components/headers/RetryAfter")),
+        _ => None,
     }
-    headers
 }
 
 fn example(status: u16, code: &str, detail: Option<&str>) -> Value {
-    let mut example = json!({ "type": "about:blank", "title": phrase(status), "status": status, "code": code });
+    let mut example = Value::Null;
+    example["type"] = "about:blank".into();
+    example["title"] = phrase(status).into();
+    example["status"] = status.into();
+    example["code"] = code.into();
     if let Some(detail) = detail {
         example["detail"] = detail.into();
     }
     example["request_id"] = "6f1ed002ab5595859014ebf0951522d9".into();
     if code == Code::InvalidFields.as_str() {
-        example["errors"] = json!([{ "field": "/weight_g", "detail": "is required", "code": "required" }]);
+        let error = FieldError::new("/name", "required", "is required");
+        example["errors"] = serde_json::to_value([error]).unwrap_or_default();
     }
     example
 }
