@@ -103,6 +103,11 @@ impl<'a> Operation<'a> {
         self.answer()["content"][media_type]["schema"]["type"] = "string".into();
     }
 
+    /// Answers any bytes.
+    pub fn answers_bytes(&mut self, media_type: &str) {
+        self.answer()["content"][media_type] = Map::new().into();
+    }
+
     /// Answers without a body.
     pub fn answers_nothing(&mut self) {
         self.answer();
