@@ -2,8 +2,6 @@
 //!
 //! Next: [`super::Methods`], which holds handlers and descriptions together.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
@@ -21,8 +19,8 @@ pub struct Operation<'a> {
     body: Option<Value>,
     /// The status of an answer that does not tell its own.
     status: StatusCode,
-    answers: BTreeMap<u16, Value>,
-    problems: BTreeMap<u16, BTreeSet<&'static str>>,
+    answers: Vec<(StatusCode, Value)>,
+    problems: Vec<(StatusCode, &'static str)>,
 }
 
 impl<'a> Operation<'a> {
@@ -33,8 +31,8 @@ impl<'a> Operation<'a> {
             parameters: Vec::new(),
             body: None,
             status: StatusCode::OK,
-            answers: BTreeMap::new(),
-            problems: BTreeMap::new(),
+            answers: Vec::new(),
+            problems: Vec::new(),
         }
     }
 
@@ -134,21 +132,38 @@ impl<'a> Operation<'a> {
 
     /// Answers a problem of the app's own, as [`Problem::custom`](crate::chassis::problem::Problem::custom) makes it.
     pub fn custom_problem(&mut self, status: StatusCode, code: &'static str) {
-        self.problems.entry(status.as_u16()).or_default().insert(code);
+        self.problems.push((status, code));
     }
 
     fn answer(&mut self) -> &mut Value {
-        let phrase = self.status.canonical_reason().unwrap_or("Answered");
-        self.answers.entry(self.status.as_u16()).or_insert_with(|| {
+        let known = self.answers.iter().position(|(status, _)| *status == self.status);
+        let at = known.unwrap_or(self.answers.len());
+        if known.is_none() {
             let mut answer = Value::Null;
-            answer["description"] = phrase.into();
+            answer["description"] = self.status.canonical_reason().unwrap_or("Answered").into();
             answer["headers"]["x-request-id"] = reference("headers", "RequestId");
-            answer
-        })
+            self.answers.push((self.status, answer));
+        }
+        &mut self.answers[at].1
+    }
+
+    /// By status; an answer of the handler's own stands before problems with its status.
+    fn responses(mut self) -> Map<String, Value> {
+        let mut responses = Map::new();
+        for status in (100..1000).filter_map(|status| StatusCode::from_u16(status).ok()) {
+            let codes: Vec<&str> =
+                self.problems.iter().filter(|(of, _)| *of == status).map(|(_, code)| *code).collect();
+            let answer = self.answers.iter_mut().find(|(of, _)| *of == status).map(|(_, answer)| answer.take());
+            let problem = || (!codes.is_empty()).then(|| problems::response(status, &codes));
+            if let Some(response) = answer.or_else(problem) {
+                responses.insert(status.as_str().to_owned(), response);
+            }
+        }
+        responses
     }
 
     /// The operation object.
-    pub(super) fn render(self, id: &str, about: &str) -> Value {
+    pub(super) fn render(mut self, id: &str, about: &str) -> Value {
         let (summary, description) = split(about);
         let mut operation = Value::Null;
         operation["operationId"] = id.into();
@@ -157,16 +172,12 @@ impl<'a> Operation<'a> {
                 operation[name] = text.into();
             }
         }
-        let ours = reference("parameters", "RequestId");
-        operation["parameters"] = self.parameters.into_iter().chain([ours]).collect();
-        if let Some(body) = self.body {
+        self.parameters.push(reference("parameters", "RequestId"));
+        operation["parameters"] = std::mem::take(&mut self.parameters).into();
+        if let Some(body) = self.body.take() {
             operation["requestBody"] = body;
         }
-        let problems = self.problems.into_iter().map(|(status, codes)| (status, problems::response(status, &codes)));
-        // An answer of the handler's own stands before a problem with its status.
-        let responses: BTreeMap<u16, Value> = problems.chain(self.answers).collect();
-        let named = responses.into_iter().map(|(status, response)| (status.to_string(), response));
-        operation["responses"] = named.collect();
+        operation["responses"] = self.responses().into();
         operation
     }
 }
