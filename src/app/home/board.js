@@ -261,5 +261,6 @@ function beat() {
 
 reset();
 beat();
+window.addEventListener("resize", show);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
 setInterval(() => { if (!document.hidden) show(); }, 250);

@@ -2,7 +2,7 @@
 //!
 //! Next: [`mod@super::schemas`].
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{
     methods::Described,
@@ -28,23 +28,18 @@ impl Document {
         let mut paths: Value = self.paths(&mut schemas).into();
         schemas.response::<Problem>();
         let (title, description) = split(self.about);
-        json!({
-            "openapi": "3.1.0",
-            "info": {
-                "title": title,
-                "version": self.version,
-                "description": format!("{description}\n\n{}", platform::RULES).trim_start(),
-            },
-            "servers": [{ "url": "/" }],
-            "security": [],
-            "components": {
-                "schemas": schemas.finish(&mut paths),
-                "responses": problems::components(),
-                "parameters": platform::parameters(),
-                "headers": platform::headers(),
-            },
-            "paths": paths,
-        })
+        let mut document = platform::document();
+        let info = &mut document["info"];
+        let rules = info["description"].as_str().unwrap_or_default();
+        let description = format!("{description}\n\n{rules}").trim_start().to_owned();
+        info["title"] = title.into();
+        info["version"] = self.version.as_str().into();
+        info["description"] = description.into();
+        let components = &mut document["components"];
+        components["schemas"] = schemas.finish(&mut paths).into();
+        components["responses"] = problems::components().into();
+        document["paths"] = paths;
+        document
     }
 
     fn paths(&self, schemas: &mut Schemas) -> Map<String, Value> {
@@ -58,7 +53,7 @@ impl Document {
                     .for_each(|code| operation.problem(code));
                 (described.types)(&mut operation);
                 let rendered = operation.render(&id(described.method, path), described.about);
-                paths.entry(path.replace("{*", "{")).or_insert_with(|| json!({}))[described.method] = rendered;
+                paths.entry(path.replace("{*", "{")).or_insert_with(|| Map::new().into())[described.method] = rendered;
             }
         }
         paths

@@ -2,11 +2,9 @@
 //!
 //! Next: [`super::Methods`], which holds handlers and descriptions together.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use http::StatusCode;
 use schemars::JsonSchema;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{problems, schemas::Schemas};
 use crate::chassis::problem::Code;
@@ -21,8 +19,8 @@ pub struct Operation<'a> {
     body: Option<Value>,
     /// The status of an answer that does not tell its own.
     status: StatusCode,
-    answers: BTreeMap<u16, Map<String, Value>>,
-    problems: BTreeMap<u16, BTreeSet<&'static str>>,
+    answers: Vec<(StatusCode, Value)>,
+    problems: Vec<(StatusCode, &'static str)>,
 }
 
 impl<'a> Operation<'a> {
@@ -33,8 +31,8 @@ impl<'a> Operation<'a> {
             parameters: Vec::new(),
             body: None,
             status: StatusCode::OK,
-            answers: BTreeMap::new(),
-            problems: BTreeMap::new(),
+            answers: Vec::new(),
+            problems: Vec::new(),
         }
     }
 
@@ -61,7 +59,9 @@ impl<'a> Operation<'a> {
     /// A parameter in `place` (`query`, `path`, `header` or `cookie`), with a JSON Schema.
     pub fn parameter(&mut self, place: &str, name: &str, mut schema: Value, required: bool) {
         let description = schema.as_object_mut().and_then(|schema| schema.shift_remove("description"));
-        let mut parameter = json!({ "name": name, "in": place });
+        let mut parameter = Value::Null;
+        parameter["name"] = name.into();
+        parameter["in"] = place.into();
         if let Some(description) = description {
             parameter["description"] = description;
         }
@@ -72,26 +72,38 @@ impl<'a> Operation<'a> {
         self.parameters.push(parameter);
     }
 
+    /// Parameter objects, whole.
+    pub(super) fn add_parameters(&mut self, parameters: Vec<Value>) {
+        self.parameters.extend(parameters);
+    }
+
     /// Takes a `T` as the body.
     pub fn body<T: JsonSchema>(&mut self, media_type: &str) {
         let schema = self.schemas.request::<T>();
-        self.body = Some(json!({ "required": true, "content": { media_type: { "schema": schema } } }));
+        let body = self.body.insert(Value::Null);
+        body["required"] = true.into();
+        body["content"][media_type]["schema"] = schema;
     }
 
     /// Takes any bytes, or any text, as the body.
     pub fn raw_body(&mut self, media_type: &str) {
-        self.body = Some(json!({ "content": { media_type: {} } }));
+        self.body.insert(Value::Null)["content"][media_type] = Map::new().into();
     }
 
     /// Answers a `T`.
     pub fn answers<T: JsonSchema>(&mut self, media_type: &str) {
         let schema = self.schemas.response::<T>();
-        self.content(media_type, json!({ "schema": schema }));
+        self.answer()["content"][media_type]["schema"] = schema;
     }
 
     /// Answers text of a media type.
     pub fn answers_text(&mut self, media_type: &str) {
-        self.content(media_type, json!({ "schema": { "type": "string" } }));
+        self.answer()["content"][media_type]["schema"]["type"] = "string".into();
+    }
+
+    /// Answers any bytes.
+    pub fn answers_bytes(&mut self, media_type: &str) {
+        self.answer()["content"][media_type] = Map::new().into();
     }
 
     /// Answers without a body.
@@ -101,8 +113,9 @@ impl<'a> Operation<'a> {
 
     /// A header of the answers with this status; the request id is always there.
     pub fn header(&mut self, name: &str, description: &str) {
-        let header = json!({ "description": description, "schema": { "type": "string" } });
-        self.answer()["headers"][name] = header;
+        let header = &mut self.answer()["headers"][name];
+        header["description"] = description.into();
+        header["schema"]["type"] = "string".into();
     }
 
     /// Runs `describe` for answers with `status`; 200 is the usual one.
@@ -119,52 +132,61 @@ impl<'a> Operation<'a> {
 
     /// Answers a problem of the app's own, as [`Problem::custom`](crate::chassis::problem::Problem::custom) makes it.
     pub fn custom_problem(&mut self, status: StatusCode, code: &'static str) {
-        self.problems.entry(status.as_u16()).or_default().insert(code);
+        self.problems.push((status, code));
     }
 
-    fn content(&mut self, media_type: &str, content: Value) {
-        self.answer()["content"][media_type] = content;
+    fn answer(&mut self) -> &mut Value {
+        let known = self.answers.iter().position(|(status, _)| *status == self.status);
+        let at = known.unwrap_or(self.answers.len());
+        if known.is_none() {
+            let mut answer = Value::Null;
+            answer["description"] = self.status.canonical_reason().unwrap_or("Answered").into();
+            answer["headers"]["x-request-id"] = reference("headers", "RequestId");
+            self.answers.push((self.status, answer));
+        }
+        &mut self.answers[at].1
     }
 
-    fn answer(&mut self) -> &mut Map<String, Value> {
-        let phrase = self.status.canonical_reason().unwrap_or("Answered");
-        self.answers.entry(self.status.as_u16()).or_insert_with(|| {
-            let headers = json!({ "x-request-id": { "$ref": "#/components/headers/RequestId" } });
-            Map::from_iter([
-                ("description".into(), phrase.into()),
-                ("headers".into(), headers),
-                ("content".into(), json!({})),
-            ])
-        })
+    /// By status; an answer of the handler's own stands before problems with its status.
+    fn responses(mut self) -> Map<String, Value> {
+        let mut responses = Map::new();
+        for status in (100..1000).filter_map(|status| StatusCode::from_u16(status).ok()) {
+            let codes: Vec<&str> =
+                self.problems.iter().filter(|(of, _)| *of == status).map(|(_, code)| *code).collect();
+            let answer = self.answers.iter_mut().find(|(of, _)| *of == status).map(|(_, answer)| answer.take());
+            let problem = || (!codes.is_empty()).then(|| problems::response(status, &codes));
+            if let Some(response) = answer.or_else(problem) {
+                responses.insert(status.as_str().to_owned(), response);
+            }
+        }
+        responses
     }
 
     /// The operation object.
-    pub(super) fn render(self, id: &str, about: &str) -> Value {
+    pub(super) fn render(mut self, id: &str, about: &str) -> Value {
         let (summary, description) = split(about);
-        let mut operation = Map::from_iter([("operationId".to_owned(), id.into())]);
-        let mut put = |name: &str, value: Value| operation.insert(name.into(), value);
-        if !summary.is_empty() {
-            put("summary", summary.into());
+        let mut operation = Value::Null;
+        operation["operationId"] = id.into();
+        for (name, text) in [("summary", summary), ("description", description)] {
+            if !text.is_empty() {
+                operation[name] = text.into();
+            }
         }
-        if !description.is_empty() {
-            put("description", description.into());
+        self.parameters.push(reference("parameters", "RequestId"));
+        operation["parameters"] = std::mem::take(&mut self.parameters).into();
+        if let Some(body) = self.body.take() {
+            operation["requestBody"] = body;
         }
-        let ours = json!({ "$ref": "#/components/parameters/RequestId" });
-        put("parameters", self.parameters.into_iter().chain([ours]).collect());
-        if let Some(body) = self.body {
-            put("requestBody", body);
-        }
-        let mut responses: BTreeMap<u16, Value> = BTreeMap::new();
-        for (status, codes) in self.problems {
-            responses.insert(status, problems::response(status, &codes));
-        }
-        for (status, mut answer) in self.answers {
-            answer.retain(|_, value| value != &json!({}));
-            responses.insert(status, answer.into());
-        }
-        put("responses", responses.into_iter().map(|(status, answer)| (status.to_string(), answer)).collect());
-        operation.into()
+        operation["responses"] = self.responses().into();
+        operation
     }
+}
+
+/// A reference to one of the document's components.
+pub(super) fn reference(kind: &str, name: &str) -> Value {
+    let mut reference = Value::Null;
+    reference["$ref"] = format!("#/components/{kind}/{name}").into();
+    reference
 }
 
 /// The first sentence or paragraph, and the rest.

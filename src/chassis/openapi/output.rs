@@ -2,7 +2,15 @@
 //!
 //! Next: [`mod@super::document`].
 
-use axum::response::{Html, IntoResponse, Response};
+use axum::{
+    BoxError,
+    body::Bytes,
+    response::{
+        Html, IntoResponse, Response,
+        sse::{Event, Sse},
+    },
+};
+use futures_util::Stream;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -62,6 +70,30 @@ macro_rules! texts {
 texts! {
     "text/plain": &'static str, String;
     "text/html": Html<&'static str>, Html<String>;
+}
+
+/// Any bytes.
+macro_rules! bytes {
+    ($($type:ty)+) => {$(
+        impl Output for $type {
+            fn describe(operation: &mut Operation<'_>) {
+                operation.answers_bytes("application/octet-stream");
+            }
+        }
+    )+};
+}
+
+bytes! { Bytes Vec<u8> }
+
+/// Events, as text.
+impl<S, E> Output for Sse<S>
+where
+    S: Stream<Item = Result<Event, E>> + Send + 'static,
+    E: Into<BoxError>,
+{
+    fn describe(operation: &mut Operation<'_>) {
+        operation.answers_text("text/event-stream");
+    }
 }
 
 /// A page's script, as a file of its own, so that no policy has to allow what is inline.

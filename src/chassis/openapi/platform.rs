@@ -1,8 +1,11 @@
 //! What is the same in every document: the middleware's answers, the headers, and the chassis's own routes.
 //!
+//! Fixed parts are JSON in files: they read as what they become, and weigh less in the program than code that makes them.
+//!
 //! Next: [`mod@super::problems`].
 
-use serde_json::{Value, json};
+use http::StatusCode;
+use serde_json::Value;
 
 use super::Operation;
 use crate::chassis::problem::Code;
@@ -19,48 +22,28 @@ pub(super) const ANYWHERE: [Code; 8] = [
     Code::DeadlineExceeded,
 ];
 
-/// What holds for all operations, for the document's own description.
-pub(super) const RULES: &str = "Every answer carries `x-request-id`. Errors are `application/problem+json` (RFC 9457) \
-with a stable `code` for programs. A path that is not listed answers 404 `not_found`; a method that is not listed answers 405 \
-`method_not_allowed`, and `Allow` lists those of the path.";
+/// A document without paths, schemas and responses. Its description is what holds for all operations.
+pub(super) fn document() -> Value {
+    fixed(include_str!("document.json"))
+}
+
+/// A response with a problem, without its status and its codes.
+pub(super) fn problem() -> Value {
+    fixed(include_str!("problem.json"))
+}
+
+fn fixed(text: &str) -> Value {
+    serde_json::from_str(text).expect("a file of the program in JSON")
+}
 
 /// `GET /healthz`, which the replica adds to the app's routes.
 pub(super) const HEALTHZ: &str = "Whether this replica takes requests\n\nFor balancers that can probe no other port. It is \
 never refused for load.";
 
 pub(super) fn healthz(operation: &mut Operation<'_>) {
-    let verbose = json!({ "type": "string", "description": "Lists the checks, also when all pass." });
-    operation.parameter("query", "verbose", verbose, false);
-    let exclude = json!({
-        "type": "array", "items": { "type": "string" },
-        "description": "Names of checks that do not count; may repeat.",
-    });
-    operation.parameter("query", "exclude", exclude, false);
+    if let Value::Array(parameters) = fixed(include_str!("healthz.json")) {
+        operation.add_parameters(parameters);
+    }
     operation.answers_text("text/plain");
-    operation.with_status(http::StatusCode::SERVICE_UNAVAILABLE, |operation| operation.answers_text("text/plain"));
-}
-
-/// `components.headers`.
-pub(super) fn headers() -> Value {
-    let header = |description: &str, schema: Value| json!({ "description": description, "schema": schema });
-    json!({
-        "RequestId": {
-            "description": "The request's id: the caller's where it was valid, else a new one. Log lines and problems name it.",
-            "required": true,
-            "schema": { "type": "string", "pattern": "^[A-Za-z0-9_.:+/=@-]{1,128}$" },
-        },
-        "RetryAfter": header("Whole seconds to wait before the next try.", json!({ "type": "integer", "minimum": 1, "maximum": 3600 })),
-        "Allow": header("The methods of this path.", json!({ "type": "string" })),
-    })
-}
-
-/// `components.parameters`.
-pub(super) fn parameters() -> Value {
-    json!({
-        "RequestId": {
-            "name": "x-request-id", "in": "header",
-            "description": "An id of the caller's own: 1 to 128 letters, digits and `-_.:+/=@`. Any other is replaced.",
-            "schema": { "type": "string" },
-        },
-    })
+    operation.with_status(StatusCode::SERVICE_UNAVAILABLE, |operation| operation.answers_text("text/plain"));
 }

@@ -2,83 +2,94 @@
 //!
 //! Next: [`mod@super::page`].
 
-use std::collections::BTreeSet;
-
 use http::StatusCode;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::chassis::problem::{CONTENT_TYPE, Code};
+use super::{operation::reference, platform};
+use crate::chassis::problem::{CONTENT_TYPE, Code, FieldError};
 
 /// `components.responses`: every code of the platform, by status.
 pub(super) fn components() -> Map<String, Value> {
-    let statuses: BTreeSet<u16> = Code::ALL.iter().map(|code| code.status().as_u16()).collect();
-    statuses.into_iter().map(|status| (name(status), describe(status, &[]))).collect()
+    let mut components = Map::new();
+    for status in Code::ALL.iter().map(|code| code.status()) {
+        components.entry(name(status)).or_insert_with(|| describe(status, &[]));
+    }
+    components
 }
 
 /// A response of an operation: the component, or one of its own where the app has codes of its own.
-pub(super) fn response(status: u16, codes: &BTreeSet<&'static str>) -> Value {
-    let own: Vec<&str> = codes.iter().copied().filter(|code| of(status).all(|known| known.as_str() != *code)).collect();
-    if own.is_empty() {
-        json!({ "$ref": format!("#/components/responses/{}", name(status)) })
-    } else {
-        describe(status, &own)
+pub(super) fn response(status: StatusCode, codes: &[&str]) -> Value {
+    let mut own: Vec<&str> = Vec::new();
+    for code in codes {
+        if !own.contains(code) && of(status).all(|known| known.as_str() != *code) {
+            own.push(code);
+        }
     }
+    if own.is_empty() { reference("responses", &name(status)) } else { describe(status, &own) }
 }
 
-fn of(status: u16) -> impl Iterator<Item = Code> {
-    Code::ALL.iter().copied().filter(move |code| code.status().as_u16() == status)
+fn of(status: StatusCode) -> impl Iterator<Item = Code> {
+    Code::ALL.iter().copied().filter(move |code| code.status() == status)
 }
 
 /// The status's phrase without spaces: `ServiceUnavailable`.
-fn name(status: u16) -> String {
+fn name(status: StatusCode) -> String {
     phrase(status).chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
-fn phrase(status: u16) -> &'static str {
-    StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error")
+fn phrase(status: StatusCode) -> &'static str {
+    status.canonical_reason().unwrap_or("Error")
 }
 
 /// The platform's codes of `status`, and `own` ones.
-fn describe(status: u16, own: &[&str]) -> Value {
+fn describe(status: StatusCode, own: &[&str]) -> Value {
     let platform = of(status).map(|code| (code.as_str(), code.detail()));
     let codes: Vec<(&str, Option<&str>)> = platform.chain(own.iter().map(|code| (*code, None))).collect();
-    let names: Vec<&str> = codes.iter().map(|(code, _)| *code).collect();
-    let lines: Vec<String> = codes.iter().map(|(code, detail)| line(code, *detail)).collect();
-    let examples: Map<String, Value> = codes
-        .iter()
-        .map(|(code, detail)| ((*code).to_owned(), json!({ "value": example(status, code, *detail) })))
-        .collect();
-    let narrowed = json!({ "properties": { "status": { "const": status }, "code": { "enum": names } } });
-    let schema = json!({ "allOf": [{ "$ref": "#/components/schemas/Problem" }, narrowed] });
-    json!({
-        "description": format!("{}\n\n{}", phrase(status), lines.join("\n")),
-        "headers": headers(status),
-        "content": { CONTENT_TYPE: { "schema": schema, "examples": examples } },
-    })
+    let mut response = platform::problem();
+    let mut description = format!("{}\n", phrase(status));
+    for (code, detail) in &codes {
+        description += &line(code, *detail);
+    }
+    response["description"] = description.into();
+    if let Some((name, component)) = header(status) {
+        response["headers"][name] = reference("headers", component);
+    }
+    let content = &mut response["content"][CONTENT_TYPE];
+    let narrowed = &mut content["schema"]["allOf"][1]["properties"];
+    narrowed["status"]["const"] = status.as_u16().into();
+    narrowed["code"]["enum"] = codes.iter().map(|(code, _)| *code).collect();
+    for (code, detail) in codes {
+        content["examples"][code]["value"] = example(status, code, detail);
+    }
+    response
 }
 
 fn line(code: &str, detail: Option<&str>) -> String {
-    detail.map_or_else(|| format!("- `{code}`"), |detail| format!("- `{code}`: {detail}"))
+    detail.map_or_else(|| format!("\n- `{code}`"), |detail| format!("\n- `{code}`: {detail}"))
 }
 
-fn headers(status: u16) -> Value {
-    let mut headers = json!({ "x-request-id": { "$ref": "#/components/headers/RequestId" } });
+/// The header that comes with the problems of a status.
+fn header(status: StatusCode) -> Option<(&'static str, &'static str)> {
     match status {
-        405 => headers["allow"] = json!({ "$ref": "#/components/headers/Allow" }),
-        503 => headers["retry-after"] = json!({ "$ref": "#/components/headers/RetryAfter" }),
-        _ => {}
+        StatusCode::METHOD_NOT_ALLOWED => Some(("allow", "Allow")),
+        StatusCode::SERVICE_UNAVAILABLE => Some(("retry-after", "RetryAfter")),
+        _ => None,
     }
-    headers
 }
 
-fn example(status: u16, code: &str, detail: Option<&str>) -> Value {
-    let mut example = json!({ "type": "about:blank", "title": phrase(status), "status": status, "code": code });
+fn example(status: StatusCode, code: &str, detail: Option<&str>) -> Value {
+    let mut example = Value::Null;
+    example["type"] = "about:blank".into();
+    example["title"] = phrase(status).into();
+    example["status"] = status.as_u16().into();
+    example["code"] = code.into();
     if let Some(detail) = detail {
         example["detail"] = detail.into();
     }
     example["request_id"] = "6f1ed002ab5595859014ebf0951522d9".into();
     if code == Code::InvalidFields.as_str() {
-        example["errors"] = json!([{ "field": "/weight_g", "detail": "is required", "code": "required" }]);
+        let error = FieldError::new("/name", "required", "is required");
+        example["errors"] = serde_json::to_value([error]).unwrap_or_default();
     }
     example
 }

@@ -60,7 +60,6 @@ impl Schemas {
         }
         all.values_mut().for_each(bound);
         bound(paths);
-        all.sort_keys();
         all
     }
 }

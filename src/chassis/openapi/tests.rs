@@ -1,4 +1,8 @@
-use axum::response::{IntoResponse, Response};
+use axum::response::{
+    IntoResponse, Response,
+    sse::{Event, Sse},
+};
+use futures_util::stream::Empty;
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -175,6 +179,19 @@ fn statuses_and_codes_of_the_apps_own_are_told() {
     assert_eq!(schema["allOf"][1]["properties"]["code"]["enum"], json!(["sold_out"]));
     assert!(operation("/", delete(remove))["responses"]["204"].get("content").is_none());
     assert_eq!(Status::<204, ()>(()).into_response().status(), 204);
+}
+
+#[test]
+fn bytes_and_events_have_their_media_types() {
+    async fn bytes() -> Vec<u8> {
+        Vec::new()
+    }
+    async fn events() -> Sse<Empty<Result<Event, std::convert::Infallible>>> {
+        Sse::new(futures_util::stream::empty())
+    }
+    let content = |methods| operation("/", methods)["responses"]["200"]["content"].clone();
+    assert_eq!(content(get(bytes)), json!({ "application/octet-stream": {} }));
+    assert_eq!(content(get(events)), json!({ "text/event-stream": { "schema": { "type": "string" } } }));
 }
 
 #[test]

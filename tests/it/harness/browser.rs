@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
+    sync::{Semaphore, SemaphorePermit},
     time::timeout,
 };
 
@@ -19,6 +20,9 @@ use super::{Scratch, eventually, http::Connection, local, tools};
 
 /// How long a browser may take to start on a busy machine.
 const START: Duration = Duration::from_mins(1);
+
+/// One at a time: a browser takes both cores while it starts, and other tests measure time.
+static TURN: Semaphore = Semaphore::const_new(1);
 
 /// A size of the window, in CSS pixels.
 #[derive(Clone, Copy, Debug)]
@@ -39,10 +43,12 @@ pub(crate) struct Browser {
     session: String,
     /// Its profile.
     scratch: Scratch,
+    _turn: SemaphorePermit<'static>,
 }
 
 impl Browser {
     pub(crate) async fn start() -> Self {
+        let turn = TURN.acquire().await.expect("a semaphore that is never closed");
         let scratch = Scratch::new("browser");
         let mut command = Command::new(tools::find("chromedriver"));
         command.arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
@@ -58,7 +64,7 @@ impl Browser {
         };
         let address = local(timeout(START, port).await.expect("chromedriver tells its port"));
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        let mut browser = Self { driver, address, session: String::new(), scratch };
+        let mut browser = Self { driver, address, session: String::new(), scratch, _turn: turn };
         let capabilities = capabilities(browser.scratch.path());
         let answer = browser.ask("POST", "/session", Some(&capabilities)).await;
         answer["sessionId"].as_str().expect("a session id").clone_into(&mut browser.session);
