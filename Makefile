@@ -1,6 +1,6 @@
 # Cargo does the work; this names the steps. `make test` is what CI runs.
 .DEFAULT_GOAL := test
-.PHONY: run build tools lint test test-full image image-test chart policy sbom base-digests cluster-up e2e-cluster cluster-down ops workflows generate check deny clean
+.PHONY: run build tools lint test test-full image image-test chart policy sbom base-digests cluster-up e2e-cluster cluster-down ops workflows docs generate check deny clean
 
 # Tests that mostly wait run beside each other; those that measure take turns (see tests/it/harness).
 TEST_THREADS ?= 8
@@ -23,7 +23,7 @@ lint: ## Format, lints, and documentation links.
 
 test: tools lint ## Everything, at CI's size.
 	cargo test --locked -- --test-threads=$(TEST_THREADS)
-	$(MAKE) chart ops workflows
+	$(MAKE) chart ops workflows docs
 
 test-full: tools lint ## The same with the full number of restarts and requests.
 	FLEET_ROUNDS=20 cargo test --locked -- --test-threads=$(TEST_THREADS)
@@ -67,6 +67,9 @@ ops: ## Rules, a test of every alert, the dashboard against a live server.
 
 workflows: ## actionlint, zizmor, yamllint and shellcheck on the workflows.
 	scripts/check-workflows
+
+docs: ## Runs the commands of the pages, makes their edits in copies of the tree, follows their links.
+	scripts/check-docs
 
 generate: ## The files that are generated: from the code, and from the chart.
 	UPDATE=1 cargo test --locked --test it generated::
