@@ -30,6 +30,7 @@ test: tools lint ## Everything, at CI's size.
 	$(MAKE) recipes
 	$(MAKE) load
 	$(MAKE) api
+	$(MAKE) docs
 
 test-full: tools lint ## The same with the full number of restarts and requests.
 	FLEET_ROUNDS=20 cargo test --locked -- --test-threads=$(TEST_THREADS)
@@ -86,6 +87,9 @@ recipes: ## The recipes' own tests, with a real Redis.
 load: ## The load tests' own test: scenarios on a local fleet, faults that have to fail them, reports in a browser.
 	cargo build --locked --bin server
 	scripts/check-load
+
+docs: ## Runs the commands of the pages, makes their edits in copies of the tree, follows their links.
+	scripts/check-docs
 
 generate: ## The files that are generated: from the code, and from the chart.
 	UPDATE=1 cargo test --locked --test it generated::

@@ -21,8 +21,9 @@ holds that.
 Do not edit these files. For a change, edit `helm/environments/` and run `make generate`; or write an overlay of your own on
 `base` with the components that you want, and set the image there:
 
-```sh
-kustomize edit set image NAME=registry.example/team/service:v1.2.3
+<!-- not run: edits the overlay that you write; needs kustomize -->
+```console
+$ kustomize edit set image NAME=registry.example/team/service:v1.2.3
 ```
 
 The settings are in the annotation `service/settings` of the pods. The grace period follows from them, so patch both.

@@ -139,7 +139,7 @@ async fn a_contradiction_names_every_key_and_its_source() {
 }
 
 /// Standard names that are not followed are refused by name, as a start that warns and goes on would lose traces.
-const STANDARD: [(&str, &str); 11] = [
+const STANDARD: [(&str, &str); 14] = [
     ("OTEL_PROPAGATORS", "jaeger"),
     ("OTEL_PROPAGATORS", "tracecontext,hunter2"),
     ("OTEL_RESOURCE_ATTRIBUTES", "hunter2"),
@@ -151,6 +151,9 @@ const STANDARD: [(&str, &str); 11] = [
     ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "ftp://hunter2"),
     ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "ftp://hunter2"),
     ("OTEL_EXPORTER_OTLP_HEADERS", "a b=hunter2"),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", "hunter2"),
+    ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+    ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "hunter2"),
 ];
 
 #[tokio::test]

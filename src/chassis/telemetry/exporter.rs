@@ -3,7 +3,7 @@
 //! A runtime apart keeps exports off the requests' threads, and lets them go on while the others shut down. What the
 //! thread itself emits is never exported: an exporter must not feed itself.
 //!
-//! Next: [`super::queue`].
+//! Next: [`super::variables`].
 
 use std::{
     collections::HashMap,
@@ -16,7 +16,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -38,15 +38,14 @@ use tokio::runtime::{Builder, Runtime};
 use super::{
     Lookup, OtlpProtocol, Settings, StartError,
     metrics::Metrics,
-    queue::{EXPORT_TIMEOUT, Export, Flusher, Queue, Worker},
-    resource,
+    queue::{Export, Flusher, Queue, Worker},
     settings::check_endpoint,
+    variables,
 };
 
 /// Targets of the exporter's own crates.
 pub(super) const OWN_TARGETS: [&str; 5] = ["h2", "hyper", "opentelemetry", "tonic", "tower"];
 
-const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
 const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
 const LOGS_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT";
 
@@ -76,8 +75,9 @@ impl Exports {
         if settings.otlp_logs && logs.is_none() {
             return Err(StartError::new("telemetry.otlp_logs", "needs telemetry.otlp_endpoint"));
         }
-        let destination =
-            Destination { protocol: settings.otlp_protocol, headers: headers(environment)?, resource, metrics };
+        let headers = variables::headers(environment)?;
+        let timeouts = (variables::traces_timeout(environment)?, variables::logs_timeout(environment)?);
+        let destination = Destination { protocol: settings.otlp_protocol, headers, timeouts, resource, metrics };
         let mut exports = Self { spans: None, logs: None, flushers: Vec::new() };
         if traces.is_none() && logs.is_none() {
             return Ok(exports);
@@ -87,10 +87,12 @@ impl Exports {
         let entered = runtime.enter();
         let mut tasks = Vec::new();
         if let Some(endpoint) = traces {
-            exports.spans = Some(destination.connect(destination.spans(&endpoint)?, &mut tasks, &mut exports.flushers));
+            let (exporter, timeout) = (destination.spans(&endpoint)?, timeouts.0);
+            exports.spans = Some(destination.connect(exporter, timeout, &mut tasks, &mut exports.flushers));
         }
         if let Some(endpoint) = logs {
-            exports.logs = Some(destination.connect(destination.logs(&endpoint)?, &mut tasks, &mut exports.flushers));
+            let (exporter, timeout) = (destination.logs(&endpoint)?, timeouts.1);
+            exports.logs = Some(destination.connect(exporter, timeout, &mut tasks, &mut exports.flushers));
         }
         drop(entered);
         thread::Builder::new().name("telemetry".into()).spawn(move || run(runtime, tasks)).map_err(failed)?;
@@ -143,39 +145,29 @@ fn endpoint(
     }))
 }
 
-/// Whether the variables that are the exporters' own can be followed.
+/// Whether the logs' own endpoint can be followed.
 pub(super) fn check(environment: Lookup<'_>) -> Result<(), StartError> {
     let none = Settings { otlp_endpoint: None, ..Settings::default() };
-    endpoint(&none, LOGS_ENDPOINT, "", environment)?;
-    headers(environment).map(drop)
-}
-
-fn headers(environment: Lookup<'_>) -> Result<HeaderMap, StartError> {
-    resource::pairs(HEADERS, environment)?
-        .iter()
-        .map(|(name, value)| {
-            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-            Some((name, HeaderValue::from_str(value).ok()?))
-        })
-        .collect::<Option<HeaderMap>>()
-        .ok_or_else(|| StartError::new(HEADERS, "a name or value is not valid in a header"))
+    endpoint(&none, LOGS_ENDPOINT, "", environment).map(drop)
 }
 
 struct Destination<'a> {
     protocol: OtlpProtocol,
     headers: HeaderMap,
+    /// For spans, and for logs.
+    timeouts: (Duration, Duration),
     resource: &'a Resource,
     metrics: &'a Metrics,
 }
 
 /// Both exporters have the same builder methods without a common trait that could be named.
 macro_rules! build {
-    ($destination:expr, $exporter:ident, $endpoint:expr) => {{
+    ($destination:expr, $exporter:ident, $endpoint:expr, $timeout:expr) => {{
         let built = match $destination.protocol {
             OtlpProtocol::Grpc => $exporter::builder()
                 .with_tonic()
                 .with_endpoint($endpoint)
-                .with_timeout(EXPORT_TIMEOUT)
+                .with_timeout($timeout)
                 .with_metadata(MetadataMap::from_headers($destination.headers.clone()))
                 .with_retry_policy(RetryPolicy::disabled())
                 .build(),
@@ -184,7 +176,7 @@ macro_rules! build {
                 .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
                 .with_http_client(HyperSender::new())
                 .with_endpoint($endpoint)
-                .with_timeout(EXPORT_TIMEOUT)
+                .with_timeout($timeout)
                 .with_headers($destination.header_texts())
                 .with_retry_policy(RetryPolicy::disabled())
                 .build(),
@@ -197,22 +189,23 @@ macro_rules! build {
 
 impl Destination<'_> {
     fn spans(&self, endpoint: &str) -> Result<Spans, StartError> {
-        Ok(Spans(build!(self, SpanExporter, endpoint)))
+        Ok(Spans(build!(self, SpanExporter, endpoint, self.timeouts.0)))
     }
 
     fn logs(&self, endpoint: &str) -> Result<Logs, StartError> {
-        Ok(Logs(build!(self, LogExporter, endpoint)))
+        Ok(Logs(build!(self, LogExporter, endpoint, self.timeouts.1)))
     }
 
     /// Puts a queue and its worker before `exporter`.
     fn connect<E: Export>(
         &self,
         exporter: E,
+        timeout: Duration,
         tasks: &mut Vec<Task>,
         flushers: &mut Vec<Flusher>,
     ) -> Arc<Queue<E::Item>> {
         let queue = Queue::new(self.metrics.dropped(E::SIGNAL));
-        let (worker, flusher) = Worker::new(Arc::clone(&queue), exporter);
+        let (worker, flusher) = Worker::new(Arc::clone(&queue), exporter, timeout);
         tasks.push(Box::pin(worker.run()));
         flushers.push(flusher);
         queue

@@ -1,7 +1,7 @@
 //! The layer that turns events into lines.
 //!
 //! A span's fields are written once, when it is created, and copied into each line below it; innermost names win.
-//! The server span is left out: what it knows stands in the access line.
+//! The server span is left out: what it knows stands in the access line. So are `otel.…` fields, meant for the tracer.
 //!
 //! Next: [`super::format`].
 
@@ -129,7 +129,7 @@ impl Scratch {
 
     fn span_fields(&mut self, format: Format, span: &SpanFields) {
         for (name, value) in &span.0 {
-            if !self.seen.contains(name) {
+            if !self.seen.contains(name) && !name.starts_with("otel.") {
                 key(format, &mut self.fields, name);
                 self.fields.extend_from_slice(value);
                 self.seen.push(name);
@@ -217,11 +217,12 @@ mod tests {
 
     use super::*;
     use crate::chassis::telemetry::{
-        test::{Captured, context, counter},
+        test::{Captured, context, counter, share_callsites},
         text::Colour,
     };
 
     fn lines(format: Format, f: impl FnOnce()) -> Vec<String> {
+        share_callsites();
         let captured = Captured::default();
         let sink = Sink::start(Box::new(captured.clone()), counter()).unwrap();
         let subscriber = Registry::default().with(LogLayer::new(sink.clone(), format));
@@ -263,13 +264,14 @@ mod tests {
     #[test]
     fn span_fields_are_flattened_and_the_innermost_wins() {
         let lines = lines(Format::Json, || {
-            let outer = info_span!("outer", a = "outer", b = 1, late = tracing::field::Empty);
+            let outer = info_span!("outer", a = "outer", b = 1, late = tracing::field::Empty, otel.name = "GET");
             let inner = outer.in_scope(|| info_span!("inner", a = "inner", level = "mine"));
             outer.record("late", 7);
             outer.record("b", 2);
             inner.in_scope(|| info!(c = "event", late = 8, "hello"));
         });
         assert_eq!(lines[0].matches("\"a\":").count(), 1);
+        assert!(!lines[0].contains("otel"), "{}", lines[0]);
         let line: Json = serde_json::from_str(&lines[0]).unwrap();
         assert_eq!(
             (&line["a"], &line["b"], &line["c"], &line["late"]),

@@ -26,15 +26,15 @@ pub mod sink;
 pub mod span;
 mod text;
 mod timestamp;
+mod variables;
 
 pub use access::{AccessLog, AccessRecord};
 pub use filter::LogControl;
 pub use metrics::render;
-pub use panic::message as panic_message;
 pub use propagation::Propagation;
 pub use sampler::Tracing;
 pub use settings::{LogFormat, OtlpProtocol, Settings};
-pub use span::{SpanRecord, finish_span, name_span, server_span};
+pub use span::{SpanRecord, finish_span, server_span};
 pub use text::Colour;
 
 use std::{
@@ -183,7 +183,7 @@ pub fn refused(environment: Lookup<'_>) -> Vec<StartError> {
         resource::check(environment),
         exporter::check(environment),
     ];
-    checks.into_iter().filter_map(Result::err).collect()
+    checks.into_iter().filter_map(Result::err).chain(variables::refused(environment)).collect()
 }
 
 type BoxedLayer = Box<dyn Layer<Spans> + Send + Sync>;

@@ -43,8 +43,7 @@ fn log(info: &PanicHookInfo<'_>, backtrace: Option<Backtrace>) {
 }
 
 /// What a panic said, where it said it in text.
-#[must_use]
-pub fn message(payload: &(dyn Any + Send)) -> &str {
+fn message(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&'static str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("panicked with a value that is no text")

@@ -27,8 +27,6 @@ const CAPACITY: usize = 4096;
 const BATCH: usize = 512;
 /// 1 s: what a killed process may lose.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// 5 s: a healthy collector answers in milliseconds.
-pub(super) const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a failing export may be logged.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -120,6 +118,8 @@ impl Flusher {
 pub(super) struct Worker<E: Export> {
     queue: Arc<Queue<E::Item>>,
     exporter: E,
+    /// Of one export.
+    timeout: Duration,
     flush: watch::Receiver<Flush>,
     flushed: u64,
     done: Arc<(Mutex<u64>, Condvar)>,
@@ -127,11 +127,11 @@ pub(super) struct Worker<E: Export> {
 }
 
 impl<E: Export> Worker<E> {
-    pub(super) fn new(queue: Arc<Queue<E::Item>>, exporter: E) -> (Self, Flusher) {
+    pub(super) fn new(queue: Arc<Queue<E::Item>>, exporter: E, timeout: Duration) -> (Self, Flusher) {
         let (request, flush) = watch::channel(Flush::default());
         let done: Arc<(Mutex<u64>, Condvar)> = Arc::default();
         let flusher = Flusher { request, done: Arc::clone(&done) };
-        (Self { queue, exporter, flush, flushed: 0, done, complained: None }, flusher)
+        (Self { queue, exporter, timeout, flush, flushed: 0, done, complained: None }, flusher)
     }
 
     /// Exports until the [`Flusher`] is dropped, and then what is left.
@@ -177,7 +177,7 @@ impl<E: Export> Worker<E> {
         pin!(exported);
         select! {
             outcome = &mut exported => outcome,
-            () = expired(self.flush.clone(), self.flushed) => Err(LATE.into()),
+            () = expired(Instant::now() + self.timeout, self.flush.clone(), self.flushed) => Err(LATE.into()),
         }
     }
 
@@ -196,9 +196,8 @@ impl<E: Export> Worker<E> {
     }
 }
 
-/// Ends when an export that begins now has had its time: sooner where a flush that is not over yet has a deadline.
-async fn expired(mut flush: watch::Receiver<Flush>, flushed: u64) {
-    let limit = Instant::now() + EXPORT_TIMEOUT;
+/// Ends at `limit`, or sooner where a flush that is not over yet has a deadline.
+async fn expired(limit: Instant, mut flush: watch::Receiver<Flush>, flushed: u64) {
     loop {
         let deadline = deadline(*flush.borrow_and_update(), flushed).map_or(limit, |deadline| deadline.min(limit));
         select! {

@@ -33,7 +33,7 @@ pub struct SpanRecord<'a> {
     pub path: &'a str,
     /// `http` or `https`.
     pub scheme: &'a str,
-    /// The route's template, where it is known already; else see [`name_span`].
+    /// The route's template; none where no route fits.
     pub route: Option<&'a str>,
     /// The HTTP version.
     pub version: Version,
@@ -64,14 +64,6 @@ pub fn server_span(record: &SpanRecord<'_>) -> Span {
     // Started here, so that it takes the ids of this request wherever it is first entered.
     let _ = span.context();
     span
-}
-
-/// Gives the span its route, where that was not known at the start.
-pub fn name_span(span: &Span, method: &str, route: &str) {
-    if !span.is_disabled() {
-        span.context().span().update_name(format!("{method} {route}"));
-        span.set_attribute("http.route", route.to_owned());
-    }
 }
 
 /// Gives the span its outcome; it ends when its last clone is dropped. Only 5xx are errors, as of the semantic

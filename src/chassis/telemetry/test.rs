@@ -2,13 +2,14 @@
 
 use std::{
     io::{self, Write},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     thread,
     time::{Duration, Instant},
 };
 
 use http::HeaderValue;
 use prometheus::IntCounter;
+use tracing::Dispatch;
 
 use super::Identity;
 use crate::chassis::request::{RequestContext, TraceContext, TraceId};
@@ -36,6 +37,13 @@ impl Write for Captured {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Lets tests with subscribers of their own run beside each other. Where tracing knows of one subscriber only, a callsite
+/// that another thread reaches first is asked of that thread's, which is none, and stays off for the one that wants it.
+pub(super) fn share_callsites() {
+    static OTHERS: OnceLock<[Dispatch; 2]> = OnceLock::new();
+    OTHERS.get_or_init(|| [(); 2].map(|()| Dispatch::new(tracing_subscriber::registry())));
 }
 
 /// Polls `done` for 10 s at most.

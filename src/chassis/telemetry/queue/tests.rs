@@ -29,10 +29,14 @@ impl Export for Fake {
 }
 
 fn start(answer: Answer) -> (Arc<Queue<u32>>, Flusher, Fake, IntCounter) {
+    start_with(answer, Duration::from_secs(5))
+}
+
+fn start_with(answer: Answer, timeout: Duration) -> (Arc<Queue<u32>>, Flusher, Fake, IntCounter) {
     let dropped = counter();
     let fake = Fake(answer, Arc::default());
     let queue = Queue::new(dropped.clone());
-    let (worker, flusher) = Worker::new(Arc::clone(&queue), fake.clone());
+    let (worker, flusher) = Worker::new(Arc::clone(&queue), fake.clone(), timeout);
     thread::spawn(move || {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(worker.run());
     });
@@ -79,4 +83,14 @@ fn a_hanging_export_cannot_hold_up_a_flush() {
     queue.push(1);
     assert!(flush(&flusher, Duration::from_millis(100)));
     assert_eq!(dropped.get(), 5001);
+}
+
+#[test]
+fn an_export_ends_after_its_timeout_without_a_flush_having_a_deadline() {
+    let (queue, flusher, _, dropped) = start_with(Answer::Never, Duration::from_millis(50));
+    queue.push(1);
+    let started = std::time::Instant::now();
+    assert!(flush(&flusher, Duration::from_mins(1)));
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert_eq!(dropped.get(), 1);
 }

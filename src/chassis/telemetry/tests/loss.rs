@@ -1,6 +1,11 @@
 //! Collectors that do not do their part.
 
-use std::{net::TcpListener, time::Instant};
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::Instant,
+};
+
+use socket2::{Domain, Socket, Type};
 
 use super::*;
 use crate::chassis::telemetry::test::wait_until;
@@ -14,16 +19,20 @@ fn a_hanging_collector_cannot_hold_up_the_flush() {
         fixture.serve(&context(TRACE, true), StatusCode::OK);
         let started = Instant::now();
         let _ = fixture.telemetry.flush(Duration::from_millis(500));
-        assert!(started.elapsed() < Duration::from_millis(700), "{:?}", started.elapsed());
-        assert_eq!(fixture.dropped("traces"), 2);
+        // Well below the 5 s of an export, on a busy machine too.
+        assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+        wait_until("the spans to be counted", || fixture.dropped("traces") == 2);
         assert_eq!(fixture.lines().len(), 2);
     }
 }
 
 #[test]
 fn an_absent_collector_is_counted() {
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let fixture = fixture(&to(format!("http://{gone}")));
+    // Bound and not listening: refuses connections, and no other test gets the port.
+    let gone = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    gone.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = gone.local_addr().unwrap().as_socket().unwrap();
+    let fixture = fixture(&to(format!("http://{address}")));
     for _ in 0..10 {
         fixture.serve(&context(TRACE, true), StatusCode::OK);
     }
@@ -42,5 +51,5 @@ fn a_full_queue_drops_and_counts() {
     // 6,000 spans against 4,096 in the queue and at most one batch of 512 on its way.
     assert!((1_392..=1_904).contains(&fixture.dropped("traces")), "{}", fixture.dropped("traces"));
     let _ = fixture.telemetry.flush(Duration::from_millis(500));
-    assert_eq!(fixture.dropped("traces"), 6_000);
+    wait_until("all to be counted", || fixture.dropped("traces") == 6_000);
 }
