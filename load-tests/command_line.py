@@ -151,4 +151,4 @@ def provide_server(options):
     print("building the server", flush=True)
     if subprocess.run(["cargo", "build", "--locked", "--quiet", "--bin", "server"], cwd=ROOT).returncode:
         raise Trouble("cargo build failed")
-    options.server = ROOT / "target/debug/server"
+    options.server = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug/server"
