@@ -154,7 +154,7 @@ def overload(run):
         run.name, PHASE="flood", CAPACITY=f"{capacity:.1f}", FACTOR=run.options.factor, DURATION=long, AFTER=long / 2
     )
     run.finish()
-    # 60 %: the flood's clients, balancer and refusals take their part of the same cores. Unlimited, it is next to nothing.
+    # 60 %: the flood's clients, balancer and refusals take their part of the same cores.
     good = goodput(run, "flood", begin + 2, begin + long)
     run.check(
         f"answered in time at {run.options.factor:g} times the capacity of {capacity:.0f}/s",

@@ -105,6 +105,58 @@ class Judging(unittest.TestCase):
             scenarios.soak(run)
 
 
+    def test_the_overload_is_judged_by_goodput_refusals_and_their_haste(self):
+        for good, refused, took, verdicts in (
+            (45, 200, 60, [True, True, True]),
+            (20, 200, 60, [False, True, True]),
+            (45, 10, 60, [True, False, True]),
+            (45, 200, 400, [True, True, False]),
+        ):
+            with self.subTest(good=good, refused=refused, took=took):
+                run = overloaded(good, refused, took)
+                scenarios.overload(run)
+                self.assertEqual([check[3] for check in run.checks], verdicts)
+
+    def test_no_capacity_is_no_verdict(self):
+        run = overloaded(0, 0, 0)
+        run.trace = k6.Trace()
+        with self.assertRaisesRegex(Exception, "no capacity"):
+            scenarios.overload(run)
+
+    def test_shares_are_judged_by_what_the_balancer_can_do(self):
+        for age, algorithm, share, verdict in (
+            (2.0, "roundrobin", 0.45, True),
+            (2.0, "roundrobin", 0.3, False),
+            (2.0, "random(1)", 0.3, True),
+            (0.0, "roundrobin", 0.0, True),
+            (0.0, "roundrobin", 0.3, False),
+        ):
+            run = fake(0)
+            run.age, run.options = age, types.SimpleNamespace(algorithm=algorithm)
+            run.fleet, run.note = types.SimpleNamespace(add=lambda *_: 0), None
+            run.shares = lambda *_, share=share: {"replica-0": 1 - share, "replica-1": share}
+            scenarios.to_two(run, 2.0)
+            self.assertEqual(run.checks[0][3], verdict, (age, algorithm, share))
+
+
+def overloaded(good, refused, took):
+    """50 good answers a second for 10 s, and then 20 s with so many good and refused ones a second."""
+    run, trace = fake(20), k6.Trace()
+    row = {"error_code": "", "name": "/v1/work"}
+    for at in range(100, 110):
+        for _ in range(50):
+            trace.request({**row, "metric_value": "80", "status": "200", "scenario": "capacity", "timestamp": at * 1000})
+    for at in range(200, 220):
+        for status, count, each in ((200, good, 80), (503, refused, took), (200, 5, 900)):
+            for _ in range(count):
+                trace.request({**row, "metric_value": each, "status": status, "scenario": "flood", "timestamp": at * 1000})
+    starts = iter((100, 200))
+    run.trace, run.replicas, run.note = trace, 2, lambda *_: None
+    run.options = types.SimpleNamespace(factor=5.0)
+    run.load = lambda *_, **__: next(starts)
+    return run
+
+
 def sample(at, mebibytes):
     return {"at": at, "memory": mebibytes * 2**20, "files": 20}
 
