@@ -18,6 +18,7 @@ mod fleet;
 mod generated;
 mod logs;
 mod metrics;
+mod overload;
 mod settings;
 mod sidecar;
 mod telemetry;

@@ -6,14 +6,16 @@
 //! shrinks, else it grows by `√limit`. A queue anywhere behind admission lengthens the latency in proportion to what
 //! is in flight, so the limit settles where `tolerance × rate × long + √limit` are in flight, and the queue is short.
 //!
-//! Four things differ, each for what was seen in the simulation (`simulation.rs`):
+//! Five things differ, each for what was seen in the simulation (`simulation.rs`):
 //!
 //! 1. **It starts at its ceiling**, not from the bottom: a cold start refuses nothing that it could serve.
 //! 2. **It shrinks from what is in flight**, straight to the point where Gradient2 settles. That point is known by
 //!    Little's law: `rate × long` are at work when nothing queues. From an unused ceiling, halving takes seconds.
 //! 3. **The long run follows only what is within tolerance, upwards only where the pool is not full.** An overload
 //!    that lasts would become the new normal.
-//! 4. **It tries its beliefs.** A shrink is judged by what it does: where far fewer in flight are as slow as before,
+//! 4. **It looks ahead.** The latency of what has ended says nothing yet of a flood that is in flight; Little's law
+//!    does, and the limit shrinks after one window instead of three.
+//! 5. **It tries its beliefs.** A shrink is judged by what it does: where far fewer in flight are as slow as before,
 //!    the slowness is not a queue of ours (a dependency that got slower, another mix of requests), and it is the new
 //!    long run. And after 5, 10, 20, 40 and then each 50 full windows the limit is halved for one window: with so few
 //!    in flight, the latency is the unloaded one.
@@ -31,6 +33,8 @@ const FOLLOW: f64 = 0.1;
 /// Full windows until the first try, which doubles up to the last: a start under overload has measured nothing else.
 const FIRST_TRY: u32 = 5;
 const LAST_TRY: u32 = 50;
+/// A steady flow has one time as much in flight as ends meanwhile.
+const FLOOD: f64 = 4.0;
 /// A shrink by less than a quarter proves nothing.
 const SHRUNK: f64 = 0.75;
 
@@ -98,10 +102,7 @@ impl Controller {
     pub(super) fn judge(&mut self, window: &Summary) -> bool {
         self.rates[self.windows % self.rates.len()] = window.rate;
         self.windows += 1;
-        let Some(long) = self.long else {
-            self.long = Some(window.latency);
-            return false;
-        };
+        let long = *self.long.get_or_insert(window.latency);
         if let Some(trial) = self.trial.take() {
             self.conclude(trial, window);
             return false;
@@ -109,6 +110,9 @@ impl Controller {
         self.full = if window.full { self.full + 1 } else { 0 };
         if self.full >= self.next_try {
             return self.halve();
+        }
+        if is_flooded(window) {
+            return self.shrink(window);
         }
         if window.latency <= TOLERANCE * long {
             self.grow(long, window);
@@ -177,4 +181,14 @@ impl Controller {
         let at_work = rate * self.long.unwrap_or_default();
         (TOLERANCE * at_work + at_work.sqrt()).ceil().clamp(self.bounds.floor, self.bounds.ceiling)
     }
+}
+
+/// A look ahead, by Little's law again: far more are in flight than end in the time that one takes, so those that were
+/// admitted last will take far longer. Only where the window saw two generations end (in the first, nothing has ended
+/// yet because nothing was there), and beyond what chance gathers.
+fn is_flooded(window: &Summary) -> bool {
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    let in_flight = window.in_flight as f64;
+    let ends_meanwhile = window.rate * window.latency;
+    window.lasted.as_secs_f64() >= 2.0 * window.latency && in_flight - 3.0 * in_flight.sqrt() > FLOOD * ends_meanwhile
 }

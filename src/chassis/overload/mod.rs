@@ -25,6 +25,8 @@ mod limit;
 mod pool;
 mod queue;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 mod window;
 

@@ -45,6 +45,8 @@ pub(super) struct Summary {
     pub(super) least: Duration,
     /// In flight at most.
     pub(super) peak: usize,
+    /// In flight at its end.
+    pub(super) in_flight: usize,
     pub(super) full: bool,
 }
 
@@ -119,7 +121,7 @@ impl Window {
         #[expect(clippy::cast_precision_loss, reason = "counts and microseconds far below 2^52")]
         let (rate, latency) =
             (samples.saturating_sub(timeouts) as f64 / lasted.as_secs_f64(), micros as f64 / 1e6 / samples as f64);
-        Some(Summary { lasted, rate, latency, least: Duration::from_micros(least), peak, full })
+        Some(Summary { lasted, rate, latency, least: Duration::from_micros(least), peak, in_flight, full })
     }
 
     /// The limit changed at `now`: only work that is admitted from now on counts.
