@@ -40,10 +40,12 @@ async fn drive(address: SocketAddr, path: &'static str, header: &'static str, en
 async fn under_overload_critical_requests_and_other_routes_are_answered_and_no_probe_fails() {
     let _turn = exclusive().await;
     let server = Server::start_example("places", &[("APP__APP__PERMITS", "2")]).await;
-    let end = Instant::now() + 4 * SECOND;
+    let end = Instant::now() + 6 * SECOND;
     let normal: Vec<_> = (0..64).map(|_| tokio::spawn(drive(server.app, "/query?ms=20", "", end))).collect();
-    eventually("something is refused", 3 * SECOND, async || {
-        (server.series("overload_shed_total", "pool=\"database\"").await > 0.5).then_some(())
+    // What came before the limit had anything to go by is through.
+    eventually("the pool is down to its limit", 3 * SECOND, async || {
+        let refused = server.series("overload_shed_total", "pool=\"database\"").await;
+        (refused > 0.5 && server.series("overload_in_flight", "pool=\"database\"").await < 24.0).then_some(())
     })
     .await;
     let critical = tokio::spawn(drive(server.app, "/query?ms=20", "x-request-criticality: critical\r\n", end));
@@ -58,7 +60,7 @@ async fn under_overload_critical_requests_and_other_routes_are_answered_and_no_p
 
     let (answered, refused) = critical.await.expect("the critical client");
     println!("critical: {answered} answered, {} not; {probes} rounds of probes", refused.len());
-    assert!(answered >= 20 && refused.len() * 20 <= answered, "{answered} answered, {} not", refused.len());
+    assert!(answered >= 5 && refused.len() * 2 <= answered, "{answered} answered, {} not", refused.len());
     let (answered, others) = hello.await.expect("the other route's client");
     assert!(answered > 0 && others.is_empty(), "{others:?}");
     let (mut answered, mut refused) = (0, Vec::new());
@@ -68,7 +70,7 @@ async fn under_overload_critical_requests_and_other_routes_are_answered_and_no_p
         refused.extend(others);
     }
     println!("others: {answered} answered, {} refused", refused.len());
-    assert!(refused.len() > answered && answered > 50, "{answered} answered, {} refused", refused.len());
+    assert!(refused.len() > 2 * answered && answered > 50, "{answered} answered, {} refused", refused.len());
     for response in &refused {
         assert_eq!(response.status, 503);
         assert_eq!(response.header("content-type"), Some("application/problem+json"));

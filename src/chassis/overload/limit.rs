@@ -142,7 +142,9 @@ impl Controller {
         if target >= SHRUNK * from {
             return false;
         }
-        self.trial = Some(Trial::Shrink { latency: window.latency, in_flight: from, limit: before });
+        // What those in flight will see; what has ended was faster, where the queue still grew.
+        let latency = window.latency.max(from / window.rate.max(f64::MIN_POSITIVE));
+        self.trial = Some(Trial::Shrink { latency, in_flight: from, limit: before });
         true
     }
 

@@ -7,7 +7,7 @@ use super::{Admission, Figures, Handler, Run, run};
 async fn at_loads(handler: Handler, admission: Admission, retries: usize) -> Vec<Figures> {
     let mut all = Vec::new();
     for load in [0.7, 2.0, 5.0, 10.0] {
-        all.extend(run(Run { handler, admission, retries, phases: &[(load, 8, 1)] }).await);
+        all.extend(run(Run { handler, admission, retries, phases: &[(load, 5, 1)] }).await);
     }
     let goodput: Vec<_> = all.iter().map(|figures| format!("{:.3}", figures.goodput)).collect();
     let critical: Vec<_> =
