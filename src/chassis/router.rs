@@ -1,4 +1,4 @@
-//! axum's routes with one mark each: which runtime runs the handler.
+//! axum's routes with two marks each: which runtime runs the handler, and which pool admits its requests.
 //!
 //! The chassis has to know a route before a request comes: its metrics are resolved once, and a CPU-bound handler
 //! must not run on the threads that accept connections. axum's own router tells a route's path only to the request
@@ -28,6 +28,7 @@ struct Route<S> {
     handlers: MethodRouter<S, Infallible>,
     described: Vec<Described>,
     kind: Kind,
+    pool: Option<String>,
 }
 
 impl<S> Default for Router<S> {
@@ -47,7 +48,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     #[must_use]
     pub fn route(mut self, path: &str, methods: impl Into<Methods<S>>) -> Self {
         let Methods { handlers, described } = methods.into();
-        self.routes.push(Route { path: path.to_owned(), handlers, described, kind: Kind::Io });
+        self.routes.push(Route { path: path.to_owned(), handlers, described, kind: Kind::Io, pool: None });
         self
     }
 
@@ -62,10 +63,22 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self
     }
 
+    /// Gives the route that was just added a pool of its own, or shares it with all routes of that `name`: for routes
+    /// that wait for something that others do not, such as a database or a slow service. When that is slow, only they
+    /// are refused. The name is the label `pool` of the metrics `overload_*`.
+    ///
+    /// # Panics
+    /// Before any route was added. The start panics where routes of one pool run on different runtimes.
+    #[must_use]
+    pub fn pool(mut self, name: &str) -> Self {
+        self.routes.last_mut().expect("`pool` marks the route before it").pool = Some(name.to_owned());
+        self
+    }
+
     /// A route that is never refused, and not logged: for health checks by balancers on the traffic port.
     #[must_use]
     pub(crate) fn probe(mut self, path: &str, handlers: MethodRouter<S>) -> Self {
-        self.routes.push(Route { path: path.to_owned(), handlers, described: Vec::new(), kind: Kind::Probe });
+        self.routes.push(Route { path: path.to_owned(), handlers, described: Vec::new(), kind: Kind::Probe, pool: None });
         self
     }
 
@@ -92,6 +105,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
             handlers: route.handlers.with_state(state.clone()),
             described: route.described,
             kind: route.kind,
+            pool: route.pool,
         };
         Router { routes: self.routes.into_iter().map(with_state).collect() }
     }
@@ -116,11 +130,12 @@ impl Router {
     /// axum's router, each route inside the middleware.
     ///
     /// # Panics
-    /// On a path that axum refuses or that two routes share with the same method.
+    /// On a path that axum refuses or that two routes share with the same method, and where routes of one pool run on
+    /// different runtimes.
     pub(crate) fn build(self, stack: &Arc<Stack>) -> axum::Router {
-        let unmatched = any(not_found).layer(stack.layer("", Kind::Unmatched));
+        let unmatched = any(not_found).layer(stack.layer("", Kind::Unmatched, None));
         let inside = |router: axum::Router, route: Route<()>| {
-            let layer = stack.layer(&route.path, route.kind);
+            let layer = stack.layer(&route.path, route.kind, route.pool.as_deref());
             router.route(&route.path, route.handlers.layer(layer))
         };
         self.routes.into_iter().fold(axum::Router::new().fallback_service(unmatched), inside)

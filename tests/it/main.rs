@@ -20,6 +20,7 @@ mod fleet;
 mod generated;
 mod logs;
 mod metrics;
+mod overload;
 mod settings;
 mod sidecar;
 mod telemetry;

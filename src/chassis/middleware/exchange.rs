@@ -90,7 +90,7 @@ impl Step {
         record.broken = protect::bound_body(&settings, &mut request);
         let fault =
             protect::is_faulty(record.route.kind).then(|| record.stack.faults.draw(&record.route.template)).flatten();
-        match protect::admission(record) {
+        match protect::admission(record, &request) {
             Admission::Admitted(place) if fault.is_none() => Self::run(record, request, route, place),
             admission => {
                 let wait = Box::pin(wait(admission, fault, record.context.deadline));
@@ -105,8 +105,11 @@ impl Step {
             return Self::Running { handler, place };
         }
         let work = async move {
-            let _place = place;
-            handler.await
+            let answer = handler.await;
+            if let (Some(place), Ok(response)) = (place, &answer) {
+                place.end(Instant::now(), response.status());
+            }
+            answer
         };
         let work = request::scope(Arc::clone(&record.context), work.instrument(record.span.clone()));
         Self::Working { task: AbortOnDropHandle::new(record.stack.work.spawn(work)) }
@@ -120,7 +123,9 @@ async fn wait(
 ) -> Result<Option<Place>, Response> {
     let place = match admission {
         Admission::Admitted(place) => place,
-        Admission::Full(pool) => Some(protect::wait(deadline, pool).await.map_err(IntoResponse::into_response)?),
+        Admission::Full(pool, class) => {
+            Some(protect::wait(deadline, pool, class).await.map_err(IntoResponse::into_response)?)
+        }
     };
     match fault {
         Some(fault) => fault.strike().await.map(|()| place),
@@ -145,10 +150,13 @@ impl Future for Exchange {
                 request::enter(this.context, || Problem::new(Code::DeadlineExceeded).into_response())
             }
         };
+        let ended = Instant::now();
         // Ends the handler and gives its place back before the response is written.
-        this.step.project_replace(Step::Done);
+        if let StepReplacement::Running { place: Some(place), .. } = this.step.project_replace(Step::Done) {
+            place.end(ended, response.status());
+        }
         let record = this.record.take().expect("polled until it is ready");
-        Poll::Ready(Ok(request::enter(this.context, || record.respond(response))))
+        Poll::Ready(Ok(request::enter(this.context, || record.respond(response, ended))))
     }
 }
 
@@ -216,7 +224,7 @@ impl Observed {
 
     fn end(&mut self) {
         if let Some(record) = self.record.take() {
-            record.end(self.status, self.bytes);
+            record.end(self.status, self.bytes, Instant::now());
         }
     }
 }

@@ -99,9 +99,10 @@ impl Stack {
         Arc::new(Self { settings, overload, faults, tracing, access, metrics, work, served })
     }
 
-    /// The layer for the route `template`.
-    pub(crate) fn layer(self: &Arc<Self>, template: &str, kind: Kind) -> Layer {
-        Layer { stack: Arc::clone(self), route: Arc::new(Route::new(template, kind, &self.metrics)) }
+    /// The layer for the route `template`; `pool` is the name of its pool where it has one of its own.
+    pub(crate) fn layer(self: &Arc<Self>, template: &str, kind: Kind, pool: Option<&str>) -> Layer {
+        let pool = kind.runtime().map(|runtime| self.overload.pool(runtime, pool));
+        Layer { stack: Arc::clone(self), route: Arc::new(Route::new(template, kind, pool, &self.metrics)) }
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     route::Kind,
 };
 use crate::chassis::{
-    overload::{Place, Pool, Shed},
+    overload::{Class, Place, Pool, Shed},
     problem::{Code, Problem},
     request::RequestContext,
     server::Settings,
@@ -70,24 +70,28 @@ pub(super) fn content_length(request: &Request) -> Option<u64> {
 /// A place for the request: at once, after a wait, or not needed.
 pub(super) enum Admission {
     Admitted(Option<Place>),
-    Full(Arc<Pool>),
+    Full(Arc<Pool>, Class),
 }
 
-pub(super) fn admission(record: &Record) -> Admission {
-    let Some(name) = record.route.kind.pool() else { return Admission::Admitted(None) };
-    let pool = record.stack.overload.pool(name);
-    match pool.try_admit() {
+pub(super) fn admission(record: &Record, request: &Request) -> Admission {
+    let Some(pool) = &record.route.pool else { return Admission::Admitted(None) };
+    match pool.try_admit(record.started, record.context.deadline) {
         Some(place) => Admission::Admitted(Some(place)),
-        None => Admission::Full(Arc::clone(pool)),
+        None => Admission::Full(Arc::clone(pool), class(record, request)),
     }
 }
 
+/// How much the request matters; only a trusted peer may say. Asked only where it makes a difference.
+fn class(record: &Record, request: &Request) -> Class {
+    if record.is_trusted() { Class::stated(request.headers()) } else { Class::default() }
+}
+
 /// Waits for a place; a refusal is a problem with a jittered `Retry-After`.
-pub(super) async fn wait(record_deadline: Option<Instant>, pool: Arc<Pool>) -> Result<Place, Problem> {
+pub(super) async fn wait(deadline: Option<Instant>, pool: Arc<Pool>, class: Class) -> Result<Place, Problem> {
     let retry_after = pool.retry_after();
-    pool.admit(record_deadline).await.map_err(|shed| match shed {
+    pool.admit(class, deadline).await.map_err(|shed| match shed {
         Shed::Deadline => Problem::new(Code::DeadlineExceeded),
-        Shed::QueueFull | Shed::QueueTimeout => Problem::overloaded(retry_after),
+        Shed::QueueFull | Shed::QueueTimeout | Shed::Displaced => Problem::overloaded(retry_after),
     })
 }
 

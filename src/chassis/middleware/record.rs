@@ -104,23 +104,28 @@ impl Record {
         self.connection.as_ref().map(|connection| connection.peer().ip())
     }
 
+    /// Whether the peer's word counts, on deadlines and on what matters.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.connection.as_ref().is_some_and(ConnectionInfo::is_trusted)
+    }
+
     fn user_agent(&self) -> Option<&str> {
         self.user_agent.as_ref().and_then(|value| value.to_str().ok())
     }
 
     /// The response as it goes out: a bare error becomes a problem, the id is on it, and its end is seen.
-    pub(super) fn respond(self, response: Response) -> Response {
+    pub(super) fn respond(self, response: Response, ended: Instant) -> Response {
         let failed = response.status().is_client_error() || response.status().is_server_error();
         let mut response = if failed { self.explain(response) } else { response };
         response.headers_mut().insert(id::HEADER, self.context.id.clone());
         let status = response.status();
         match response.body().size_hint().exact() {
             _ if self.method == "HEAD" => {
-                self.end(status, 0);
+                self.end(status, 0, ended);
                 response
             }
             Some(bytes) if bytes <= WHOLE => {
-                self.end(status, bytes);
+                self.end(status, bytes, ended);
                 response
             }
             _ => response.map(|body| Body::new(super::exchange::Observed::new(body, self, status))),
@@ -136,16 +141,16 @@ impl Record {
     }
 
     /// Counts and logs the request, once.
-    pub(super) fn end(mut self, status: StatusCode, bytes: u64) {
+    pub(super) fn end(mut self, status: StatusCode, bytes: u64, ended: Instant) {
         self.stack.served.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        self.count(status, bytes);
+        self.count(status, bytes, ended);
     }
 
-    fn count(&mut self, status: StatusCode, bytes: u64) {
+    fn count(&mut self, status: StatusCode, bytes: u64, ended: Instant) {
         if std::mem::replace(&mut self.is_counted, true) {
             return;
         }
-        let duration = self.started.elapsed();
+        let duration = ended.saturating_duration_since(self.started);
         self.route.active().dec();
         self.route.observe(self.method, status, duration.as_secs_f64());
         if self.route.kind != Kind::Probe {
@@ -170,7 +175,9 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        self.count(client_gone(), 0);
+        if !self.is_counted {
+            self.count(client_gone(), 0, Instant::now());
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use http::{Method, StatusCode};
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntGauge, Registry};
 
-use crate::chassis::overload::PoolName;
+use crate::chassis::overload::{Pool, Runtime};
 
 /// What kind of route it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +24,11 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// The pool that admits it.
-    pub(super) const fn pool(self) -> Option<PoolName> {
+    /// Where its handler runs; none where it needs no place.
+    pub(super) const fn runtime(self) -> Option<Runtime> {
         match self {
-            Self::Io => Some(PoolName::Io),
-            Self::Work => Some(PoolName::Work),
+            Self::Io => Some(Runtime::Io),
+            Self::Work => Some(Runtime::Work),
             Self::Probe | Self::Unmatched => None,
         }
     }
@@ -65,6 +65,8 @@ pub(crate) struct Route {
     /// The path template; empty for what matches none.
     pub(super) template: Arc<str>,
     pub(super) kind: Kind,
+    /// What admits its requests; none where they need no place.
+    pub(super) pool: Option<Arc<Pool>>,
     metrics: RouteMetrics,
     /// The histograms in use: a handful of methods and statuses, so a scan beats a hash.
     resolved: ArcSwap<Vec<Resolved>>,
@@ -78,8 +80,8 @@ struct Resolved {
 }
 
 impl Route {
-    pub(super) fn new(template: &str, kind: Kind, metrics: &RouteMetrics) -> Self {
-        Self { template: template.into(), kind, metrics: metrics.clone(), resolved: ArcSwap::default() }
+    pub(super) fn new(template: &str, kind: Kind, pool: Option<Arc<Pool>>, metrics: &RouteMetrics) -> Self {
+        Self { template: template.into(), kind, pool, metrics: metrics.clone(), resolved: ArcSwap::default() }
     }
 
     pub(super) fn active(&self) -> &IntGauge {
@@ -129,7 +131,7 @@ mod tests {
     #[test]
     fn a_series_is_resolved_once_for_each_method_and_status() {
         let registry = Registry::new();
-        let route = Route::new("/things", Kind::Io, &RouteMetrics::new(&registry));
+        let route = Route::new("/things", Kind::Io, None, &RouteMetrics::new(&registry));
         for _ in 0..3 {
             route.observe("GET", StatusCode::OK, 0.001);
             route.observe("GET", StatusCode::NOT_FOUND, 0.001);

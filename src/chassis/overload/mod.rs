@@ -1,26 +1,45 @@
 //! Admission: how many requests are worked on at once, and who is refused.
 //!
-//! One pool for each runtime. A request takes a place before its handler runs; where none is free it waits in a short
-//! queue, and is then refused with 503. A place is given back when the work ends, not when the client was answered:
-//! a handler that outlives its deadline still costs. The limit is fixed; it sheds before memory or latency do.
+//! One pool for each runtime, and one for each name that routes give. A request takes a place before its handler
+//! runs; where none is free it waits in a short queue, and is then refused with 503. A place is given back when the
+//! work ends, not when the client was answered: a handler that outlives its deadline still costs.
+//!
+//! ```text
+//! class      who goes first when not all can be served
+//! pool       the places: one compare-and-exchange in, one subtraction out
+//!   queue    who waits, and who is next
+//!   control  what was measured of late
+//!     window what ended in 100 ms
+//!     limit  how many may be in flight: the algorithm, and its source
+//! gauges     what an autoscaler and a dashboard read
+//! ```
 //!
 //! It refuses to know what a request is.
 //!
 //! Next: [`super::request`].
 
+mod class;
+mod control;
 mod gauges;
+mod limit;
 mod pool;
+mod queue;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
+mod window;
 
+pub(crate) use class::Class;
 pub(crate) use pool::{Place, Pool, Shed};
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use prometheus::{IntCounterVec, Opts, Registry};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::gauges::Gauges;
-
+use self::{gauges::Gauges, limit::Bounds};
 use crate::chassis::config::{Auto, Duration};
 
 /// Settings `overload.*`. Reloadable.
@@ -29,14 +48,16 @@ use crate::chassis::config::{Auto, Duration};
 pub struct Settings {
     /// Whether admission is limited at all.
     pub enabled: bool,
-    /// Requests in flight at most, for routes on the I/O runtime.
+    /// Whether the limit of each pool follows the latency that it measures; else it is the most that the two settings below allow.
+    pub adaptive: bool,
+    /// Requests in flight at most, for each pool of routes on the I/O runtime.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_in_flight: usize,
-    /// Requests in flight at most, for routes on the work runtime; `auto` is four for each of its threads.
+    /// Requests in flight at most, for each pool of routes on the work runtime; `auto` is four for each of its threads.
     pub work_max_in_flight: Auto<usize>,
     /// Requests that may wait for a place, in each pool.
     pub queue_length: usize,
-    /// How long a request may wait for a place.
+    /// How long a request may wait for a place; a fifth of it once the queue has stood for twice as long.
     pub queue_timeout: Duration,
     /// What a refusal tells the client to wait, with a jitter of half of it each way; at least a second on the wire.
     pub retry_after: Duration,
@@ -46,6 +67,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             enabled: true,
+            adaptive: true,
             // 2,048: above the concurrency that a replica reaches before its CPU is spent, and a bound on memory.
             max_in_flight: 2048,
             work_max_in_flight: Auto::Auto,
@@ -56,22 +78,54 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// Between which numbers the limit of a pool on `runtime` moves.
+    fn bounds(&self, runtime: Runtime, work_threads: usize) -> Bounds {
+        let (floor, ceiling) = match (runtime, self.work_max_in_flight) {
+            // 4: one request that waits must not be able to starve all others.
+            (Runtime::Io, _) => (4, self.max_in_flight),
+            // Four for each thread: one runs, and the others are at its heels while it awaits or ends.
+            (Runtime::Work, Auto::Auto) => (work_threads, 4 * work_threads),
+            (Runtime::Work, Auto::Value(limit)) => (work_threads, limit),
+        };
+        #[expect(clippy::cast_precision_loss, reason = "at most 1,000,000")]
+        Bounds { floor: floor.min(ceiling) as f64, ceiling: ceiling as f64 }
+    }
+}
+
 /// The pools of a replica; a cheap handle.
 #[derive(Clone, Debug)]
 pub(crate) struct Overload(Arc<Pools>);
 
 #[derive(Debug)]
 struct Pools {
-    io: Arc<Pool>,
-    work: Arc<Pool>,
+    list: Mutex<Vec<(Runtime, Arc<Pool>)>>,
+    settings: Mutex<Settings>,
     work_threads: usize,
+    shed: IntCounterVec,
+}
+
+impl Pools {
+    fn list(&self) -> MutexGuard<'_, Vec<(Runtime, Arc<Pool>)>> {
+        self.list.lock().expect("the pools")
+    }
 }
 
 /// Where a handler runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PoolName {
+pub(crate) enum Runtime {
     Io,
     Work,
+}
+
+impl Runtime {
+    /// The pool of its routes that name none.
+    const fn pool(self) -> &'static str {
+        match self {
+            Self::Io => "io",
+            Self::Work => "work",
+        }
+    }
 }
 
 impl Overload {
@@ -80,91 +134,38 @@ impl Overload {
         let opts = Opts::new("overload_shed_total", "Requests that were refused, by pool and reason.");
         let shed = IntCounterVec::new(opts, &["pool", "reason"]).expect("a valid metric");
         registry.register(Box::new(shed.clone())).expect("registered once");
-        let pools = Pools { io: Pool::new("io", &shed), work: Pool::new("work", &shed), work_threads };
-        registry.register(Box::new(Gauges::new(&pools))).expect("registered once");
-        let overload = Self(Arc::new(pools));
-        overload.reload(settings);
+        let settings = Mutex::new(settings.clone());
+        let overload = Self(Arc::new(Pools { list: Mutex::default(), settings, work_threads, shed }));
+        registry.register(Box::new(Gauges::new(&overload.0))).expect("registered once");
+        for runtime in [Runtime::Io, Runtime::Work] {
+            overload.pool(runtime, None);
+        }
         overload
     }
 
     /// Takes new settings over; requests in flight keep their places.
     pub(crate) fn reload(&self, settings: &Settings) {
-        // Four for each thread: one runs, and the others are at its heels while it awaits or ends.
-        let work = match settings.work_max_in_flight {
-            Auto::Auto => 4 * self.0.work_threads,
-            Auto::Value(limit) => limit,
-        };
-        self.0.io.set(settings, settings.max_in_flight);
-        self.0.work.set(settings, work);
-    }
-
-    pub(crate) fn pool(&self, name: PoolName) -> &Arc<Pool> {
-        match name {
-            PoolName::Io => &self.0.io,
-            PoolName::Work => &self.0.work,
+        settings.clone_into(&mut self.0.settings.lock().expect("the settings"));
+        for (runtime, pool) in &*self.0.list() {
+            pool.set(settings, settings.bounds(*runtime, self.0.work_threads));
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use std::time;
-
-    use tokio::time::Instant;
-
-    use super::*;
-
-    fn pool(limit: usize, queue_length: usize) -> (Overload, Registry) {
-        let registry = Registry::new();
-        let settings = Settings { max_in_flight: limit, queue_length, ..Settings::default() };
-        (Overload::new(&settings, 1, &registry), registry)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn above_the_limit_one_waits_and_the_next_is_refused() {
-        let (overload, _) = pool(1, 1);
-        let io = overload.pool(PoolName::Io);
-        let place = io.try_admit().expect("free");
-        assert!(io.try_admit().is_none());
-        let mut queued = Box::pin(Arc::clone(io).admit(None));
-        assert!(futures_util::poll!(queued.as_mut()).is_pending());
-        assert_eq!(Arc::clone(io).admit(None).await.err(), Some(Shed::QueueFull));
-        drop(place);
-        queued.await.expect("the place was given back");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_queue_waits_no_longer_than_its_timeout_or_the_deadline() {
-        let (overload, _) = pool(1, 8);
-        let io = overload.pool(PoolName::Io);
-        let _place = io.try_admit().expect("free");
-        assert_eq!(Arc::clone(io).admit(None).await.err(), Some(Shed::QueueTimeout));
-        let soon = Instant::now().into_std() + time::Duration::from_millis(5);
-        assert_eq!(Arc::clone(io).admit(Some(soon)).await.err(), Some(Shed::Deadline));
-    }
-
-    #[tokio::test]
-    async fn a_lower_limit_holds_once_places_come_back() {
-        let (overload, _) = pool(2, 0);
-        let io = overload.pool(PoolName::Io);
-        let (first, second) = (io.try_admit().expect("free"), io.try_admit().expect("free"));
-        overload.reload(&Settings { max_in_flight: 1, ..Settings::default() });
-        assert_eq!(io.in_flight(), 2);
-        drop(first);
-        assert!(io.try_admit().is_none());
-        drop(second);
-        assert_eq!(io.in_flight(), 0);
-        let _third = io.try_admit().expect("one place is left");
-        assert!(io.try_admit().is_none());
-        overload.reload(&Settings { max_in_flight: 3, ..Settings::default() });
-        assert!(io.try_admit().is_some());
-    }
-
-    #[tokio::test]
-    async fn saturation_is_what_is_in_flight_by_the_limit() {
-        let (overload, registry) = pool(4, 0);
-        let _place = overload.pool(PoolName::Io).try_admit().expect("free");
-        let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).expect("encodes");
-        assert!(text.contains("overload_saturation_ratio{pool=\"io\"} 0.25"), "{text}");
+    /// The pool `name` of routes on `runtime`, or the one of all that name none. It is made where there is none yet.
+    ///
+    /// # Panics
+    /// When there is a pool of that name on the other runtime: their limits have nothing in common.
+    pub(crate) fn pool(&self, runtime: Runtime, name: Option<&str>) -> Arc<Pool> {
+        let name = name.unwrap_or(runtime.pool());
+        let mut list = self.0.list();
+        if let Some((on, pool)) = list.iter().find(|(_, pool)| &*pool.name == name) {
+            assert!(*on == runtime, "the pool {name:?} has routes that are `cpu_bound` and routes that are not");
+            return Arc::clone(pool);
+        }
+        let settings = self.0.settings.lock().expect("the settings");
+        let bounds = settings.bounds(runtime, self.0.work_threads);
+        let pool = Pool::new(name, &settings, bounds, &self.0.shed);
+        list.push((runtime, Arc::clone(&pool)));
+        pool
     }
 }

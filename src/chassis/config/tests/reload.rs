@@ -163,7 +163,7 @@ fn what_is_called_reloadable_is_what_a_reload_takes() {
     lifecycle.grace_period = Some(long);
     (new.admin.listen, new.admin.mutable) = (String::new(), true);
     let overload = &mut new.overload;
-    (overload.enabled, overload.max_in_flight, overload.queue_length) = (false, 7, 7);
+    (overload.enabled, overload.adaptive, overload.max_in_flight, overload.queue_length) = (false, false, 7, 7);
     (overload.queue_timeout, overload.retry_after, overload.work_max_in_flight) = (long, long, Auto::Value(7));
     (new.faults.unready_for, new.faults.fail_liveness_after) = (long, Some(long));
     let taken = show::differing(&running, &combine(&running, &new));

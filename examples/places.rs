@@ -1,0 +1,74 @@
+//! Another app on the same chassis, for overload: a handler that computes, and one that holds one of a few permits
+//! while it waits, as one that uses a database's connection pool does. `scripts/measure-overload` drives it.
+//!
+//! `cargo run --example places`, with the same settings and the same admin listener as the service.
+
+use std::{convert::Infallible, process::ExitCode, sync::Arc, time::Duration};
+
+use axum::{extract::Query, routing::get};
+use serde::{Deserialize, Serialize};
+use service::{
+    app::work,
+    chassis::{
+        config::{Check, Environment, Problems, Sources, cli},
+        replica,
+        router::Router,
+    },
+};
+use tokio::sync::Semaphore;
+
+fn main() -> ExitCode {
+    let options = match cli::parse(std::env::args_os().skip(1)) {
+        Ok(cli::Command::Run(options)) => options,
+        _ => cli::Options::default(),
+    };
+    let sources = Sources::new(options, Environment::capture());
+    let identity = service::identity(&sources.environment);
+    replica::run(sources, identity, |settings: &Settings, _| Ok::<_, Infallible>(routes(settings))).into()
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Settings {
+    /// How many queries run at once.
+    permits: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { permits: 5 }
+    }
+}
+
+impl Check for Settings {
+    fn check(&self, problems: &mut Problems) {
+        problems.require(self.permits > 0, "permits", "expected a number above zero");
+    }
+}
+
+fn routes(settings: &Settings) -> Router {
+    let permits = Arc::new(Semaphore::new(settings.permits));
+    Router::new()
+        .route("/hello", get(async || "hello\n"))
+        .route("/query", get(async move |Query(query): Query<Ask>| query.run(&permits).await))
+        .pool("database")
+        .route("/v1/work", work::perform())
+        .cpu_bound()
+}
+
+/// How long a query takes, in the mean.
+#[derive(Deserialize)]
+struct Ask {
+    #[serde(default)]
+    ms: f64,
+}
+
+impl Ask {
+    /// A quarter of the mean at least, and an exponential rest, up to five times the mean.
+    async fn run(self, permits: &Semaphore) -> &'static str {
+        let _permit = permits.acquire().await.expect("never closed");
+        let times = 0.25 - 0.75 * (1.0 - fastrand::f64()).ln();
+        tokio::time::sleep(Duration::from_secs_f64(self.ms / 1e3 * times.min(5.0))).await;
+        "queried\n"
+    }
+}

@@ -1,0 +1,196 @@
+//! How many may be in flight: the controller.
+//!
+//! Gradient2 of Netflix's concurrency-limits
+//! (<https://github.com/Netflix/concurrency-limits>, `Gradient2Limit.java`) compares the latency of now with that of
+//! the long run: `limit = limit × clamp(tolerance × long / short, ½, 1) + √limit`. Above the tolerance the limit
+//! shrinks, else it grows by `√limit`. A queue anywhere behind admission lengthens the latency in proportion to what
+//! is in flight, so the limit settles where `tolerance × rate × long + √limit` are in flight, and the queue is short.
+//!
+//! Five things differ, each for what was seen in the simulation (`simulation.rs`):
+//!
+//! 1. **It starts at its ceiling**, not from the bottom: a cold start refuses nothing that it could serve.
+//! 2. **It shrinks from what is in flight**, straight to the point where Gradient2 settles. That point is known by
+//!    Little's law: `rate × long` are at work when nothing queues. From an unused ceiling, halving takes seconds.
+//! 3. **The long run follows only what is within tolerance, upwards only where the pool is not full.** An overload
+//!    that lasts would become the new normal.
+//! 4. **It looks ahead.** The latency of what has ended says nothing yet of a flood that is in flight; Little's law
+//!    does, and the limit shrinks after one window instead of three.
+//! 5. **It tries its beliefs.** A shrink is judged by what it does: where far fewer in flight are as slow as before,
+//!    the slowness is not a queue of ours (a dependency that got slower, another mix of requests), and it is the new
+//!    long run. And after 5, 10, 20, 40 and then each 50 full windows the limit is halved for one window: with so few
+//!    in flight, the latency is the unloaded one.
+//!
+//! Next: [`super::queue`].
+
+use super::window::Summary;
+
+/// As in Gradient2: latency may be half above the long run before it counts as a queue.
+const TOLERANCE: f64 = 1.5;
+/// One slow window is a hiccup.
+const SLOW_WINDOWS: u32 = 2;
+/// How far the long run follows one window: a second's worth carries two thirds.
+const FOLLOW: f64 = 0.1;
+/// Full windows until the first try, which doubles up to the last: a start under overload has measured nothing else.
+const FIRST_TRY: u32 = 5;
+const LAST_TRY: u32 = 50;
+/// A steady flow has one time as much in flight as ends meanwhile.
+const FLOOD: f64 = 4.0;
+/// A shrink by less than a quarter proves nothing.
+const SHRUNK: f64 = 0.75;
+
+/// Bounds of the limit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Bounds {
+    pub(super) floor: f64,
+    pub(super) ceiling: f64,
+}
+
+/// The limit of one pool.
+#[derive(Debug)]
+pub(super) struct Controller {
+    bounds: Bounds,
+    limit: f64,
+    /// The long run's latency, in seconds.
+    long: Option<f64>,
+    rates: [f64; 10],
+    windows: usize,
+    slow: u32,
+    full: u32,
+    next_try: u32,
+    trial: Option<Trial>,
+}
+
+/// A limit whose effect the next window shows.
+#[derive(Clone, Copy, Debug)]
+enum Trial {
+    /// Was it a queue that made it slow?
+    Shrink { latency: f64, in_flight: f64, limit: f64 },
+    /// How fast is it with half as many?
+    Half,
+}
+
+impl Controller {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            limit: bounds.ceiling,
+            long: None,
+            rates: [0.0; 10],
+            windows: 0,
+            slow: 0,
+            full: 0,
+            next_try: FIRST_TRY,
+            trial: None,
+        }
+    }
+
+    /// In flight at most, now.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounds are positive and small")]
+    pub(super) fn limit(&self) -> usize {
+        self.limit as usize
+    }
+
+    /// Takes new bounds over; from a limit at its old ceiling it goes to the new one.
+    pub(super) fn set(&mut self, bounds: Bounds) {
+        let unbound = self.limit >= self.bounds.ceiling;
+        self.bounds = bounds;
+        let limit = if unbound { bounds.ceiling } else { self.limit };
+        self.limit = limit.clamp(bounds.floor, bounds.ceiling);
+    }
+
+    /// Judges a window; whether only work that is admitted from now on says something of the limit.
+    pub(super) fn judge(&mut self, window: &Summary) -> bool {
+        self.rates[self.windows % self.rates.len()] = window.rate;
+        self.windows += 1;
+        let long = *self.long.get_or_insert(window.latency);
+        if let Some(trial) = self.trial.take() {
+            self.conclude(trial, window);
+            return false;
+        }
+        self.full = if window.full { self.full + 1 } else { 0 };
+        if self.full >= self.next_try {
+            return self.halve();
+        }
+        if is_flooded(window) {
+            return self.shrink(window);
+        }
+        if window.latency <= TOLERANCE * long {
+            self.grow(long, window);
+            return false;
+        }
+        self.slow += 1;
+        self.slow >= SLOW_WINDOWS && self.shrink(window)
+    }
+
+    fn grow(&mut self, long: f64, window: &Summary) {
+        self.slow = 0;
+        if !window.full || window.latency < long {
+            self.long = Some(long + FOLLOW * (window.latency - long));
+        }
+        self.limit = (self.limit + self.limit.sqrt()).min(self.bounds.ceiling);
+        if self.limit >= self.bounds.ceiling {
+            self.next_try = FIRST_TRY;
+        }
+    }
+
+    fn shrink(&mut self, window: &Summary) -> bool {
+        let target = self.settling_point();
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+        let from = self.limit.min(window.peak as f64);
+        let before = self.limit;
+        self.limit = before.min(target);
+        if target >= SHRUNK * from {
+            return false;
+        }
+        // What those in flight will see; what has ended was faster, where the queue still grew.
+        let latency = window.latency.max(from / window.rate.max(f64::MIN_POSITIVE));
+        self.trial = Some(Trial::Shrink { latency, in_flight: from, limit: before });
+        true
+    }
+
+    fn halve(&mut self) -> bool {
+        self.full = 0;
+        self.next_try = (2 * self.next_try).min(LAST_TRY);
+        let half = (self.limit / 2.0).max(self.bounds.floor);
+        if half >= self.limit {
+            return false;
+        }
+        self.limit = half;
+        self.trial = Some(Trial::Half);
+        true
+    }
+
+    fn conclude(&mut self, trial: Trial, window: &Summary) {
+        match trial {
+            Trial::Half => {
+                self.long = Some(window.latency);
+                self.limit = self.settling_point().max(self.limit);
+            }
+            Trial::Shrink { latency, in_flight, limit } => {
+                // A queue's latency falls as what is in flight; halfway to that is proof enough.
+                let queue = latency * f64::midpoint(1.0, self.limit / in_flight);
+                if window.latency > queue {
+                    (self.long, self.limit, self.slow) = (Some(window.latency), limit, 0);
+                }
+            }
+        }
+    }
+
+    /// Where Gradient2 comes to rest: Little's law with the best rate of late and the latency that is tolerated, and
+    /// a short queue on top, so that the next one is there when a place is free.
+    fn settling_point(&self) -> f64 {
+        let rate = self.rates.iter().copied().fold(0.0, f64::max);
+        let at_work = rate * self.long.unwrap_or_default();
+        (TOLERANCE * at_work + at_work.sqrt()).ceil().clamp(self.bounds.floor, self.bounds.ceiling)
+    }
+}
+
+/// A look ahead, by Little's law again: far more are in flight than end in the time that one takes, so those that were
+/// admitted last will take far longer. Only where the window saw two generations end (in the first, nothing has ended
+/// yet because nothing was there), and beyond what chance gathers.
+fn is_flooded(window: &Summary) -> bool {
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    let in_flight = window.in_flight as f64;
+    let ends_meanwhile = window.rate * window.latency;
+    window.lasted.as_secs_f64() >= 2.0 * window.latency && in_flight - 3.0 * in_flight.sqrt() > FLOOD * ends_meanwhile
+}

@@ -1,0 +1,117 @@
+//! Who waits for a place, and who is next.
+//!
+//! Critical requests are first, sheddable ones last. Among equals it is first come, first served, until the queue has
+//! not been empty for a while: then those at its front have waited long and are likely to be given up soon, and the
+//! newest is served first (Facebook's adaptive LIFO, with its shorter wait under pressure: B. Maurer, "Fail at Scale",
+//! ACM Queue 13(8), 2015).
+//!
+//! Next: [`super::window`].
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+
+use super::{Class, Shed, pool::Place};
+
+/// How long the queue may stand before the newest goes first, in times of the queue's timeout.
+const STANDING: u32 = 2;
+/// What part of the queue's timeout is left then: a refusal that takes long is no better than an answer that does.
+const HURRY: u32 = 5;
+
+/// What a waiting request is told.
+pub(super) type Verdict = Result<Place, Shed>;
+
+/// A bounded number of waiting requests.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    waiting: [VecDeque<Waiter>; 3],
+    /// Since when it has not been empty.
+    standing: Option<Instant>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    ticket: u64,
+    verdict: oneshot::Sender<Verdict>,
+}
+
+impl Queue {
+    pub(super) fn len(&self) -> usize {
+        self.waiting.iter().map(VecDeque::len).sum()
+    }
+
+    /// Whether it has stood for long.
+    pub(super) fn is_pressed(&self, now: Instant, timeout: Duration) -> bool {
+        self.standing.is_some_and(|since| now.saturating_duration_since(since) >= timeout * STANDING)
+    }
+
+    /// How long a request that comes now may wait. Critical ones always have all of it.
+    pub(super) fn patience(&self, class: Class, now: Instant, timeout: Duration) -> Duration {
+        if class != Class::Critical && self.is_pressed(now, timeout) { timeout / HURRY } else { timeout }
+    }
+
+    /// Lets one more wait, and tells its ticket. In a full queue it takes the place of one that matters less, or,
+    /// under pressure, of the oldest of its own class: that one has waited in vain.
+    pub(super) fn enter(
+        &mut self,
+        class: Class,
+        verdict: oneshot::Sender<Verdict>,
+        length: usize,
+        now: Instant,
+        timeout: Duration,
+    ) -> Result<u64, Shed> {
+        if self.len() >= length {
+            self.displace(class, now, timeout)?;
+        }
+        self.standing.get_or_insert(now);
+        self.next += 1;
+        self.waiting[class as usize].push_back(Waiter { ticket: self.next, verdict });
+        Ok(self.next)
+    }
+
+    fn displace(&mut self, class: Class, now: Instant, timeout: Duration) -> Result<(), Shed> {
+        let pressed = self.is_pressed(now, timeout);
+        let lower = (0..class as usize).find(|lower| !self.waiting[*lower].is_empty());
+        let from = lower.or((pressed && class != Class::Sheddable).then_some(class as usize)).ok_or(Shed::QueueFull)?;
+        let oldest = self.waiting[from].pop_front().ok_or(Shed::QueueFull)?;
+        // It is there: who gives up takes itself out first.
+        let _ = oldest.verdict.send(Err(Shed::Displaced));
+        Ok(())
+    }
+
+    /// The class of whoever is next.
+    pub(super) fn first(&self) -> Option<Class> {
+        [Class::Critical, Class::Normal, Class::Sheddable]
+            .into_iter()
+            .find(|class| !self.waiting[*class as usize].is_empty())
+    }
+
+    /// Takes the next of `class` out.
+    pub(super) fn take(&mut self, class: Class, now: Instant, timeout: Duration) -> Option<oneshot::Sender<Verdict>> {
+        let pressed = self.is_pressed(now, timeout);
+        let waiting = &mut self.waiting[class as usize];
+        let next = if pressed { waiting.pop_back() } else { waiting.pop_front() };
+        self.note_empty();
+        next.map(|waiter| waiter.verdict)
+    }
+
+    /// Takes out one that gave up; whether it was still there.
+    pub(super) fn leave(&mut self, class: Class, ticket: u64) -> bool {
+        let waiting = &mut self.waiting[class as usize];
+        // Tickets ascend, whoever was taken out.
+        let at = waiting.binary_search_by_key(&ticket, |waiter| waiter.ticket);
+        let found = at.is_ok_and(|at| waiting.remove(at).is_some());
+        self.note_empty();
+        found
+    }
+
+    fn note_empty(&mut self) {
+        if self.len() == 0 {
+            self.standing = None;
+        }
+    }
+}

@@ -1,0 +1,209 @@
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::time::Instant;
+
+use super::*;
+
+fn overload(limit: usize, queue_length: usize) -> (Overload, Registry) {
+    let registry = Registry::new();
+    let settings = Settings { max_in_flight: limit, queue_length, ..Settings::default() };
+    (Overload::new(&settings, 1, &registry), registry)
+}
+
+fn io(overload: &Overload) -> Arc<Pool> {
+    overload.pool(Runtime::Io, None)
+}
+
+fn free(pool: &Arc<Pool>) -> Option<Place> {
+    pool.try_admit(Instant::now().into_std(), None)
+}
+
+fn soon(milliseconds: u64) -> std::time::Instant {
+    Instant::now().into_std() + Duration::from_millis(milliseconds)
+}
+
+#[tokio::test(start_paused = true)]
+async fn above_the_limit_one_waits_and_the_next_is_refused() {
+    let (overload, _) = overload(1, 1);
+    let io = io(&overload);
+    let place = free(&io).expect("free");
+    assert!(free(&io).is_none());
+    let mut queued = Box::pin(Arc::clone(&io).admit(Class::Normal, None));
+    assert!(futures_util::poll!(queued.as_mut()).is_pending());
+    assert_eq!(Arc::clone(&io).admit(Class::Normal, None).await.err(), Some(Shed::QueueFull));
+    drop(place);
+    queued.await.expect("the place was given back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_queue_waits_no_longer_than_its_timeout_or_the_deadline() {
+    let (overload, _) = overload(1, 8);
+    let io = io(&overload);
+    let _place = free(&io).expect("free");
+    let begun = Instant::now();
+    assert_eq!(Arc::clone(&io).admit(Class::Normal, None).await.err(), Some(Shed::QueueTimeout));
+    assert_eq!(begun.elapsed().as_millis(), 50);
+    assert_eq!(Arc::clone(&io).admit(Class::Normal, Some(soon(5))).await.err(), Some(Shed::Deadline));
+    assert_eq!(begun.elapsed().as_millis(), 55);
+}
+
+#[tokio::test]
+async fn a_lower_limit_holds_once_places_come_back() {
+    let (overload, _) = overload(2, 0);
+    let io = io(&overload);
+    let (first, second) = (free(&io).expect("free"), free(&io).expect("free"));
+    overload.reload(&Settings { max_in_flight: 1, ..Settings::default() });
+    assert_eq!(io.in_flight(), 2);
+    drop(first);
+    assert!(free(&io).is_none());
+    drop(second);
+    assert_eq!(io.in_flight(), 0);
+    let _third = free(&io).expect("one place is left");
+    assert!(free(&io).is_none());
+    overload.reload(&Settings { max_in_flight: 3, ..Settings::default() });
+    assert!(free(&io).is_some());
+}
+
+#[tokio::test]
+async fn saturation_is_what_is_in_flight_by_the_limit() {
+    let (overload, registry) = overload(4, 0);
+    let _place = free(&io(&overload)).expect("free");
+    overload.pool(Runtime::Io, Some("database"));
+    let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).expect("encodes");
+    assert!(text.contains("overload_saturation_ratio{pool=\"io\"} 0.25"), "{text}");
+    assert!(text.contains("overload_limit{pool=\"database\"} 4"), "{text}");
+}
+
+#[tokio::test]
+async fn a_name_is_one_pool_and_the_others_places_are_not_its_own() {
+    let (overload, _) = overload(1, 0);
+    let database = overload.pool(Runtime::Io, Some("database"));
+    assert!(Arc::ptr_eq(&database, &overload.pool(Runtime::Io, Some("database"))));
+    let _place = free(&database).expect("free");
+    assert!(free(&database).is_none());
+    assert!(free(&io(&overload)).is_some());
+    overload.reload(&Settings { max_in_flight: 2, ..Settings::default() });
+    assert!(free(&database).is_some());
+}
+
+#[test]
+#[should_panic(expected = "the pool \"mixed\" has routes that are `cpu_bound` and routes that are not")]
+fn a_pool_is_on_one_runtime() {
+    let (overload, _) = overload(1, 0);
+    overload.pool(Runtime::Io, Some("mixed"));
+    overload.pool(Runtime::Work, Some("mixed"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn critical_requests_go_first_and_have_places_to_themselves() {
+    let (overload, _) = overload(4, 8);
+    let io = io(&overload);
+    let mut places: Vec<_> = (0..4).map(|_| free(&io).expect("free")).collect();
+    places.push(Arc::clone(&io).admit(Class::Critical, None).await.expect("a quarter more"));
+    let mut waiting: Vec<_> = [Class::Sheddable, Class::Normal, Class::Critical]
+        .map(|class| Box::pin(Arc::clone(&io).admit(class, None)))
+        .into();
+    for queued in &mut waiting {
+        assert!(futures_util::poll!(queued.as_mut()).is_pending());
+    }
+    places.pop();
+    let mut critical = waiting.pop().expect("the critical one");
+    let critical = futures_util::poll!(critical.as_mut());
+    assert!(matches!(critical, std::task::Poll::Ready(Ok(_))), "{critical:?}");
+    places.truncate(2);
+    assert!(futures_util::poll!(waiting[0].as_mut()).is_pending(), "the sheddable one is last");
+    assert!(futures_util::poll!(waiting[1].as_mut()).is_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_a_full_queue_the_lower_class_makes_room() {
+    let (overload, _) = overload(1, 1);
+    let io = io(&overload);
+    let _place = free(&io).expect("free");
+    let _headroom = Arc::clone(&io).admit(Class::Critical, None).await.expect("a quarter more");
+    let mut sheddable = Box::pin(Arc::clone(&io).admit(Class::Sheddable, None));
+    assert!(futures_util::poll!(sheddable.as_mut()).is_pending());
+    let mut normal = Box::pin(Arc::clone(&io).admit(Class::Normal, None));
+    assert!(futures_util::poll!(normal.as_mut()).is_pending());
+    assert_eq!(sheddable.await.err(), Some(Shed::Displaced));
+    let mut critical = Box::pin(Arc::clone(&io).admit(Class::Critical, None));
+    assert!(futures_util::poll!(critical.as_mut()).is_pending());
+    assert_eq!(normal.await.err(), Some(Shed::Displaced));
+    assert_eq!(Arc::clone(&io).admit(Class::Sheddable, None).await.err(), Some(Shed::QueueFull));
+}
+
+#[test]
+fn a_queue_that_stands_turns_last_in_first_out_and_hurries() {
+    let timeout = Duration::from_millis(50);
+    let begun = std::time::Instant::now();
+    let mut queue = queue::Queue::default();
+    let mut receivers: Vec<_> = (0..4)
+        .map(|_| {
+            let (sender, receiver) = tokio::sync::oneshot::channel();
+            queue.enter(Class::Normal, sender, 8, begun, timeout).expect("room");
+            receiver
+        })
+        .collect();
+    let mut next = |at: std::time::Instant, queue: &mut queue::Queue| {
+        let sender = queue.take(Class::Normal, at, timeout).expect("someone waits");
+        sender.send(Err(Shed::QueueTimeout)).expect("listened to");
+        receivers.iter_mut().position(|receiver| receiver.try_recv().is_ok()).expect("the one that was told")
+    };
+    let (calm, pressed) = (begun + timeout, begun + 2 * timeout);
+    assert_eq!((next(calm, &mut queue), queue.patience(Class::Normal, calm, timeout)), (0, timeout));
+    assert_eq!((next(pressed, &mut queue), queue.patience(Class::Normal, pressed, timeout)), (3, timeout / 5));
+    assert_eq!(queue.patience(Class::Critical, pressed, timeout), timeout);
+    assert_eq!((next(pressed, &mut queue), next(pressed, &mut queue)), (2, 1));
+    // Empty once is calm again.
+    assert!(!queue.is_pressed(pressed, timeout));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_leaves_the_queue_and_takes_no_place_along() {
+    let (overload, _) = overload(1, 8);
+    let io = io(&overload);
+    let place = free(&io).expect("free");
+    let (mut gone, mut told) =
+        (Box::pin(Arc::clone(&io).admit(Class::Normal, None)), Box::pin(Arc::clone(&io).admit(Class::Normal, None)));
+    assert!(futures_util::poll!(gone.as_mut()).is_pending());
+    drop(gone);
+    assert!(futures_util::poll!(told.as_mut()).is_pending());
+    drop(place);
+    // It has been told, and does not come for it.
+    drop(told);
+    assert_eq!(io.in_flight(), 0);
+    assert!(free(&io).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_the_quickest_would_miss_is_refused_at_once() {
+    let (overload, _) = overload(100, 8);
+    let io = io(&overload);
+    // Two windows of ten requests that take 100 ms.
+    for _ in 0..20 {
+        let place = free(&io).expect("free");
+        tokio::time::advance(Duration::from_millis(100)).await;
+        place.end(Instant::now().into_std(), StatusCode::OK);
+    }
+    assert!(io.try_admit(Instant::now().into_std(), Some(soon(90))).is_none());
+    let begun = Instant::now();
+    assert_eq!(Arc::clone(&io).admit(Class::Critical, Some(soon(90))).await.err(), Some(Shed::Deadline));
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert!(io.try_admit(Instant::now().into_std(), Some(soon(110))).is_some());
+    // What was measured too long ago is asked anew.
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert!(Arc::clone(&io).admit(Class::Normal, Some(soon(90))).await.is_ok());
+}
+
+#[tokio::test]
+async fn disabled_admission_refuses_nothing_and_counts_still() {
+    let registry = Registry::new();
+    let settings = Settings { enabled: false, max_in_flight: 1, queue_length: 0, ..Settings::default() };
+    let overload = Overload::new(&settings, 1, &registry);
+    let io = io(&overload);
+    let places: Vec<_> = (0..5).map(|_| free(&io).expect("no limit")).collect();
+    assert_eq!(io.in_flight(), 5);
+    drop(places);
+    assert_eq!(io.in_flight(), 0);
+}
