@@ -1,6 +1,6 @@
 # Cargo does the work; this names the steps. `make test` is what CI runs.
 .DEFAULT_GOAL := test
-.PHONY: run build tools lint test test-full image image-test chart policy sbom base-digests cluster-up e2e-cluster cluster-down ops generate check deny clean
+.PHONY: run build tools lint test test-full bench bench-check image image-test chart policy sbom base-digests cluster-up e2e-cluster cluster-down ops generate check deny clean
 
 # Tests that mostly wait run beside each other; those that measure take turns (see tests/it/harness).
 TEST_THREADS ?= 8
@@ -27,6 +27,15 @@ test: tools lint ## Everything, at CI's size.
 
 test-full: tools lint ## The same with the full number of restarts and requests.
 	FLEET_ROUNDS=20 cargo test --locked -- --test-threads=$(TEST_THREADS)
+	$(MAKE) bench-check
+
+bench: ## What a request, a connection and a start cost, beside others: docs/performance.md. QUICK=yes for a look, PARTS=cpu for some.
+	scripts/tools bench
+	benches/run $(if $(QUICK),--quick) $(PARTS)
+
+bench-check: ## Format and lints of what `make bench` builds.
+	cargo fmt --manifest-path benches/Cargo.toml --check
+	cargo clippy --manifest-path benches/Cargo.toml --target-dir target/benches --locked --all-targets -- -D warnings
 
 image: ## The container image, named IMAGE; BUILDER is docker, podman or buildah.
 	$(BUILDER) build --tag $(IMAGE) --build-arg SERVICE_COMMIT=$(shell git rev-parse HEAD) .
