@@ -54,8 +54,19 @@ impl Passed {
     }
 
     /// The names of what nobody took.
-    pub(super) fn unused(self) -> Vec<String> {
-        self.names.into_iter().flatten().collect()
+    pub(super) fn unused(&self) -> Vec<String> {
+        self.names.iter().flatten().cloned().collect()
+    }
+
+    /// Closes what nobody took: a listener that the settings have no more is not to outlive the predecessor.
+    pub(super) fn close_rest(&mut self) {
+        for at in 0..self.names.len() {
+            if let Some(name) = self.names[at].take()
+                && let Err(error) = self.descriptors.take_tcp_listener(at)
+            {
+                tracing::warn!(%error, name, "cannot close a descriptor that was passed");
+            }
+        }
     }
 
     fn find(&self, name: &str) -> Option<usize> {

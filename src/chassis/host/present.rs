@@ -63,6 +63,9 @@ impl Host {
         let admin = admin::url(&loaded.settings.admin.listen);
         let urls = loaded.settings.server.listen.iter().chain([&admin]);
         let sockets = Sockets::prepare(urls, &mut passed, predecessor.is_some());
+        if predecessor.is_some() {
+            passed.close_rest();
+        }
         privileges::drop(&settings)?;
         let pid_file = settings.pid_file.as_ref().map(PidFile::prepare).transpose()?;
         Ok(Self {
