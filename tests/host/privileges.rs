@@ -35,7 +35,8 @@ show second
 last=$(cat "$pid_file")
 wait $first
 kill -TERM "$last"
-while kill -0 "$last" 2>/dev/null; do sleep 0.05; done
+# Whoever adopted it may not have asked for its exit code yet.
+while [ -e "/proc/$last" ] && ! grep -q '^State:.Z' "/proc/$last/status" 2>/dev/null; do sleep 0.05; done
 echo done
 "#;
 
