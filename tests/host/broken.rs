@@ -32,7 +32,7 @@ fn broken() -> Vec<(&'static str, String, &'static str)> {
         ("is killed by a signal", ends("segfault"), "exited"),
         ("ends when it is to accept", deserts.into(), "exited"),
         ("is no successor", "echo hello >&$((2 + LISTEN_FDS)); exec sleep 60".into(), "exited"),
-        ("is no program", "\u{7f}ELF".into(), "exited"),
+        ("is no program", "\u{7f}ELF".into(), "not_started"),
         ("hangs", ends("hang"), "timed_out"),
         ("hangs and hears no signal", "trap '' TERM INT; sleep 60".into(), "timed_out"),
     ]

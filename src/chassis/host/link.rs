@@ -1,13 +1,14 @@
 //! What a process and its successor say to each other, over a pair of sockets; one line each.
 //!
 //! ```text
+//! between      started PID      the successor's id, at some time before the rest is decided
 //! successor    prepared NAME…   ready to serve, with the listeners of these names in common
 //! predecessor  go               from here on both accept
 //! successor    accepting        the predecessor stops
 //! ```
 //! Until `go` the successor accepts nothing, so that it can be ended without a loss.
 //!
-//! Next: [`super::upgrade`].
+//! Next: [`super::between`].
 
 use std::{io, os::unix::net::UnixStream as StdUnixStream};
 
@@ -19,6 +20,7 @@ use tokio::{
     },
 };
 
+pub(super) const STARTED: &str = "started";
 pub(super) const PREPARED: &str = "prepared";
 pub(super) const GO: &str = "go";
 pub(super) const ACCEPTING: &str = "accepting";

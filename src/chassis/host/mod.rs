@@ -11,6 +11,8 @@
 #[cfg(not(feature = "host"))]
 mod absent;
 #[cfg(feature = "host")]
+mod between;
+#[cfg(feature = "host")]
 mod link;
 #[cfg(feature = "host")]
 mod passed;
@@ -30,9 +32,9 @@ mod systemd;
 mod upgrade;
 
 #[cfg(not(feature = "host"))]
-pub(crate) use absent::{Asked, Host};
+pub(crate) use absent::{Asked, Host, stand_between};
 #[cfg(feature = "host")]
-pub(crate) use {present::Host, upgrade::Asked};
+pub(crate) use {between::stand_between, present::Host, upgrade::Asked};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

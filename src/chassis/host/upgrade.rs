@@ -27,7 +27,8 @@ use tokio::{
 };
 
 use super::{
-    link::{ACCEPTING, GO, Link, PREPARED},
+    between::{MARK, NOT_STARTED},
+    link::{ACCEPTING, GO, Link, PREPARED, STARTED},
     passed::LINK,
     present::Host,
     systemd::{self, Notice},
@@ -63,6 +64,7 @@ impl Failure {
         match self {
             Self::Refused(_) => "refused",
             Self::Spawn(_) => "not_started",
+            Self::Exited(status) if status.code() == Some(NOT_STARTED) => "not_started",
             Self::Exited(status) if status.code() == Some(BAD_SETTINGS) => "bad_settings",
             Self::Exited(_) | Self::Confused => "exited",
             Self::TimedOut(_) => "timed_out",
@@ -78,6 +80,10 @@ impl fmt::Display for Failure {
             Self::Exited(status) if status.code() == Some(BAD_SETTINGS) => {
                 f.write_str("the new process refused its settings; it printed which")
             }
+            Self::Exited(status) if status.code() == Some(NOT_STARTED) => {
+                f.write_str("the program cannot be started; it is printed why")
+            }
+            // A shell's code: 128 and the signal, where one killed it.
             Self::Exited(status) => write!(f, "the new process ended before it was ready: {status}"),
             Self::TimedOut(bound) => write!(f, "the new process was not ready within {bound:?} and was ended"),
             Self::Confused => f.write_str("the new process is no successor: it said something else"),
@@ -160,40 +166,32 @@ impl Host {
     /// Starts the successor, and brings it to the point at which it accepts.
     async fn exchange(&self) -> Result<u32, Failure> {
         let (ours, theirs) = UnixStream::pair().map_err(Failure::Spawn)?;
-        let mut link = Link::new(ours).map_err(Failure::Spawn)?;
-        let mut successor = self.spawn(theirs).map_err(Failure::Spawn)?;
-        tracing::info!(successor = successor.pid, "a new process gets ready");
+        let link = Link::new(ours).map_err(Failure::Spawn)?;
+        let mut successor = self.spawn(link, theirs).map_err(Failure::Spawn)?;
         let bound = self.settings.upgrade_timeout.get();
-        let in_time = |result: Result<_, _>| result.unwrap_or(Err(Failure::TimedOut(bound)));
-        let prepared = in_time(timeout(bound, successor.says(&mut link)).await)?;
-        let mut words = prepared.split(' ');
-        if words.next() != Some(PREPARED) {
-            return Err(Failure::Confused);
-        }
+        let late = |_| Failure::TimedOut(bound);
+        let names = timeout(bound, successor.says(PREPARED)).await.map_err(late)??;
         successor.accepts = true;
-        let accepting = async {
-            // Where nobody hears it, the process's end tells more.
-            let _ = link.say(GO).await;
-            successor.says(&mut link).await
-        };
-        match in_time(timeout(bound, accepting).await) {
-            Ok(word) if word == ACCEPTING => {}
-            Ok(_) => return Err(Failure::Confused),
-            Err(failure) => return Err(failure),
-        }
-        systemd::tell(Notice::MainIs(successor.pid));
-        self.sockets.leave(words);
+        // Where nobody hears it, the process's end tells more.
+        let _ = successor.link.say(GO).await;
+        timeout(bound, successor.says(ACCEPTING)).await.map_err(late)??;
+        let pid = successor.let_go().await?;
+        systemd::tell(Notice::MainIs(pid));
+        self.sockets.leave(names.split(' '));
         self.sockets.let_go();
-        Ok(successor.let_go())
+        Ok(pid)
     }
 
-    fn spawn(&self, link: UnixStream) -> io::Result<Successor> {
+    /// The old program once more, that starts the new one: see [`super::between`].
+    fn spawn(&self, link: Link, theirs: UnixStream) -> io::Result<Successor> {
         let mut descriptors = self.sockets.for_successor()?;
-        descriptors.push((LINK.to_owned(), link.into()));
+        descriptors.push((LINK.to_owned(), theirs.into()));
         let names: Vec<_> = descriptors.iter().map(|(name, _)| name.as_str()).collect();
-        let mut command = Command::new(&self.invocation.program);
+        let mut command = Command::new("/proc/self/exe");
         command
+            .arg0(&self.invocation.program)
             .args(&self.invocation.arguments)
+            .env(MARK, "1")
             .env("LISTEN_FDS", names.len().to_string())
             .env("LISTEN_FDNAMES", names.join(":"))
             // They name this process; without them the successor takes what is meant for it.
@@ -201,55 +199,79 @@ impl Host {
             .env_remove("WATCHDOG_PID");
         let mappings = (3..).zip(descriptors).map(|(child_fd, (_, parent_fd))| FdMapping { parent_fd, child_fd });
         command.as_std_mut().fd_mappings(mappings.collect()).map_err(io::Error::other)?;
-        let child = command.spawn()?;
-        let pid = child.id().ok_or_else(|| io::Error::other("it ended at once"))?;
-        Ok(Successor { child: Some(child), pid, accepts: false })
+        Ok(Successor { between: Some(command.spawn()?), link, pid: None, accepts: false })
     }
 }
 
 /// The new process, ended unless it is let go.
 struct Successor {
-    child: Option<Child>,
-    pid: u32,
+    /// Its parent, which ends with its exit code, kills it on SIGTERM, and leaves it alone when killed itself.
+    between: Option<Child>,
+    link: Link,
+    pid: Option<u32>,
     /// It may have connections of its own: it is asked to drain them.
     accepts: bool,
 }
 
 impl Successor {
-    /// The next line from it.
-    async fn says(&mut self, link: &mut Link) -> Result<String, Failure> {
-        let child = self.child.as_mut().ok_or(Failure::Confused)?;
-        match link.hear().await {
-            Ok(words) => Ok(words),
-            // Its end of the link is closed: it ends, or is about to.
-            Err(_) => child
-                .wait()
-                .await
-                .map_or_else(|error| Err(Failure::Spawn(error)), |status| Err(Failure::Exited(status))),
+    /// Waits until it says `word`: what comes with it.
+    async fn says(&mut self, word: &str) -> Result<String, Failure> {
+        loop {
+            let Ok(line) = self.link.hear().await else { return Err(self.ended().await) };
+            let (said, rest) = line.split_once(' ').unwrap_or((&line, ""));
+            if said == STARTED {
+                self.pid = rest.parse().ok();
+                tracing::info!(successor = self.pid, "a new process gets ready");
+            }
+            if said == word {
+                return Ok(rest.to_owned());
+            }
+            if said != STARTED {
+                return Err(Failure::Confused);
+            }
         }
     }
 
-    fn let_go(mut self) -> u32 {
-        self.child = None;
-        self.pid
+    /// Its end of the link is closed: it has ended, or is about to.
+    async fn ended(&mut self) -> Failure {
+        let Some(between) = &mut self.between else { return Failure::Confused };
+        between.wait().await.map_or_else(Failure::Spawn, Failure::Exited)
+    }
+
+    /// Leaves it to the service manager. Its id, which it or its parent told long before.
+    async fn let_go(mut self) -> Result<u32, Failure> {
+        if self.pid.is_none() {
+            self.says(STARTED).await?;
+        }
+        let mut between = self.between.take().ok_or(Failure::Confused)?;
+        between.kill().await.map_err(Failure::Spawn)?;
+        self.pid.ok_or(Failure::Confused)
     }
 }
 
 impl Drop for Successor {
     fn drop(&mut self) {
+        let Some(mut between) = self.between.take() else { return };
         // One that was waited for has no id any more.
-        let Some(mut child) = self.child.take().filter(|child| child.id().is_some()) else { return };
-        if self.accepts
-            && let Ok(pid) = i32::try_from(self.pid)
-            && kill(Pid::from_raw(pid), SIGTERM).is_ok()
-        {
+        let Some(parent) = between.id() else { return };
+        if let Some(pid) = self.pid.filter(|_| self.accepts) {
             // It drains, as any replica; its own bounds end that.
-            tokio::spawn(async move { timeout(DRAIN, child.wait()).await.is_ok() || child.start_kill().is_ok() });
-        } else if let Err(error) = child.start_kill() {
-            tracing::warn!(%error, successor = self.pid, "cannot end the new process");
+            terminate(pid);
+            tokio::spawn(async move { timeout(DRAIN, between.wait()).await.is_ok() || terminate(parent) });
+        } else {
+            terminate(parent);
         }
     }
 }
 
 /// 60 s: more than a drain with the default settings takes.
 const DRAIN: Duration = Duration::from_mins(1);
+
+fn terminate(pid: u32) -> bool {
+    let Ok(id) = i32::try_from(pid) else { return false };
+    let ended = kill(Pid::from_raw(id), SIGTERM);
+    if let Err(error) = ended {
+        tracing::warn!(%error, pid, "cannot end the new process");
+    }
+    ended.is_ok()
+}

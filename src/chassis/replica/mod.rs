@@ -32,7 +32,7 @@ use self::{signals::Signals, start::Prepared};
 use super::{
     config::{self, AppSettings, Live, Sources, Watcher},
     health::Checks,
-    host::{Asked, Host},
+    host::{self, Asked, Host},
     lifecycle::{Drain, Lifecycle},
     middleware::Served,
     router::Router,
@@ -84,6 +84,7 @@ where
     F: FnOnce(&A, &Chassis) -> Result<Router, E>,
     E: fmt::Display,
 {
+    host::stand_between(&sources.environment);
     // Before the settings are read: a change in between is not missed.
     let watcher = Watcher::new(sources.paths());
     let loaded = match config::load::<A>(&sources) {
