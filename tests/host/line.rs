@@ -47,6 +47,7 @@ impl Line {
     }
 
     /// The same with another program, and with what `change` does to the command.
+    #[expect(clippy::zombie_processes, reason = "`exit_code` waits for each, by its id")]
     pub(crate) async fn start_program(
         program: &Path,
         settings: &[(&str, &str)],
@@ -55,9 +56,9 @@ impl Line {
         // A process whose parent has left becomes ours, so that its exit code is known.
         prctl::set_child_subreaper(true).expect("becoming a subreaper");
         let scratch = Scratch::new("line");
-        let link = scratch.path().join("server");
-        symlink(program, &link).expect("linking the program");
-        let mut command = server::command(&link, &server::SETTINGS);
+        let name = scratch.path().join("server");
+        symlink(program, &name).expect("linking the program");
+        let mut command = server::command(&name, &server::SETTINGS);
         command.env("APP__HOST__PID_FILE", scratch.path().join("pid"));
         command.envs(settings.iter().copied());
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -11,11 +11,7 @@ use std::{
 use nix::sys::signal::Signal;
 
 use crate::{
-    harness::{
-        Scratch, eventually, exclusive, http, server, shared,
-        tools::{self},
-        within,
-    },
+    harness::{Scratch, eventually, exclusive, http, server, shared, tools, within},
     line::Line,
 };
 
@@ -50,11 +46,8 @@ impl Manager {
     }
 
     async fn hears(&self, wanted: &[&str]) {
-        let what = format!("{wanted:?}");
-        let heard = async || (self.heard() == wanted).then_some(());
-        if within(Duration::from_secs(20), heard).await.is_none() {
-            panic!("not heard: {what}, but {:?}", self.heard());
-        }
+        let heard = within(Duration::from_secs(20), async || (self.heard() == wanted).then_some(())).await;
+        assert!(heard.is_some(), "not heard: {wanted:?}, but {:?}", self.heard());
     }
 
     fn forget(&self) {
