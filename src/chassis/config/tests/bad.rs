@@ -58,7 +58,7 @@ const VARIABLES: &[(&str, &str, &str, &str)] = &[
     ("APP__SERVER__LISTEN", "https://[::]:80", "server.listen[0]", "rebuild with --features tls"),
     ("APP__SERVER__LISTEN", "fastcgi://[::]:80", "server.listen[0]", "rebuild with --features fastcgi"),
     ("APP__SERVER__LISTEN", "uwsgi+unix:///run/s", "server.listen[0]", "rebuild with --features uwsgi"),
-    ("APP__SERVER__LISTEN", "http+fd://3", "server.listen[0]", "rebuild with --features host"),
+    ("APP__SERVER__LISTEN", "fastcgi+fd://3", "server.listen[0]", "rebuild with --features fastcgi"),
     ("APP__SERVER__BACKLOG", "0", "server.backlog", "above zero"),
     ("APP__SERVER__HEADER_TIMEOUT", "0", "server.header_timeout", "above zero"),
     ("APP__SERVER__IDLE_TIMEOUT", "0s", "server.idle_timeout", "above zero"),
