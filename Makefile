@@ -20,10 +20,12 @@ tools: ## What the tests drive: proxies, load generators, a collector.
 lint: ## Format, lints, and documentation links.
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
 test: tools lint ## Everything, at CI's size.
 	cargo test --locked -- --test-threads=$(TEST_THREADS)
+	$(MAKE) test-host
 	$(MAKE) chart
 	$(MAKE) ops
 	$(MAKE) workflows
@@ -34,6 +36,7 @@ test: tools lint ## Everything, at CI's size.
 
 test-full: tools lint ## The same with the full number of restarts and requests.
 	FLEET_ROUNDS=20 cargo test --locked -- --test-threads=$(TEST_THREADS)
+	HOST_RESTARTS=40 $(MAKE) test-host
 	FULL=yes $(MAKE) load
 	SCHEMATHESIS_EXAMPLES=500 $(MAKE) api
 	$(MAKE) bench-check
@@ -45,6 +48,10 @@ bench: ## What a request, a connection and a start cost, beside others: docs/per
 bench-check: ## Format and lints of what `make bench` builds.
 	cargo fmt --manifest-path benches/Cargo.toml --check
 	cargo clippy --manifest-path benches/Cargo.toml --target-dir target/benches --locked --all-targets -- -D warnings
+
+test-host: ## The feature host: restarts, passed sockets, privileges (as root), systemd.
+	cargo build --locked --features host --bins --examples
+	cargo test --locked --features host --lib --test host -- --test-threads=$(TEST_THREADS)
 
 # buildah and podman keep a HEALTHCHECK in images of the Docker format only.
 image: ## The container image, named IMAGE; BUILDER is docker, podman or buildah.

@@ -7,7 +7,7 @@
 
 use std::sync::{
     Arc, OnceLock,
-    atomic::{AtomicU8, Ordering::SeqCst},
+    atomic::{AtomicBool, AtomicU8, Ordering::SeqCst},
 };
 
 use prometheus::{IntGaugeVec, Opts, Registry};
@@ -81,6 +81,7 @@ pub struct Lifecycle(Arc<Inner>);
 struct Inner {
     phase: AtomicU8,
     drain: CancellationToken,
+    handed_over: AtomicBool,
     /// When the drain began, and how long connections have to hear of it.
     window: OnceLock<(Instant, std::time::Duration)>,
     gauge: IntGaugeVec,
@@ -99,7 +100,13 @@ impl Lifecycle {
         if let Some(registry) = registry {
             registry.register(Box::new(gauge.clone())).expect("registered once");
         }
-        let inner = Inner { phase: AtomicU8::new(0), drain: CancellationToken::new(), window: OnceLock::new(), gauge };
+        let inner = Inner {
+            phase: AtomicU8::new(0),
+            drain: CancellationToken::new(),
+            handed_over: AtomicBool::new(false),
+            window: OnceLock::new(),
+            gauge,
+        };
         let lifecycle = Self(Arc::new(inner));
         lifecycle.enter(Phase::Starting);
         lifecycle
@@ -142,6 +149,16 @@ impl Lifecycle {
         let _ = self.0.window.set((Instant::now(), delay));
         self.enter(Phase::Draining);
         self.0.drain.cancel();
+    }
+
+    /// A successor has the listeners: the drain that follows is no reason to send traffic elsewhere.
+    pub(crate) fn hand_over(&self) {
+        self.0.handed_over.store(true, SeqCst);
+    }
+
+    /// Whether a successor serves at the same addresses.
+    pub(crate) fn is_handed_over(&self) -> bool {
+        self.0.handed_over.load(SeqCst)
     }
 
     /// Nothing is served any more.

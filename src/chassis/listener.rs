@@ -6,7 +6,11 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener, ToSocketAddrs},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -26,28 +30,29 @@ pub(crate) trait Listener: Send + 'static {
     fn accept_now(&mut self) -> io::Result<Option<(Self::Stream, SocketAddr)>>;
 }
 
-/// A bound TCP socket.
+/// A TCP socket that listens.
 #[derive(Debug)]
-pub(crate) struct Tcp(TcpListener);
+pub(crate) struct Tcp {
+    socket: TcpListener,
+    /// A successor has the same socket: what waits in its queue is for that one.
+    left: Arc<AtomicBool>,
+}
 
 impl Tcp {
-    /// Binds `host:port`; `[::]` is dual-stack, and `0.0.0.0` where the host has no IPv6. Call it inside a runtime.
+    /// Listens on `socket`, which is bound; without a backlog it listens already, with one of its own. `left` says later
+    /// that its queue is a successor's. Call it inside a runtime.
     ///
     /// # Errors
-    /// What the system says of the address: in use, not ours, not permitted.
-    pub(crate) fn bind(authority: &str, backlog: u32) -> io::Result<Self> {
-        let address = resolve(authority)?;
-        let listener = match listen(address, backlog) {
-            Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && lacks_ipv6(&error) => {
-                listen((Ipv4Addr::UNSPECIFIED, address.port()).into(), backlog)
-            }
-            listener => listener,
-        }?;
-        TcpListener::from_std(listener).map(Self)
+    /// What the system says of the address: in use.
+    pub(crate) fn listen(socket: Socket, backlog: Option<u32>, left: Arc<AtomicBool>) -> io::Result<Self> {
+        if let Some(backlog) = backlog {
+            socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        }
+        TcpListener::from_std(socket.into()).map(|socket| Self { socket, left })
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.socket.local_addr()
     }
 }
 
@@ -55,13 +60,16 @@ impl Listener for Tcp {
     type Stream = TcpStream;
 
     async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
-        let (stream, peer) = self.0.accept().await?;
+        let (stream, peer) = self.socket.accept().await?;
         tune(&stream);
         Ok((stream, peer))
     }
 
     fn accept_now(&mut self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
-        match SockRef::from(&self.0).accept() {
+        if self.left.load(Relaxed) {
+            return Ok(None);
+        }
+        match SockRef::from(&self.socket).accept() {
             Ok((socket, peer)) => {
                 socket.set_nonblocking(true)?;
                 let stream = TcpStream::from_std(socket.into())?;
@@ -75,12 +83,32 @@ impl Listener for Tcp {
     }
 }
 
+/// `host:port` of a listen URL.
+pub(crate) fn authority(url: &str) -> &str {
+    url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/')
+}
+
+/// A socket bound to `host:port` that does not listen yet; `[::]` is dual-stack, and `0.0.0.0` where the host has no
+/// IPv6.
+///
+/// # Errors
+/// What the system says of the address: in use, not ours, not permitted.
+pub(crate) fn bind(authority: &str) -> io::Result<Socket> {
+    let address = resolve(authority)?;
+    match bind_to(address) {
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && lacks_ipv6(&error) => {
+            bind_to((Ipv4Addr::UNSPECIFIED, address.port()).into())
+        }
+        bound => bound,
+    }
+}
+
 fn resolve(authority: &str) -> io::Result<SocketAddr> {
     let none = || io::Error::new(io::ErrorKind::AddrNotAvailable, "the host has no address");
     authority.to_socket_addrs()?.next().ok_or_else(none)
 }
 
-fn listen(address: SocketAddr, backlog: u32) -> io::Result<StdListener> {
+fn bind_to(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(address.ip() != Ipv6Addr::UNSPECIFIED)?;
@@ -89,8 +117,7 @@ fn listen(address: SocketAddr, backlog: u32) -> io::Result<StdListener> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 fn lacks_ipv6(error: &io::Error) -> bool {
@@ -117,9 +144,13 @@ fn tune(stream: &TcpStream) {
 mod tests {
     use super::*;
 
+    fn listening(authority: &str) -> io::Result<Tcp> {
+        Tcp::listen(bind(authority)?, Some(16), Arc::default())
+    }
+
     #[tokio::test]
     async fn a_connection_that_waits_is_accepted_now() {
-        let mut listener = Tcp::bind("127.0.0.1:0", 16).expect("binds");
+        let mut listener = listening("127.0.0.1:0").expect("binds");
         assert!(listener.accept_now().expect("no error").is_none());
         let address = listener.local_addr().expect("bound");
         let client = std::net::TcpStream::connect(address).expect("connects");
@@ -128,16 +159,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_queue_that_was_left_to_a_successor_is_not_emptied() {
+        let left = Arc::new(AtomicBool::new(false));
+        let socket = bind("127.0.0.1:0").expect("binds");
+        let mut listener = Tcp::listen(socket, Some(16), Arc::clone(&left)).expect("listens");
+        let _client = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connects");
+        left.store(true, Relaxed);
+        assert!(listener.accept_now().expect("no error").is_none());
+        left.store(false, Relaxed);
+        assert!(listener.accept_now().expect("no error").is_some());
+    }
+
+    #[tokio::test]
     async fn a_port_in_use_is_an_error() {
-        let first = Tcp::bind("127.0.0.1:0", 16).expect("binds");
+        let first = listening("127.0.0.1:0").expect("binds");
         let taken = first.local_addr().expect("bound").to_string();
-        assert_eq!(Tcp::bind(&taken, 16).expect_err("taken").kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(listening(&taken).expect_err("taken").kind(), io::ErrorKind::AddrInUse);
     }
 
     #[tokio::test]
     async fn waiting_input_is_seen_without_the_runtime() {
         use std::io::Write;
-        let mut listener = Tcp::bind("127.0.0.1:0", 16).expect("binds");
+        let mut listener = listening("127.0.0.1:0").expect("binds");
         let mut client = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connects");
         let (stream, _) = listener.accept_now().expect("no error").expect("a connection waits");
         assert!(!stream.has_input());

@@ -20,6 +20,7 @@ pub mod admin;
 pub mod config;
 pub mod faults;
 pub mod health;
+pub mod host;
 pub mod lifecycle;
 pub mod replica;
 pub mod runtime;

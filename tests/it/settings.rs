@@ -5,7 +5,7 @@ use std::{net::TcpListener, time::Duration};
 use crate::harness::{
     Scratch, eventually,
     server::{Server, run_to_exit},
-    shared,
+    shared, tools,
 };
 
 /// A variable, its bad value, and the key that the message names.
@@ -230,11 +230,50 @@ async fn all_errors_are_named_at_once_and_no_value_is() {
 #[tokio::test]
 async fn features_that_are_off_say_how_to_turn_them_on() {
     let _turn = shared().await;
-    for (listen, feature) in [("https://127.0.0.1:0", "tls"), ("uwsgi://127.0.0.1:0", "uwsgi")] {
+    for (listen, feature) in [("https://127.0.0.1:0", "tls"), ("uwsgi://127.0.0.1:0", "uwsgi"), ("http+fd://0", "host")]
+    {
         let refused = run_to_exit(&[], &[("APP__SERVER__LISTEN", listen)]).await;
         assert_eq!(refused.code, 78, "{}", refused.text);
         let advice = format!("rebuild with --features {feature}");
         assert!(refused.text.contains(&advice), "{}", refused.text);
+    }
+}
+
+#[tokio::test]
+async fn settings_of_a_feature_that_is_off_are_refused() {
+    let _turn = shared().await;
+    for (variable, value) in [
+        ("APP__HOST__USER", "nobody"),
+        ("APP__HOST__GROUP", "nogroup"),
+        ("APP__HOST__KEEP_CAPABILITIES", "true"),
+        ("APP__HOST__PID_FILE", "pid"),
+        ("APP__HOST__UPGRADE_TIMEOUT", "1m"),
+    ] {
+        let refused = run_to_exit(&[], &[(variable, value)]).await;
+        assert_eq!(refused.code, 78, "{variable}: {}", refused.text);
+        for part in [variable, "rebuild with --features host"] {
+            assert!(refused.text.contains(part), "no {part} in: {}", refused.text);
+        }
+    }
+}
+
+/// What the default image is built with has none of what only a feature needs.
+#[tokio::test]
+async fn the_default_build_depends_on_nothing_that_only_a_feature_needs() {
+    let _turn = shared().await;
+    let tree = async |features: &str| {
+        let mut command = tokio::process::Command::new(env!("CARGO"));
+        command.args(["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none", "--format", "{p}"]);
+        command.args(["--features", features]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        let done = tools::output(command, "", Duration::from_mins(1)).await;
+        assert_eq!(done.code, 0, "{}", done.text);
+        done.text
+    };
+    let (default, host) = (tree("").await, tree("host").await);
+    for name in ["caps ", "command-fds ", "listenfd ", "sd-notify "] {
+        let is_there = |tree: &str| tree.lines().any(|line| line.starts_with(name));
+        assert!(!is_there(&default), "the default build has {name}");
+        assert!(is_there(&host), "the feature host has lost {name}");
     }
 }
 

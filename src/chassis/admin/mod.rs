@@ -37,6 +37,7 @@ use super::{
     connection::{self, Connections, Http, Limits},
     faults::{Faults, Plan},
     health,
+    host::Host,
     lifecycle::Lifecycle,
     listener::Tcp,
     problem::{Code, Problem},
@@ -151,27 +152,39 @@ impl Admin {
     }
 }
 
+/// The admin listener's address among the listen URLs.
+pub(crate) fn url(listen: &str) -> String {
+    format!("admin://{listen}")
+}
+
 /// More than any monitoring opens, and too few to matter.
 const MAX_CONNECTIONS: usize = 256;
 
 /// The running admin listener.
 pub(crate) struct Running {
+    /// None once it accepts.
+    server: Option<Server<Tcp, Http>>,
     connections: Arc<Connections>,
+    lifecycle: Lifecycle,
     stop: CancellationToken,
-    pub(crate) address: SocketAddr,
 }
 
 impl Running {
-    /// Binds `listen` and serves `router` on the present runtime.
+    /// Binds `listen`. Call it inside a runtime.
     ///
     /// # Errors
     /// What the system says of the address.
-    pub(crate) fn start(listen: &str, router: Router) -> io::Result<Self> {
+    pub(crate) fn bind(host: &Host, listen: &str) -> io::Result<(SocketAddr, Tcp)> {
+        let listener = host.bind(&url(listen), server::Settings::default().backlog)?;
+        Ok((listener.local_addr()?, listener))
+    }
+
+    /// What will serve `router` on `listener`.
+    pub(crate) fn new(listener: Tcp, router: Router) -> Self {
         let settings =
             server::Settings { max_connection_age: super::config::Duration::default(), ..server::Settings::default() };
-        let listener = Tcp::bind(listen, settings.backlog)?;
-        let address = listener.local_addr()?;
-        let limits = Limits::new(Arc::new(ArcSwap::from_pointee(settings)), Lifecycle::new(None));
+        let lifecycle = Lifecycle::new(None);
+        let limits = Limits::new(Arc::new(ArcSwap::from_pointee(settings)), lifecycle.clone());
         let connections = Connections::new(MAX_CONNECTIONS, connection::Metrics::new(None));
         let stop = CancellationToken::new();
         let server = Server {
@@ -181,8 +194,21 @@ impl Running {
             errors: AcceptErrors::new(None),
             accepting: Arc::new(AtomicBool::new(false)),
         };
-        tokio::spawn(server.run(stop.clone()));
-        Ok(Self { connections, stop, address })
+        Self { server: Some(server), connections, lifecycle, stop }
+    }
+
+    /// Accepts, on the present runtime.
+    pub(crate) fn accept(&mut self) {
+        if let Some(server) = self.server.take() {
+            tokio::spawn(server.run(self.stop.clone()));
+        }
+    }
+
+    /// A successor accepts at the same address: each open connection ends with its next answer.
+    pub(crate) fn hand_over(&self) {
+        self.stop.cancel();
+        self.lifecycle.begin_drain(Duration::ZERO);
+        self.connections.drain();
     }
 
     /// Lets answers in flight out, and closes.

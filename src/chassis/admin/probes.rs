@@ -67,18 +67,31 @@ impl Probes {
     /// `/readyz` and `/healthz`.
     pub(super) fn ready(&self) -> Vec<Line> {
         let phase = self.lifecycle.phase();
+        // A successor accepts at the same addresses: who asks there finds it ready.
+        let handed_over = self.is_handed_over();
         let accepting = self.accepting.iter().all(|accepting| accepting.load(Relaxed));
         let mut lines = vec![
             ("startup", Outcome::from(phase > Phase::Starting)),
-            ("drain", Outcome::from(phase < Phase::Draining)),
+            ("drain", Outcome::from(phase < Phase::Draining || handed_over)),
             ("heartbeat", Outcome::from(self.heartbeat.age() <= READY_BEAT)),
-            ("listener", Outcome::from(accepting)),
+            ("listener", Outcome::from(accepting || handed_over)),
         ];
         if self.faults.is_unready() {
             lines.push(("drill", Outcome::Failed));
         }
         lines.extend(self.checks.outcomes());
         lines
+    }
+
+    /// Whether nothing but the start itself stands against being ready.
+    pub(crate) fn would_be_ready(&self) -> bool {
+        let is_start = |name: &str| matches!(name, "startup" | "listener");
+        self.ready().iter().all(|(name, outcome)| is_start(name) || *outcome != Outcome::Failed)
+    }
+
+    /// Whether a successor serves at the same addresses.
+    pub(crate) fn is_handed_over(&self) -> bool {
+        self.lifecycle.is_handed_over()
     }
 
     /// The answer of `/readyz` and `/healthz`; a change of the verdict is logged with the checks that failed.

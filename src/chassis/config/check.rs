@@ -10,7 +10,7 @@ use super::{
     Auto, Check, Duration, Problem, Problems, Settings, Size,
     listen::{self, Refusal},
 };
-use crate::chassis::{admin, lifecycle, overload, runtime, server, telemetry};
+use crate::chassis::{admin, host, lifecycle, overload, runtime, server, telemetry};
 
 /// Checks the chassis' settings and, below `app`, the app's own.
 pub(super) fn all<A: Check>(settings: &Settings<A>) -> Problems {
@@ -21,6 +21,7 @@ pub(super) fn all<A: Check>(settings: &Settings<A>) -> Problems {
     settings.overload.check(&mut problems);
     settings.telemetry.check(&mut problems);
     settings.runtime.check(&mut problems);
+    settings.host.check(&mut problems);
     ports(&settings.server, &settings.admin, &mut problems);
     drain(&settings.lifecycle, &settings.server, &mut problems);
     let mut own = Problems::default();
@@ -144,6 +145,33 @@ impl Check for runtime::Settings {
         let sane = |threads: Auto<usize>| !matches!(threads, Auto::Value(threads) if threads > 1024);
         problems.require(sane(self.worker_threads), "runtime.worker_threads", "expected at most 1024");
         problems.require(sane(self.work_threads), "runtime.work_threads", "expected at most 1024");
+    }
+}
+
+impl Check for host::Settings {
+    fn check(&self, problems: &mut Problems) {
+        let given = |text: &Option<String>| text.as_ref().is_none_or(|text| !text.trim().is_empty());
+        if !host::AVAILABLE {
+            let default = Self::default();
+            for (key, unchanged) in [
+                ("host.user", self.user == default.user),
+                ("host.group", self.group == default.group),
+                ("host.keep_capabilities", self.keep_capabilities == default.keep_capabilities),
+                ("host.pid_file", self.pid_file == default.pid_file),
+                ("host.upgrade_timeout", self.upgrade_timeout == default.upgrade_timeout),
+            ] {
+                problems.require(unchanged, key, "this build has no such setting: rebuild with --features host");
+            }
+            return;
+        }
+        problems.require(given(&self.user), "host.user", "expected a name or a number");
+        problems.require(given(&self.group), "host.group", "expected a name or a number");
+        problems.require(given(&self.pid_file), "host.pid_file", "expected a path");
+        if self.group.is_some() && self.user.is_none() {
+            problems.push(Problem::between(["host.group", "host.user"], "a group needs a user beside it"));
+        }
+        let patient = self.upgrade_timeout > Duration::default();
+        problems.require(patient, "host.upgrade_timeout", "expected a duration above zero");
     }
 }
 

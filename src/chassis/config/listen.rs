@@ -4,6 +4,8 @@
 
 use std::net::Ipv6Addr;
 
+use crate::chassis::host;
+
 /// Why a listen URL is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -16,7 +18,7 @@ pub(super) enum Refusal {
 const SHAPE: Refusal = Refusal::Shape("expected a URL such as http://[::]:8080");
 const PORT: Refusal = Refusal::Shape("expected a port at the end, as in http://[::]:8080");
 
-/// The port of a listen URL; 0 lets the system choose one.
+/// The port of a listen URL; 0 where the system chooses one, or where a descriptor is passed.
 pub(super) fn port(url: &str) -> Result<u16, Refusal> {
     let (scheme, rest) = url.split_once("://").ok_or(SHAPE)?;
     let scheme = scheme.to_ascii_lowercase();
@@ -28,13 +30,27 @@ pub(super) fn port(url: &str) -> Result<u16, Refusal> {
         "uwsgi" => Some("uwsgi"),
         _ => return Err(Refusal::Shape("expected the scheme http, as in http://[::]:8080")),
     };
-    let transport = match transport {
+    let carrier = match transport {
         "" => None,
         "unix" | "fd" => Some("host"),
         _ => return Err(Refusal::Shape("expected the scheme http, as in http://[::]:8080")),
     };
-    let features: Vec<&str> = protocol.into_iter().chain(transport).collect();
-    if features.is_empty() { authority_port(rest) } else { Err(Refusal::Features(features.join(","))) }
+    let carrier = carrier.filter(|_| !host::AVAILABLE);
+    let lacking: Vec<&str> = protocol.into_iter().chain(carrier).collect();
+    match transport {
+        _ if !lacking.is_empty() => Err(Refusal::Features(lacking.join(","))),
+        "fd" => descriptor(rest),
+        "unix" => Err(Refusal::Shape("this version has no Unix listener")),
+        _ => authority_port(rest),
+    }
+}
+
+/// The name of a socket unit, or a number.
+fn descriptor(rest: &str) -> Result<u16, Refusal> {
+    let name = rest.strip_suffix('/').unwrap_or(rest);
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._@".contains(&byte);
+    let shape = Refusal::Shape("expected a descriptor's name or number, as in http+fd://web");
+    if !name.is_empty() && name.bytes().all(fits) { Ok(0) } else { Err(shape) }
 }
 
 fn authority_port(rest: &str) -> Result<u16, Refusal> {
@@ -88,13 +104,28 @@ mod tests {
 
     #[test]
     fn a_door_that_this_build_lacks_names_its_feature() {
+        let with_host = |feature: &str| if host::AVAILABLE { feature.into() } else { format!("{feature},host") };
         for (url, features) in [
-            ("https://[::]:8443", "tls"),
-            ("fastcgi://[::]:9000", "fastcgi"),
-            ("uwsgi+unix:///run/app.sock", "uwsgi,host"),
-            ("http+fd://web", "host"),
+            ("https://[::]:8443", "tls".into()),
+            ("fastcgi://[::]:9000", "fastcgi".into()),
+            ("uwsgi+unix:///run/app.sock", with_host("uwsgi")),
         ] {
-            assert_eq!(port(url), Err(Refusal::Features(features.into())), "{url}");
+            assert_eq!(port(url), Err(Refusal::Features(features)), "{url}");
+        }
+        if !host::AVAILABLE {
+            assert_eq!(port("http+fd://web"), Err(Refusal::Features("host".into())));
+        }
+    }
+
+    #[test]
+    fn a_descriptor_has_a_name_or_a_number() {
+        if host::AVAILABLE {
+            for url in ["http+fd://web", "http+fd://0", "http+fd://my-service.socket/"] {
+                assert_eq!(port(url), Ok(0), "{url}");
+            }
+            for url in ["http+fd://", "http+fd:///run/web", "http+fd://a:b"] {
+                assert!(matches!(port(url), Err(Refusal::Shape(_))), "{url}");
+            }
         }
     }
 }

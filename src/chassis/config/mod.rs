@@ -13,6 +13,7 @@ mod de;
 mod environment;
 mod fault;
 mod file;
+mod invocation;
 mod keys;
 mod listen;
 mod live;
@@ -32,6 +33,7 @@ mod watch;
 mod tests;
 
 pub use environment::Environment;
+pub use invocation::Invocation;
 pub use live::{Live, Reload};
 pub use load::{Loaded, Sources, load};
 pub use metrics::Metrics;
@@ -46,7 +48,7 @@ pub use watch::{Watcher, watch};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::chassis::{admin, faults, lifecycle, overload, runtime, server, telemetry};
+use crate::chassis::{admin, faults, host, lifecycle, overload, runtime, server, telemetry};
 
 /// All settings of a service; `A` are the app's own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -65,6 +67,8 @@ pub struct Settings<A> {
     pub telemetry: telemetry::Settings,
     /// Threads.
     pub runtime: runtime::Settings,
+    /// Life on a host without a cluster.
+    pub host: host::Settings,
     /// Faults for drills; off by default.
     pub faults: faults::Settings,
     /// The app's own settings.

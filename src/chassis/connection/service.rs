@@ -63,6 +63,13 @@ impl ConnectionInfo {
         }
     }
 
+    /// The connection ends after what it is doing.
+    pub(crate) fn close(&self) {
+        if let Some(entry) = self.0.entry.upgrade() {
+            entry.state.close();
+        }
+    }
+
     /// Cancelled when the drain begins, or when an upgraded connection is past its age.
     #[must_use]
     pub fn ending(&self) -> CancellationToken {

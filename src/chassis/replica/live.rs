@@ -12,39 +12,53 @@ use super::{
     signals::{Received, Signals},
     start::Replica,
 };
-use crate::chassis::config::{AppSettings, Reload, Settings, Watcher};
+use crate::chassis::{
+    config::{AppSettings, Reload, Settings, Watcher},
+    host::Asked,
+};
+
+/// Why a replica leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    Signal(SignalKind),
+    /// Another process has the listeners.
+    HandedOver,
+}
 
 impl<A: AppSettings> Replica<A> {
     /// Lives until a signal, and leaves.
-    pub(super) async fn live(self, signals: &mut Signals, watcher: Watcher) -> Exit {
-        let first = self.serve(signals, watcher).await;
+    pub(super) async fn live(self, signals: &mut Signals, asked: &mut Asked, watcher: Watcher) -> Exit {
+        let cause = self.serve(signals, asked, watcher).await;
         let exit = tokio::select! {
             biased;
-            exit = self.leave(first) => exit,
-            second = signals.next_stop() => {
+            exit = self.leave(cause) => exit,
+            second = second_stop(signals, cause) => {
                 tracing::warn!("a second signal: exiting at once");
                 return Exit::Killed(second);
             }
+            never = self.host.refuse_upgrades(asked) => match never {},
         };
         self.admin.stop().await;
         exit
     }
 
     /// Reloads when asked to, until it is told to stop: also while a file that hangs is being read.
-    async fn serve(&self, signals: &mut Signals, watcher: Watcher) -> SignalKind {
+    async fn serve(&self, signals: &mut Signals, asked: &mut Asked, watcher: Watcher) -> Cause {
         let changed = Arc::new(Notify::new());
         // Ends with the runtime.
         tokio::spawn(watcher.run(Arc::clone(&changed)));
         let mut reload = pin!(OptionFuture::default());
         let mut is_reloading = false;
+        let mut handed_over = pin!(self.host.handed_over(asked));
         loop {
             tokio::select! {
                 biased;
                 received = signals.next() => match received {
                     // One more reload after the one that runs, however often it is asked for.
                     Received::Reload => changed.notify_one(),
-                    Received::Stop(kind) => return kind,
+                    Received::Stop(kind) => return Cause::Signal(kind),
                 },
+                () = handed_over.as_mut() => return Cause::HandedOver,
                 _ = reload.as_mut(), if is_reloading => is_reloading = false,
                 () = changed.notified(), if !is_reloading => {
                     is_reloading = true;
@@ -55,6 +69,12 @@ impl<A: AppSettings> Replica<A> {
     }
 
     async fn reload(&self) {
+        self.host.reloading();
+        self.read_again().await;
+        self.host.reloaded();
+    }
+
+    async fn read_again(&self) {
         let live = Arc::clone(&self.live);
         // A mount that hangs must not hold up the probes.
         let Ok(reload) = tokio::task::spawn_blocking(move || live.reload()).await else { return };
@@ -87,11 +107,23 @@ impl<A: AppSettings> Replica<A> {
     }
 
     /// The drain: one budget, spent in order.
-    async fn leave(&self, signal: SignalKind) -> Exit {
+    async fn leave(&self, cause: Cause) -> Exit {
         let settings = self.live.get();
         let lifecycle = &settings.lifecycle;
-        // At a terminal nobody waits for endpoints to propagate.
-        let delay = if signal == SignalKind::interrupt() { Duration::ZERO } else { lifecycle.drain_delay.get() };
+        let delay = match cause {
+            // At a terminal nobody waits for endpoints to propagate.
+            Cause::Signal(signal) if signal == SignalKind::interrupt() => Duration::ZERO,
+            _ => lifecycle.drain_delay.get(),
+        };
+        match cause {
+            Cause::Signal(_) => self.host.stopping(),
+            Cause::HandedOver => {
+                // Before the loops end: the probes must not see a listener fail.
+                self.lifecycle.hand_over();
+                self.admin.hand_over();
+                self.door.stop.cancel();
+            }
+        }
         self.lifecycle.begin_drain(delay);
         self.door.connections.drain();
         tracing::info!(?delay, connections = self.door.connections.count(), "draining");
@@ -129,4 +161,14 @@ impl<A: AppSettings> Replica<A> {
         tracing::error!(cut, "requests were cut at the drain's deadline");
         Exit::Failed
     }
+}
+
+/// The signal that ends a drain at once. One that comes after a hand-over is the first, and tells what is known: a
+/// service manager may send it to every process of a service.
+async fn second_stop(signals: &mut Signals, cause: Cause) -> SignalKind {
+    if cause == Cause::HandedOver {
+        let first = signals.next_stop().await;
+        tracing::info!(signal = first.as_raw_value(), "draining already");
+    }
+    signals.next_stop().await
 }

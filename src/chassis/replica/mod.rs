@@ -1,7 +1,8 @@
 //! A replica: its parts started in order, and stopped in order.
 //!
 //! ```text
-//! settings → telemetry → runtimes → admin (not ready) → listeners → app → accept → ready
+//! settings → sockets, privileges (feature host) → telemetry → runtimes → admin (not ready) → listeners → app
+//!         → a successor's turn (feature host) → accept → ready
 //! SIGTERM → draining, for drain_delay → stop accepting → connections end, within drain_timeout
 //!         → telemetry flushed, within flush_timeout → admin closes → exit
 //! ```
@@ -27,10 +28,11 @@ use std::{
 use prometheus::Registry;
 use tokio::runtime::{Builder, Runtime};
 
-use self::{signals::Signals, start::Replica};
+use self::{signals::Signals, start::Prepared};
 use super::{
     config::{self, AppSettings, Live, Sources, Watcher},
     health::Checks,
+    host::{self, Asked, Host},
     lifecycle::{Drain, Lifecycle},
     middleware::Served,
     router::Router,
@@ -82,6 +84,7 @@ where
     F: FnOnce(&A, &Chassis) -> Result<Router, E>,
     E: fmt::Display,
 {
+    host::stand_between(&sources.environment);
     // Before the settings are read: a change in between is not missed.
     let watcher = Watcher::new(sources.paths());
     let loaded = match config::load::<A>(&sources) {
@@ -92,6 +95,8 @@ where
             return Exit::BadSettings;
         }
     };
+    // Before any thread runs: it may give up privileges. What went wrong is told where there is a log.
+    let host = Host::prepare(&loaded, &sources.environment);
     let lookup = |name: &str| sources.environment.get(name).map(str::to_owned);
     let is_terminal = io::stdout().is_terminal();
     let telemetry = match telemetry::start(&loaded.settings.telemetry, &identity, &lookup, is_terminal) {
@@ -103,7 +108,8 @@ where
     };
     let flush_timeout = loaded.settings.lifecycle.flush_timeout.get();
     let live = Arc::new(Live::new(sources, loaded));
-    start(live, watcher, identity, &telemetry, app).unwrap_or_else(|error| {
+    let started = host.and_then(|host| start(live, watcher, identity, &telemetry, host, app));
+    started.unwrap_or_else(|error| {
         tracing::error!(%error, "cannot start");
         let _ = telemetry.flush(flush_timeout);
         Exit::Failed
@@ -115,6 +121,7 @@ fn start<A, F, E>(
     watcher: Watcher,
     identity: Identity,
     telemetry: &Arc<Telemetry>,
+    host: Host,
     app: F,
 ) -> Result<Exit, StartError>
 where
@@ -130,9 +137,20 @@ where
     telemetry.watch_runtime("io", io.handle().clone());
     telemetry.watch_runtime("work", work.handle().clone());
     let exit = control.block_on(async {
-        let mut signals = Signals::new().map_err(|error| StartError::new("listening for signals", error))?;
-        let replica = Replica::start(live, identity, telemetry, io.handle(), work.handle(), app)?;
-        Ok(replica.live(&mut signals, watcher).await)
+        let unheard = |error| StartError::new("listening for signals", error);
+        let mut signals = Signals::new().map_err(unheard)?;
+        let mut asked = Asked::new().map_err(unheard)?;
+        let prepared = Prepared::new(live, identity, telemetry, host, io.handle(), work.handle(), app)?;
+        let turn = tokio::select! {
+            biased;
+            () = prepared.turn() => Ok(()),
+            signal = signals.next_stop() => Err(signal),
+        };
+        if let Err(signal) = turn {
+            tracing::info!(?signal, "told to stop before its turn");
+            return Ok(Exit::Drained);
+        }
+        Ok(prepared.open(io.handle()).await.live(&mut signals, &mut asked, watcher).await)
     });
     // Never wait for a worker that is blocked: what had to end has ended.
     io.shutdown_background();

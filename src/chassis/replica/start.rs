@@ -8,7 +8,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use axum::{extract::RawQuery, routing::get};
+use axum::{Extension, extract::RawQuery, routing::get};
 use prometheus::Registry;
 use serde_json::json;
 use tokio::runtime::Handle;
@@ -18,9 +18,10 @@ use super::{Chassis, StartError};
 use crate::chassis::{
     admin::{Admin, Heartbeat, Running, probes::Probes},
     config::{self, AppSettings, Live, Source},
-    connection::{self, Connections, Http, Limits},
+    connection::{self, ConnectionInfo, Connections, Http, Limits},
     faults::Faults,
     health::Checks,
+    host::Host,
     lifecycle::Lifecycle,
     listener::Tcp,
     middleware::{self, Served, Stack},
@@ -38,15 +39,24 @@ pub(super) struct Replica<A> {
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) lifecycle: Lifecycle,
     pub(super) faults: Faults,
+    pub(super) host: Host,
     pub(super) admin: Running,
     pub(super) door: Door,
 }
 
-impl<A: AppSettings> Replica<A> {
-    pub(super) fn start<F, E>(
+/// A replica that could serve and does not accept yet.
+pub(super) struct Prepared<A> {
+    replica: Replica<A>,
+    probes: Probes,
+    servers: Vec<Server<Tcp, Http>>,
+}
+
+impl<A: AppSettings> Prepared<A> {
+    pub(super) fn new<F, E>(
         live: Arc<Live<A>>,
         identity: Identity,
         telemetry: &Arc<Telemetry>,
+        host: Host,
         io: &Handle,
         work: &Handle,
         app: F,
@@ -62,7 +72,11 @@ impl<A: AppSettings> Replica<A> {
             tracing::warn!("{note}");
         }
         let verdicts = Verdicts::start(&live, registry, io)?;
-        let admin = start_admin(&live, &identity, telemetry, &verdicts)?;
+        host.announce(registry, &verdicts.heartbeat).map_err(metrics)?;
+        let mut admin = prepare_admin(&live, &identity, telemetry, &host, &verdicts)?;
+        if !host.succeeds() {
+            admin.accept();
+        }
         let chassis = Chassis {
             registry: registry.clone(),
             checks: verdicts.checks.clone(),
@@ -72,15 +86,31 @@ impl<A: AppSettings> Replica<A> {
             served: Arc::default(),
         };
         let _inside = io.enter();
-        let listeners = bind(&live)?;
+        let listeners = bind(&live, &host)?;
         let routes = app(&live.get().app, &chassis).map_err(|error| StartError::new("starting the app", error))?;
         let routes = routes.merge(healthz(&verdicts.probes));
         verdicts.checks.start(io);
-        let door = Door::open(listeners, routes, &live, telemetry, &verdicts, &chassis.served, work);
-        let Verdicts { lifecycle, faults, .. } = verdicts;
-        lifecycle.ready();
-        tracing::info!(config_hash = %live.loaded().hash, "started");
-        Ok(Self { live, config_metrics, telemetry: Arc::clone(telemetry), lifecycle, faults, admin, door })
+        let (door, servers) = Door::new(listeners, routes, &live, telemetry, &verdicts, &chassis.served, work);
+        let Verdicts { lifecycle, faults, probes, .. } = verdicts;
+        let telemetry = Arc::clone(telemetry);
+        let replica = Replica { live, config_metrics, telemetry, lifecycle, faults, host, admin, door };
+        Ok(Self { replica, probes, servers })
+    }
+
+    /// Resolves when this replica may accept: at once, unless it is to take over from another process.
+    pub(super) async fn turn(&self) {
+        self.replica.host.turn(|| self.probes.would_be_ready()).await;
+    }
+
+    /// Accepts.
+    pub(super) async fn open(self, io: &Handle) -> Replica<A> {
+        let Self { mut replica, servers, .. } = self;
+        replica.admin.accept();
+        replica.door.accept(servers, io);
+        replica.lifecycle.ready();
+        replica.host.started().await;
+        tracing::info!(config_hash = %replica.live.loaded().hash, "started");
+        replica
     }
 }
 
@@ -90,6 +120,7 @@ struct Verdicts {
     faults: Faults,
     checks: Checks,
     accepting: Vec<Arc<AtomicBool>>,
+    heartbeat: Heartbeat,
     probes: Probes,
 }
 
@@ -102,15 +133,17 @@ impl Verdicts {
         let accepting: Vec<_> = settings.server.listen.iter().map(|_| Arc::default()).collect();
         let heartbeat = Heartbeat::new();
         tokio::spawn(heartbeat.clone().run(io.clone()));
-        let probes = Probes::new(lifecycle.clone(), heartbeat, accepting.clone(), faults.clone(), checks.clone());
-        Ok(Self { lifecycle, faults, checks, accepting, probes })
+        let probes =
+            Probes::new(lifecycle.clone(), heartbeat.clone(), accepting.clone(), faults.clone(), checks.clone());
+        Ok(Self { lifecycle, faults, checks, accepting, heartbeat, probes })
     }
 }
 
-fn start_admin<A: AppSettings>(
+fn prepare_admin<A: AppSettings>(
     live: &Arc<Live<A>>,
     identity: &Identity,
     telemetry: &Telemetry,
+    host: &Host,
     verdicts: &Verdicts,
 ) -> Result<Running, StartError> {
     let settings = live.get();
@@ -125,10 +158,10 @@ fn start_admin<A: AppSettings>(
         config: Arc::new(move || show(&shown)),
     };
     let listen = &settings.admin.listen;
-    let running = Running::start(listen, admin.router())
+    let (address, listener) = Running::bind(host, listen)
         .map_err(|error| cannot_bind("admin", listen, &live.loaded().source("admin.listen"), &error))?;
-    tracing::info!(target: "listener", listener = "admin", url = %format_args!("http://{}", running.address), "listening");
-    Ok(running)
+    tracing::info!(target: "listener", listener = "admin", url = %format_args!("http://{address}"), "listening");
+    Ok(Running::new(listener, admin.router()))
 }
 
 /// The app's listeners, their accept loops and their connections.
@@ -141,8 +174,8 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// Accepts on `listeners`, on the runtime that is entered.
-    fn open<A: AppSettings>(
+    /// What will accept on `listeners`. Connections run on the runtime that is entered.
+    fn new<A: AppSettings>(
         listeners: Vec<Tcp>,
         routes: Router,
         live: &Live<A>,
@@ -150,7 +183,7 @@ impl Door {
         verdicts: &Verdicts,
         served: &Arc<Served>,
         work: &Handle,
-    ) -> Self {
+    ) -> (Self, Vec<Server<Tcp, Http>>) {
         let (all, registry) = (live.get(), telemetry.registry());
         let settings = Arc::new(ArcSwap::from_pointee(all.server.clone()));
         let overload = Overload::new(&all.overload, all.runtime.work_threads(), registry);
@@ -168,20 +201,21 @@ impl Door {
         let max = runtime::max_connections(all.server.max_connections);
         let connections = Connections::new(max, connection::Metrics::new(Some(registry)));
         let door = Self { settings, overload, connections, stop: CancellationToken::new(), loops: TaskTracker::new() };
-        door.accept(listeners, &verdicts.accepting, &protocol, &AcceptErrors::new(Some(registry)));
-        door
+        let errors = AcceptErrors::new(Some(registry));
+        let on = |(listener, accepting): (Tcp, &Arc<AtomicBool>)| Server {
+            listener,
+            protocol: protocol.clone(),
+            connections: Arc::clone(&door.connections),
+            errors: errors.clone(),
+            accepting: Arc::clone(accepting),
+        };
+        let servers = listeners.into_iter().zip(&verdicts.accepting).map(on).collect();
+        (door, servers)
     }
 
-    fn accept(&self, listeners: Vec<Tcp>, accepting: &[Arc<AtomicBool>], protocol: &Http, errors: &AcceptErrors) {
-        for (listener, accepting) in listeners.into_iter().zip(accepting) {
-            let server = Server {
-                listener,
-                protocol: protocol.clone(),
-                connections: Arc::clone(&self.connections),
-                errors: errors.clone(),
-                accepting: Arc::clone(accepting),
-            };
-            self.loops.spawn(server.run(self.stop.clone()));
+    fn accept(&self, servers: Vec<Server<Tcp, Http>>, io: &Handle) {
+        for server in servers {
+            self.loops.spawn_on(server.run(self.stop.clone()), io);
         }
         self.loops.close();
     }
@@ -190,17 +224,22 @@ impl Door {
 /// `/healthz` on the traffic port, for balancers that can probe no other.
 fn healthz(probes: &Probes) -> Router {
     let probes = probes.clone();
-    let answer = move |RawQuery(query): RawQuery| async move { probes.answer_ready(query.as_deref()) };
+    let answer = move |RawQuery(query): RawQuery, Extension(info): Extension<ConnectionInfo>| async move {
+        if probes.is_handed_over() {
+            // Who probes on a connection that it keeps is to meet the successor next time.
+            info.close();
+        }
+        probes.answer_ready(query.as_deref())
+    };
     Router::new().probe("/healthz", get(answer))
 }
 
 /// Binds every URL of `server.listen`.
-fn bind<A: AppSettings>(live: &Arc<Live<A>>) -> Result<Vec<Tcp>, StartError> {
+fn bind<A: AppSettings>(live: &Arc<Live<A>>, host: &Host) -> Result<Vec<Tcp>, StartError> {
     let settings = live.get();
     let source = live.loaded().source("server.listen");
     let bind = |url: &String| {
-        let authority = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest).trim_end_matches('/');
-        let bound = Tcp::bind(authority, settings.server.backlog).and_then(|tcp| Ok((tcp.local_addr()?, tcp)));
+        let bound = host.bind(url, settings.server.backlog).and_then(|tcp| Ok((tcp.local_addr()?, tcp)));
         let (address, tcp) = bound.map_err(|error| cannot_bind("app", url, &source, &error))?;
         tracing::info!(target: "listener", listener = "app", url = %format_args!("http://{address}"), "listening");
         Ok(tcp)

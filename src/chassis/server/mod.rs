@@ -35,7 +35,7 @@ use crate::chassis::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// URLs to listen on: `http://host:port`.
+    /// URLs to listen on: `http://host:port`; with the feature `host` also `http+fd://NAME-or-N`, a socket that was passed.
     pub listen: Vec<String>,
     /// How many connections the kernel holds before they are accepted; it caps this by `net.core.somaxconn`.
     pub backlog: u32,

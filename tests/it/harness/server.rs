@@ -28,7 +28,7 @@ use super::{
 };
 
 /// What every test starts from; a test's own settings come after and win.
-const SETTINGS: [(&str, &str); 8] = [
+pub(crate) const SETTINGS: [(&str, &str); 8] = [
     ("APP__SERVER__LISTEN", "http://127.0.0.1:0"),
     ("APP__ADMIN__LISTEN", "127.0.0.1:0"),
     ("APP__SERVER__REQUEST_TIMEOUT", "3s"),
@@ -78,7 +78,8 @@ pub(crate) struct Server {
     logs: Logs,
 }
 
-type Logs = Arc<Mutex<Vec<String>>>;
+/// The lines of a process, as they come.
+pub(crate) type Logs = Arc<Mutex<Vec<String>>>;
 
 impl Server {
     /// Starts the service and waits until it is ready.
@@ -231,7 +232,8 @@ pub(crate) fn sum(text: &str, name: &str) -> f64 {
         .sum()
 }
 
-fn collect(stream: impl AsyncRead + Send + Unpin + 'static, logs: Logs) {
+/// Reads the lines of `stream` into `logs`.
+pub(crate) fn collect(stream: impl AsyncRead + Send + Unpin + 'static, logs: Logs) {
     tokio::spawn(async move {
         let mut lines = BufReader::new(stream).lines();
         while let Ok(Some(line)) = lines.next_line().await {
@@ -240,7 +242,8 @@ fn collect(stream: impl AsyncRead + Send + Unpin + 'static, logs: Logs) {
     });
 }
 
-fn listener(logs: &Logs, name: &str) -> Option<SocketAddr> {
+/// The address of the listener `name`, once the log tells it.
+pub(crate) fn listener(logs: &Logs, name: &str) -> Option<SocketAddr> {
     logs.lock().expect("the log").iter().find_map(|line| {
         let line: Value = serde_json::from_str(line).ok()?;
         let ours = line["target"] == "listener" && line["message"] == "listening" && line["listener"] == name;

@@ -1,0 +1,53 @@
+//! What a process and its successor say to each other, over a pair of sockets; one line each.
+//!
+//! ```text
+//! between      started PID      the successor's id, at some time before the rest is decided
+//! successor    prepared NAME…   ready to serve, with the listeners of these names in common
+//! predecessor  go               from here on both accept
+//! successor    accepting        the predecessor stops
+//! ```
+//! Until `go` the successor accepts nothing, so that it can be ended without a loss.
+//!
+//! Next: [`super::between`].
+
+use std::{io, os::unix::net::UnixStream as StdUnixStream};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    net::{
+        UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+};
+
+pub(super) const STARTED: &str = "started";
+pub(super) const PREPARED: &str = "prepared";
+pub(super) const GO: &str = "go";
+pub(super) const ACCEPTING: &str = "accepting";
+
+/// One end.
+pub(super) struct Link {
+    lines: Lines<BufReader<OwnedReadHalf>>,
+    writer: OwnedWriteHalf,
+}
+
+impl Link {
+    /// Call it inside a runtime.
+    pub(super) fn new(stream: StdUnixStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        let (reader, writer) = UnixStream::from_std(stream)?.into_split();
+        Ok(Self { lines: BufReader::new(reader).lines(), writer })
+    }
+
+    pub(super) async fn say(&mut self, line: &str) -> io::Result<()> {
+        self.writer.write_all(format!("{line}\n").as_bytes()).await
+    }
+
+    /// The next line.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` where the other side is gone.
+    pub(super) async fn hear(&mut self) -> io::Result<String> {
+        self.lines.next_line().await?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}
