@@ -7,6 +7,7 @@ Usage: check.py TARGET [PAGE…], where TARGET is a cargo target directory to bu
 """
 
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -37,8 +38,10 @@ def pages(chosen):
     tracked = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
-    return [name for name in tracked if (ROOT / name).exists() and name not in LEFT_OUT and not name.startswith(("tests/", ".github/"))
+    found = [name for name in tracked if (ROOT / name).exists() and name not in LEFT_OUT and not name.startswith(("tests/", ".github/"))
             and (not chosen or name in chosen)]  # fmt: skip
+    # Those that edit come last, so that none of the others sees their builds.
+    return sorted(found, key=lambda name: " file=" in (ROOT / name).read_text())
 
 
 def play(report, page, target):
@@ -46,8 +49,10 @@ def play(report, page, target):
     text = (ROOT / page).read_text()
     found = blocks(text)
     edits = any(block.file for block in found)
-    # One that edits has a tree for itself.
+    # One that edits has a tree for itself, and a build: cargo takes packages that differ in their place only for one.
     tree = Path(target) / "trees" / (page.replace("/", "-") if edits else "plain")
+    if edits:
+        forget(target)
     session = None
     try:
         for block in found:
@@ -70,6 +75,13 @@ def play(report, page, target):
     finally:
         if session and session.server:
             session.server.kill()
+
+
+def forget(target):
+    """Makes cargo build this package anew."""
+    package = re.search(r'^name = "(.*)"$', (ROOT / "Cargo.toml").read_text(), re.M)[1]
+    for fingerprint in (Path(target) / "debug/.fingerprint").glob(f"{package}-*"):
+        shutil.rmtree(fingerprint)
 
 
 def step(report, page, session, block):
