@@ -6,13 +6,15 @@
 # Tests that mostly wait run beside each other; those that measure take turns (see tests/it/harness).
 TEST_THREADS ?= 8
 BUILDER ?= docker
+# What build_info names; a clone's .template has it.
+TEMPLATE_COMMIT ?= $(or $(shell sed -n 's/^commit = "\(.*\)"/\1/p' .template 2>/dev/null),unknown)
 IMAGE ?= service:dev
 
 run: ## The service on :8080, its probes and metrics on :8081.
 	cargo run
 
 build: ## The binary that ships.
-	cargo build --locked --release
+	TEMPLATE_COMMIT=$(TEMPLATE_COMMIT) cargo build --locked --release
 
 tools: ## What the tests drive: proxies, load generators, a collector.
 	scripts/tools
@@ -97,6 +99,9 @@ generate: ## The files that are generated: from the code, and from the chart.
 	scripts/chart-tools
 	scripts/chart-generate
 	scripts/render-k8s
+
+template-update: ## In a clone: merges what the template has changed since; ARGUMENTS=--check only says how far behind it is.
+	scripts/template-update $(ARGUMENTS)
 
 check: ## The settings that a start would use now.
 	cargo run --quiet -- check
