@@ -42,7 +42,7 @@ test-full: tools lint ## The same with the full number of restarts and requests.
 # buildah and podman keep a HEALTHCHECK in images of the Docker format only.
 image: ## The container image, named IMAGE; BUILDER is docker, podman or buildah.
 	$(BUILDER) build $(if $(filter podman buildah,$(notdir $(BUILDER))),--format docker) --tag $(IMAGE) \
-	  --build-arg SERVICE_COMMIT=$(shell git rev-parse HEAD) \
+	  --build-arg SERVICE_COMMIT=$(shell git rev-parse HEAD) --build-arg TEMPLATE_COMMIT=$(TEMPLATE_COMMIT) \
 	  --build-arg IMAGE_VERSION=$(lastword $(subst :, ,$(notdir $(IMAGE)))) .
 
 image-test: ## The image built on bases made here, and three containers restarted and rolled out under load; root, a quarter of an hour.

@@ -6,6 +6,7 @@
 //! Next: [`arguments`].
 
 mod arguments;
+mod bare;
 mod edits;
 mod git;
 mod lock;
@@ -73,6 +74,9 @@ fn cloned(root: &Path, old: &Tree, arguments: &Arguments) -> Result<(Tree, Strin
     let (was, is) = (rename::name_of(old)?, &arguments.name);
     let mut new = old.clone();
     let gone = parts::leave_out(&mut new, &arguments.with)?;
+    if arguments.bare {
+        bare::strip(&mut new)?;
+    }
     rename::rename(&mut new, is, &gone)?;
     let is_clone = new.0.remove(STAMP).is_some();
     let left = if was == *is { Vec::new() } else { rename::leftovers(&new, &was, is) };
