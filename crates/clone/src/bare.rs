@@ -1,4 +1,4 @@
-//! `--bare`: src/app without a route. The sample app moves to tests/sample, where the chassis's own tests drive it.
+//! `--bare`: src/app without a route. The sample app moves to examples/sample, where the chassis's own tests drive it.
 //!
 //! Files below crates/clone/bare take the place of the clone's. What is generated from the app's settings is cut down
 //! here; the clone's test `generated` holds it to what its code says.
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Where the sample app is in a bare clone.
-const SAMPLE: &str = "tests/sample/";
+const SAMPLE: &str = "examples/sample/";
 /// What takes the place of the clone's files.
 const OVERLAY: &str = "crates/clone/bare/";
 
@@ -24,9 +24,9 @@ pub(crate) fn strip(tree: &mut Tree) -> Result<(), String> {
         return Err("--bare: this tree is bare already".into());
     }
     let main = tree.text("src/main.rs")?.replace("service::", "sample::");
-    tree.set("tests/sample/main.rs", main);
+    tree.set("examples/sample/main.rs", main);
     let library = tree.text("src/lib.rs")?.to_owned();
-    tree.set("tests/sample/sample.rs", library);
+    tree.set("examples/sample/sample.rs", library);
     for path in tree.below("src/app/") {
         let entry = tree.0.remove(&path).expect("a path of the tree");
         tree.0.insert(path.replacen("src/", SAMPLE, 1), entry);
@@ -40,23 +40,20 @@ pub(crate) fn strip(tree: &mut Tree) -> Result<(), String> {
 }
 
 fn edits(tree: &Tree) -> Result<Vec<Edit>, String> {
-    let manifest = tree.text("Cargo.toml")?;
-    let example = format!("{manifest}\n[[example]]\nname = \"sample\"\npath = \"tests/sample/main.rs\"\n");
     let makefile = tree.text("Makefile")?;
     // What drives the sample's routes, drives the sample.
     let sample = "\nops load api: export SERVER = target/debug/examples/sample\nops load api: sample\n\n\
         sample: ## The app that the chassis is tested with.\n\tcargo build --locked --example sample\n";
     Ok(vec![
-        Edit::new("Cargo.toml", manifest, example),
         Edit::new("Makefile", makefile, format!("{makefile}{sample}")),
         Edit::new(
-            "tests/sample/main.rs",
+            "examples/sample/main.rs",
             "\nfn main() -> ExitCode {",
             "\n#[allow(dead_code, unreachable_pub, reason = \"the sample is written as a library's part\")]\nmod sample;\n\
              // Where the app looks for it.\nuse ::service::chassis;\n\nfn main() -> ExitCode {",
         ),
         Edit::new(
-            "tests/sample/sample.rs",
+            "examples/sample/sample.rs",
             "pub mod app;\npub mod chassis;\n",
             "#[path = \"app/mod.rs\"]\npub mod app;\npub use ::service::chassis;\n",
         ),

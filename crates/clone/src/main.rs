@@ -73,17 +73,18 @@ fn root() -> Result<PathBuf, String> {
 fn cloned(root: &Path, old: &Tree, arguments: &Arguments) -> Result<(Tree, String), String> {
     let (was, is) = (rename::name_of(old)?, &arguments.name);
     let mut new = old.clone();
-    let gone = parts::leave_out(&mut new, &arguments.with)?;
+    parts::leave_out(&mut new, &arguments.with)?;
     if arguments.bare {
         bare::strip(&mut new)?;
     }
-    rename::rename(&mut new, is, &gone)?;
+    rename::rename(&mut new, is)?;
     let is_clone = new.0.remove(STAMP).is_some();
     let left = if was == *is { Vec::new() } else { rename::leftovers(&new, &was, is) };
     if !left.is_empty() && !is_clone {
         return Err(format!("still named {was}, in places that no edit knows:\n  {}", left.join("\n  ")));
     }
     new.set(STAMP, stamp(root, &was, arguments)?);
+    lock::refresh(&mut new)?;
     // A clone's own files may name it, and its name may be any word: to look at, no reason to stop.
     let notes = if left.is_empty() || left.len() > 20 {
         String::new()

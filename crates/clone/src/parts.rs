@@ -15,24 +15,22 @@ const KEPT: &str = "clone";
 const CHANGELOG: &str = "# Changelog\n\nNames, ports, paths, settings, metrics and exit codes change only with an entry here.\n\n\
     ## Unreleased\n\n- The service begins, as the template's sample.\n";
 
-/// Leaves out of `tree` what a clone does not need: all crates but those in `with`. Says which packages went.
+/// Leaves out of `tree` what a clone does not need: all crates but those in `with`.
 ///
 /// # Errors
 /// When `with` has a crate that is not there; those that are, are listed.
-pub(crate) fn leave_out(tree: &mut Tree, with: &[String]) -> Result<Vec<String>, String> {
+pub(crate) fn leave_out(tree: &mut Tree, with: &[String]) -> Result<(), String> {
     let crates = crates(tree);
     if let Some(unknown) = with.iter().find(|name| !crates.contains(name)) {
         let there = if crates.is_empty() { "none".to_owned() } else { crates.join(", ") };
         return Err(format!("--with {unknown}: no such crate; there are: {there}"));
     }
-    let mut gone = Vec::new();
     for name in crates.iter().filter(|name| !with.contains(name)) {
-        gone.push(package(tree, name)?);
         leave_out_crate(tree, name)?;
     }
     tree.leave_out(|path| ONLY_THE_TEMPLATES.iter().any(|folder| path.starts_with(folder)));
     tree.set("CHANGELOG.md", CHANGELOG);
-    Ok(gone)
+    Ok(())
 }
 
 /// The folders of crates/ that may stay behind.
@@ -40,12 +38,6 @@ fn crates(tree: &Tree) -> Vec<String> {
     let manifests = tree.below("crates/");
     let names = manifests.iter().filter_map(|path| path.strip_prefix("crates/")?.strip_suffix("/Cargo.toml"));
     names.filter(|name| !name.contains('/') && *name != KEPT).map(str::to_owned).collect()
-}
-
-fn package(tree: &Tree, name: &str) -> Result<String, String> {
-    let path = format!("crates/{name}/Cargo.toml");
-    let (_, rest) = tree.text(&path)?.split_once("name = \"").ok_or_else(|| format!("{path}: no name"))?;
-    Ok(rest.split('"').next().unwrap_or_default().to_owned())
 }
 
 fn leave_out_crate(tree: &mut Tree, name: &str) -> Result<(), String> {
@@ -123,7 +115,7 @@ mod tests {
     #[test]
     fn crates_that_nobody_named_stay_behind_and_so_does_what_speaks_of_them() {
         let mut tree = tree();
-        assert_eq!(leave_out(&mut tree, &[]).unwrap(), ["wsgi-bridge"]);
+        leave_out(&mut tree, &[]).unwrap();
         let left: Vec<&String> = tree.0.keys().collect();
         assert_eq!(
             left,
@@ -138,7 +130,7 @@ mod tests {
     #[test]
     fn a_crate_that_is_named_comes_along() {
         let (mut one, untouched) = (tree(), tree());
-        assert!(leave_out(&mut one, &["wsgi".into()]).unwrap().is_empty());
+        leave_out(&mut one, &["wsgi".into()]).unwrap();
         for path in ["Cargo.toml", "Makefile", "crates/wsgi/src/lib.rs"] {
             assert_eq!(one.text(path), untouched.text(path), "{path}");
         }

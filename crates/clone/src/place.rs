@@ -21,7 +21,14 @@ pub(crate) enum History {
 }
 
 /// Deletes its folder when it goes out of scope: what was half-written.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(pub(crate) PathBuf);
+
+impl Scratch {
+    /// In `folder`, with a hidden name of its own; it is not made yet.
+    pub(crate) fn in_folder(folder: &Path, name: &str) -> Self {
+        Self(folder.join(format!(".{name}.{}", process::id())))
+    }
+}
 
 impl Drop for Scratch {
     fn drop(&mut self) {
@@ -55,7 +62,9 @@ pub(crate) fn check(root: &Path, target: &Path) -> Result<PathBuf, String> {
 /// # Errors
 /// What could not be written, or what git complains of; then there is no `target`.
 pub(crate) fn create(target: &Path, tree: &Tree, message: Option<&str>) -> Result<History, String> {
-    let scratch = Scratch(beside(target));
+    // On the same file system, so that the last step is a rename.
+    let above = target.parent().expect("a checked path");
+    let scratch = Scratch::in_folder(above, &target.file_name().unwrap_or_default().to_string_lossy());
     tree.write(&scratch.0)?;
     let history = match message {
         Some(message) => begin_history(&scratch.0, message)?,
@@ -66,12 +75,6 @@ pub(crate) fn create(target: &Path, tree: &Tree, message: Option<&str>) -> Resul
     }
     fs::rename(&scratch.0, target).map_err(|error| format!("renaming to {}: {error}", target.display()))?;
     Ok(history)
-}
-
-/// On the same file system, so that the last step is a rename.
-fn beside(target: &Path) -> PathBuf {
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    target.with_file_name(format!(".{name}.{}", process::id()))
 }
 
 fn begin_history(folder: &Path, message: &str) -> Result<History, String> {
@@ -90,7 +93,7 @@ fn begin_history(folder: &Path, message: &str) -> Result<History, String> {
 /// # Errors
 /// What could not be written; then all is as it was.
 pub(crate) fn replace(root: &Path, old: &Tree, new: &Tree) -> Result<(), String> {
-    let scratch = Scratch(root.join(format!(".clone.{}", process::id())));
+    let scratch = Scratch::in_folder(root, "clone");
     let (fresh, kept) = (scratch.0.join("new"), scratch.0.join("old"));
     // First all that needs room on the disk.
     let changed: Vec<&String> =

@@ -4,7 +4,7 @@
 
 use crate::{
     edits::{self, Edit},
-    lock, manifests,
+    manifests,
     tree::{Entry, Tree},
 };
 
@@ -21,11 +21,11 @@ pub(crate) fn name_of(tree: &Tree) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
-/// Calls the service `new` in all of its places; the packages `gone` are left out of Cargo.lock.
+/// Calls the service `new` in all of its places but Cargo.lock, which cargo writes; see [`crate::lock`].
 ///
 /// # Errors
 /// Each place that is not as it was thought.
-pub(crate) fn rename(tree: &mut Tree, new: &str, gone: &[String]) -> Result<(), String> {
+pub(crate) fn rename(tree: &mut Tree, new: &str) -> Result<(), String> {
     let old = name_of(tree)?;
     let edits = [
         Edit::new("Cargo.toml", format!("[package]\nname = \"{old}\"\n"), format!("[package]\nname = \"{new}\"\n")),
@@ -39,8 +39,6 @@ pub(crate) fn rename(tree: &mut Tree, new: &str, gone: &[String]) -> Result<(), 
         Edit::new("helm/values.yaml", format!("\n  repository: {old}\n"), format!("\n  repository: {new}\n")),
     ];
     edits::apply(tree, &edits)?;
-    let locked = lock::renamed(tree.text("Cargo.lock")?, &old, new, gone)?;
-    tree.set("Cargo.lock", locked);
     manifests::rename(tree, &old, new)
 }
 
@@ -63,7 +61,7 @@ pub(crate) fn leftovers(tree: &Tree, old: &str, new: &str) -> Vec<String> {
             Entry::File { content, .. } => String::from_utf8_lossy(content).into_owned(),
             Entry::Link { to } => to.clone(),
         };
-        *path != STAMP && !path.starts_with("LICENSE") && (names(path) || names(&content))
+        *path != STAMP && *path != "Cargo.lock" && !path.starts_with("LICENSE") && (names(path) || names(&content))
     };
     tree.0.iter().filter(is_left).map(|(path, _)| path.clone()).collect()
 }
