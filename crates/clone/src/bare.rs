@@ -69,9 +69,11 @@ fn edits(tree: &Tree) -> Result<Vec<Edit>, String> {
 /// What the generated files say of the sample's settings.
 fn cut_settings(tree: &mut Tree) -> Result<(), String> {
     let reference = tree.text("docs/configuration.md")?;
-    let kept: Vec<&str> = reference.split_inclusive('\n').filter(|line| !line.starts_with("| `app.")).collect();
-    let kept = kept.concat();
-    tree.set("docs/configuration.md", kept);
+    let (head, _) = reference
+        .split_once("\n| key | default | environment | reloadable | meaning |\n|---|---|---|---|---|\n| `app.")
+        .ok_or("docs/configuration.md: no settings of the app at its end")?;
+    let head = head.to_owned();
+    tree.set("docs/configuration.md", head);
     for path in ["docs/settings.schema.json", "helm/values.schema.json"] {
         let cut = without_properties(tree.text(path)?).ok_or_else(|| format!("{path}: no settings \"app\""))?;
         tree.set(path, cut);
@@ -82,12 +84,14 @@ fn cut_settings(tree: &mut Tree) -> Result<(), String> {
 /// The schema `json`, as its generators indent it, with an "app" that has no properties.
 fn without_properties(json: &str) -> Option<String> {
     let start = json.find("\"app\": {\n")?;
-    let indent = json[..start].len() - json[..start].rfind('\n')? - 1;
-    let open = "\"properties\": {\n";
-    let properties = start + json[start..].find(open)? + open.len() - 1;
-    let close = format!("\n{}}}", " ".repeat(indent + 2));
-    let end = properties + json[properties..].find(&close)? + close.len() - 1;
-    Some(format!("{}{}", &json[..properties], &json[end..]))
+    let indent = " ".repeat(start - json[..start].rfind('\n')? + 1);
+    let open = format!("\n{indent}\"properties\": {{\n");
+    let properties = start + json[start..].find(&open)?;
+    let close = format!("\n{indent}}},");
+    let end = properties + json[properties..].find(&close)? + close.len();
+    let description = end + json[end..].strip_prefix('\n')?.find('\n')? + 1;
+    let [head, about, tail] = [&json[..properties], &json[end..description], &json[description..]];
+    Some(format!("{head}{about},\n{indent}\"default\": {{}}{tail}"))
 }
 
 #[cfg(test)]

@@ -17,7 +17,11 @@ const ABOUT: &str = "A new service\n\nWhat it is for.";
 
 /// Why the app cannot start.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {}
+pub enum StartError {
+    /// A metric's name is taken.
+    #[error("registering the app's metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
 
 /// The list of routes.
 ///
