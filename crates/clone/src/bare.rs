@@ -104,7 +104,7 @@ mod tests {
             \"app\": {\n      \"type\": \"object\",\n      \"properties\": {\n        \"b\": {\n          \"x\": {\n          }\n        }\n      },\n      \
             \"description\": \"d\"\n    }\n  }\n}\n";
         let expected = "{\n  \"properties\": {\n    \"server\": {\n      \"properties\": {\n        \"a\": {}\n      }\n    },\n    \
-            \"app\": {\n      \"type\": \"object\",\n      \"properties\": {},\n      \"description\": \"d\"\n    }\n  }\n}\n";
+            \"app\": {\n      \"type\": \"object\",\n      \"description\": \"d\",\n      \"default\": {}\n    }\n  }\n}\n";
         assert_eq!(without_properties(schema).unwrap(), expected);
         assert_eq!(without_properties("{}"), None);
     }

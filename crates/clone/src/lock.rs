@@ -3,7 +3,7 @@
 //!
 //! Next: [`crate::place`].
 
-use std::{env, fs, process::Command};
+use std::{env, fs, path::Path, process::Command};
 
 use crate::{place::Scratch, tree::Tree};
 
@@ -14,16 +14,20 @@ use crate::{place::Scratch, tree::Tree};
 pub(crate) fn refresh(tree: &mut Tree) -> Result<(), String> {
     let scratch = Scratch::in_folder(&env::temp_dir(), "clone");
     tree.write(&scratch.0)?;
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    // Offline: the present versions are in reach, as this program was just built with them.
-    command.args(["update", "--workspace", "--offline", "--quiet"]).current_dir(&scratch.0);
-    let done = command.output().map_err(|error| format!("running cargo: {error}"))?;
-    if !done.status.success() {
-        return Err(format!("cargo update: {}", String::from_utf8_lossy(&done.stderr).trim()));
-    }
+    // Offline first: the present versions are in reach where this program was just built with them.
+    cargo(&scratch.0, &["--offline"]).or_else(|_| cargo(&scratch.0, &[]))?;
     let path = scratch.0.join("Cargo.lock");
     let lock = fs::read(&path).map_err(|error| format!("reading {}: {error}", path.display()))?;
     tree.set("Cargo.lock", lock);
     Ok(())
+}
+
+fn cargo(folder: &Path, more: &[&str]) -> Result<(), String> {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["update", "--workspace", "--quiet"]).args(more).current_dir(folder);
+    let done = command.output().map_err(|error| format!("running cargo: {error}"))?;
+    if done.status.success() {
+        return Ok(());
+    }
+    Err(format!("cargo update: {}", String::from_utf8_lossy(&done.stderr).trim()))
 }
