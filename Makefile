@@ -36,6 +36,7 @@ test: tools lint ## Everything, at CI's size.
 
 test-full: tools lint ## The same with the full number of restarts and requests.
 	FLEET_ROUNDS=20 cargo test --locked -- --test-threads=$(TEST_THREADS)
+	FULL=yes cargo test --locked --package clone
 	FULL=yes $(MAKE) load
 	SCHEMATHESIS_EXAMPLES=500 $(MAKE) api
 
@@ -99,6 +100,7 @@ generate: ## The files that are generated: from the code, and from the chart.
 	scripts/chart-tools
 	scripts/chart-generate
 	scripts/render-k8s
+	[ ! -d crates/clone/tests ] || UPDATE=1 cargo test --locked --package clone --test it the_documented_first_route
 
 template-update: ## In a clone: merges what the template has changed since; ARGUMENTS=--check only says how far behind it is.
 	scripts/template-update $(ARGUMENTS)

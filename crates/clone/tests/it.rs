@@ -1,6 +1,6 @@
 //! Clones of this repository, made, checked and updated in a folder of their own.
 //!
-//! `FULL=yes` makes all of the odd names, and is what `make test-full` does.
+//! `UPDATE=1` renews what bare clones have of generated files; `make generate` does that. `FULL=yes` makes all of the odd names, and is what `make test-full` does.
 
 use std::{
     env, fs,
@@ -102,13 +102,18 @@ fn edit(folder: &Path, path: &str, old: &str, new: &str) {
 
 /// Cargo in a clone, with the dependencies that are built already.
 fn cargo(folder: &Path, arguments: &[&str]) -> String {
+    cargo_with(folder, arguments, &[])
+}
+
+fn cargo_with(folder: &Path, arguments: &[&str], more: &[(&str, &str)]) -> String {
     static BUILT: OnceLock<String> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
         let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
         tmp.parent().unwrap().to_str().unwrap().to_owned()
     });
     let own = folder.join("target").to_str().unwrap().to_owned();
-    let environment = [("CARGO_BUILD_BUILD_DIR", built.as_str()), ("CARGO_TARGET_DIR", &own)];
+    let mut environment = vec![("CARGO_BUILD_BUILD_DIR", built.as_str()), ("CARGO_TARGET_DIR", &own)];
+    environment.extend(more);
     let done = run(folder, env!("CARGO"), arguments, &environment);
     assert!(done.status.success(), "cargo {arguments:?} in {}:\n{}", folder.display(), text(&done));
     text(&done)
@@ -315,6 +320,7 @@ fn the_documented_first_route_fits_a_bare_clone() {
     assert!(diff.lines().count() < 40, "{} lines", diff.lines().count());
     fs::write(folder.0.join("diff"), diff).unwrap();
     good(&target, "git", &["apply", "../diff"]);
+    cargo(&target, &["fmt", "--all", "--check"]);
     chart_is_good(&target);
     cargo(&target, &["clippy", "--quiet", "--locked", "--offline", "--all-targets", "--", "-D", "warnings"]);
     cargo(&target, &["build", "--quiet", "--locked", "--offline", "--bin", "server"]);
@@ -322,5 +328,12 @@ fn the_documented_first_route_fits_a_bare_clone() {
     assert!(printed.contains("/v1/greetings/{name}"), "{printed}");
     good(&target, "git", &["checkout", "--quiet", "src/app/mod.rs"]);
     // What the command cuts out of generated files is what the code generates.
-    cargo(&target, &["test", "--quiet", "--locked", "--offline", "--test", "it", "generated::"]);
+    let is_update = env::var_os("UPDATE").is_some_and(|value| value == "1");
+    let update = if is_update { "1" } else { "0" };
+    let arguments = ["test", "--quiet", "--locked", "--offline", "--test", "it", "generated::"];
+    cargo_with(&target, &arguments, &[("UPDATE", update)]);
+    if is_update {
+        let description = "docs/openapi.json";
+        fs::copy(target.join(description), repository().join("crates/clone/bare").join(description)).unwrap();
+    }
 }
