@@ -6,13 +6,15 @@
 # Tests that mostly wait run beside each other; those that measure take turns (see tests/it/harness).
 TEST_THREADS ?= 8
 BUILDER ?= docker
+# What build_info names; a clone's .template has it.
+TEMPLATE_COMMIT ?= $(or $(shell sed -n 's/^commit = "\(.*\)"/\1/p' .template 2>/dev/null),unknown)
 IMAGE ?= service:dev
 
 run: ## The service on :8080, its probes and metrics on :8081.
 	cargo run
 
 build: ## The binary that ships.
-	cargo build --locked --release
+	TEMPLATE_COMMIT=$(TEMPLATE_COMMIT) cargo build --locked --release
 
 tools: ## What the tests drive: proxies, load generators, a collector.
 	scripts/tools
@@ -37,6 +39,7 @@ test: tools lint ## Everything, at CI's size.
 test-full: tools lint ## The same with the full number of restarts and requests.
 	FLEET_ROUNDS=20 cargo test --locked -- --test-threads=$(TEST_THREADS)
 	HOST_RESTARTS=40 $(MAKE) test-host
+	FULL=yes cargo test --locked --package clone
 	FULL=yes $(MAKE) load
 	SCHEMATHESIS_EXAMPLES=500 $(MAKE) api
 	$(MAKE) bench-check
@@ -56,7 +59,7 @@ test-host: ## The feature host: restarts, passed sockets, privileges (as root), 
 # buildah and podman keep a HEALTHCHECK in images of the Docker format only.
 image: ## The container image, named IMAGE; BUILDER is docker, podman or buildah.
 	$(BUILDER) build $(if $(filter podman buildah,$(notdir $(BUILDER))),--format docker) --tag $(IMAGE) \
-	  --build-arg SERVICE_COMMIT=$(shell git rev-parse HEAD) \
+	  --build-arg SERVICE_COMMIT=$(shell git rev-parse HEAD) --build-arg TEMPLATE_COMMIT=$(TEMPLATE_COMMIT) \
 	  --build-arg IMAGE_VERSION=$(lastword $(subst :, ,$(notdir $(IMAGE)))) .
 
 image-test: ## The image built on bases made here, and three containers restarted and rolled out under load; root, a quarter of an hour.
@@ -113,6 +116,10 @@ generate: ## The files that are generated: from the code, and from the chart.
 	scripts/chart-tools
 	scripts/chart-generate
 	scripts/render-k8s
+	[ ! -d crates/clone/tests ] || UPDATE=1 cargo test --locked --package clone --test it the_documented_first_route
+
+template-update: ## In a clone: merges what the template has changed since; ARGUMENTS=--check only says how far behind it is.
+	scripts/template-update $(ARGUMENTS)
 
 check: ## The settings that a start would use now.
 	cargo run --quiet -- check

@@ -56,7 +56,8 @@ Dumper.add_representer(str, text)
 
 
 def dump(value):
-    return HEADER + yaml.dump(value, Dumper=Dumper, sort_keys=False, width=1000, allow_unicode=True)
+    # No line is folded: where it would be depends on how long the service's name is.
+    return HEADER + yaml.dump(value, Dumper=Dumper, sort_keys=False, width=float("inf"), allow_unicode=True)
 
 
 def name_of_chart():

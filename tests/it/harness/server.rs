@@ -62,7 +62,7 @@ pub(crate) fn program() -> &'static Path {
 
 /// An example on the same chassis; cargo builds examples with the tests.
 pub(crate) fn example(name: &str) -> PathBuf {
-    let path = program().parent().expect("a directory above the binary").join("examples").join(name);
+    let path = Path::new(env!("CARGO_BIN_EXE_server")).with_file_name("examples").join(name);
     assert!(path.is_file(), "example {name} not found: run `cargo build --examples`");
     path
 }

@@ -1,0 +1,15 @@
+//! The app's own settings, `app.*`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::chassis::config::{Check, Problems};
+
+/// Settings `app.*`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {}
+
+impl Check for Settings {
+    fn check(&self, _: &mut Problems) {}
+}
