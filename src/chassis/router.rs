@@ -78,7 +78,13 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// A route that is never refused, and not logged: for health checks by balancers on the traffic port.
     #[must_use]
     pub(crate) fn probe(mut self, path: &str, handlers: MethodRouter<S>) -> Self {
-        self.routes.push(Route { path: path.to_owned(), handlers, described: Vec::new(), kind: Kind::Probe, pool: None });
+        self.routes.push(Route {
+            path: path.to_owned(),
+            handlers,
+            described: Vec::new(),
+            kind: Kind::Probe,
+            pool: None,
+        });
         self
     }
 
