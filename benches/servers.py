@@ -1,0 +1,220 @@
+"""The servers that are measured: how each is started, and what it is called in the tables."""
+
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+OWN = ROOT / "target/benches/release"
+SERVICE = ROOT / "target/release"
+SERVER_CPU, LOAD_CPU = 0, 1
+LAYERS = 9  # of the usual stack, see src/bin/usual.rs
+
+
+def find(name):
+    """Where a program is, or None."""
+    own = [ROOT / ".tools/bin", ROOT / ".tools/rotel/rotel"]
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin", *map(str, own)])
+    return shutil.which(name, path=path)
+
+
+def need(name, packages="make bench"):
+    """Where a program is; ends the run with what to do where it is missing."""
+    found = find(name)
+    if not found:
+        raise SystemExit(f"bench: {name} is missing: scripts/tools bench, then again {packages}")
+    return found
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def pinned(cpu):
+    return lambda: os.sched_setaffinity(0, {cpu})
+
+
+class Server:
+    """A running server, pinned; `command` gets its address."""
+
+    def __init__(self, name, spec, scratch, wrap=()):
+        self.name, self.port = name, free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.directory = scratch / name.replace(" ", "-").replace("/", "-").replace("%", "")
+        self.directory.mkdir(parents=True, exist_ok=True)
+        command, environment = spec(self)
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(("APP__", "OTEL_"))}
+        log = open(self.directory / "log", "w")
+        self.process = subprocess.Popen(
+            [*wrap, *map(str, command)], env={**clean, **environment}, stdin=subprocess.DEVNULL, stdout=log,
+            stderr=subprocess.STDOUT, preexec_fn=pinned(SERVER_CPU), cwd=self.directory)
+        self.wait_ready()
+
+    def wait_ready(self):
+        for _ in range(1200):
+            if self.process.poll() is not None:
+                break
+            try:
+                with urllib.request.urlopen(f"http://{self.address}/hello", timeout=5) as answer:
+                    if answer.status == 200:
+                        return
+            except OSError:
+                time.sleep(0.05)
+        tail = (self.directory / "log").read_text()[-2000:]
+        self.stop()
+        raise SystemExit(f"bench: {self.name} did not start:\n{tail}")
+
+    def processes(self):
+        """Its process and what that started (nginx's worker)."""
+        mine, seen = [self.process.pid], []
+        while mine:
+            pid = mine.pop()
+            seen.append(pid)
+            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+                mine += map(int, (task / "children").read_text().split())
+        return seen
+
+    def cpu(self):
+        """Nanoseconds on a CPU so far, user and system, of all its threads (proc(5), schedstat)."""
+        tasks = (task for pid in self.processes() for task in pathlib.Path(f"/proc/{pid}/task").iterdir())
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
+
+    def resident(self):
+        """Resident bytes."""
+        lines = (line for pid in self.processes() for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+class Collector:
+    """Rotel, a live OpenTelemetry collector, on the load's CPU."""
+
+    def __init__(self, scratch):
+        directory = scratch / "collector"
+        directory.mkdir(parents=True, exist_ok=True)
+        grpc, http = free_port(), free_port()
+        self.url = f"http://127.0.0.1:{grpc}"
+        with open(directory / "output", "w") as output:
+            self.process = subprocess.Popen(
+                [need("rotel-agent"), "start", "--exporter", "blackhole", "--otlp-grpc-endpoint", f"127.0.0.1:{grpc}",
+                 "--otlp-http-endpoint", f"127.0.0.1:{http}", "--pid-file", "pid", "--log-file", "log"],
+                cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=pinned(LOAD_CPU))
+        for _ in range(400):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", grpc)) == 0:
+                    return
+            time.sleep(0.05)
+        raise SystemExit("bench: the collector did not start: " + (directory / "output").read_text()[-2000:])
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(20)
+
+
+def service(collector=None, ratio=None, access_log=True, overload=True, routes=1, program="hello"):
+    """The service: everything on but what is turned off here."""
+    def spec(server):
+        environment = {
+            "APP__SERVER__LISTEN": f"http://{server.address}", "APP__ADMIN__LISTEN": "127.0.0.1:0",
+            "APP__LIFECYCLE__DRAIN_DELAY": "0s",
+            "APP__TELEMETRY__LOG_FORMAT": "json",
+            "APP__TELEMETRY__ACCESS_LOG": str(access_log).lower(), "APP__OVERLOAD__ENABLED": str(overload).lower(),
+        }
+        if program == "hello":
+            environment["APP__APP__ROUTES"] = str(routes)
+        if collector:
+            environment["APP__TELEMETRY__OTLP_ENDPOINT"] = collector.url
+        if ratio is not None:
+            environment["APP__TELEMETRY__SAMPLE_RATIO"] = str(ratio)
+        return [SERVICE / ("examples/hello" if program == "hello" else program)], environment
+    return spec
+
+
+def own(name, *arguments):
+    return lambda server: ([OWN / name, server.address, *arguments], {})
+
+
+def usual(layers, collector, ratio=0.1):
+    return lambda server: ([OWN / "usual", server.address, layers, server.directory / "lines", collector.url, ratio], {})
+
+
+NGINX = """daemon off; master_process off; pid {directory}/pid; error_log {directory}/error warn;
+events {{ worker_connections 20000; }}
+http {{ access_log {access}; keepalive_requests 1000000000; default_type text/plain;
+client_body_temp_path {directory}/a; proxy_temp_path {directory}/b; fastcgi_temp_path {directory}/c;
+uwsgi_temp_path {directory}/d; scgi_temp_path {directory}/e;
+server {{ listen {address} backlog=1024; location /hello {{ return 200 "Hello, World!"; }} }} }}
+"""
+
+
+def nginx(access):
+    def spec(server):
+        text = NGINX.format(directory=server.directory, address=server.address, access=access)
+        (server.directory / "nginx.conf").write_text(text)
+        return [find("nginx"), "-p", server.directory, "-c", server.directory / "nginx.conf"], {}
+    return spec
+
+
+NODE = """require('http').createServer((_, answer) => { answer.setHeader('content-type', 'text/plain');
+answer.end('Hello, World!'); }).listen({port: +process.argv[1], host: '127.0.0.1', backlog: 1024});"""
+
+GO = """package main
+import ("net/http"; "os")
+func main() {
+	http.HandleFunc("/hello", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("Hello, World!")) })
+	panic(http.ListenAndServe(os.Args[1], nil))
+}
+"""
+
+
+def go(scratch):
+    """net/http, built here."""
+    source = scratch / "hello.go"
+    source.write_text(GO)
+    subprocess.run(["go", "build", "-o", scratch / "hello-go", source], check=True)
+    return lambda server: ([scratch / "hello-go", server.address], {"GOMAXPROCS": "1"})
+
+
+def peers(scratch):
+    """What is installed, and the names of what is not."""
+    there, absent = {}, []
+    if find("nginx"):
+        there["nginx, return 200"] = nginx("off")
+        there["nginx with its access log"] = nginx("lines buffer=32k flush=1s")
+    else:
+        absent.append("nginx")
+    if find("node"):
+        there["Node http"] = lambda server: ([find("node"), "-e", NODE, server.port], {})
+    else:
+        absent.append("Node http")
+    if find("go"):
+        there["Go net/http"] = go(scratch)
+    else:
+        absent.append("Go net/http")
+    return there, absent
+
+
+def steps(collector):
+    """The service from as little as its settings allow to everything at full sampling."""
+    return {
+        "service, no access log, admission or traces": service(access_log=False, overload=False),
+        "service, with admission": service(access_log=False),
+        "service, with the access log": service(),
+        "service, traces at 0 %": service(collector, 0),
+        "service, everything on": service(collector),
+        "service, everything on, 100 %": service(collector, 1),
+    }
