@@ -13,6 +13,7 @@ use opentelemetry_sdk::logs::SdkLogger;
 use tracing::Level;
 
 use super::{
+    digits,
     filter::{ACCESS, LogControl},
     format::{Format, Value},
     sink::{Sink, Urgency},
@@ -90,16 +91,14 @@ impl AccessRecord<'_> {
     /// Hands out each field under its semantic-convention name.
     fn visit(&self, mut put: impl FnMut(&'static str, Value<'_>)) {
         put("request_id", Value::Text(self.request_id));
-        put("trace_id", Value::Printed(format_args!("{}", self.trace.trace_id)));
+        put("trace_id", Value::Id(self.trace.trace_id.0));
         put("sampled", Value::Bool(self.trace.sampled));
         put("http.request.method", Value::Text(self.method));
         put("http.route", Value::Text(self.route));
         put("url.path", Value::Text(self.path));
         put("network.protocol.version", Value::Text(protocol(self.version)));
         put("http.response.status_code", Value::Unsigned(self.status.as_u16().into()));
-        // Rounded to a microsecond: the rest is noise.
-        let seconds = (self.duration.as_secs_f64() * 1e6).round() / 1e6;
-        put("http.server.request.duration", Value::Float(seconds));
+        put("http.server.request.duration", Value::Seconds(self.duration));
         if let Some(bytes) = self.request_bytes {
             put("http.request.body.size", Value::Unsigned(bytes));
         }
@@ -137,6 +136,9 @@ fn any_value(value: Value<'_>) -> AnyValue {
         Value::Unsigned(number) => i64::try_from(number).unwrap_or(i64::MAX).into(),
         Value::Float(number) => number.into(),
         Value::Bool(flag) => flag.into(),
+        Value::Id(number) => format!("{number:032x}").into(),
+        #[expect(clippy::cast_precision_loss, reason = "below 2^52 for 142 years")]
+        Value::Seconds(duration) => (digits::rounded(duration) as f64 / 1e6).into(),
     }
 }
 

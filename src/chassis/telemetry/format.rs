@@ -2,7 +2,7 @@
 //!
 //! Next: [`super::json`] and [`super::text`].
 
-use std::{error::Error, fmt, io::Write as _};
+use std::{error::Error, fmt, io::Write as _, time::Duration};
 
 use tracing::{
     Level,
@@ -10,7 +10,7 @@ use tracing::{
 };
 
 use super::{
-    json,
+    digits, json,
     text::{self, Colour},
     timestamp,
 };
@@ -31,6 +31,10 @@ pub(super) enum Value<'a> {
     Unsigned(u64),
     Float(f64),
     Bool(bool),
+    /// 32 hexadecimal digits.
+    Id(u128),
+    /// Seconds, to a microsecond.
+    Seconds(Duration),
 }
 
 impl Format {
@@ -84,8 +88,15 @@ impl Format {
             (Self::Text(_), Value::Printed(arguments)) => text::value(out, arguments),
             (Self::Text(_), Value::Float(number)) => _ = write!(out, "{number}"),
             (_, Value::Signed(number)) => _ = write!(out, "{number}"),
-            (_, Value::Unsigned(number)) => _ = write!(out, "{number}"),
-            (_, Value::Bool(flag)) => _ = write!(out, "{flag}"),
+            (_, Value::Unsigned(number)) => digits::unsigned(out, number),
+            (_, Value::Bool(flag)) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
+            (Self::Text(_), Value::Id(number)) => digits::hexadecimal(out, number),
+            (Self::Json, Value::Id(number)) => {
+                out.push(b'"');
+                digits::hexadecimal(out, number);
+                out.push(b'"');
+            }
+            (_, Value::Seconds(duration)) => digits::seconds(out, duration),
         }
     }
 

@@ -32,20 +32,29 @@ pub(super) fn float(out: &mut Vec<u8>, number: f64) {
     }
 }
 
-/// Appends `,"name":`; a value follows. `name` is a literal of ours that needs no escape.
+/// Appends `,"name":`; a value follows.
 pub(super) fn key(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(b",\"");
     escape(out, name);
     out.extend_from_slice(b"\":");
 }
 
+/// DEL is legal in JSON; terminals do not deserve it.
+const fn is_plain(byte: u8) -> bool {
+    byte >= 0x20 && byte != b'"' && byte != b'\\' && byte != 0x7f
+}
+
 fn escape(out: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let bytes = text.as_bytes();
+    // Without a way out of the loop, it looks at sixteen bytes at once.
+    if bytes.iter().fold(true, |plain, &byte| plain & is_plain(byte)) {
+        out.extend_from_slice(bytes);
+        return;
+    }
     let mut clean = 0;
     for (at, &byte) in bytes.iter().enumerate() {
-        // DEL is legal in JSON; terminals do not deserve it.
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' && byte != 0x7f {
+        if is_plain(byte) {
             continue;
         }
         out.extend_from_slice(&bytes[clean..at]);

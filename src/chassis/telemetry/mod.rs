@@ -8,6 +8,7 @@
 //! Next: [`span`], what a recorded request leaves behind.
 
 mod access;
+mod digits;
 mod exporter;
 mod filter;
 mod format;

@@ -3,9 +3,16 @@
 //! Next: [`super::sink`].
 
 use std::{
-    io::Write as _,
+    cell::Cell,
     time::{SystemTime, UNIX_EPOCH},
 };
+
+use super::digits::padded;
+
+thread_local! {
+    /// The second that was written last on this thread, and its text: thousands of lines share it.
+    static LAST: Cell<(u64, [u8; 20])> = const { Cell::new((u64::MAX, [0; 20])) };
+}
 
 /// Appends the present as `2026-01-31T12:34:56.789Z`.
 pub(super) fn now(out: &mut Vec<u8>) {
@@ -14,9 +21,29 @@ pub(super) fn now(out: &mut Vec<u8>) {
 }
 
 fn write(out: &mut Vec<u8>, seconds: u64, milliseconds: u32) {
+    let (last, text) = LAST.get();
+    if last == seconds {
+        out.extend_from_slice(&text);
+    } else {
+        let begin = out.len();
+        second(out, seconds);
+        LAST.set((seconds, out[begin..].try_into().expect("each part has its fixed length")));
+    }
+    padded::<3>(out, milliseconds.into());
+    out.push(b'Z');
+}
+
+/// `2026-01-31T12:34:56.`
+fn second(out: &mut Vec<u8>, seconds: u64) {
     let (year, month, day) = date(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-    let _ = write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}Z");
+    padded::<4>(out, year);
+    for (before, number) in
+        [(b'-', month), (b'-', day), (b'T', seconds / 3_600 % 24), (b':', seconds / 60 % 60), (b':', seconds % 60)]
+    {
+        out.push(before);
+        padded::<2>(out, number);
+    }
+    out.push(b'.');
 }
 
 /// Year, month and day of a day since 1970; Howard Hinnant's `civil_from_days` without the years before.
@@ -48,8 +75,10 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00.007Z"),
         ] {
             let mut out = Vec::new();
+            // Twice: the second time it is the one that was kept.
             write(&mut out, seconds, 7);
-            assert_eq!(String::from_utf8(out).unwrap(), expected);
+            write(&mut out, seconds, 7);
+            assert_eq!(String::from_utf8(out).unwrap(), [expected, expected].concat());
         }
     }
 }

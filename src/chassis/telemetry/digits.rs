@@ -1,0 +1,100 @@
+//! Numbers, written by hand: `write!` costs several times as much, and every request has a handful.
+//!
+//! Next: [`super::json`].
+
+use std::time::Duration;
+
+/// Appends a whole number.
+pub(super) fn unsigned(out: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = digit(number % 10);
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// Appends the last `N` decimal digits of a number, with leading zeros.
+pub(super) fn padded<const N: usize>(out: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0; N];
+    for place in digits.iter_mut().rev() {
+        *place = digit(number % 10);
+        number /= 10;
+    }
+    out.extend_from_slice(&digits);
+}
+
+/// Appends 32 lower-case hexadecimal digits.
+pub(super) fn hexadecimal(out: &mut Vec<u8>, number: u128) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut digits = [0; 32];
+    for (at, byte) in number.to_be_bytes().iter().enumerate() {
+        digits[2 * at] = DIGITS[usize::from(byte >> 4)];
+        digits[2 * at + 1] = DIGITS[usize::from(byte & 15)];
+    }
+    out.extend_from_slice(&digits);
+}
+
+/// Appends seconds as `0.001235`: rounded to a microsecond, since the rest is noise, without the zeros at the end.
+pub(super) fn seconds(out: &mut Vec<u8>, duration: Duration) {
+    let micros = rounded(duration);
+    unsigned(out, micros / 1_000_000);
+    out.push(b'.');
+    let first = out.len() + 1;
+    padded::<6>(out, micros % 1_000_000);
+    while out.len() > first && out.last() == Some(&b'0') {
+        out.pop();
+    }
+}
+
+/// Whole microseconds, to the nearest.
+pub(super) fn rounded(duration: Duration) -> u64 {
+    u64::try_from((duration.as_nanos() + 500) / 1_000).unwrap_or(u64::MAX)
+}
+
+fn digit(number: u64) -> u8 {
+    b'0' + u8::try_from(number).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_written_as_the_library_writes_them() {
+        for number in [0, 7, 10, 499, 65_536, u64::MAX] {
+            assert_eq!(text(|out| unsigned(out, number)), number.to_string());
+            assert_eq!(
+                text(|out| hexadecimal(out, u128::from(number) << 60)),
+                format!("{:032x}", u128::from(number) << 60)
+            );
+        }
+        assert_eq!(text(|out| padded::<4>(out, 31)), "0031");
+    }
+
+    #[test]
+    fn seconds_are_rounded_to_a_microsecond() {
+        for (nanos, expected) in [
+            (0, "0.0"),
+            (499, "0.0"),
+            (500, "0.000001"),
+            (1_234_567, "0.001235"),
+            (250_000_000, "0.25"),
+            (1_000_000_000, "1.0"),
+            (61_999_999_600, "62.0"),
+        ] {
+            assert_eq!(text(|out| seconds(out, Duration::from_nanos(nanos))), expected);
+        }
+    }
+}
