@@ -17,11 +17,29 @@ use tokio::time::Instant;
 
 /// The responses that are on their way.
 #[derive(Debug, Default)]
-pub(crate) struct Streams(Mutex<Vec<Arc<Stream>>>);
+pub(crate) struct Streams(Mutex<Slots>);
+
+/// Each response has a slot, so that its end looks for nothing.
+#[derive(Debug, Default)]
+struct Slots {
+    all: Vec<Option<Arc<Stream>>>,
+    free: Vec<usize>,
+}
+
+impl Slots {
+    fn taken(&self) -> impl Iterator<Item = &Arc<Stream>> {
+        self.all.iter().flatten()
+    }
+
+    fn count(&self) -> usize {
+        self.all.len() - self.free.len()
+    }
+}
 
 /// One response.
 #[derive(Debug)]
 pub(crate) struct Stream {
+    slot: usize,
     begun: Instant,
     /// Milliseconds from `begun` to the moment from which the peer is waited for, plus one; zero: the app is.
     waits: AtomicU64,
@@ -30,28 +48,37 @@ pub(crate) struct Stream {
 impl Streams {
     /// A response begins; its peer is waited for until more of it is asked for.
     pub(super) fn begin(&self) -> Arc<Stream> {
-        let stream = Arc::new(Stream { begun: Instant::now(), waits: AtomicU64::new(1) });
-        self.lock().push(Arc::clone(&stream));
+        let begun = Instant::now();
+        let mut slots = self.lock();
+        let slot = slots.free.pop().unwrap_or_else(|| {
+            slots.all.push(None);
+            slots.all.len() - 1
+        });
+        let stream = Arc::new(Stream { slot, begun, waits: AtomicU64::new(1) });
+        slots.all[slot] = Some(Arc::clone(&stream));
         stream
     }
 
-    pub(super) fn end(&self, stream: &Arc<Stream>) {
-        self.lock().retain(|other| !Arc::ptr_eq(other, stream));
+    /// The response is out, or was given up; told once for each.
+    pub(super) fn end(&self, stream: &Stream) {
+        let mut slots = self.lock();
+        slots.all[stream.slot] = None;
+        slots.free.push(stream.slot);
     }
 
     /// Since when nothing but the peer is waited for: all `parts` of the connection are responses, and none of them
     /// moves. One reader that stalls must not end what a proxy sends to others over the same connection.
     pub(super) fn blocked_since(&self, parts: usize) -> Option<Instant> {
         let streams = self.lock();
-        if streams.is_empty() || streams.len() < parts {
+        if streams.count() == 0 || streams.count() < parts {
             return None;
         }
         // The latest of them; none where one waits for the app.
-        let waits: Option<Vec<_>> = streams.iter().map(|stream| stream.blocked_since()).collect();
+        let waits: Option<Vec<_>> = streams.taken().map(|stream| stream.blocked_since()).collect();
         waits?.into_iter().max()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Stream>>> {
+    fn lock(&self) -> MutexGuard<'_, Slots> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -89,5 +116,9 @@ mod tests {
         streams.end(&second);
         assert_eq!(streams.blocked_since(1), Some(begun));
         streams.end(&first);
+        assert_eq!(streams.blocked_since(0), None);
+        let third = streams.begin();
+        assert_eq!(streams.lock().all.len(), 2, "the slots of those that ended are used again");
+        streams.end(&third);
     }
 }
