@@ -43,7 +43,9 @@ pub(super) trait Work {
 }
 
 /// Runs `work` under the deadlines and orders of `state`.
-pub(super) async fn drive<W: Work>(limits: &Limits, state: &State, mut work: W) -> Result<W::Output, Closed> {
+///
+/// It borrows the work: an async function holds what it is given by value twice, and an idle connection pays for it.
+pub(super) async fn drive<W: Work>(limits: &Limits, state: &State, work: &mut W) -> Result<W::Output, Closed> {
     let mut timer = pin!(sleep_until(Instant::now() + limits.settings().header_timeout.get()));
     let mut finishing = None;
     poll_fn(|cx| {
@@ -58,7 +60,7 @@ pub(super) async fn drive<W: Work>(limits: &Limits, state: &State, mut work: W) 
                     state.unfinished.store(state.is_busy(), Relaxed);
                     return Poll::Ready(Err(reason));
                 }
-                Step::Finish(reason) => match probe(state, &mut work, cx) {
+                Step::Finish(reason) => match probe(state, work, cx) {
                     Probed::Done(output) => return Poll::Ready(Ok(output)),
                     Probed::Input => Some(Instant::now() + INPUT_RECHECK),
                     Probed::Quiet => {
@@ -141,23 +143,23 @@ fn next(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>) ->
     if state.is_cut() {
         return Step::End(Closed::Cut);
     }
-    let write_timeout = limits.settings().write_timeout.get();
-    match write_deadline(state, write_timeout) {
+    match write_deadline(limits, state) {
         Some(deadline) if deadline <= Instant::now() => Step::End(Closed::WriteTimeout),
         Some(deadline) => earliest(deadline, by_phase(limits, state, finishing)),
         // Responses of HTTP/2 are not written by this task: it looks at them from time to time.
         None if state.is_multiplexed() && state.is_busy() => {
-            earliest(Instant::now() + write_timeout / 2, by_phase(limits, state, finishing))
+            let again = limits.settings().write_timeout.get() / 2;
+            earliest(Instant::now() + again, by_phase(limits, state, finishing))
         }
         None => by_phase(limits, state, finishing),
     }
 }
 
 /// When a peer that takes nothing has to have taken something.
-fn write_deadline(state: &State, timeout: Duration) -> Option<Instant> {
+fn write_deadline(limits: &Limits, state: &State) -> Option<Instant> {
     let streams = if state.is_multiplexed() { state.streams.blocked_since(state.parts()) } else { None };
     let since = state.blocked_since().into_iter().chain(streams).min()?;
-    Some(since + timeout)
+    Some(since + limits.settings().write_timeout.get())
 }
 
 fn earliest(deadline: Instant, step: Step) -> Step {
@@ -174,19 +176,19 @@ fn by_phase(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>
     if state.is_multiplexed() {
         return multiplexed(limits, state);
     }
-    let header_timeout = limits.settings().header_timeout.get();
+    let header_timeout = || limits.settings().header_timeout.get();
     match state.phase() {
         // The last response is not out yet.
         _ if state.blocked_since().is_some() => Step::Wait(None),
         Phase::Silent if state.is_asked_to_close() => {
-            Step::at(state.opened + HEAD_GRACE.min(header_timeout), Step::Finish(Closed::Drain))
+            Step::at(state.opened + HEAD_GRACE.min(header_timeout()), Step::Finish(Closed::Drain))
         }
         Phase::Head if state.is_asked_to_close() => {
-            Step::at(state.since() + HEAD_GRACE.min(header_timeout), Step::End(Closed::HeaderTimeout))
+            Step::at(state.since() + HEAD_GRACE.min(header_timeout()), Step::End(Closed::HeaderTimeout))
         }
         Phase::Silent if state.takes_yield() => Step::Finish(Closed::Yielded),
-        Phase::Silent => Step::at(state.opened + header_timeout, Step::Finish(Closed::HeaderTimeout)),
-        Phase::Head => Step::at(state.since() + header_timeout, Step::End(Closed::HeaderTimeout)),
+        Phase::Silent => Step::at(state.opened + header_timeout(), Step::Finish(Closed::HeaderTimeout)),
+        Phase::Head => Step::at(state.since() + header_timeout(), Step::End(Closed::HeaderTimeout)),
         Phase::Busy | Phase::Upgraded => Step::Wait(None),
         Phase::Idle if state.is_asked_to_close() => Step::Finish(Closed::Drain),
         Phase::Idle if state.takes_yield() => Step::Finish(Closed::Yielded),

@@ -73,9 +73,12 @@ impl Limits {
     }
 }
 
-/// Serves a router over HTTP.
+/// Serves a router over HTTP; a cheap handle, since each connection holds one.
 #[derive(Clone, Debug)]
-pub(crate) struct Http {
+pub(crate) struct Http(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
     router: axum::Router,
     limits: Arc<Limits>,
     http1: http1::Builder,
@@ -95,11 +98,13 @@ impl Http {
             .max_header_list_size(u32::try_from(2 * max_head).unwrap_or(u32::MAX))
             // 250: what Kestrel and others grant; the admission behind it bounds the work.
             .max_concurrent_streams(250);
-        Self { router, limits, http1, http2 }
+        Self(Arc::new(Shared { router, limits, http1, http2 }))
     }
+}
 
+impl Shared {
     async fn run<S: Stream>(&self, mut stream: S, peer: SocketAddr, entry: &Arc<Entry>) -> Closed {
-        let sniffed = drive(&self.limits, &entry.state, Sniff::new(&mut stream, &entry.state)).await;
+        let sniffed = drive(&self.limits, &entry.state, &mut Sniff::new(&mut stream, &entry.state)).await;
         match sniffed {
             Ok(Ok(Sniffed::Http1(prefix))) => self.run_http1(stream, prefix, peer, entry).await,
             Ok(Ok(Sniffed::Http2(prefix))) => Box::pin(self.run_http2(stream, prefix, peer, entry)).await,
@@ -122,8 +127,10 @@ impl Http {
     async fn run_http1<S: Stream>(&self, stream: S, prefix: Bytes, peer: SocketAddr, entry: &Arc<Entry>) -> Closed {
         let slot = Slot::default();
         let io = self.io(stream, prefix, entry, &slot);
-        let connection = self.http1.serve_connection(io, self.service(peer, entry)).with_upgrades();
-        let driven = drive(&self.limits, &entry.state, Http1(connection)).await;
+        let mut work = Http1(self.http1.serve_connection(io, self.service(peer, entry)).with_upgrades());
+        let driven = drive(&self.limits, &entry.state, &mut work).await;
+        // Gives the socket back.
+        drop(work);
         let Some(stream) = take(&slot) else {
             return self.await_upgraded(&slot, &entry.state).await;
         };
@@ -154,8 +161,10 @@ impl Http {
         let slot = Slot::default();
         let io = self.io(stream, prefix, entry, &slot);
         entry.state.multiplex();
-        let connection = self.http2.serve_connection(io, self.service(peer, entry));
-        match drive(&self.limits, &entry.state, Http2(Box::pin(connection))).await {
+        let mut work = Http2(Box::pin(self.http2.serve_connection(io, self.service(peer, entry))));
+        let driven = drive(&self.limits, &entry.state, &mut work).await;
+        drop(work);
+        match driven {
             Ok(result) => {
                 let reason = outcome(&result, &entry.state);
                 // The peer still sends WINDOW_UPDATE for what is on its way: a closed socket would answer with a reset.
@@ -197,7 +206,7 @@ impl Http {
 impl Protocol for Http {
     async fn serve<S: Stream>(self, stream: S, peer: SocketAddr, entry: Arc<Entry>) {
         let mut ended = Ended { entry: &entry, reason: Closed::Error };
-        ended.reason = self.run(stream, peer, &entry).await;
+        ended.reason = self.0.run(stream, peer, &entry).await;
     }
 }
 

@@ -103,7 +103,11 @@ impl<S: Stream> AsyncRead for Io<S> {
         if self.prefix.has_remaining() {
             let length = self.prefix.len().min(buf.remaining());
             buf.put_slice(&self.prefix.split_to(length));
-            return Poll::Ready(Ok(()));
+            // With what lies behind it: hyper would make its buffer larger for a second read.
+            return match self.stream().poll_read(cx, buf) {
+                Poll::Pending => Poll::Ready(Ok(())),
+                ready => ready,
+            };
         }
         self.check_cut(cx)?;
         let before = buf.filled().len();

@@ -21,6 +21,8 @@ pub(crate) mod service;
 mod sniff;
 pub(crate) mod state;
 mod streams;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use http::{Http, Limits};
 pub(crate) use io::{Pace, Stream};

@@ -84,7 +84,7 @@ impl Exchange {
 impl Step {
     fn begin(record: &mut Record, mut request: Request, route: &mut AxumRoute) -> Self {
         let settings = record.stack.settings.load();
-        if let Err(problem) = protect::check(&settings, &request, &record.context) {
+        if let Err(problem) = protect::check(&settings, &request, record) {
             return Self::Refused { problem: Some(problem) };
         }
         record.broken = protect::bound_body(&settings, &mut request);

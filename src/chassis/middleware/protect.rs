@@ -15,12 +15,11 @@ use super::{
 use crate::chassis::{
     overload::{Place, Pool, Shed},
     problem::{Code, Problem},
-    request::RequestContext,
     server::Settings,
 };
 
 /// Refuses a request whose head or announced body is too large, or whose deadline has passed.
-pub(super) fn check(settings: &Settings, request: &Request, context: &RequestContext) -> Result<(), Problem> {
+pub(super) fn check(settings: &Settings, request: &Request, record: &Record) -> Result<(), Problem> {
     let uri = request.uri();
     let target = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
     if target > settings.max_uri.len() {
@@ -32,7 +31,7 @@ pub(super) fn check(settings: &Settings, request: &Request, context: &RequestCon
     if content_length(request).is_some_and(|length| length > settings.max_body.get()) {
         return Err(Problem::new(Code::BodyTooLarge));
     }
-    if context.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+    if record.context.deadline.is_some_and(|deadline| deadline <= record.started) {
         return Err(Problem::new(Code::DeadlineExceeded));
     }
     Ok(())
