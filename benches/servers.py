@@ -194,7 +194,7 @@ def peers(scratch):
     there, absent = {}, []
     if find("nginx"):
         there["nginx, return 200"] = nginx("off")
-        there["nginx with its access log"] = nginx("lines buffer=32k flush=1s")
+        there["nginx with its access log"] = nginx("lines combined buffer=32k flush=1s")
     else:
         absent.append("nginx")
     if find("node"):
