@@ -140,7 +140,7 @@ def service(collector=None, ratio=None, access_log=True, overload=True, routes=1
             environment["APP__TELEMETRY__OTLP_ENDPOINT"] = collector.url
         if ratio is not None:
             environment["APP__TELEMETRY__SAMPLE_RATIO"] = str(ratio)
-        return [SERVICE / ("examples/hello" if program == "hello" else program)], environment
+        return [SERVICE / program], environment
     return spec
 
 

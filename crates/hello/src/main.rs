@@ -1,6 +1,7 @@
 //! The smallest app on the chassis: one answer, and as many other routes as asked for. `make bench` measures it.
 //!
-//! `cargo run --example hello`, with the settings of the service and `APP__APP__ROUTES`.
+//! A crate of its own, so that it has the features of the program that ships and none of the tests. `cargo run --package
+//! hello`, with the settings of the service and `APP__APP__ROUTES`.
 
 use std::{convert::Infallible, process::ExitCode};
 
