@@ -49,6 +49,7 @@ bench: ## What a request, a connection and a start cost, beside others: docs/per
 	benches/run $(if $(QUICK),--quick) $(PARTS)
 
 bench-check: ## Format and lints of what `make bench` builds.
+	cargo clippy --locked --package hello -- -D warnings
 	cargo fmt --manifest-path benches/Cargo.toml --check
 	cargo clippy --manifest-path benches/Cargo.toml --target-dir target/benches --locked --all-targets -- -D warnings
 

@@ -1,8 +1,10 @@
 """docs/performance.md, from the figures of the parts."""
 
 import datetime
+import os
 import pathlib
 import platform
+import subprocess
 
 BASE = "bare hyper http1"
 FULL = "service, everything on"
@@ -42,8 +44,16 @@ def machine():
     return f"{model}, {sum(line.startswith('processor') for line in lines)} CPUs, {virtual}, Linux {kernel}"
 
 
+def build():
+    """The commit, and what of the release profile was set otherwise."""
+    commit = subprocess.run(["git", "describe", "--always", "--dirty", "--exclude=*"], capture_output=True, text=True).stdout.strip()
+    otherwise = [f"{key.removeprefix('CARGO_PROFILE_RELEASE_').lower()} = {value}" for key, value in sorted(os.environ.items())
+                 if key.startswith("CARGO_PROFILE_RELEASE_")]
+    return f"commit {commit}" + (f", built with {', '.join(otherwise)}" if otherwise else "")
+
+
 def stamp():
-    return {"date": datetime.date.today().isoformat(), "machine": machine()}
+    return {"date": datetime.date.today().isoformat(), "machine": machine(), "build": build()}
 
 
 def table(head, rows):
@@ -176,5 +186,5 @@ def page(results, notes):
         if part in results:
             one = results[part]
             quick = " A quick look, not a measurement." if one["quick"] else ""
-            parts += [f"## {title}\n", f"{PARTS.get(part, '')} {one['date']}; {one['machine']}.{quick}\n".lstrip(), render(one["data"]) + "\n"]
+            parts += [f"## {title}\n", f"{PARTS.get(part, '')} {one['date']}; {one['machine']}; {one['build']}.{quick}\n".lstrip(), render(one["data"]) + "\n"]
     return "\n".join(parts)

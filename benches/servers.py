@@ -140,7 +140,7 @@ def service(collector=None, ratio=None, access_log=True, overload=True, routes=1
             environment["APP__TELEMETRY__OTLP_ENDPOINT"] = collector.url
         if ratio is not None:
             environment["APP__TELEMETRY__SAMPLE_RATIO"] = str(ratio)
-        return [SERVICE / ("examples/hello" if program == "hello" else program)], environment
+        return [SERVICE / program], environment
     return spec
 
 
@@ -194,7 +194,7 @@ def peers(scratch):
     there, absent = {}, []
     if find("nginx"):
         there["nginx, return 200"] = nginx("off")
-        there["nginx with its access log"] = nginx("lines buffer=32k flush=1s")
+        there["nginx with its access log"] = nginx("lines combined buffer=32k flush=1s")
     else:
         absent.append("nginx")
     if find("node"):

@@ -144,7 +144,9 @@ impl Router {
             let layer = stack.layer(&route.path, route.kind, route.pool.as_deref());
             router.route(&route.path, route.handlers.layer(layer))
         };
-        self.routes.into_iter().fold(axum::Router::new().fallback_service(unmatched), inside)
+        let router = self.routes.into_iter().fold(axum::Router::new().fallback_service(unmatched), inside);
+        // Makes each handler a service now: axum does it again for each request else.
+        router.with_state(())
     }
 
     /// The routes alone, without middleware: for an app's own unit tests.

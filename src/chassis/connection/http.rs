@@ -50,7 +50,11 @@ impl Limits {
 
     /// When this connection is past its age: 0.9 to 1.1 of the setting.
     pub(super) fn ages_at(&self, state: &State) -> Option<Instant> {
-        let age = self.settings().max_connection_age.get();
+        Self::age(&self.settings(), state)
+    }
+
+    fn age(settings: &Settings, state: &State) -> Option<Instant> {
+        let age = settings.max_connection_age.get();
         (!age.is_zero()).then(|| state.opened + age.mul_f32(0.9 + 0.2 * state.draw))
     }
 
@@ -61,7 +65,8 @@ impl Limits {
 
     /// Why the response to request `number` has to be the connection's last, if it has.
     pub(super) fn ends(&self, state: &State, number: u64) -> Option<Closed> {
-        let max = self.settings().max_requests_per_connection;
+        let settings = self.settings();
+        let max = settings.max_requests_per_connection;
         if max > 0 && number >= max {
             return Some(Closed::Requests);
         }
@@ -69,7 +74,7 @@ impl Limits {
         if state.is_asked_to_close() || past(self.drain_at(state)) {
             return Some(Closed::Drain);
         }
-        past(self.ages_at(state)).then_some(Closed::Age)
+        past(Self::age(&settings, state)).then_some(Closed::Age)
     }
 }
 

@@ -4,23 +4,21 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::chassis::config;
 
+// Names, not texts: a text is parsed into a name at each look-up, and each request looks all three up.
+const GRPC: HeaderName = HeaderName::from_static("grpc-timeout");
+const ENVOY: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
+const PLAIN: HeaderName = HeaderName::from_static("x-request-timeout");
+
 /// The smallest of the caller's deadlines, from now; none where it sent none that can be read.
 pub(super) fn remaining(headers: &HeaderMap) -> Option<Duration> {
-    let read = |name: &str, parse: fn(&str) -> Option<Duration>| {
+    let read = |name: &HeaderName, parse: fn(&str) -> Option<Duration>| {
         headers.get(name).map(HeaderValue::to_str).and_then(Result::ok).and_then(parse)
     };
-    [
-        read("grpc-timeout", grpc),
-        read("x-envoy-expected-rq-timeout-ms", milliseconds),
-        read("x-request-timeout", milliseconds_or_duration),
-    ]
-    .into_iter()
-    .flatten()
-    .min()
+    [read(&GRPC, grpc), read(&ENVOY, milliseconds), read(&PLAIN, milliseconds_or_duration)].into_iter().flatten().min()
 }
 
 /// At most eight digits and a unit (gRPC over HTTP/2, "Timeout").

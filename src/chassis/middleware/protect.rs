@@ -28,7 +28,7 @@ pub(super) fn check(settings: &Settings, request: &Request, record: &Record) -> 
     if head_size(request, target) > settings.max_head.len() {
         return Err(Problem::new(Code::HeadTooLarge));
     }
-    if content_length(request).is_some_and(|length| length > settings.max_body.get()) {
+    if record.request_bytes.is_some_and(|length| length > settings.max_body.get()) {
         return Err(Problem::new(Code::BodyTooLarge));
     }
     if record.context.deadline.is_some_and(|deadline| deadline <= record.started) {

@@ -37,7 +37,8 @@ pub(super) struct Record {
     uri: Uri,
     version: Version,
     user_agent: Option<HeaderValue>,
-    request_bytes: Option<u64>,
+    /// Bytes of the request body, where its head tells.
+    pub(super) request_bytes: Option<u64>,
     connection: Option<ConnectionInfo>,
     pub(super) broken: Option<Broken>,
     is_counted: bool,
