@@ -49,8 +49,11 @@ fn edits(tree: &Tree) -> Result<Vec<Edit>, String> {
         Edit::new(
             "examples/sample/main.rs",
             "\nfn main() -> ExitCode {",
-            "\n#[allow(dead_code, unreachable_pub, reason = \"the sample is written as a library's part\")]\nmod sample;\n\
-             // Where the app looks for it.\nuse ::service::chassis;\n\nfn main() -> ExitCode {",
+            "\n#[allow(clippy::all, clippy::pedantic, dead_code, unreachable_pub, unused_imports)]\n\
+             // It is written as a library's part, and linted as that in the template.\n\
+             mod sample;\n\
+             #[allow(unused_imports, reason = \"where the sample looks for them\")]\nuse sample::{app, chassis};\n\n\
+             fn main() -> ExitCode {",
         ),
         Edit::new(
             "examples/sample/sample.rs",
