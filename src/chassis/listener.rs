@@ -4,6 +4,10 @@
 //!
 //! Next: [`super::server`].
 
+mod unix;
+
+pub(crate) use unix::{Access, Unix};
+
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener, ToSocketAddrs},
@@ -13,7 +17,7 @@ use std::{
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::chassis::connection::Stream;
+use crate::chassis::{config::listen::Address, connection::Stream};
 
 /// Something that accepts connections.
 pub(crate) trait Listener: Send + 'static {
@@ -24,6 +28,36 @@ pub(crate) trait Listener: Send + 'static {
 
     /// A connection that waits already, if one does. It asks the kernel: the runtime's readiness may lag behind.
     fn accept_now(&mut self) -> io::Result<Option<(Self::Stream, SocketAddr)>>;
+
+    /// The loop is about to empty the queue for the last time.
+    fn retire(&mut self) {}
+}
+
+/// A listener of any kind.
+#[derive(Debug)]
+pub(crate) enum Bound {
+    Tcp(Tcp),
+    Unix(Unix),
+}
+
+impl Bound {
+    /// Binds `address`. Returns what to show of it, as it stands behind the scheme in a URL. Call it inside a runtime.
+    ///
+    /// # Errors
+    /// What the system says of the address: in use, not ours, not permitted.
+    pub(crate) fn bind(address: &Address, access: &Access<'_>, backlog: u32) -> io::Result<(Self, String)> {
+        match address {
+            Address::Tcp { authority, .. } => {
+                let listener = Tcp::bind(authority, backlog)?;
+                let shown = format!("://{}", listener.local_addr()?);
+                Ok((Self::Tcp(listener), shown))
+            }
+            Address::Unix(path) => {
+                let shown = format!("+unix://{}", path.display());
+                Ok((Self::Unix(Unix::bind(path, access, backlog)?), shown))
+            }
+        }
+    }
 }
 
 /// A bound TCP socket.

@@ -1,12 +1,12 @@
 //! What answers where, over which protocol and address family.
 
-use std::time::Duration;
+use std::{os::unix::fs::PermissionsExt, time::Duration};
 
 use serde_json::Value;
 use tokio::process::Command;
 
 use crate::harness::{
-    exclusive, http, server,
+    Scratch, exclusive, http, server,
     server::Server,
     shared,
     tools::{self, is_root},
@@ -177,4 +177,26 @@ async fn the_tools_are_there() {
         let status = Command::new("test").arg("-x").arg(&path).status().await.expect("running test");
         assert!(status.success(), "{} cannot be run: run `make tools`", path.display());
     }
+}
+
+#[tokio::test]
+async fn a_unix_socket_is_a_door_like_any_other() {
+    let _turn = shared().await;
+    let scratch = Scratch::new("unix");
+    let socket = scratch.path().join("app.sock");
+    // Left behind by a process that was killed.
+    drop(std::os::unix::net::UnixListener::bind(&socket).expect("binding"));
+    let listen = format!("http://127.0.0.1:0,http+unix://{}", socket.display());
+    let mut server = Server::start(&[("APP__SERVER__LISTEN", &listen), ("APP__SERVER__UNIX_MODE", "0600")]).await;
+    let mode = std::fs::metadata(&socket).expect("a socket").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let path = socket.to_str().expect("a path in UTF-8");
+    let done = tools::run("curl", &["--silent", "--fail", "--unix-socket", path, "http://test/whoami"]).await;
+    assert!(done.code == 0 && done.text.contains("\"replica\""), "{}", done.text);
+    let second = server::run_to_exit(&[], &[("APP__SERVER__LISTEN", &listen)]).await;
+    assert!(second.code == 1 && second.text.contains("another process listens there"), "{}", second.text);
+    assert!(second.text.contains(path), "{}", second.text);
+    server.signal(nix::sys::signal::Signal::SIGINT);
+    assert_eq!(server.wait_exit(Duration::from_secs(10)).await, 0, "{}", server.log());
+    assert!(!socket.exists(), "it goes with its owner");
 }

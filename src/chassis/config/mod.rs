@@ -14,7 +14,7 @@ mod environment;
 mod fault;
 mod file;
 mod keys;
-mod listen;
+pub(crate) mod listen;
 mod live;
 mod load;
 mod metrics;

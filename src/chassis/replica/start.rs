@@ -17,18 +17,19 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{Chassis, StartError};
 use crate::chassis::{
     admin::{Admin, Heartbeat, Running, probes::Probes},
-    config::{self, AppSettings, Live, Source},
-    connection::{self, Connections, Http, Limits},
+    config::{self, AppSettings, Live, Source, listen},
+    connection::{self, Connections, Limits},
     faults::Faults,
     health::Checks,
     lifecycle::Lifecycle,
-    listener::Tcp,
+    listener::{Access, Bound},
     middleware::{self, Served, Stack},
     overload::Overload,
     router::Router,
     runtime,
-    server::{self, AcceptErrors, Server},
+    server::{self, AcceptErrors},
     telemetry::{Identity, Telemetry},
+    transports::{self, Doors, Shared},
 };
 
 /// A running replica.
@@ -143,7 +144,7 @@ pub(super) struct Door {
 impl Door {
     /// Accepts on `listeners`, on the runtime that is entered.
     fn open<A: AppSettings>(
-        listeners: Vec<Tcp>,
+        listeners: Vec<(Bound, transports::Door)>,
         routes: Router,
         live: &Live<A>,
         telemetry: &Telemetry,
@@ -164,24 +165,28 @@ impl Door {
             served: Arc::clone(served),
         };
         let limits = Limits::new(Arc::clone(&settings), verdicts.lifecycle.clone());
-        let protocol = Http::new(routes.build(&Stack::new(parts, registry)), limits);
+        let doors = Doors::new(routes.build(&Stack::new(parts, registry)), limits);
         let max = runtime::max_connections(all.server.max_connections);
         let connections = Connections::new(max, connection::Metrics::new(Some(registry)));
         let door = Self { settings, overload, connections, stop: CancellationToken::new(), loops: TaskTracker::new() };
-        door.accept(listeners, &verdicts.accepting, &protocol, &AcceptErrors::new(Some(registry)));
+        door.accept(listeners, &verdicts.accepting, &doors, &AcceptErrors::new(Some(registry)));
         door
     }
 
-    fn accept(&self, listeners: Vec<Tcp>, accepting: &[Arc<AtomicBool>], protocol: &Http, errors: &AcceptErrors) {
-        for (listener, accepting) in listeners.into_iter().zip(accepting) {
-            let server = Server {
-                listener,
-                protocol: protocol.clone(),
+    fn accept(
+        &self,
+        listeners: Vec<(Bound, transports::Door)>,
+        accepting: &[Arc<AtomicBool>],
+        doors: &Doors,
+        errors: &AcceptErrors,
+    ) {
+        for ((listener, door), accepting) in listeners.into_iter().zip(accepting) {
+            let shared = Shared {
                 connections: Arc::clone(&self.connections),
                 errors: errors.clone(),
                 accepting: Arc::clone(accepting),
             };
-            self.loops.spawn(server.run(self.stop.clone()));
+            self.loops.spawn(doors.clone().accept(listener, door, shared, self.stop.clone()));
         }
         self.loops.close();
     }
@@ -195,17 +200,21 @@ fn healthz(probes: &Probes) -> Router {
 }
 
 /// Binds every URL of `server.listen`.
-fn bind<A: AppSettings>(live: &Arc<Live<A>>) -> Result<Vec<Tcp>, StartError> {
-    let settings = live.get();
+fn bind<A: AppSettings>(live: &Arc<Live<A>>) -> Result<Vec<(Bound, transports::Door)>, StartError> {
+    let settings = &live.get().server;
     let source = live.loaded().source("server.listen");
+    let access = Access { mode: &settings.unix_mode, owner: settings.unix_owner.as_deref() };
     let bind = |url: &String| {
-        let authority = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest).trim_end_matches('/');
-        let bound = Tcp::bind(authority, settings.server.backlog).and_then(|tcp| Ok((tcp.local_addr()?, tcp)));
-        let (address, tcp) = bound.map_err(|error| cannot_bind("app", url, &source, &error))?;
-        tracing::info!(target: "listener", listener = "app", url = %format_args!("http://{address}"), "listening");
-        Ok(tcp)
+        let refused = |_| io::Error::new(io::ErrorKind::InvalidInput, "not a listen URL");
+        let bound = listen::parse(url).map_err(refused).and_then(|listen| {
+            let (bound, at) = Bound::bind(&listen.address, &access, settings.backlog)?;
+            Ok((bound, at, listen.door))
+        });
+        let (bound, at, door) = bound.map_err(|error| cannot_bind("app", url, &source, &error))?;
+        tracing::info!(target: "listener", listener = "app", url = %format_args!("{}{at}", door.scheme()), "listening");
+        Ok((bound, door))
     };
-    settings.server.listen.iter().map(bind).collect()
+    settings.listen.iter().map(bind).collect()
 }
 
 fn cannot_bind(listener: &str, address: &str, source: &Source, error: &io::Error) -> StartError {
