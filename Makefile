@@ -31,11 +31,21 @@ test: tools lint ## Everything, at CI's size.
 	$(MAKE) load
 	$(MAKE) api
 	$(MAKE) docs
+	$(MAKE) doors
 
 test-full: tools lint ## The same with the full number of restarts and requests.
 	FLEET_ROUNDS=20 cargo test --locked -- --test-threads=$(TEST_THREADS)
 	FULL=yes $(MAKE) load
 	SCHEMATHESIS_EXAMPLES=500 $(MAKE) api
+
+# The doors that are cargo features.
+DOORS = fastcgi,uwsgi
+
+doors: tools ## Every door beyond plain HTTP, behind the real servers.
+	cargo clippy --locked --all-targets --features $(DOORS) -- -D warnings
+	cargo build --locked --features $(DOORS) --example battery
+	cargo test --locked --features $(DOORS) --lib transports
+	cargo test --locked --features $(DOORS) --test doors
 
 # buildah and podman keep a HEALTHCHECK in images of the Docker format only.
 image: ## The container image, named IMAGE; BUILDER is docker, podman or buildah.

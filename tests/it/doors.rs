@@ -35,6 +35,24 @@ async fn no_admin_route_answers_on_the_public_port() {
     assert_eq!(server.get("/healthz").await.status, 200);
 }
 
+#[tokio::test]
+async fn a_build_without_features_has_no_door_but_http() {
+    let _turn = shared().await;
+    for (url, feature) in [("fastcgi://127.0.0.1:0", "fastcgi"), ("uwsgi+unix:///run/app.sock", "uwsgi")] {
+        let refused = server::run_to_exit(&["check"], &[("APP__SERVER__LISTEN", url)]).await;
+        assert_eq!(refused.code, 78, "{}", refused.text);
+        let rebuild = format!("rebuild with --features {feature}");
+        assert!(refused.text.contains(&rebuild), "{}", refused.text);
+    }
+    let program = std::fs::read(server::program()).expect("reading the program");
+    // Names of functions and texts of the doors; the first of all is in every build.
+    let has = |text: &str| program.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(has("10connection4http"), "the names of functions are there");
+    for text in ["10transports7fastcgi", "10transports5uwsgi", "10transports3cgi", "FCGI_MPXS_CONNS", "REQUEST_URI"] {
+        assert!(!has(text), "{text}");
+    }
+}
+
 /// What dependencies or habit might put there.
 const HABITS: [&str; 24] = [
     "/actuator",
@@ -190,6 +208,7 @@ async fn a_unix_socket_is_a_door_like_any_other() {
     let mut server = Server::start(&[("APP__SERVER__LISTEN", &listen), ("APP__SERVER__UNIX_MODE", "0600")]).await;
     let mode = std::fs::metadata(&socket).expect("a socket").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(server.urls()[1], format!("http+unix://{}", socket.display()));
     let path = socket.to_str().expect("a path in UTF-8");
     let done = tools::run("curl", &["--silent", "--fail", "--unix-socket", path, "http://test/whoami"]).await;
     assert!(done.code == 0 && done.text.contains("\"replica\""), "{}", done.text);

@@ -32,7 +32,7 @@ const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 const INPUT_RECHECK: Duration = Duration::from_millis(50);
 
 /// Something that uses the connection.
-pub(super) trait Work {
+pub(crate) trait Work {
     type Output;
 
     /// Makes progress; the waker also hears of orders.
@@ -43,7 +43,7 @@ pub(super) trait Work {
 }
 
 /// Runs `work` under the deadlines and orders of `state`.
-pub(super) async fn drive<W: Work>(limits: &Limits, state: &State, mut work: W) -> Result<W::Output, Closed> {
+pub(crate) async fn drive<W: Work>(limits: &Limits, state: &State, mut work: W) -> Result<W::Output, Closed> {
     let mut timer = pin!(sleep_until(Instant::now() + limits.settings().header_timeout.get()));
     let mut finishing = None;
     poll_fn(|cx| {

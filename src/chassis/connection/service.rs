@@ -39,7 +39,7 @@ struct Info {
 }
 
 impl ConnectionInfo {
-    pub(super) fn new(peer: SocketAddr, entry: &Arc<Entry>, limits: &Arc<Limits>) -> Self {
+    pub(crate) fn new(peer: SocketAddr, entry: &Arc<Entry>, limits: &Arc<Limits>) -> Self {
         let trusted = limits.settings().trusts(peer.ip());
         Self(Arc::new(Info { peer, trusted, entry: Arc::downgrade(entry), limits: Arc::clone(limits) }))
     }

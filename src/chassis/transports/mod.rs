@@ -6,6 +6,23 @@
 //!
 //! Next: [`super::connection`], whose timers and drain every door shares.
 
+// Each of the two doors uses its part of what they share.
+#[cfg(any(feature = "fastcgi", feature = "uwsgi"))]
+#[cfg_attr(not(all(feature = "fastcgi", feature = "uwsgi")), allow(dead_code))]
+mod body;
+#[cfg(any(feature = "fastcgi", feature = "uwsgi"))]
+#[cfg_attr(not(all(feature = "fastcgi", feature = "uwsgi")), allow(dead_code))]
+mod cgi;
+#[cfg(any(feature = "fastcgi", feature = "uwsgi"))]
+#[cfg_attr(not(all(feature = "fastcgi", feature = "uwsgi")), allow(dead_code))]
+mod exchange;
+#[cfg(feature = "fastcgi")]
+mod fastcgi;
+#[cfg(any(feature = "fastcgi", feature = "uwsgi"))]
+mod out;
+#[cfg(feature = "uwsgi")]
+mod uwsgi;
+
 use std::sync::{Arc, atomic::AtomicBool};
 
 use tokio_util::sync::CancellationToken;
@@ -37,26 +54,40 @@ impl Door {
 
 /// Whether this build has the cargo feature `name`.
 pub(crate) fn is_built_in(name: &str) -> bool {
-    let _ = name;
-    false
+    [("fastcgi", cfg!(feature = "fastcgi")), ("uwsgi", cfg!(feature = "uwsgi"))].contains(&(name, true))
 }
 
 /// Every protocol of this build, over one router.
 #[derive(Clone, Debug)]
 pub(crate) struct Doors {
     http: Http,
+    #[cfg(feature = "fastcgi")]
+    fastcgi: fastcgi::Fastcgi,
+    #[cfg(feature = "uwsgi")]
+    uwsgi: uwsgi::Uwsgi,
 }
 
 impl Doors {
     pub(crate) fn new(router: axum::Router, limits: Arc<Limits>) -> Self {
-        Self { http: Http::new(router, limits) }
+        Self {
+            #[cfg(feature = "fastcgi")]
+            fastcgi: fastcgi::Fastcgi::new(router.clone(), Arc::clone(&limits)),
+            #[cfg(feature = "uwsgi")]
+            uwsgi: uwsgi::Uwsgi::new(router.clone(), Arc::clone(&limits)),
+            http: Http::new(router, limits),
+        }
     }
 
     /// Accepts on `listener` until `stop`.
     pub(crate) async fn accept(self, listener: Bound, door: Door, shared: Shared, stop: CancellationToken) {
         match door {
             Door::Http => accept(listener, self.http, shared, stop).await,
-            // The settings were refused: there is no such door in this build.
+            #[cfg(feature = "fastcgi")]
+            Door::Fastcgi => accept(listener, self.fastcgi, shared, stop).await,
+            #[cfg(feature = "uwsgi")]
+            Door::Uwsgi => accept(listener, self.uwsgi, shared, stop).await,
+            // The settings were refused: this build has no such door.
+            #[allow(unreachable_patterns, reason = "a build with all of them")]
             Door::Fastcgi | Door::Uwsgi => {}
         }
     }
