@@ -144,12 +144,16 @@ impl Fronts {
 
 /// nginx with `doors` on their ports.
 pub(crate) async fn nginx(doors: &[(Door, SocketAddr)], backends: &Backends) -> Proxy {
-    let scratch = Scratch::new("nginx");
-    let directory = scratch.path().display().to_string();
     let mut servers = String::new();
     for (door, address) in doors {
         let _ = writeln!(servers, "{}", nginx_server(*door, *address, backends));
     }
+    start_nginx(Scratch::new("nginx"), doors[0].1, &servers).await
+}
+
+/// nginx with `servers`, one of which listens on `address`.
+pub(crate) async fn start_nginx(scratch: Scratch, address: SocketAddr, servers: &str) -> Proxy {
+    let directory = scratch.path().display().to_string();
     // As root, workers would change to a user that may not connect to the sockets.
     let user = if tools::is_root() { "user root;" } else { "" };
     let config = format!(
@@ -173,7 +177,7 @@ http {{
     let config = scratch.write("nginx.conf", &config);
     let mut command = Command::new(tools::find("nginx"));
     command.arg("-e").arg(scratch.path().join("error.log")).arg("-p").arg(scratch.path()).arg("-c").arg(&config);
-    Proxy::start(command, doors[0].1, config, scratch).await
+    Proxy::start(command, address, config, scratch).await
 }
 
 fn nginx_server(door: Door, address: SocketAddr, backends: &Backends) -> String {
@@ -222,7 +226,7 @@ fn nginx_server(door: Door, address: SocketAddr, backends: &Backends) -> String 
 }
 
 /// What Debian's `fastcgi_params` and `uwsgi_params` hold, less what is not read.
-fn params(directive: &str) -> String {
+pub(crate) fn params(directive: &str) -> String {
     [
         ("QUERY_STRING", "$query_string"),
         ("REQUEST_METHOD", "$request_method"),

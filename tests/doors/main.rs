@@ -10,5 +10,6 @@
 mod harness;
 
 mod battery;
+mod drain;
 mod fastcgi;
 mod fronts;

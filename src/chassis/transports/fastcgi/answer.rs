@@ -3,6 +3,7 @@
 //! Three ends that the protocol has no word for:
 //! - The connection closes after this response. nginx would put it back into its pool and may lose a request on it; but
 //!   it keeps no connection on which more came than the end (a record of no request does), so that is what it gets.
+//!   Others cannot be told: their connections are closed when they are quiet.
 //! - The body failed. Without `END_REQUEST`, nginx takes the close for the end where it keeps no connections. So what
 //!   is no record of any version is sent first: a broken response, to every peer.
 //! - The peer aborted. It is told that the request is complete.

@@ -5,11 +5,12 @@
 //!
 //! Next: [`super::head`].
 
-use std::{io, pin::pin, sync::atomic::Ordering::Relaxed};
+use std::{io, pin::pin, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf, split},
     select,
+    time::timeout,
 };
 
 use super::{
@@ -22,7 +23,7 @@ use super::{
     writer::Writer,
 };
 use crate::chassis::{
-    connection::{Stream, body::Part, closed::Closed, io::Io},
+    connection::{Stream, body::Part, closed::Closed, io::Io, state::Phase},
     problem::{Code, Problem},
     transports::{
         cgi::{self, Head},
@@ -35,12 +36,19 @@ struct Conversation<'a, R, W> {
     reader: Reader<R>,
     writer: Writer<W>,
     served: bool,
+    /// Why the connection is to end once its peer is quiet.
+    leaving: Option<Closed>,
 }
+
+/// How long a peer that cannot be told is quiet before its connection is closed: one that reuses it at once would lose
+/// a request (seen with Apache: a tenth of them).
+const QUIET: Duration = Duration::from_secs(1);
 
 /// Serves requests until the connection has to end. Returns why.
 pub(super) async fn converse<S: Stream>(io: Io<S>, line: Line<'_>) -> Closed {
     let (read, write): (ReadHalf<_>, WriteHalf<_>) = split(io);
-    let mut conversation = Conversation { line, reader: Reader::new(read), writer: Writer::new(write), served: false };
+    let mut conversation =
+        Conversation { line, reader: Reader::new(read), writer: Writer::new(write), served: false, leaving: None };
     loop {
         match conversation.turn().await {
             Ok(None) => {}
@@ -55,9 +63,9 @@ pub(super) async fn converse<S: Stream>(io: Io<S>, line: Line<'_>) -> Closed {
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Conversation<'_, R, W> {
     /// One request, from its first record to its last. Returns why the connection ends after it, if it does.
     async fn turn(&mut self) -> io::Result<Option<Closed>> {
-        let (begun, variables) = match head::read(&self.line, self.served, &mut self.reader, &self.writer).await? {
+        let (begun, variables) = match self.opening().await? {
             Opening::Request(begun, variables) => (begun, variables),
-            Opening::Closed => return Ok(Some(Closed::Peer)),
+            Opening::Closed => return Ok(Some(self.leaving.unwrap_or(Closed::Peer))),
         };
         self.served = true;
         let number = self.line.entry.state.begin_request();
@@ -76,6 +84,21 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Conversation<'_, R, W> {
         }
     }
 
+    async fn opening(&mut self) -> io::Result<Opening> {
+        let mut opening = pin!(head::read(&self.line, self.served, &mut self.reader, &self.writer));
+        if self.leaving.is_some() {
+            while self.line.entry.state.phase() == Phase::Idle {
+                if let Ok(opening) = timeout(QUIET, opening.as_mut()).await {
+                    return opening;
+                }
+                if self.line.entry.state.phase() == Phase::Idle {
+                    return Ok(Opening::Closed);
+                }
+            }
+        }
+        opening.await
+    }
+
     /// Answers what is no request.
     async fn refuse(&mut self, begun: Begun, problem: Problem) -> io::Result<Closed> {
         let to = To { id: begun.id, says_close: false };
@@ -85,10 +108,11 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Conversation<'_, R, W> {
     }
 
     async fn exchange(&mut self, begun: Begun, head: Head, number: u64) -> io::Result<Option<Closed>> {
-        let Self { line, reader, writer, .. } = self;
+        let Self { line, reader, writer, leaving, .. } = self;
         let state = &line.entry.state;
         let (mut stdin, body) = Stdin::open(begun.id, head.length, reader);
-        let is_nginx = head.is_nginx;
+        // nginx can be told; where the connection is not kept, nobody has to be.
+        let is_told = head.is_nginx || !begun.keep;
         let answering = async {
             let Some(answer) = line.ask(head, body, number).await else {
                 return Ok::<_, io::Error>((Sent::Broken, Some(Closed::Aborted)));
@@ -97,7 +121,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Conversation<'_, R, W> {
             if let Some(reason) = closing {
                 state.set_closing(reason);
             }
-            let to = To { id: begun.id, says_close: is_nginx && begun.keep && closing.is_some() };
+            let to = To { id: begun.id, says_close: begun.keep && is_told && closing.is_some() };
             Ok((answer::send(writer, to, answer).await?, closing))
         };
         let ended = {
@@ -110,6 +134,11 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Conversation<'_, R, W> {
         };
         let closed = match ended {
             Ok(answered) => match answered? {
+                (Sent::Whole, Some(reason)) if is_told || state.is_asked_to_close() => Some(reason),
+                (Sent::Whole, Some(reason)) if !stdin.is_wrong() && stdin.swallow(reader, line).await? => {
+                    *leaving = Some(reason);
+                    None
+                }
                 (Sent::Whole, Some(reason)) => Some(reason),
                 (Sent::Whole, None) if stdin.is_wrong() => Some(Closed::Malformed),
                 (Sent::Whole, None) if begun.keep && stdin.swallow(reader, line).await? => None,
