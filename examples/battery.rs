@@ -79,7 +79,9 @@ async fn echo(Extension(connection): Extension<ConnectionInfo>, request: Request
         "path": parts.uri.path(),
         "query": parts.uri.query(),
         "headers": headers,
-        "client": connection.peer().ip().to_string(),
+        "client": connection.client(&parts.headers).to_string(),
+        "scheme": connection.scheme(&parts.headers),
+        "asked": connection.host(&parts.headers),
         "body": body.ok(),
     }))
 }

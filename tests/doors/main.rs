@@ -13,3 +13,4 @@ mod battery;
 mod drain;
 mod fastcgi;
 mod fronts;
+mod spoofed;

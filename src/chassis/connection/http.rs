@@ -110,7 +110,7 @@ impl Http {
     }
 
     fn service(&self, peer: SocketAddr, entry: &Arc<Entry>) -> Service {
-        let info = ConnectionInfo::new(peer, entry, &self.limits);
+        let info = ConnectionInfo::new(peer, "http", entry, &self.limits);
         Service::new(self.router.clone(), Arc::clone(entry), info)
     }
 

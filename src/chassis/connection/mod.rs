@@ -12,6 +12,7 @@
 pub(crate) mod body;
 pub(crate) mod closed;
 pub(crate) mod drive;
+mod forwarded;
 pub(crate) mod http;
 pub(crate) mod io;
 pub(crate) mod linger;

@@ -38,7 +38,7 @@ pub(super) struct Record {
     version: Version,
     user_agent: Option<HeaderValue>,
     request_bytes: Option<u64>,
-    connection: Option<ConnectionInfo>,
+    client: Option<IpAddr>,
     pub(super) broken: Option<Broken>,
     is_counted: bool,
 }
@@ -55,8 +55,8 @@ impl Record {
     pub(super) fn begin(stack: &Arc<Stack>, route: &Arc<Route>, request: &Request) -> (Self, Arc<RequestContext>) {
         let started = Instant::now();
         let headers = request.headers();
-        let connection = request.extensions().get::<ConnectionInfo>().cloned();
-        let trusted = connection.as_ref().is_some_and(ConnectionInfo::is_trusted);
+        let connection = request.extensions().get::<ConnectionInfo>();
+        let trusted = connection.is_some_and(ConnectionInfo::is_trusted);
         let (mut trace, baggage) = stack.tracing.sample(headers);
         trace.sampled &= route.kind != Kind::Probe;
         let context = Arc::new(RequestContext {
@@ -77,7 +77,7 @@ impl Record {
             version: request.version(),
             user_agent: headers.get(header::USER_AGENT).cloned(),
             request_bytes: content_length(request),
-            connection,
+            client: connection.map(|connection| connection.client(headers)),
             broken: None,
             is_counted: false,
         };
@@ -95,13 +95,9 @@ impl Record {
             scheme: "http",
             version: self.version,
             server: authority(&self.uri, headers),
-            client: self.client(),
+            client: self.client,
             user_agent: self.user_agent(),
         })
-    }
-
-    fn client(&self) -> Option<IpAddr> {
-        self.connection.as_ref().map(|connection| connection.peer().ip())
     }
 
     fn user_agent(&self) -> Option<&str> {
@@ -160,7 +156,7 @@ impl Record {
                 duration,
                 request_bytes: self.request_bytes,
                 response_bytes: bytes,
-                client: self.client(),
+                client: self.client,
                 user_agent: self.user_agent(),
             });
         }

@@ -23,6 +23,8 @@ pub(crate) struct Head {
     pub(crate) client: Option<SocketAddr>,
     /// The client sent its body in chunks, of which a proxy may make another form or nothing.
     pub(crate) is_chunked: bool,
+    /// `http` or `https`, as the client asked the proxy.
+    pub(crate) scheme: &'static str,
     /// `SERVER_SOFTWARE` is nginx.
     pub(crate) is_nginx: bool,
 }
@@ -78,6 +80,7 @@ struct Reading<'a> {
     address: Option<&'a [u8]>,
     port: Option<&'a [u8]>,
     is_chunked: bool,
+    is_secure: bool,
     is_nginx: bool,
     headers: HeaderMap,
     /// Fields that name a client, and came twice.
@@ -101,6 +104,14 @@ impl<'a> Reading<'a> {
             b"REMOTE_PORT" => set(&mut self.port, value),
             b"SERVER_PROTOCOL" => {
                 self.protocol = value;
+                Ok(())
+            }
+            b"HTTPS" => {
+                self.is_secure |= !value.is_empty() && value != b"off";
+                Ok(())
+            }
+            b"REQUEST_SCHEME" => {
+                self.is_secure |= value == b"https";
                 Ok(())
             }
             b"SERVER_SOFTWARE" => {
@@ -150,7 +161,8 @@ impl<'a> Reading<'a> {
         parts.version = version(self.protocol);
         parts.headers = self.headers;
         let client = client(self.address, self.port);
-        Ok(Head { parts, length: self.length, client, is_chunked: self.is_chunked, is_nginx: self.is_nginx })
+        let scheme = if self.is_secure { "https" } else { "http" };
+        Ok(Head { parts, length: self.length, client, scheme, is_chunked: self.is_chunked, is_nginx: self.is_nginx })
     }
 }
 
