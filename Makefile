@@ -32,11 +32,14 @@ test: tools lint ## Everything, at CI's size.
 	$(MAKE) api
 	$(MAKE) docs
 	$(MAKE) doors
+	$(MAKE) fuzz
 
 test-full: tools lint ## The same with the full number of restarts and requests.
 	FLEET_ROUNDS=20 cargo test --locked -- --test-threads=$(TEST_THREADS)
 	FULL=yes $(MAKE) load
 	SCHEMATHESIS_EXAMPLES=500 $(MAKE) api
+
+FUZZ_SECONDS ?= 5
 
 # The doors that are cargo features.
 DOORS = fastcgi,uwsgi
@@ -46,6 +49,9 @@ doors: tools ## Every door beyond plain HTTP, behind the real servers.
 	cargo build --locked --features $(DOORS) --example battery
 	cargo test --locked --features $(DOORS) --lib transports
 	cargo test --locked --features $(DOORS) --test doors
+
+fuzz: ## The parsers of what strangers send, for FUZZ_SECONDS each, from the corpus in fuzz/.
+	scripts/fuzz $(FUZZ_SECONDS)
 
 # buildah and podman keep a HEALTHCHECK in images of the Docker format only.
 image: ## The container image, named IMAGE; BUILDER is docker, podman or buildah.

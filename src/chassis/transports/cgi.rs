@@ -9,9 +9,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::request::Parts;
 use bytes::{BufMut, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header, response};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header, request::Parts, response,
+};
 
 /// A request's head, and what its variables say beside it.
 #[derive(Debug)]

@@ -33,6 +33,9 @@ use crate::chassis::{
     server::{AcceptErrors, Protocol, Server},
 };
 
+#[cfg(all(test, feature = "fastcgi", feature = "uwsgi"))]
+mod tests;
+
 /// What is spoken on a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Door {
