@@ -61,6 +61,7 @@ fn routes() -> Router {
         .route("/sse", get(sse))
         .route("/unread", post(async || "not read\n"))
         .route("/slow", any(slow))
+        .route("/slow/running", get(async || RUNNING.load(Relaxed).to_string()))
         .route("/slow/cancelled", get(async || CANCELLED.load(Relaxed).to_string()))
         .route("/bad-body", get(bad_body))
         .route("/no-content", get(async || StatusCode::NO_CONTENT))
@@ -149,16 +150,19 @@ async fn sse(Extension(connection): Extension<ConnectionInfo>) -> Sse<impl Strea
     })))
 }
 
-/// Handlers that were dropped before they answered.
+/// Slow handlers at work, and those that were dropped before they answered.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
 static CANCELLED: AtomicUsize = AtomicUsize::new(0);
 
 async fn slow(Query(amount): Query<Amount>) -> &'static str {
     struct Guard(bool);
     impl Drop for Guard {
         fn drop(&mut self) {
+            RUNNING.fetch_sub(1, Relaxed);
             CANCELLED.fetch_add(usize::from(!self.0), Relaxed);
         }
     }
+    RUNNING.fetch_add(1, Relaxed);
     let mut guard = Guard(false);
     tokio::time::sleep(Duration::from_millis(amount.ms)).await;
     guard.0 = true;

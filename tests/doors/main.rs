@@ -14,3 +14,4 @@ mod drain;
 mod fastcgi;
 mod fronts;
 mod spoofed;
+mod uwsgi;

@@ -22,7 +22,9 @@ const VARIABLES: [Pair<'static>; 9] = [
 
 fn fastcgi() -> Vec<u8> {
     let (mut variables, mut out) = (BytesMut::new(), BytesMut::new());
-    VARIABLES.iter().for_each(|(name, value)| params::put(&mut variables, name, value));
+    for (name, value) in VARIABLES {
+        params::put(&mut variables, name, value);
+    }
     record::put(&mut out, record::BEGIN_REQUEST, 1, &[0, 1, 1, 0, 0, 0, 0, 0]);
     record::put_stream(&mut out, record::PARAMS, 1, &variables);
     record::put(&mut out, record::PARAMS, 1, b"");

@@ -149,3 +149,17 @@ fn a_response_says_its_status_length_and_fields() {
     assert_eq!(written(Start::Cgi, Some(3)), "Status: 404 Not Found\r\nx-a: 1\r\nx-a: 2\r\ncontent-length: 3\r\n\r\n");
     assert_eq!(written(Start::Http, None), "HTTP/1.1 404 Not Found\r\nx-a: 1\r\nx-a: 2\r\n\r\n");
 }
+
+#[test]
+fn the_scheme_is_that_between_client_and_proxy() {
+    for (variables, expected) in [
+        (&[][..], "http"),
+        (&[("HTTPS", "")], "http"),
+        (&[("HTTPS", "off")], "http"),
+        (&[("HTTPS", "on")], "https"),
+        (&[("REQUEST_SCHEME", "https")], "https"),
+        (&[("REQUEST_SCHEME", "http")], "http"),
+    ] {
+        assert_eq!(read_with(variables).expect("a request").scheme, expected, "{variables:?}");
+    }
+}
