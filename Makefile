@@ -35,6 +35,8 @@ test: tools lint ## Everything, at CI's size.
 	$(MAKE) load
 	$(MAKE) api
 	$(MAKE) docs
+	$(MAKE) doors
+	$(MAKE) fuzz
 
 test-full: tools lint ## The same with the full number of restarts and requests.
 	FLEET_ROUNDS=20 cargo test --locked -- --test-threads=$(TEST_THREADS)
@@ -56,6 +58,20 @@ bench-check: ## Format and lints of what `make bench` builds.
 test-host: ## The feature host: restarts, passed sockets, privileges (as root), systemd.
 	cargo build --locked --features host --bins --examples
 	cargo test --locked --features host --lib --test host -- --test-threads=$(TEST_THREADS)
+
+FUZZ_SECONDS ?= 5
+
+# The doors that are cargo features.
+DOORS = fastcgi,uwsgi
+
+doors: tools ## Every door beyond plain HTTP, behind the real servers.
+	cargo clippy --locked --all-targets --features $(DOORS) -- -D warnings
+	cargo build --locked --features $(DOORS) --example battery
+	cargo test --locked --features $(DOORS) --lib transports
+	cargo test --locked --features $(DOORS) --test doors
+
+fuzz: ## The parsers of what strangers send, for FUZZ_SECONDS each, from the corpus in fuzz/.
+	scripts/fuzz $(FUZZ_SECONDS)
 
 # buildah and podman keep a HEALTHCHECK in images of the Docker format only.
 image: ## The container image, named IMAGE; BUILDER is docker, podman or buildah.

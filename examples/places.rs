@@ -6,14 +6,12 @@
 use std::{convert::Infallible, process::ExitCode, sync::Arc, time::Duration};
 
 use axum::{extract::Query, routing::get};
+use nix::time::ClockId;
 use serde::{Deserialize, Serialize};
-use service::{
-    app::work,
-    chassis::{
-        config::{Check, Environment, Problems, Sources, cli},
-        replica,
-        router::Router,
-    },
+use service::chassis::{
+    config::{Check, Environment, Problems, Sources, cli},
+    replica,
+    router::Router,
 };
 use tokio::sync::Semaphore;
 
@@ -52,8 +50,26 @@ fn routes(settings: &Settings) -> Router {
         .route("/hello", get(async || "hello\n"))
         .route("/query", get(async move |Query(query): Query<Ask>| query.run(&permits).await))
         .pool("database")
-        .route("/v1/work", work::perform())
+        .route("/v1/work", get(async |Query(work): Query<Work>| work.run()))
         .cpu_bound()
+}
+
+/// CPU time to burn.
+#[derive(Deserialize)]
+struct Work {
+    cpu_ms: u64,
+}
+
+impl Work {
+    /// CPU time of the thread, not wall time: a busy machine makes it slower, as real work is.
+    fn run(self) -> &'static str {
+        let spent = || Duration::from(ClockId::CLOCK_THREAD_CPUTIME_ID.now().expect("Linux has this clock"));
+        let end = spent() + Duration::from_millis(self.cpu_ms);
+        while spent() < end {
+            std::hint::black_box((0..4096_u64).fold(0, |sum, n| std::hint::black_box(sum) ^ n));
+        }
+        "worked\n"
+    }
 }
 
 /// How long a query takes, in the mean.

@@ -4,9 +4,14 @@
 //!
 //! Next: [`super::server`].
 
+mod unix;
+
+pub(crate) use unix::{Access, Unix};
+
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -28,6 +33,36 @@ pub(crate) trait Listener: Send + 'static {
 
     /// A connection that waits already, if one does. It asks the kernel: the runtime's readiness may lag behind.
     fn accept_now(&mut self) -> io::Result<Option<(Self::Stream, SocketAddr)>>;
+
+    /// The loop is about to empty the queue for the last time.
+    fn retire(&mut self) {}
+}
+
+/// A listener of any kind.
+#[derive(Debug)]
+pub(crate) enum Bound {
+    Tcp(Tcp),
+    Unix(Unix),
+}
+
+impl Bound {
+    /// `socket`, and what to show of it, as it stands behind the scheme in a URL.
+    ///
+    /// # Errors
+    /// When the system does not tell its address.
+    pub(crate) fn tcp(socket: Tcp) -> io::Result<(Self, String)> {
+        let shown = format!("://{}", socket.local_addr()?);
+        Ok((Self::Tcp(socket), shown))
+    }
+
+    /// Binds a Unix socket, and what to show of it. Call it inside a runtime.
+    ///
+    /// # Errors
+    /// What the system says of the path: in use, not permitted.
+    pub(crate) fn unix(path: &Path, access: &Access<'_>, backlog: u32) -> io::Result<(Self, String)> {
+        let shown = format!("+unix://{}", path.display());
+        Ok((Self::Unix(Unix::bind(path, access, backlog)?), shown))
+    }
 }
 
 /// A TCP socket that listens.

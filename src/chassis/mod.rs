@@ -7,6 +7,7 @@
 
 pub mod listener;
 pub mod server;
+pub mod transports;
 pub mod connection;
 pub mod middleware;
 pub mod router;

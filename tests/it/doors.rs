@@ -1,12 +1,12 @@
 //! What answers where, over which protocol and address family.
 
-use std::time::Duration;
+use std::{os::unix::fs::PermissionsExt, time::Duration};
 
 use serde_json::Value;
 use tokio::process::Command;
 
 use crate::harness::{
-    exclusive, http, server,
+    Scratch, exclusive, http, server,
     server::Server,
     shared,
     tools::{self, is_root},
@@ -33,6 +33,24 @@ async fn no_admin_route_answers_on_the_public_port() {
         assert_eq!(http::get_http2(server.app, path).await.expect("an answer over HTTP/2"), 404, "{path}");
     }
     assert_eq!(server.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_build_without_features_has_no_door_but_http() {
+    let _turn = shared().await;
+    for (url, feature) in [("fastcgi://127.0.0.1:0", "fastcgi"), ("uwsgi+unix:///run/app.sock", "uwsgi")] {
+        let refused = server::run_to_exit(&["check"], &[("APP__SERVER__LISTEN", url)]).await;
+        assert_eq!(refused.code, 78, "{}", refused.text);
+        let rebuild = format!("rebuild with --features {feature}");
+        assert!(refused.text.contains(&rebuild), "{}", refused.text);
+    }
+    let program = std::fs::read(server::program()).expect("reading the program");
+    // Names of functions and texts of the doors; the first of all is in every build.
+    let has = |text: &str| program.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(has("10connection4http"), "the names of functions are there");
+    for text in ["10transports7fastcgi", "10transports5uwsgi", "10transports3cgi", "outside server.trusted_peers"] {
+        assert!(!has(text), "{text}");
+    }
 }
 
 /// What dependencies or habit might put there.
@@ -177,4 +195,27 @@ async fn the_tools_are_there() {
         let status = Command::new("test").arg("-x").arg(&path).status().await.expect("running test");
         assert!(status.success(), "{} cannot be run: run `make tools`", path.display());
     }
+}
+
+#[tokio::test]
+async fn a_unix_socket_is_a_door_like_any_other() {
+    let _turn = shared().await;
+    let scratch = Scratch::new("unix");
+    let socket = scratch.path().join("app.sock");
+    // Left behind by a process that was killed.
+    drop(std::os::unix::net::UnixListener::bind(&socket).expect("binding"));
+    let listen = format!("http://127.0.0.1:0,http+unix://{}", socket.display());
+    let mut server = Server::start(&[("APP__SERVER__LISTEN", &listen), ("APP__SERVER__UNIX_MODE", "0600")]).await;
+    let mode = std::fs::metadata(&socket).expect("a socket").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(server.urls()[1], format!("http+unix://{}", socket.display()));
+    let path = socket.to_str().expect("a path in UTF-8");
+    let done = tools::run("curl", &["--silent", "--fail", "--unix-socket", path, "http://test/whoami"]).await;
+    assert!(done.code == 0 && done.text.contains("\"replica\""), "{}", done.text);
+    let second = server::run_to_exit(&[], &[("APP__SERVER__LISTEN", &listen)]).await;
+    assert!(second.code == 1 && second.text.contains("another process listens there"), "{}", second.text);
+    assert!(second.text.contains(path), "{}", second.text);
+    server.signal(nix::sys::signal::Signal::SIGINT);
+    assert_eq!(server.wait_exit(Duration::from_secs(10)).await, 0, "{}", server.log());
+    assert!(!socket.exists(), "it goes with its owner");
 }

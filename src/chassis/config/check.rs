@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use super::{
     Auto, Check, Duration, Problem, Problems, Settings, Size,
-    listen::{self, Refusal},
+    listen::{self, Address, Refusal},
 };
 use crate::chassis::{admin, host, lifecycle, overload, runtime, server, telemetry};
 
@@ -38,6 +38,9 @@ impl Check for () {
 impl Check for server::Settings {
     fn check(&self, problems: &mut Problems) {
         listen_urls(&self.listen, problems);
+        problems.require(is_mode(&self.unix_mode), "server.unix_mode", "expected three octal digits, such as 0660");
+        let owner = self.unix_owner.as_deref().is_none_or(is_owner);
+        problems.require(owner, "server.unix_owner", "expected `user`, `user:group` or `:group`");
         problems.require(self.backlog > 0, "server.backlog", "expected a number above zero");
         for (key, timeout) in [
             ("server.header_timeout", self.header_timeout),
@@ -63,14 +66,16 @@ impl Check for server::Settings {
 fn listen_urls(urls: &[String], problems: &mut Problems) {
     let key = "server.listen";
     problems.require(!urls.is_empty(), key, "expected one URL at least, such as http://[::]:8080");
+    let mut before: Vec<Address> = Vec::new();
     for (index, url) in urls.iter().enumerate() {
         let at = format!("{key}[{index}]");
-        match listen::port(url) {
-            Ok(0) => {}
-            Ok(_) if urls[..index].iter().any(|other| other.eq_ignore_ascii_case(url)) => {
-                problems.push(Problem::new(at, "is listed twice"));
+        match listen::parse(url) {
+            Ok(listen) => {
+                if before.iter().any(|other| listen.address.is_taken_by(other)) {
+                    problems.push(Problem::new(at, "is listed twice"));
+                }
+                before.push(listen.address);
             }
-            Ok(_) => {}
             Err(Refusal::Shape(message)) => problems.push(Problem::new(at, message)),
             Err(Refusal::Features(features)) => {
                 problems
@@ -78,6 +83,18 @@ fn listen_urls(urls: &[String], problems: &mut Problems) {
             }
         }
     }
+}
+
+/// Three octal digits, with a zero before them or not.
+fn is_mode(text: &str) -> bool {
+    let digits = text.strip_prefix('0').filter(|rest| rest.len() == 3).unwrap_or(text);
+    digits.len() == 3 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'7'))
+}
+
+fn is_owner(text: &str) -> bool {
+    let name = |name: &str| !name.contains([':', '/', '\0']) && !name.contains(char::is_whitespace);
+    let (user, group) = text.split_once(':').unwrap_or((text, ""));
+    !(user.is_empty() && group.is_empty()) && name(user) && name(group)
 }
 
 impl Check for lifecycle::Settings {
@@ -177,7 +194,7 @@ impl Check for host::Settings {
 
 fn ports(server: &server::Settings, admin: &admin::Settings, problems: &mut Problems) {
     let Ok(address) = admin.listen.parse::<SocketAddr>() else { return };
-    let taken = |url: &String| listen::port(url).is_ok_and(|port| port != 0 && port == address.port());
+    let taken = |url: &String| listen::parse(url).is_ok_and(|url| url.address.fixed_port() == Some(address.port()));
     if server.listen.iter().any(taken) {
         let keys = ["admin.listen", "server.listen"];
         problems.push(Problem::between(keys, "the admin listener needs a port of its own"));

@@ -15,7 +15,7 @@ mod fault;
 mod file;
 mod invocation;
 mod keys;
-mod listen;
+pub(crate) mod listen;
 mod live;
 mod load;
 mod metrics;

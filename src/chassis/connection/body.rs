@@ -20,7 +20,7 @@ use super::{registry::Entry, streams::Stream};
 
 /// Keeps the connection busy for as long as it lives.
 #[derive(Debug)]
-pub(super) struct Part(Arc<Entry>);
+pub(crate) struct Part(Arc<Entry>);
 
 impl Part {
     pub(super) fn new(entry: &Arc<Entry>) -> Self {
@@ -29,7 +29,7 @@ impl Part {
     }
 
     /// For a request that `begin_request` has counted already.
-    pub(super) fn counted(entry: &Arc<Entry>) -> Self {
+    pub(crate) fn counted(entry: &Arc<Entry>) -> Self {
         Self(Arc::clone(entry))
     }
 }
@@ -50,9 +50,9 @@ pub(crate) struct Inbound {
 }
 
 /// 256 KiB: what a client has typically sent before it could see an early answer.
-const DRAIN_BYTES: usize = 256 * 1024;
+pub(crate) const DRAIN_BYTES: usize = 256 * 1024;
 /// 2 s: a client that sends on for longer is cheaper to part with.
-const DRAIN_TIME: Duration = Duration::from_secs(2);
+pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(2);
 
 impl Inbound {
     pub(super) fn new(body: Incoming, entry: &Arc<Entry>, expects: bool) -> Self {

@@ -2,6 +2,8 @@
 //!
 //! Next: [`super::registry`].
 
+use super::registry::Entry;
+
 /// Why a connection ended; the `reason` of `http_server_connections_closed_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -30,10 +32,12 @@ pub(crate) enum Closed {
     Aborted,
     /// The socket failed.
     Error,
+    /// A door at which only trusted peers may speak, for others.
+    Untrusted,
 }
 
 impl Closed {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Peer,
         Self::Age,
         Self::Requests,
@@ -46,6 +50,7 @@ impl Closed {
         Self::Malformed,
         Self::Aborted,
         Self::Error,
+        Self::Untrusted,
     ];
 
     pub(crate) const fn label(self) -> &'static str {
@@ -62,7 +67,26 @@ impl Closed {
             Self::Malformed => "malformed",
             Self::Aborted => "aborted",
             Self::Error => "error",
+            Self::Untrusted => "untrusted",
         }
+    }
+}
+
+/// Counts the end of a connection, also when its task panics.
+pub(crate) struct Ended<'a> {
+    entry: &'a Entry,
+    pub(crate) reason: Closed,
+}
+
+impl<'a> Ended<'a> {
+    pub(crate) fn new(entry: &'a Entry) -> Self {
+        Self { entry, reason: Closed::Error }
+    }
+}
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.entry.connections().count_closed(self.reason);
     }
 }
 

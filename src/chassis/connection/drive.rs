@@ -32,7 +32,7 @@ const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 const INPUT_RECHECK: Duration = Duration::from_millis(50);
 
 /// Something that uses the connection.
-pub(super) trait Work {
+pub(crate) trait Work {
     type Output;
 
     /// Makes progress; the waker also hears of orders.
@@ -45,7 +45,7 @@ pub(super) trait Work {
 /// Runs `work` under the deadlines and orders of `state`.
 ///
 /// It borrows the work: an async function holds what it is given by value twice, and an idle connection pays for it.
-pub(super) async fn drive<W: Work>(limits: &Limits, state: &State, work: &mut W) -> Result<W::Output, Closed> {
+pub(crate) async fn drive<W: Work>(limits: &Limits, state: &State, work: &mut W) -> Result<W::Output, Closed> {
     let mut timer = pin!(sleep_until(Instant::now() + limits.settings().header_timeout.get()));
     let mut finishing = None;
     poll_fn(|cx| {

@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::Instant;
 
 use super::{
-    closed::Closed,
+    closed::{Closed, Ended},
     drive::{Work, drive},
     io::{Io, Slot, Stream, take},
     linger::{answer, linger, linger_while_read},
@@ -44,7 +44,7 @@ impl Limits {
         Arc::new(Self { settings, lifecycle })
     }
 
-    pub(super) fn settings(&self) -> Guard<Arc<Settings>> {
+    pub(crate) fn settings(&self) -> Guard<Arc<Settings>> {
         self.settings.load()
     }
 
@@ -64,7 +64,7 @@ impl Limits {
     }
 
     /// Why the response to request `number` has to be the connection's last, if it has.
-    pub(super) fn ends(&self, state: &State, number: u64) -> Option<Closed> {
+    pub(crate) fn ends(&self, state: &State, number: u64) -> Option<Closed> {
         let settings = self.settings();
         let max = settings.max_requests_per_connection;
         if max > 0 && number >= max {
@@ -120,7 +120,7 @@ impl Shared {
     }
 
     fn service(&self, peer: SocketAddr, entry: &Arc<Entry>) -> Service {
-        let info = ConnectionInfo::new(peer, entry, &self.limits);
+        let info = ConnectionInfo::new(peer, "http", entry, &self.limits);
         Service::new(self.router.clone(), Arc::clone(entry), info)
     }
 
@@ -210,20 +210,8 @@ impl Shared {
 
 impl Protocol for Http {
     async fn serve<S: Stream>(self, stream: S, peer: SocketAddr, entry: Arc<Entry>) {
-        let mut ended = Ended { entry: &entry, reason: Closed::Error };
+        let mut ended = Ended::new(&entry);
         ended.reason = self.0.run(stream, peer, &entry).await;
-    }
-}
-
-/// Counts the end of a connection, also when its task panics.
-struct Ended<'a> {
-    entry: &'a Entry,
-    reason: Closed,
-}
-
-impl Drop for Ended<'_> {
-    fn drop(&mut self) {
-        self.entry.connections().count_closed(self.reason);
     }
 }
 

@@ -14,7 +14,7 @@ use bytes::{Buf, Bytes};
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    net::{TcpStream, UnixStream},
     time::Instant,
 };
 
@@ -41,6 +41,16 @@ impl Stream for TcpStream {
     fn reset(&self) {
         let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
     }
+}
+
+impl Stream for UnixStream {
+    fn has_input(&self) -> bool {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        matches!(SockRef::from(self).peek(&mut byte), Ok(1))
+    }
+
+    /// A Unix socket knows no reset: a peer that reads to the end cannot tell.
+    fn reset(&self) {}
 }
 
 /// Where the socket lies once hyper let go of it.

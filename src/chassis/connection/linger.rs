@@ -21,7 +21,7 @@ const TOTAL: Duration = Duration::from_secs(2);
 const TOTAL_IN_DRAIN: Duration = Duration::from_millis(250);
 
 /// Says that nothing more comes, and reads on until the peer has heard it.
-pub(super) async fn linger(mut stream: impl Stream, state: &State) {
+pub(crate) async fn linger(mut stream: impl Stream, state: &State) {
     let total = if state.is_asked_to_close() { TOTAL_IN_DRAIN } else { TOTAL };
     let deadline = Instant::now() + total;
     if timeout_at(deadline, stream.shutdown()).await.is_err() {

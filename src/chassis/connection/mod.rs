@@ -10,11 +10,12 @@
 //! Next: `service`, which hands each request on.
 
 pub(crate) mod body;
-mod closed;
-mod drive;
+pub(crate) mod closed;
+pub(crate) mod drive;
+mod forwarded;
 pub(crate) mod http;
 pub(crate) mod io;
-mod linger;
+pub(crate) mod linger;
 mod orders;
 pub(crate) mod registry;
 pub(crate) mod service;

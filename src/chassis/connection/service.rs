@@ -5,14 +5,14 @@
 
 use std::{
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll, ready},
 };
 
 use axum::{body::Body, extract::Request, response::Response, routing::future::RouteFuture};
-use http::{HeaderValue, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -22,6 +22,7 @@ use tower_service::Service as _;
 use super::{
     body::{Inbound, Outbound, Part},
     closed::Closed,
+    forwarded,
     http::Limits,
     registry::Entry,
 };
@@ -34,14 +35,17 @@ pub struct ConnectionInfo(Arc<Info>);
 struct Info {
     peer: SocketAddr,
     trusted: bool,
+    /// `http` or `https`, as the peer spoke.
+    scheme: &'static str,
     entry: std::sync::Weak<Entry>,
     limits: Arc<Limits>,
 }
 
 impl ConnectionInfo {
-    pub(super) fn new(peer: SocketAddr, entry: &Arc<Entry>, limits: &Arc<Limits>) -> Self {
+    pub(crate) fn new(peer: SocketAddr, scheme: &'static str, entry: &Arc<Entry>, limits: &Arc<Limits>) -> Self {
         let trusted = limits.settings().trusts(peer.ip());
-        Self(Arc::new(Info { peer, trusted, entry: Arc::downgrade(entry), limits: Arc::clone(limits) }))
+        let (entry, limits) = (Arc::downgrade(entry), Arc::clone(limits));
+        Self(Arc::new(Info { peer, trusted, scheme, entry, limits }))
     }
 
     /// The other end of the socket: the balancer, where there is one.
@@ -54,6 +58,33 @@ impl ConnectionInfo {
     #[must_use]
     pub fn is_trusted(&self) -> bool {
         self.0.trusted
+    }
+
+    /// The client's address: what trusted proxies say in `X-Forwarded-For`, else in `Forwarded`; the peer's own where
+    /// they say nothing, or are not trusted.
+    #[must_use]
+    pub fn client(&self, headers: &HeaderMap) -> IpAddr {
+        let peer = self.0.peer.ip();
+        if !self.0.trusted {
+            return peer;
+        }
+        forwarded::client(headers, peer, |address| self.0.limits.settings().trusts(address))
+    }
+
+    /// `https` or `http`, as the client asked: what a trusted proxy says in `X-Forwarded-Proto`, else in `Forwarded`,
+    /// else in its CGI variables; `http` otherwise.
+    #[must_use]
+    pub fn scheme(&self, headers: &HeaderMap) -> &'static str {
+        let said = if self.0.trusted { forwarded::scheme(headers) } else { None };
+        said.unwrap_or(self.0.scheme)
+    }
+
+    /// The host and port that the client asked for: what a trusted proxy says in `X-Forwarded-Host`, else in `Forwarded`,
+    /// else `Host`.
+    #[must_use]
+    pub fn host<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        let said = if self.0.trusted { forwarded::host(headers) } else { None };
+        said.or_else(|| headers.get(header::HOST)?.to_str().ok())
     }
 
     /// The rest of a request body is not waited for; the connection ends after the response.

@@ -28,7 +28,10 @@ use super::{
 };
 use crate::chassis::{
     admin::{self, Heartbeat},
-    config::{AppSettings, Environment, Invocation, Loaded},
+    config::{
+        AppSettings, Environment, Invocation, Loaded,
+        listen::{self, Address},
+    },
     listener::Tcp,
     replica::StartError,
 };
@@ -61,7 +64,8 @@ impl Host {
         let predecessor =
             passed.link().map_err(|error| StartError::new("taking the link to the predecessor", error))?;
         let admin = admin::url(&loaded.settings.admin.listen);
-        let urls = loaded.settings.server.listen.iter().chain([&admin]);
+        // Unix sockets are bound at their time: what they need is the directory, not privileges.
+        let urls = loaded.settings.server.listen.iter().filter(|url| !is_unix(url)).chain([&admin]);
         let sockets = Sockets::prepare(urls, &mut passed, predecessor.is_some());
         if predecessor.is_some() {
             passed.close_rest();
@@ -114,4 +118,8 @@ impl Host {
         systemd::tell(Notice::Stopping);
         self.sockets.let_go();
     }
+}
+
+fn is_unix(url: &str) -> bool {
+    listen::parse(url).is_ok_and(|listen| matches!(listen.address, Address::Unix(_)))
 }

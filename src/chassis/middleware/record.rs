@@ -39,7 +39,8 @@ pub(super) struct Record {
     user_agent: Option<HeaderValue>,
     /// Bytes of the request body, where its head tells.
     pub(super) request_bytes: Option<u64>,
-    connection: Option<ConnectionInfo>,
+    client: Option<IpAddr>,
+    is_trusted: bool,
     pub(super) broken: Option<Broken>,
     is_counted: bool,
 }
@@ -56,8 +57,8 @@ impl Record {
     pub(super) fn begin(stack: &Arc<Stack>, route: &Arc<Route>, request: &Request) -> (Self, Arc<RequestContext>) {
         let started = Instant::now();
         let headers = request.headers();
-        let connection = request.extensions().get::<ConnectionInfo>().cloned();
-        let trusted = connection.as_ref().is_some_and(ConnectionInfo::is_trusted);
+        let connection = request.extensions().get::<ConnectionInfo>();
+        let trusted = connection.is_some_and(ConnectionInfo::is_trusted);
         let (mut trace, baggage) = stack.tracing.sample(headers);
         trace.sampled &= route.kind != Kind::Probe;
         let context = Arc::new(RequestContext {
@@ -78,7 +79,8 @@ impl Record {
             version: request.version(),
             user_agent: headers.get(header::USER_AGENT).cloned(),
             request_bytes: content_length(request),
-            connection,
+            client: connection.map(|connection| connection.client(headers)),
+            is_trusted: trusted,
             broken: None,
             is_counted: false,
         };
@@ -96,18 +98,14 @@ impl Record {
             scheme: "http",
             version: self.version,
             server: authority(&self.uri, headers),
-            client: self.client(),
+            client: self.client,
             user_agent: self.user_agent(),
         })
     }
 
-    fn client(&self) -> Option<IpAddr> {
-        self.connection.as_ref().map(|connection| connection.peer().ip())
-    }
-
     /// Whether the peer's word counts, on deadlines and on what matters.
     pub(super) fn is_trusted(&self) -> bool {
-        self.connection.as_ref().is_some_and(ConnectionInfo::is_trusted)
+        self.is_trusted
     }
 
     fn user_agent(&self) -> Option<&str> {
@@ -166,7 +164,7 @@ impl Record {
                 duration,
                 request_bytes: self.request_bytes,
                 response_bytes: bytes,
-                client: self.client(),
+                client: self.client,
                 user_agent: self.user_agent(),
             });
         }

@@ -17,19 +17,23 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{Chassis, StartError};
 use crate::chassis::{
     admin::{Admin, Heartbeat, Running, probes::Probes},
-    config::{self, AppSettings, Live, Source},
-    connection::{self, ConnectionInfo, Connections, Http, Limits},
+    config::{
+        self, AppSettings, Live, Source,
+        listen::{self, Address},
+    },
+    connection::{self, ConnectionInfo, Connections, Limits},
     faults::Faults,
     health::Checks,
     host::Host,
     lifecycle::Lifecycle,
-    listener::Tcp,
+    listener::{Access, Bound},
     middleware::{self, Served, Stack},
     overload::Overload,
     router::Router,
     runtime,
-    server::{self, AcceptErrors, Server},
+    server::{self, AcceptErrors},
     telemetry::{Identity, Telemetry},
+    transports::{self, Doors, Shared},
 };
 
 /// A running replica.
@@ -48,7 +52,7 @@ pub(super) struct Replica<A> {
 pub(super) struct Prepared<A> {
     replica: Replica<A>,
     probes: Probes,
-    servers: Vec<Server<Tcp, Http>>,
+    servers: Servers,
 }
 
 impl<A: AppSettings> Prepared<A> {
@@ -176,14 +180,14 @@ pub(super) struct Door {
 impl Door {
     /// What will accept on `listeners`. Connections run on the runtime that is entered.
     fn new<A: AppSettings>(
-        listeners: Vec<Tcp>,
+        listeners: Vec<(Bound, transports::Door)>,
         routes: Router,
         live: &Live<A>,
         telemetry: &Telemetry,
         verdicts: &Verdicts,
         served: &Arc<Served>,
         work: &Handle,
-    ) -> (Self, Vec<Server<Tcp, Http>>) {
+    ) -> (Self, Servers) {
         let (all, registry) = (live.get(), telemetry.registry());
         let settings = Arc::new(ArcSwap::from_pointee(all.server.clone()));
         let overload = Overload::new(&all.overload, all.runtime.work_threads(), registry);
@@ -197,28 +201,34 @@ impl Door {
             served: Arc::clone(served),
         };
         let limits = Limits::new(Arc::clone(&settings), verdicts.lifecycle.clone());
-        let protocol = Http::new(routes.build(&Stack::new(parts, registry)), limits);
+        let doors = Doors::new(routes.build(&Stack::new(parts, registry)), limits);
         let max = runtime::max_connections(all.server.max_connections);
         let connections = Connections::new(max, connection::Metrics::new(Some(registry)));
         let door = Self { settings, overload, connections, stop: CancellationToken::new(), loops: TaskTracker::new() };
-        let errors = AcceptErrors::new(Some(registry));
-        let on = |(listener, accepting): (Tcp, &Arc<AtomicBool>)| Server {
-            listener,
-            protocol: protocol.clone(),
-            connections: Arc::clone(&door.connections),
-            errors: errors.clone(),
-            accepting: Arc::clone(accepting),
+        let servers = Servers {
+            doors,
+            errors: AcceptErrors::new(Some(registry)),
+            listeners: listeners.into_iter().zip(verdicts.accepting.iter().cloned()).collect(),
         };
-        let servers = listeners.into_iter().zip(&verdicts.accepting).map(on).collect();
         (door, servers)
     }
 
-    fn accept(&self, servers: Vec<Server<Tcp, Http>>, io: &Handle) {
-        for server in servers {
-            self.loops.spawn_on(server.run(self.stop.clone()), io);
+    fn accept(&self, servers: Servers, io: &Handle) {
+        let Servers { doors, errors, listeners } = servers;
+        for ((listener, door), accepting) in listeners {
+            let shared = Shared { connections: Arc::clone(&self.connections), errors: errors.clone(), accepting };
+            self.loops.spawn_on(doors.clone().accept(listener, door, shared, self.stop.clone()), io);
         }
         self.loops.close();
     }
+}
+
+/// What accepts, once it is this replica's turn.
+struct Servers {
+    doors: Doors,
+    errors: AcceptErrors,
+    /// Each with the flag that says whether its loop runs.
+    listeners: Vec<((Bound, transports::Door), Arc<AtomicBool>)>,
 }
 
 /// `/healthz` on the traffic port, for balancers that can probe no other.
@@ -235,16 +245,24 @@ fn healthz(probes: &Probes) -> Router {
 }
 
 /// Binds every URL of `server.listen`.
-fn bind<A: AppSettings>(live: &Arc<Live<A>>, host: &Host) -> Result<Vec<Tcp>, StartError> {
-    let settings = live.get();
+fn bind<A: AppSettings>(live: &Arc<Live<A>>, host: &Host) -> Result<Vec<(Bound, transports::Door)>, StartError> {
+    let settings = &live.get().server;
     let source = live.loaded().source("server.listen");
+    let access = Access { mode: &settings.unix_mode, owner: settings.unix_owner.as_deref() };
     let bind = |url: &String| {
-        let bound = host.bind(url, settings.server.backlog).and_then(|tcp| Ok((tcp.local_addr()?, tcp)));
-        let (address, tcp) = bound.map_err(|error| cannot_bind("app", url, &source, &error))?;
-        tracing::info!(target: "listener", listener = "app", url = %format_args!("http://{address}"), "listening");
-        Ok(tcp)
+        let refused = |_| io::Error::new(io::ErrorKind::InvalidInput, "not a listen URL");
+        let bound = listen::parse(url).map_err(refused).and_then(|listen| {
+            let (bound, at) = match &listen.address {
+                Address::Unix(path) => Bound::unix(path, &access, settings.backlog)?,
+                Address::Tcp { .. } | Address::Passed(_) => Bound::tcp(host.bind(url, settings.backlog)?)?,
+            };
+            Ok((bound, at, listen.door))
+        });
+        let (bound, at, door) = bound.map_err(|error| cannot_bind("app", url, &source, &error))?;
+        tracing::info!(target: "listener", listener = "app", url = %format_args!("{}{at}", door.scheme()), "listening");
+        Ok((bound, door))
     };
-    settings.server.listen.iter().map(bind).collect()
+    settings.listen.iter().map(bind).collect()
 }
 
 fn cannot_bind(listener: &str, address: &str, source: &Source, error: &io::Error) -> StartError {

@@ -1,6 +1,6 @@
 //! The accept loop: one loop for each listener × a protocol that serves a connection.
 //!
-//! A new door (TLS, a Unix socket, FastCGI, uwsgi) is a listener or a `Protocol`; this file does not change for it.
+//! A new door is a listener or a `Protocol`; this file does not change for it. [`super::transports`] pairs them.
 //! `axum::serve` has no cap on connections, sleeps a second when the file limit is reached, and resets what waits in
 //! the accept queue when it stops; hence an own loop.
 //!
@@ -35,8 +35,12 @@ use crate::chassis::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// URLs to listen on: `http://host:port`; with the feature `host` also `http+fd://NAME-or-N`, a socket that was passed.
+    /// URLs to listen on: `http://host:port`, or `http+unix:///path` for a Unix socket; with the feature `host` also `http+fd://NAME-or-N`, a socket that was passed.
     pub listen: Vec<String>,
+    /// Who may connect to a Unix socket, as chmod(1) writes it in octal.
+    pub unix_mode: String,
+    /// Who owns a Unix socket, as `user`, `user:group` or `:group`, by name or number; the process's own otherwise.
+    pub unix_owner: Option<String>,
     /// How many connections the kernel holds before they are accepted; it caps this by `net.core.somaxconn`.
     pub backlog: u32,
     /// Open connections at most. `auto` takes it from the open-file limit and the memory limit, less a reserve; at the cap the longest-idle connection makes room.
@@ -74,6 +78,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: vec!["http://[::]:8080".into()],
+            // The owner and its group: a proxy joins by its group.
+            unix_mode: "0660".into(),
+            unix_owner: None,
             // 1,024: a second's worth of new connections at a high rate; the kernel's own cap is 4,096.
             backlog: 1024,
             max_connections: Auto::Auto,
@@ -150,6 +157,7 @@ impl<L: Listener, P: Protocol> Server<L, P> {
                 Err(error) => self.recover(&error, &mut backoff).await,
             }
         }
+        self.listener.retire();
         self.empty_queue().await;
     }
 

@@ -11,7 +11,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::{Scratch, eventually, free_port, local, tools};
+use super::{Scratch, free_port, local, tools, within};
 
 pub(super) const START: Duration = Duration::from_secs(10);
 
@@ -65,12 +65,15 @@ impl Proxy {
     }
 
     /// Waits until it accepts on `address`.
-    pub(super) async fn start(mut command: Command, address: SocketAddr, config: PathBuf, scratch: Scratch) -> Self {
+    pub(crate) async fn start(mut command: Command, address: SocketAddr, config: PathBuf, scratch: Scratch) -> Self {
         let log = std::fs::File::create(scratch.path().join("log")).expect("creating the log");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true);
         let child = command.spawn().unwrap_or_else(|error| panic!("starting {command:?}: {error}"));
-        let what = format!("{command:?} accepts on {address}");
-        eventually(&what, START, async || TcpStream::connect(address).await.ok()).await;
+        let accepts = within(START, async || TcpStream::connect(address).await.ok()).await;
+        if accepts.is_none() {
+            let said = ["log", "error.log"].map(|name| std::fs::read_to_string(scratch.path().join(name)));
+            panic!("{command:?} does not accept on {address}: {said:?}");
+        }
         Self { address, child, config, scratch }
     }
 

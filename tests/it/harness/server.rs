@@ -157,6 +157,14 @@ impl Server {
         code(status.expect("waiting for the server"))
     }
 
+    /// The URLs of the application's listeners, in the order of the settings.
+    pub(crate) fn urls(&self) -> Vec<String> {
+        let logs = self.logs.lock().expect("the log");
+        let lines = logs.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let ours = lines.filter(|line| line["message"] == "listening" && line["listener"] == "app");
+        ours.filter_map(|line| line["url"].as_str().map(ToOwned::to_owned)).collect()
+    }
+
     /// What it logged so far.
     pub(crate) fn log(&self) -> String {
         text(&self.logs)

@@ -1,0 +1,79 @@
+//! The service's parsers, file by file, and one function for each that may never panic. The files are taken as they are,
+//! without the rest of the service: what a fuzzer builds is small.
+
+#![allow(dead_code, reason = "each target uses its part")]
+
+#[path = "../../src/chassis/transports/cgi.rs"]
+mod cgi;
+#[path = "../../src/chassis/connection/forwarded.rs"]
+mod forwarded;
+#[path = "../../src/chassis/transports/uwsgi/packet.rs"]
+mod packet;
+#[path = "../../src/chassis/transports/fastcgi/params.rs"]
+mod params;
+#[path = "../../src/chassis/transports/fastcgi/record.rs"]
+mod record;
+
+/// Where the files look for each other.
+mod chassis {
+    pub(crate) mod transports {
+        pub(crate) use crate::cgi;
+    }
+}
+
+use bytes::BytesMut;
+
+/// Records, and the variables in those that carry them.
+pub fn fastcgi(data: &[u8]) {
+    let mut buffer = BytesMut::from(data);
+    let mut variables = Vec::new();
+    loop {
+        let before = buffer.len();
+        record::ends(&buffer, record::STDIN, 1);
+        let Ok(Some(record)) = record::take(&mut buffer) else { break };
+        assert!(buffer.len() + 8 + record.content.len() <= before, "no byte is read twice");
+        if record.kind == record::PARAMS {
+            variables.extend_from_slice(&record.content);
+        }
+    }
+    if let Ok(pairs) = params::read(&variables) {
+        request(&pairs);
+    }
+}
+
+/// A block of variables.
+pub fn uwsgi(data: &[u8]) {
+    if let Ok(pairs) = packet::pairs(data) {
+        request(&pairs);
+    }
+}
+
+/// What holds for every request that is let in.
+fn request(pairs: &[cgi::Pair<'_>]) {
+    let Ok(head) = cgi::read(pairs.iter().copied()) else { return };
+    let headers = &head.parts.headers;
+    for name in ["proxy", "connection", "transfer-encoding", "upgrade", "te", "keep-alive"] {
+        assert!(!headers.contains_key(name), "{name}");
+    }
+    let lengths: Vec<_> = headers.get_all("content-length").iter().collect();
+    match head.length {
+        None => assert!(lengths.is_empty()),
+        Some(length) => assert_eq!(lengths, [length.to_string().as_str()]),
+    }
+    assert!(headers.get_all("x-forwarded-for").iter().count() <= 1);
+}
+
+/// Lines of headers, each a name's number and a value.
+pub fn forwarded(data: &[u8]) {
+    const NAMES: [&str; 4] = ["x-forwarded-for", "forwarded", "x-forwarded-proto", "x-forwarded-host"];
+    let mut headers = http::HeaderMap::new();
+    for line in data.split(|byte| *byte == b'\n') {
+        let Some((first, value)) = line.split_first() else { continue };
+        if let Ok(value) = http::HeaderValue::from_bytes(value) {
+            headers.append(NAMES[usize::from(*first) % NAMES.len()], value);
+        }
+    }
+    let peer = std::net::IpAddr::from([10, 0, 0, 1]);
+    forwarded::client(&headers, peer, |address| address.is_ipv4());
+    let _ = (forwarded::scheme(&headers), forwarded::host(&headers));
+}
