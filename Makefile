@@ -18,6 +18,7 @@ build: ## The binary that ships.
 
 tools: ## What the tests drive: proxies, load generators, a collector.
 	scripts/tools
+	scripts/chart-tools
 
 lint: ## Format, lints, and documentation links.
 	cargo fmt --all --check
