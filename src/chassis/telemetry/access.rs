@@ -104,7 +104,7 @@ impl AccessRecord<'_> {
         }
         put("http.response.body.size", Value::Unsigned(self.response_bytes));
         if let Some(client) = self.client {
-            put("client.address", Value::Printed(format_args!("{}", client.to_canonical())));
+            put("client.address", Value::Address(client.to_canonical()));
         }
         if let Some(agent) = self.user_agent {
             put("user_agent.original", Value::Text(agent));
@@ -136,6 +136,7 @@ fn any_value(value: Value<'_>) -> AnyValue {
         Value::Unsigned(number) => i64::try_from(number).unwrap_or(i64::MAX).into(),
         Value::Float(number) => number.into(),
         Value::Bool(flag) => flag.into(),
+        Value::Address(address) => address.to_string().into(),
         Value::Id(number) => format!("{number:032x}").into(),
         #[expect(clippy::cast_precision_loss, reason = "below 2^52 for 142 years")]
         Value::Seconds(duration) => (digits::rounded(duration) as f64 / 1e6).into(),

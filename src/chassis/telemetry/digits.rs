@@ -2,7 +2,7 @@
 //!
 //! Next: [`super::json`].
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 /// Appends a whole number.
 pub(super) fn unsigned(out: &mut Vec<u8>, mut number: u64) {
@@ -52,6 +52,16 @@ pub(super) fn seconds(out: &mut Vec<u8>, duration: Duration) {
     }
 }
 
+/// Appends `192.0.2.1`.
+pub(super) fn dotted(out: &mut Vec<u8>, address: Ipv4Addr) {
+    for (at, octet) in address.octets().into_iter().enumerate() {
+        if at > 0 {
+            out.push(b'.');
+        }
+        unsigned(out, octet.into());
+    }
+}
+
 /// Whole microseconds, to the nearest.
 pub(super) fn rounded(duration: Duration) -> u64 {
     u64::try_from((duration.as_nanos() + 500) / 1_000).unwrap_or(u64::MAX)
@@ -81,6 +91,7 @@ mod tests {
             );
         }
         assert_eq!(text(|out| padded::<4>(out, 31)), "0031");
+        assert_eq!(text(|out| dotted(out, Ipv4Addr::new(192, 0, 2, 1))), "192.0.2.1");
     }
 
     #[test]

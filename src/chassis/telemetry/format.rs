@@ -2,7 +2,7 @@
 //!
 //! Next: [`super::json`] and [`super::text`].
 
-use std::{error::Error, fmt, io::Write as _, time::Duration};
+use std::{error::Error, fmt, io::Write as _, net::IpAddr, time::Duration};
 
 use tracing::{
     Level,
@@ -35,6 +35,7 @@ pub(super) enum Value<'a> {
     Id(u128),
     /// Seconds, to a microsecond.
     Seconds(Duration),
+    Address(IpAddr),
 }
 
 impl Format {
@@ -60,9 +61,12 @@ impl Format {
         }
     }
 
-    /// Appends a field.
+    /// Appends a field whose name is ours.
     pub(super) fn field(self, out: &mut Vec<u8>, name: &str, value: Value<'_>) {
-        self.key(out, name);
+        match self {
+            Self::Json => json::plain_key(out, name),
+            Self::Text(_) => self.key(out, name),
+        }
         self.value(out, value);
     }
 
@@ -96,6 +100,12 @@ impl Format {
                 digits::hexadecimal(out, number);
                 out.push(b'"');
             }
+            (Self::Json, Value::Address(IpAddr::V4(address))) => {
+                out.push(b'"');
+                digits::dotted(out, address);
+                out.push(b'"');
+            }
+            (_, Value::Address(address)) => self.value(out, Value::Printed(format_args!("{address}"))),
             (_, Value::Seconds(duration)) => digits::seconds(out, duration),
         }
     }

@@ -32,6 +32,14 @@ pub(super) fn float(out: &mut Vec<u8>, number: f64) {
     }
 }
 
+/// Appends `,"name":` for a name of ours, which needs no escape; a value follows.
+pub(super) fn plain_key(out: &mut Vec<u8>, name: &str) {
+    debug_assert!(all_plain(name.as_bytes()), "{name}");
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
 /// Appends `,"name":`; a value follows.
 pub(super) fn key(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(b",\"");
@@ -46,16 +54,20 @@ const fn is_plain(byte: u8) -> bool {
 
 /// Whether no byte needs an escape; eight at once, by the arithmetic of Sean Anderson's `hasless` and `haszero`.
 fn all_plain(bytes: &[u8]) -> bool {
+    match bytes.last_chunk::<8>() {
+        None => bytes.iter().all(|&byte| is_plain(byte)),
+        // The last eight overlap with those before them.
+        Some(last) => is_plain_word(*last) && bytes.as_chunks::<8>().0.iter().all(|word| is_plain_word(*word)),
+    }
+}
+
+fn is_plain_word(word: [u8; 8]) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x80 * ONES;
-    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-    let has = |word: u64, byte: u8| has_zero(word ^ (ONES * u64::from(byte)));
-    let (words, rest) = bytes.as_chunks::<8>();
-    words.iter().all(|word| {
-        let word = u64::from_ne_bytes(*word);
-        let controls = word.wrapping_sub(0x20 * ONES) & !word & HIGH;
-        controls | has(word, b'"') | has(word, b'\\') | has(word, 0x7f) == 0
-    }) && rest.iter().all(|&byte| is_plain(byte))
+    let word = u64::from_ne_bytes(word);
+    let has_less = |word: u64, than: u64| word.wrapping_sub(than * ONES) & !word & HIGH;
+    let has = |byte: u8| has_less(word ^ (ONES * u64::from(byte)), 1);
+    has_less(word, 0x20) | has(b'"') | has(b'\\') | has(0x7f) == 0
 }
 
 fn escape(out: &mut Vec<u8>, text: &str) {
