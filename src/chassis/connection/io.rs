@@ -106,7 +106,7 @@ impl<S: Stream> AsyncRead for Io<S> {
             // With what lies behind it: hyper would make its buffer larger for a second read.
             return match self.stream().poll_read(cx, buf) {
                 Poll::Pending => Poll::Ready(Ok(())),
-                ready => ready,
+                ready @ Poll::Ready(_) => ready,
             };
         }
         self.check_cut(cx)?;
