@@ -72,9 +72,12 @@ class Canary:
         self.seen.append(self.last)
         return result, (before, self.last)
 
-    def quiet(self, pair):
+    def is_quiet(self, cpu):
         best = statistics.quantiles(self.seen, n=10)[1]
-        return all(abs(one / best - 1) <= NOISE for one in pair)
+        return abs(cpu / best - 1) <= NOISE
+
+    def quiet(self, pair):
+        return all(map(self.is_quiet, pair))
 
 
 def interleaved(measures, rounds, canary):
@@ -111,7 +114,7 @@ def canaried(specs, scratch, rounds, connections=32, seconds=0.5):
         try:
             each = lambda server: lambda: chunk(server, connections, seconds)
             kept, counts = interleaved({name: each(server) for name, server in servers.items()}, rounds, canary)
-            raw = {"cpu": statistics.median(canary.seen)}
+            raw = {"cpu": statistics.median(filter(canary.is_quiet, canary.seen))}
         finally:
             canary.server.stop()
     return {"rows": {name: middle(chunks) for name, chunks in kept.items()}, "raw": raw, **counts}
@@ -168,14 +171,36 @@ def instructions(collector, scratch, quick):
         counts = [counted(name, spec, requests, scratch) for requests in (few, many)]
         rows[name] = (counts[1] - counts[0]) / (many - few)
         say(f"{name}: {rows[name]:.0f} instructions a request")
-    return {"rows": rows, "requests": many - few}
+    shown = ("service, everything on", "service, everything on, 100 %")
+    return {"rows": rows, "requests": many - few, "profiles": {name: profile(name, few, many, scratch) for name in shown}}
+
+
+def functions(name, requests, scratch):
+    """Instructions of each function in a whole run."""
+    command = [need("callgrind_annotate"), "--threshold=100", "--auto=no", counts_file(name, requests, scratch)]
+    found = {}
+    for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines():
+        row = re.match(r" *([0-9,]+) \([^)]*\)  [^:]*:(.*?)( \[[^\]]*\])?$", line)
+        if row:
+            found[row[2]] = found.get(row[2], 0) + int(row[1].replace(",", ""))
+    return found
+
+
+def profile(name, few, many, scratch):
+    """The functions in which most instructions of a request are."""
+    less, more = (functions(name, requests, scratch) for requests in (few, many))
+    each = {function: (count - less.get(function, 0)) / (many - few) for function, count in more.items()}
+    return sorted(((count, function) for function, count in each.items()), reverse=True)[:16]
+
+
+def counts_file(name, requests, scratch):
+    return scratch / "profiles" / f"{re.sub('[^a-z0-9]+', '-', name.lower())}.{requests}"
 
 
 def counted(name, spec, requests, scratch):
     """Instructions of a whole run that answers `requests`; the profile stays in the scratch directory."""
-    profiles = scratch / "profiles"
-    profiles.mkdir(parents=True, exist_ok=True)
-    out = profiles / f"{re.sub('[^a-z0-9]+', '-', name.lower())}.{requests}"
+    out = counts_file(name, requests, scratch)
+    out.parent.mkdir(parents=True, exist_ok=True)
     wrap = [need("valgrind"), "--tool=callgrind", f"--callgrind-out-file={out}", "--quiet"]
     server = Server(f"{name} counted", spec, scratch, wrap)
     try:

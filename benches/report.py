@@ -119,8 +119,15 @@ def latency(data):
 
 def instructions(data):
     rows = data["rows"]
-    return table(("", "instructions a request", "to bare hyper"),
-                 [(name, f"{count:,.0f}", f"{count / rows[BASE]:.2f}") for name, count in rows.items()])
+    parts = [table(("", "instructions a request", "to bare hyper"),
+                   [(name, f"{count:,.0f}", f"{count / rows[BASE]:.2f}") for name, count in rows.items()])]
+    for name, top in data["profiles"].items():
+        parts += [f"Where most of them are, {name}:", table(("function", "instructions a request"), functions(top))]
+    return "\n\n".join(parts)
+
+
+def functions(top):
+    return [(f"`{function[:110]}`", f"{count:,.0f}") for count, function in top]
 
 
 def memory(data):
