@@ -1,9 +1,10 @@
 //! A load generator for overload: requests come when they come, whether or not the last ones were answered.
 //!
-//! `cargo run --release --example open_loop -- TARGET ADMIN SECONDS RETRIES PATH@RATE[@CRITICAL]...` asks `TARGET`
+//! `cargo run --release --example open_loop -- TARGET ADMIN LEAD SECONDS RETRIES PATH@RATE[@CRITICAL]...` asks `TARGET`
 //! (host:port) for each path at its rate a second with Poisson arrivals, each with a deadline of 250 ms that it also
 //! states; `CRITICAL` is the share that says `x-request-criticality: critical`. What is refused or late is asked again
-//! `RETRIES` times. It asks `ADMIN` for `/readyz` every 50 ms meanwhile, and prints one JSON object.
+//! `RETRIES` times. `LEAD` seconds at that rate come first and are not counted. It asks `ADMIN` for `/readyz` every 50 ms
+//! meanwhile, and prints one JSON object.
 
 use std::{
     sync::{Arc, Mutex},
@@ -50,13 +51,14 @@ enum End {
 #[tokio::main]
 async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [target, admin, seconds, retries, streams @ ..] = &arguments[..] else {
-        panic!("expected TARGET ADMIN SECONDS RETRIES PATH@RATE...")
+    let [target, admin, lead, seconds, retries, streams @ ..] = &arguments[..] else {
+        panic!("expected TARGET ADMIN LEAD SECONDS RETRIES PATH@RATE...")
     };
-    let seconds = Duration::from_secs(seconds.parse().expect("SECONDS is a whole number"));
+    let time =
+        [lead, seconds].map(|text| Duration::from_secs(text.parse().expect("LEAD and SECONDS are whole numbers")));
     let retries = retries.parse().expect("RETRIES is a whole number");
     let http: Http = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
-    let probes = tokio::spawn(probe(http.clone(), format!("http://{admin}/readyz"), seconds));
+    let probes = tokio::spawn(probe(http.clone(), format!("http://{admin}/readyz"), time[0] + time[1]));
     let mut runs = JoinSet::new();
     for stream in streams {
         let mut parts = stream.split('@');
@@ -64,25 +66,34 @@ async fn main() {
         let rate = parts.next().and_then(|rate| rate.parse().ok()).expect("PATH@RATE");
         let critical = parts.next().map_or(0.0, |share| share.parse().expect("a share"));
         let url = format!("http://{target}{path}");
-        runs.spawn(drive(http.clone(), url, path, rate, critical, seconds, retries));
+        runs.spawn(drive(http.clone(), url, path, rate, critical, time, retries));
     }
     let streams = runs.join_all().await;
     let probes = probes.await.expect("the probes");
     println!("{}", json!({ "streams": streams, "probes": probes }));
 }
 
-async fn drive(http: Http, url: String, path: String, rate: f64, critical: f64, time: Duration, retries: u32) -> Value {
-    let seen = Arc::new(Mutex::new(Seen::default()));
+async fn drive(
+    http: Http,
+    url: String,
+    path: String,
+    rate: f64,
+    critical: f64,
+    [lead, time]: [Duration; 2],
+    retries: u32,
+) -> Value {
+    let (ignored, seen) = (Arc::new(Mutex::new(Seen::default())), Arc::new(Mutex::new(Seen::default())));
     let (mut clients, begun) = (JoinSet::new(), Instant::now());
     let mut at = begun;
     loop {
         at += Duration::from_secs_f64(-(1.0 - fastrand::f64()).ln() / rate);
-        if at >= begun + time {
+        if at >= begun + lead + time {
             break;
         }
         sleep_until(at).await;
         let is_critical = fastrand::f64() < critical;
-        clients.spawn(ask(http.clone(), url.clone(), is_critical, retries, Arc::clone(&seen)));
+        let seen = if at < begun + lead { &ignored } else { &seen };
+        clients.spawn(ask(http.clone(), url.clone(), is_critical, retries, Arc::clone(seen)));
         while clients.try_join_next().is_some() {}
     }
     clients.join_all().await;

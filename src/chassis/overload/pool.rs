@@ -233,7 +233,7 @@ impl Waiting<'_> {
     /// Whether it was still in the queue.
     fn leave(&self) -> bool {
         let mut queue = self.pool.queue.lock().expect("the queue");
-        let left = queue.leave(self.class, self.ticket);
+        let left = queue.leave(self.class, self.ticket, now());
         self.pool.waiting.store(queue.len(), SeqCst);
         left
     }

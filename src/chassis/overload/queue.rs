@@ -3,7 +3,8 @@
 //! Critical requests are first, sheddable ones last. Among equals it is first come, first served, until the queue has
 //! not been empty for a while: then those at its front have waited long and are likely to be given up soon, and the
 //! newest is served first (Facebook's adaptive LIFO, with its shorter wait under pressure: B. Maurer, "Fail at Scale",
-//! ACM Queue 13(8), 2015).
+//! ACM Queue 13(8), 2015). Under pressure it is often empty, as nobody waits for long; it is calm again once it has been
+//! empty for as long as it took to be pressed.
 //!
 //! Next: [`super::window`].
 
@@ -16,7 +17,8 @@ use tokio::sync::oneshot;
 
 use super::{Class, Shed, pool::Place};
 
-/// How long the queue may stand before the newest goes first, in times of the queue's timeout.
+/// How long the queue may stand before the newest goes first, and how long it is empty before it is calm again, in
+/// times of the queue's timeout.
 const STANDING: u32 = 2;
 /// What part of the queue's timeout is left then: a refusal that takes long is no better than an answer that does.
 const HURRY: u32 = 5;
@@ -28,8 +30,10 @@ pub(super) type Verdict = Result<Place, Shed>;
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiting: [VecDeque<Waiter>; 3],
-    /// Since when it has not been empty.
+    /// Since when it stands: it has not been empty since, or only for moments under pressure.
     standing: Option<Instant>,
+    /// Since when it is empty, where it is.
+    emptied: Option<Instant>,
     next: u64,
 }
 
@@ -44,9 +48,11 @@ impl Queue {
         self.waiting.iter().map(VecDeque::len).sum()
     }
 
-    /// Whether it has stood for long.
+    /// Whether it has stood for long, and has not been empty for long since.
     pub(super) fn is_pressed(&self, now: Instant, timeout: Duration) -> bool {
-        self.standing.is_some_and(|since| now.saturating_duration_since(since) >= timeout * STANDING)
+        let is_long = |from: Instant, to: Instant| to.saturating_duration_since(from) >= timeout * STANDING;
+        self.standing.is_some_and(|since| is_long(since, self.emptied.unwrap_or(now)))
+            && !self.emptied.is_some_and(|at| is_long(at, now))
     }
 
     /// How long a request that comes now may wait. Critical ones always have all of it.
@@ -67,7 +73,11 @@ impl Queue {
         if self.len() >= length {
             self.displace(class, now, timeout)?;
         }
+        if !self.is_pressed(now, timeout) && self.emptied.is_some() {
+            self.standing = None;
+        }
         self.standing.get_or_insert(now);
+        self.emptied = None;
         self.next += 1;
         self.waiting[class as usize].push_back(Waiter { ticket: self.next, verdict });
         Ok(self.next)
@@ -95,23 +105,23 @@ impl Queue {
         let pressed = self.is_pressed(now, timeout);
         let waiting = &mut self.waiting[class as usize];
         let next = if pressed { waiting.pop_back() } else { waiting.pop_front() };
-        self.note_empty();
+        self.note_empty(now);
         next.map(|waiter| waiter.verdict)
     }
 
     /// Takes out one that gave up; whether it was still there.
-    pub(super) fn leave(&mut self, class: Class, ticket: u64) -> bool {
+    pub(super) fn leave(&mut self, class: Class, ticket: u64, now: Instant) -> bool {
         let waiting = &mut self.waiting[class as usize];
         // Tickets ascend, whoever was taken out.
         let at = waiting.binary_search_by_key(&ticket, |waiter| waiter.ticket);
         let found = at.is_ok_and(|at| waiting.remove(at).is_some());
-        self.note_empty();
+        self.note_empty(now);
         found
     }
 
-    fn note_empty(&mut self) {
+    fn note_empty(&mut self, now: Instant) {
         if self.len() == 0 {
-            self.standing = None;
+            self.emptied.get_or_insert(now);
         }
     }
 }

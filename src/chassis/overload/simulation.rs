@@ -86,12 +86,15 @@ struct Run<'a> {
 }
 
 /// What came of a phase.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Figures {
     asked: usize,
     answered: usize,
     refused: usize,
     critical: (usize, usize),
+    /// How long each answer and each refusal took.
+    answers: Vec<Duration>,
+    refusals: Vec<Duration>,
     /// Answered within its deadline, by what could be at most.
     goodput: f64,
 }
@@ -196,21 +199,28 @@ async fn run(run: Run<'_>) -> Vec<Figures> {
             let service = times[random.usize(..times.len())] * slower;
             let (world, figures, mut random) = (Arc::clone(&world), Arc::clone(&figures), random.fork());
             clients.spawn(async move {
-                let mut end = world.attempt(class, service).await;
-                let mut refused = usize::from(end == End::Refused);
-                for _ in 0..run.retries {
-                    if end == End::Answered {
-                        break;
+                let (mut answers, mut refusals) = (Vec::new(), Vec::new());
+                for attempt in 0..=run.retries {
+                    if attempt > 0 {
+                        sleep(Duration::from_millis(random.u64(10..50))).await;
                     }
-                    sleep(Duration::from_millis(random.u64(10..50))).await;
-                    end = world.attempt(class, service).await;
-                    refused += usize::from(end == End::Refused);
+                    let begun = Instant::now();
+                    match world.attempt(class, service).await {
+                        End::Answered => {
+                            answers.push(begun.elapsed());
+                            break;
+                        }
+                        End::Refused => refusals.push(begun.elapsed()),
+                        End::Late => {}
+                    }
                 }
                 let mut figures = figures.lock().expect("the figures");
-                let (figures, answered) = (&mut figures[phase], usize::from(end == End::Answered));
+                let (figures, answered) = (&mut figures[phase], answers.len());
                 figures.asked += 1;
                 figures.answered += answered;
-                figures.refused += refused;
+                figures.refused += refusals.len();
+                figures.answers.extend(answers);
+                figures.refusals.extend(refusals);
                 if class == Class::Critical {
                     figures.critical = (figures.critical.0 + answered, figures.critical.1 + 1);
                 }
@@ -224,6 +234,13 @@ async fn run(run: Run<'_>) -> Vec<Figures> {
     for (figures, (_, seconds, slower)) in figures.iter_mut().zip(run.phases) {
         let most = (capacity / f64::from(*slower) * *seconds as f64).min(figures.asked as f64);
         figures.goodput = figures.answered as f64 / most;
+        figures.answers.sort();
+        figures.refusals.sort();
     }
     figures
+}
+
+/// In milliseconds; 0 of none.
+fn p99(sorted: &[Duration]) -> u128 {
+    sorted.get(sorted.len() * 99 / 100).map_or(0, Duration::as_millis)
 }

@@ -2,7 +2,7 @@
 //!
 //! Next: [`super::super::limit`].
 
-use super::{Admission, Figures, Handler, Run, run};
+use super::{Admission, Figures, Handler, Run, p99, run};
 
 async fn at_loads(handler: Handler, admission: Admission, retries: usize) -> Vec<Figures> {
     let mut all = Vec::new();
@@ -61,6 +61,22 @@ async fn without_a_limit_or_with_a_bad_one_little_is_left() {
         for admission in [Admission::Fixed(1000), Admission::Off] {
             let figures = at_loads(handler, admission, 0).await;
             assert!(figures[3].goodput < 0.2, "{figures:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_are_quick_and_answers_in_time_while_an_overload_lasts() {
+    for handler in [Handler::Computes, Handler::Holds] {
+        let slowest = handler.times().into_iter().max().expect("a trace").as_millis();
+        for load in [2.0, 5.0, 10.0] {
+            let phases = [(load, 1, 1), (load, 10, 1)];
+            let figures = run(Run { handler, admission: Admission::Adaptive, retries: 0, phases: &phases }).await;
+            let (refused, answered) = (p99(&figures[1].refusals), p99(&figures[1].answers));
+            println!("{handler:?} at {load}: p99 of refusals {refused} ms, of answers {answered} ms");
+            assert!(refused <= 20, "{handler:?} at {load}: {refused} ms");
+            // Twice the unloaded one, and the queue.
+            assert!(answered <= 2 * slowest + 50, "{handler:?} at {load}: {answered} ms");
         }
     }
 }
