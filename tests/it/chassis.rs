@@ -6,6 +6,8 @@ use std::{
     process::Command,
 };
 
+use crate::harness::Scratch;
+
 /// In two halves, so that this file does not hold it.
 const TEMPLATE: &str = concat!("flo", "tilla");
 
@@ -149,6 +151,43 @@ fn every_module_of_the_chassis_names_the_next() {
     let leads_on = |file: &File| file.text.lines().any(|line| line.starts_with("//! Next: ") && line.contains('`'));
     let files = sources("src/chassis");
     none(files.iter().filter(|file| !file.is_test() && !leads_on(file)).map(|file| file.name.clone()));
+}
+
+/// Cargo wants every target that the manifest lists, also those that the image is built without.
+#[test]
+fn the_image_is_built_from_what_it_copies() {
+    let files = tracked();
+    let dockerfile = files.iter().find(|file| file.name == "Dockerfile").expect("the Dockerfile");
+    let lines =
+        dockerfile.text.lines().filter_map(|line| line.strip_prefix("COPY ")).filter(|line| !line.starts_with("--"));
+    let copied: Vec<&str> = lines.flat_map(|line| line.rsplit_once(' ').expect("a target").0.split(' ')).collect();
+    let context = Scratch::new("image");
+    for file in files.iter().filter(|file| copied.iter().any(|name| Path::new(&file.name).starts_with(name))) {
+        let to = context.path().join(&file.name);
+        fs::create_dir_all(to.parent().expect("a folder")).expect("a folder of the context");
+        fs::write(to, &file.text).expect("a file of the context");
+    }
+    let found = targets(context.path());
+    let manifest: toml::Table = read(&root().join("Cargo.toml")).text.parse().expect("the manifest");
+    let listed =
+        ["bin", "example", "test", "bench"].into_iter().filter_map(|kind| manifest.get(kind)?.as_array()).flatten();
+    let listed = listed.map(|target| target["name"].as_str().expect("a name").to_owned());
+    none(
+        listed
+            .filter(|name| !found.contains(name))
+            .map(|name| format!("{name}: cargo does not find it; does it have a path?")),
+    );
+}
+
+/// The names of what cargo finds to build.
+fn targets(workspace: &Path) -> Vec<String> {
+    let cargo = ["metadata", "--offline", "--no-deps", "--format-version", "1"];
+    let read = Command::new(env!("CARGO")).args(cargo).current_dir(workspace).output().expect("running cargo");
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&read.stdout).expect("metadata");
+    let list = |value: &serde_json::Value| value.as_array().expect("a list").clone();
+    let targets = list(&metadata["packages"]).into_iter().flat_map(|package| list(&package["targets"]));
+    targets.map(|target| target["name"].as_str().expect("a name").to_owned()).collect()
 }
 
 fn none(wrong: impl IntoIterator<Item = String>) {
