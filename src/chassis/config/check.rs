@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 
 use super::{
-    Auto, Check, Duration, Problem, Problems, Settings, Size,
+    Auto, Check, Duration, Problem, Problems, Settings, Size, doors,
     listen::{self, Address, Refusal},
 };
 use crate::chassis::{admin, host, lifecycle, overload, runtime, server, telemetry};
@@ -16,6 +16,7 @@ use crate::chassis::{admin, host, lifecycle, overload, runtime, server, telemetr
 pub(super) fn all<A: Check>(settings: &Settings<A>) -> Problems {
     let mut problems = Problems::default();
     settings.server.check(&mut problems);
+    doors::check(&settings.server, &settings.tls, &mut problems);
     settings.lifecycle.check(&mut problems);
     settings.admin.check(&mut problems);
     settings.overload.check(&mut problems);

@@ -72,7 +72,7 @@ pub(crate) fn parse(url: &str) -> Result<Listen, Refusal> {
     let (protocol, transport) = scheme.split_once('+').map_or((&*scheme, None), |(left, right)| (left, Some(right)));
     let (door, feature) = match protocol {
         "http" => (Door::Http, None),
-        "https" => (Door::Http, Some("tls")),
+        "https" => (Door::Https, Some("tls")),
         "fastcgi" => (Door::Fastcgi, Some("fastcgi")),
         "uwsgi" => (Door::Uwsgi, Some("uwsgi")),
         _ => return Err(SCHEME),

@@ -87,10 +87,15 @@ impl<A: AppSettings> Live<A> {
         self.state.load().pending.clone()
     }
 
-    /// How often a reload was refused, or an overlay left out.
+    /// How often a reload was refused, of settings or certificates, or an overlay left out.
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Counts a reload of something beside the settings that was refused.
+    pub(crate) fn count_failure(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The files that [`super::watch()`] should watch.

@@ -27,7 +27,7 @@ impl Metrics {
             IntGauge::new("config_restart_pending", "1 while a changed setting waits for a restart, else 0.")?;
         let failures = IntCounter::new(
             "config_reload_failures_total",
-            "Reloads that were refused, and overlays that were left out.",
+            "Reloads of settings or certificates that were refused, and overlays that were left out.",
         )?;
         registry.register(Box::new(generation.clone()))?;
         registry.register(Box::new(info.clone()))?;

@@ -10,6 +10,7 @@ mod check;
 pub mod cli;
 mod content;
 mod de;
+mod doors;
 mod environment;
 mod fault;
 mod file;
@@ -48,7 +49,7 @@ pub use watch::{Watcher, watch};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::chassis::{admin, faults, host, lifecycle, overload, runtime, server, telemetry};
+use crate::chassis::{admin, faults, host, lifecycle, overload, runtime, server, telemetry, transports};
 
 /// All settings of a service; `A` are the app's own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +58,8 @@ use crate::chassis::{admin, faults, host, lifecycle, overload, runtime, server, 
 pub struct Settings<A> {
     /// The listener, its connections and their timeouts.
     pub server: server::Settings,
+    /// HTTPS: certificates, clients' certificates, redirects.
+    pub tls: transports::settings::Settings,
     /// Start, drain and stop.
     pub lifecycle: lifecycle::Settings,
     /// The admin listener: probes, metrics, live configuration.

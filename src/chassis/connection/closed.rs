@@ -34,10 +34,12 @@ pub(crate) enum Closed {
     Error,
     /// A door at which only trusted peers may speak, for others.
     Untrusted,
+    /// The TLS handshake failed.
+    Handshake,
 }
 
 impl Closed {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Peer,
         Self::Age,
         Self::Requests,
@@ -51,6 +53,7 @@ impl Closed {
         Self::Aborted,
         Self::Error,
         Self::Untrusted,
+        Self::Handshake,
     ];
 
     pub(crate) const fn label(self) -> &'static str {
@@ -68,6 +71,7 @@ impl Closed {
             Self::Aborted => "aborted",
             Self::Error => "error",
             Self::Untrusted => "untrusted",
+            Self::Handshake => "handshake",
         }
     }
 }

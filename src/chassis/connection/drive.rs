@@ -23,7 +23,7 @@ use super::{
 
 /// A connection that has just been opened is about to send, and a head that has begun is about to be whole; in a
 /// drain they get this long: several round trips.
-const HEAD_GRACE: Duration = Duration::from_millis(500);
+pub(crate) const HEAD_GRACE: Duration = Duration::from_millis(500);
 /// How long an idle HTTP/2 peer may take to acknowledge that a drain ends its connection.
 const GOAWAY_GRACE: Duration = Duration::from_secs(1);
 /// How long the last bytes may take once an HTTP/1 connection was told to finish.
@@ -181,13 +181,13 @@ fn by_phase(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>
         // The last response is not out yet.
         _ if state.blocked_since().is_some() => Step::Wait(None),
         Phase::Silent if state.is_asked_to_close() => {
-            Step::at(state.opened + HEAD_GRACE.min(header_timeout()), Step::Finish(Closed::Drain))
+            Step::at(state.since() + HEAD_GRACE.min(header_timeout()), Step::Finish(Closed::Drain))
         }
         Phase::Head if state.is_asked_to_close() => {
             Step::at(state.since() + HEAD_GRACE.min(header_timeout()), Step::End(Closed::HeaderTimeout))
         }
         Phase::Silent if state.takes_yield() => Step::Finish(Closed::Yielded),
-        Phase::Silent => Step::at(state.opened + header_timeout(), Step::Finish(Closed::HeaderTimeout)),
+        Phase::Silent => Step::at(state.since() + header_timeout(), Step::Finish(Closed::HeaderTimeout)),
         Phase::Head => Step::at(state.since() + header_timeout(), Step::End(Closed::HeaderTimeout)),
         Phase::Busy | Phase::Upgraded => Step::Wait(None),
         Phase::Idle if state.is_asked_to_close() => Step::Finish(Closed::Drain),

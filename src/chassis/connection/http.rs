@@ -105,22 +105,26 @@ impl Http {
             .max_concurrent_streams(250);
         Self(Arc::new(Shared { router, limits, http1, http2 }))
     }
+
+    /// Serves a connection of which `info` is known. Returns why it ended.
+    pub(crate) async fn run<S: Stream>(&self, stream: S, info: ConnectionInfo, entry: &Arc<Entry>) -> Closed {
+        self.0.run(stream, info, entry).await
+    }
 }
 
 impl Shared {
-    async fn run<S: Stream>(&self, mut stream: S, peer: SocketAddr, entry: &Arc<Entry>) -> Closed {
+    async fn run<S: Stream>(&self, mut stream: S, info: ConnectionInfo, entry: &Arc<Entry>) -> Closed {
         let sniffed = drive(&self.limits, &entry.state, &mut Sniff::new(&mut stream, &entry.state)).await;
         match sniffed {
-            Ok(Ok(Sniffed::Http1(prefix))) => self.run_http1(stream, prefix, peer, entry).await,
-            Ok(Ok(Sniffed::Http2(prefix))) => Box::pin(self.run_http2(stream, prefix, peer, entry)).await,
+            Ok(Ok(Sniffed::Http1(prefix))) => self.run_http1(stream, prefix, info, entry).await,
+            Ok(Ok(Sniffed::Http2(prefix))) => Box::pin(self.run_http2(stream, prefix, info, entry)).await,
             Ok(Ok(Sniffed::Closed)) => Closed::Peer,
             Ok(Err(_)) => Closed::Error,
             Err(reason) => reason,
         }
     }
 
-    fn service(&self, peer: SocketAddr, entry: &Arc<Entry>) -> Service {
-        let info = ConnectionInfo::new(peer, "http", entry, &self.limits);
+    fn service(&self, info: ConnectionInfo, entry: &Arc<Entry>) -> Service {
         Service::new(self.router.clone(), Arc::clone(entry), info)
     }
 
@@ -129,10 +133,10 @@ impl Shared {
         TokioIo::new(Io::new(stream, prefix, Arc::clone(entry), Arc::clone(slot), min_rate))
     }
 
-    async fn run_http1<S: Stream>(&self, stream: S, prefix: Bytes, peer: SocketAddr, entry: &Arc<Entry>) -> Closed {
+    async fn run_http1<S: Stream>(&self, stream: S, prefix: Bytes, info: ConnectionInfo, entry: &Arc<Entry>) -> Closed {
         let slot = Slot::default();
         let io = self.io(stream, prefix, entry, &slot);
-        let mut work = Http1(self.http1.serve_connection(io, self.service(peer, entry)).with_upgrades());
+        let mut work = Http1(self.http1.serve_connection(io, self.service(info, entry)).with_upgrades());
         let driven = drive(&self.limits, &entry.state, &mut work).await;
         // Gives the socket back.
         drop(work);
@@ -162,11 +166,11 @@ impl Shared {
         }
     }
 
-    async fn run_http2<S: Stream>(&self, stream: S, prefix: Bytes, peer: SocketAddr, entry: &Arc<Entry>) -> Closed {
+    async fn run_http2<S: Stream>(&self, stream: S, prefix: Bytes, info: ConnectionInfo, entry: &Arc<Entry>) -> Closed {
         let slot = Slot::default();
         let io = self.io(stream, prefix, entry, &slot);
         entry.state.multiplex();
-        let mut work = Http2(Box::pin(self.http2.serve_connection(io, self.service(peer, entry))));
+        let mut work = Http2(Box::pin(self.http2.serve_connection(io, self.service(info, entry))));
         let driven = drive(&self.limits, &entry.state, &mut work).await;
         drop(work);
         match driven {
@@ -211,7 +215,8 @@ impl Shared {
 impl Protocol for Http {
     async fn serve<S: Stream>(self, stream: S, peer: SocketAddr, entry: Arc<Entry>) {
         let mut ended = Ended::new(&entry);
-        ended.reason = self.0.run(stream, peer, &entry).await;
+        let info = ConnectionInfo::new(peer, "http", None, &entry, &self.0.limits);
+        ended.reason = self.0.run(stream, info, &entry).await;
     }
 }
 

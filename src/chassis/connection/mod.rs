@@ -10,6 +10,7 @@
 //! Next: `service`, which hands each request on.
 
 pub(crate) mod body;
+mod certificate;
 pub(crate) mod closed;
 pub(crate) mod drive;
 mod forwarded;
@@ -25,6 +26,7 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
+pub use certificate::ClientCertificate;
 pub(crate) use http::{Http, Limits};
 pub(crate) use io::{Pace, Stream};
 pub(crate) use registry::{Connections, Entry, Metrics};

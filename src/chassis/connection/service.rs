@@ -21,6 +21,7 @@ use tower_service::Service as _;
 
 use super::{
     body::{Inbound, Outbound, Part},
+    certificate::ClientCertificate,
     closed::Closed,
     forwarded,
     http::Limits,
@@ -37,18 +38,25 @@ struct Info {
     trusted: bool,
     /// `http` or `https`, as the peer spoke.
     scheme: &'static str,
+    certificate: Option<Box<ClientCertificate>>,
     entry: std::sync::Weak<Entry>,
     limits: Arc<Limits>,
 }
 
 impl ConnectionInfo {
-    pub(crate) fn new(peer: SocketAddr, scheme: &'static str, entry: &Arc<Entry>, limits: &Arc<Limits>) -> Self {
+    pub(crate) fn new(
+        peer: SocketAddr,
+        scheme: &'static str,
+        certificate: Option<Box<ClientCertificate>>,
+        entry: &Arc<Entry>,
+        limits: &Arc<Limits>,
+    ) -> Self {
         let trusted = limits.settings().trusts(peer.ip());
         let (entry, limits) = (Arc::downgrade(entry), Arc::clone(limits));
-        Self(Arc::new(Info { peer, trusted, scheme, entry, limits }))
+        Self(Arc::new(Info { peer, trusted, scheme, certificate, entry, limits }))
     }
 
-    /// The other end of the socket: the balancer, where there is one.
+    /// The other end of the socket: the balancer, where there is one; behind the PROXY protocol, whom that names.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
         self.0.peer
@@ -58,6 +66,12 @@ impl ConnectionInfo {
     #[must_use]
     pub fn is_trusted(&self) -> bool {
         self.0.trusted
+    }
+
+    /// The certificate by which the peer proved who it is: on an `https` listener, with `tls.client_auth`.
+    #[must_use]
+    pub fn client_certificate(&self) -> Option<&ClientCertificate> {
+        self.0.certificate.as_deref()
     }
 
     /// The client's address: what trusted proxies say in `X-Forwarded-For`, else in `Forwarded`; the peer's own where
@@ -72,7 +86,7 @@ impl ConnectionInfo {
     }
 
     /// `https` or `http`, as the client asked: what a trusted proxy says in `X-Forwarded-Proto`, else in `Forwarded`,
-    /// else in its CGI variables; `http` otherwise.
+    /// else in its CGI variables; otherwise as the peer spoke.
     #[must_use]
     pub fn scheme(&self, headers: &HeaderMap) -> &'static str {
         let said = if self.0.trusted { forwarded::scheme(headers) } else { None };

@@ -47,6 +47,9 @@ impl<A: AppSettings> Replica<A> {
         let changed = Arc::new(Notify::new());
         // Ends with the runtime.
         tokio::spawn(watcher.run(Arc::clone(&changed)));
+        if let Some(certificates) = self.certificates.watcher() {
+            tokio::spawn(certificates.run(Arc::clone(&changed)));
+        }
         let mut reload = pin!(OptionFuture::default());
         let mut is_reloading = false;
         let mut handed_over = pin!(self.host.handed_over(asked));
@@ -75,9 +78,10 @@ impl<A: AppSettings> Replica<A> {
     }
 
     async fn read_again(&self) {
-        let live = Arc::clone(&self.live);
+        let (live, certificates) = (Arc::clone(&self.live), self.certificates.clone());
         // A mount that hangs must not hold up the probes.
-        let Ok(reload) = tokio::task::spawn_blocking(move || live.reload()).await else { return };
+        let read = tokio::task::spawn_blocking(move || (live.reload(), certificates.reload()));
+        let Ok((reload, certificates)) = read.await else { return };
         match reload {
             Reload::Unchanged => tracing::info!("settings read again: nothing changed"),
             Reload::Refused(problems) => {
@@ -89,6 +93,14 @@ impl<A: AppSettings> Replica<A> {
                 let settings = self.live.get();
                 self.apply(&settings);
                 tracing::info!(generation, %hash, restart_pending = restart_pending.join(","), "settings reloaded");
+            }
+        }
+        match certificates {
+            Ok(true) => tracing::info!("certificates read again: new ones are in force"),
+            Ok(false) => {}
+            Err(bad) => {
+                self.live.count_failure();
+                tracing::error!("certificates not reloaded, the old ones stay in force: {bad}");
             }
         }
         for note in &self.live.loaded().notes {

@@ -28,7 +28,10 @@ use std::{
 use prometheus::Registry;
 use tokio::runtime::{Builder, Runtime};
 
-use self::{signals::Signals, start::Prepared};
+use self::{
+    signals::Signals,
+    start::{Before, Prepared},
+};
 use super::{
     config::{self, AppSettings, Live, Sources, Watcher},
     health::Checks,
@@ -37,6 +40,7 @@ use super::{
     middleware::Served,
     router::Router,
     telemetry::{self, Identity, Propagation, Telemetry},
+    transports::Certificates,
 };
 
 /// What the chassis offers an app at its start.
@@ -95,6 +99,14 @@ where
             return Exit::BadSettings;
         }
     };
+    // Before privileges are given up: the key may be root's.
+    let certificates = match Certificates::load(&loaded.settings.tls, &loaded.settings.server.listen) {
+        Ok(certificates) => certificates,
+        Err(bad) => {
+            eprintln!("{bad} ({})", loaded.source(bad.key));
+            return Exit::BadSettings;
+        }
+    };
     // Before any thread runs: it may give up privileges. What went wrong is told where there is a log.
     let host = Host::prepare(&loaded, &sources.environment);
     let lookup = |name: &str| sources.environment.get(name).map(str::to_owned);
@@ -108,7 +120,7 @@ where
     };
     let flush_timeout = loaded.settings.lifecycle.flush_timeout.get();
     let live = Arc::new(Live::new(sources, loaded));
-    let started = host.and_then(|host| start(live, watcher, identity, &telemetry, host, app));
+    let started = host.and_then(|host| start(live, watcher, identity, &telemetry, Before { host, certificates }, app));
     started.unwrap_or_else(|error| {
         tracing::error!(%error, "cannot start");
         let _ = telemetry.flush(flush_timeout);
@@ -121,7 +133,7 @@ fn start<A, F, E>(
     watcher: Watcher,
     identity: Identity,
     telemetry: &Arc<Telemetry>,
-    host: Host,
+    before: Before,
     app: F,
 ) -> Result<Exit, StartError>
 where
@@ -140,7 +152,7 @@ where
         let unheard = |error| StartError::new("listening for signals", error);
         let mut signals = Signals::new().map_err(unheard)?;
         let mut asked = Asked::new().map_err(unheard)?;
-        let prepared = Prepared::new(live, identity, telemetry, host, io.handle(), work.handle(), app)?;
+        let prepared = Prepared::new(live, identity, telemetry, before, io.handle(), work.handle(), app)?;
         let turn = tokio::select! {
             biased;
             () = prepared.turn() => Ok(()),

@@ -33,8 +33,14 @@ use crate::chassis::{
     runtime,
     server::{self, AcceptErrors},
     telemetry::{Identity, Telemetry},
-    transports::{self, Doors, Shared},
+    transports::{self, Certificates, Doors, Purpose, Shared},
 };
+
+/// What was made before any thread ran.
+pub(super) struct Before {
+    pub(super) host: Host,
+    pub(super) certificates: Certificates,
+}
 
 /// A running replica.
 pub(super) struct Replica<A> {
@@ -44,6 +50,7 @@ pub(super) struct Replica<A> {
     pub(super) lifecycle: Lifecycle,
     pub(super) faults: Faults,
     pub(super) host: Host,
+    pub(super) certificates: Certificates,
     pub(super) admin: Running,
     pub(super) door: Door,
 }
@@ -60,7 +67,7 @@ impl<A: AppSettings> Prepared<A> {
         live: Arc<Live<A>>,
         identity: Identity,
         telemetry: &Arc<Telemetry>,
-        host: Host,
+        before: Before,
         io: &Handle,
         work: &Handle,
         app: F,
@@ -69,6 +76,7 @@ impl<A: AppSettings> Prepared<A> {
         F: FnOnce(&A, &Chassis) -> Result<Router, E>,
         E: fmt::Display,
     {
+        let Before { host, certificates } = before;
         let registry = telemetry.registry();
         let config_metrics = config::Metrics::new(registry).map_err(metrics)?;
         config_metrics.record(&live);
@@ -92,12 +100,12 @@ impl<A: AppSettings> Prepared<A> {
         let _inside = io.enter();
         let listeners = bind(&live, &host)?;
         let routes = app(&live.get().app, &chassis).map_err(|error| StartError::new("starting the app", error))?;
-        let routes = routes.merge(healthz(&verdicts.probes));
         verdicts.checks.start(io);
-        let (door, servers) = Door::new(listeners, routes, &live, telemetry, &verdicts, &chassis.served, work);
+        let (door, servers) =
+            Door::new(listeners, routes, &live, telemetry, &verdicts, (&chassis.served, &certificates), work);
         let Verdicts { lifecycle, faults, probes, .. } = verdicts;
         let telemetry = Arc::clone(telemetry);
-        let replica = Replica { live, config_metrics, telemetry, lifecycle, faults, host, admin, door };
+        let replica = Replica { live, config_metrics, telemetry, lifecycle, faults, host, certificates, admin, door };
         Ok(Self { replica, probes, servers })
     }
 
@@ -180,12 +188,12 @@ pub(super) struct Door {
 impl Door {
     /// What will accept on `listeners`. Connections run on the runtime that is entered.
     fn new<A: AppSettings>(
-        listeners: Vec<(Bound, transports::Door)>,
+        listeners: Vec<(Bound, Purpose)>,
         routes: Router,
         live: &Live<A>,
         telemetry: &Telemetry,
         verdicts: &Verdicts,
-        served: &Arc<Served>,
+        (served, certificates): (&Arc<Served>, &Certificates),
         work: &Handle,
     ) -> (Self, Servers) {
         let (all, registry) = (live.get(), telemetry.registry());
@@ -201,7 +209,15 @@ impl Door {
             served: Arc::clone(served),
         };
         let limits = Limits::new(Arc::clone(&settings), verdicts.lifecycle.clone());
-        let doors = Doors::new(routes.build(&Stack::new(parts, registry)), limits);
+        let doors = Doors::new(transports::Parts {
+            routes,
+            healthz: healthz(&verdicts.probes),
+            stack: Stack::new(parts, registry),
+            limits,
+            settings: &all.tls,
+            certificates: certificates.clone(),
+            registry,
+        });
         let max = runtime::max_connections(all.server.max_connections);
         let connections = Connections::new(max, connection::Metrics::new(Some(registry)));
         let door = Self { settings, overload, connections, stop: CancellationToken::new(), loops: TaskTracker::new() };
@@ -215,9 +231,9 @@ impl Door {
 
     fn accept(&self, servers: Servers, io: &Handle) {
         let Servers { doors, errors, listeners } = servers;
-        for ((listener, door), accepting) in listeners {
+        for ((listener, purpose), accepting) in listeners {
             let shared = Shared { connections: Arc::clone(&self.connections), errors: errors.clone(), accepting };
-            self.loops.spawn_on(doors.clone().accept(listener, door, shared, self.stop.clone()), io);
+            self.loops.spawn_on(doors.clone().accept(listener, purpose, shared, self.stop.clone()), io);
         }
         self.loops.close();
     }
@@ -228,7 +244,7 @@ struct Servers {
     doors: Doors,
     errors: AcceptErrors,
     /// Each with the flag that says whether its loop runs.
-    listeners: Vec<((Bound, transports::Door), Arc<AtomicBool>)>,
+    listeners: Vec<((Bound, Purpose), Arc<AtomicBool>)>,
 }
 
 /// `/healthz` on the traffic port, for balancers that can probe no other.
@@ -245,8 +261,9 @@ fn healthz(probes: &Probes) -> Router {
 }
 
 /// Binds every URL of `server.listen`.
-fn bind<A: AppSettings>(live: &Arc<Live<A>>, host: &Host) -> Result<Vec<(Bound, transports::Door)>, StartError> {
-    let settings = &live.get().server;
+fn bind<A: AppSettings>(live: &Arc<Live<A>>, host: &Host) -> Result<Vec<(Bound, Purpose)>, StartError> {
+    let all = live.get();
+    let settings = &all.server;
     let source = live.loaded().source("server.listen");
     let access = Access { mode: &settings.unix_mode, owner: settings.unix_owner.as_deref() };
     let bind = |url: &String| {
@@ -260,7 +277,8 @@ fn bind<A: AppSettings>(live: &Arc<Live<A>>, host: &Host) -> Result<Vec<(Bound, 
         });
         let (bound, at, door) = bound.map_err(|error| cannot_bind("app", url, &source, &error))?;
         tracing::info!(target: "listener", listener = "app", url = %format_args!("{}{at}", door.scheme()), "listening");
-        Ok((bound, door))
+        let (proxied, redirects) = (settings.proxy_protocol.contains(url), all.tls.redirect.contains(url));
+        Ok((bound, Purpose { door, proxied, redirects }))
     };
     settings.listen.iter().map(bind).collect()
 }

@@ -35,8 +35,10 @@ use crate::chassis::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// URLs to listen on: `http://host:port`, or `http+unix:///path` for a Unix socket; with the feature `host` also `http+fd://NAME-or-N`, a socket that was passed.
+    /// URLs to listen on: `http://host:port`, `https://host:port` with the feature `tls`, or `http+unix:///path` for a Unix socket; with the feature `host` also `http+fd://NAME-or-N`, a socket that was passed.
     pub listen: Vec<String>,
+    /// URLs of `listen`, of the schemes `http` and `https`, on which a trusted peer says by the PROXY protocol (1 or 2) whose connection it is; there it has to. For a build with the feature `proxy-protocol`.
+    pub proxy_protocol: Vec<String>,
     /// Who may connect to a Unix socket, as chmod(1) writes it in octal.
     pub unix_mode: String,
     /// Who owns a Unix socket, as `user`, `user:group` or `:group`, by name or number; the process's own otherwise.
@@ -78,6 +80,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: vec!["http://[::]:8080".into()],
+            proxy_protocol: Vec::new(),
             // The owner and its group: a proxy joins by its group.
             unix_mode: "0660".into(),
             unix_owner: None,

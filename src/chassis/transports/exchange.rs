@@ -119,7 +119,7 @@ impl Line<'_> {
         let method = head.parts.method.clone();
         let mut request = Request::from_parts(head.parts, body);
         // For this request the proxy is no hop: the peer is the one that it saw.
-        let info = ConnectionInfo::new(head.client.unwrap_or(*peer), head.scheme, entry, &inner.limits);
+        let info = ConnectionInfo::new(head.client.unwrap_or(*peer), head.scheme, None, entry, &inner.limits);
         request.extensions_mut().insert(info);
         let Ok(response) = inner.router.clone().call(request).await;
         if response.extensions().get::<Abort>().is_some() {

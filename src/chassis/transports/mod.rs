@@ -18,18 +18,37 @@ mod cgi;
 mod exchange;
 #[cfg(feature = "fastcgi")]
 mod fastcgi;
+#[cfg(feature = "tls")]
+mod https;
 #[cfg(any(feature = "fastcgi", feature = "uwsgi"))]
 mod out;
+#[cfg(feature = "proxy-protocol")]
+mod proxy;
+pub mod settings;
 #[cfg(feature = "uwsgi")]
 mod uwsgi;
+#[cfg(not(feature = "tls"))]
+mod without_tls;
 
-use std::sync::{Arc, atomic::AtomicBool};
+#[cfg(feature = "tls")]
+pub(crate) use https::Certificates;
+#[cfg(not(feature = "tls"))]
+pub(crate) use without_tls::Certificates;
 
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 
+use self::settings::Settings;
 use crate::chassis::{
     connection::{Connections, Http, Limits},
     listener::Bound,
+    middleware::Stack,
+    router::Router,
     server::{AcceptErrors, Protocol, Server},
 };
 
@@ -40,6 +59,7 @@ mod tests;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Door {
     Http,
+    Https,
     Fastcgi,
     Uwsgi,
 }
@@ -49,6 +69,7 @@ impl Door {
     pub(crate) const fn scheme(self) -> &'static str {
         match self {
             Self::Http => "http",
+            Self::Https => "https",
             Self::Fastcgi => "fastcgi",
             Self::Uwsgi => "uwsgi",
         }
@@ -57,42 +78,139 @@ impl Door {
 
 /// Whether this build has the cargo feature `name`.
 pub(crate) fn is_built_in(name: &str) -> bool {
-    [("fastcgi", cfg!(feature = "fastcgi")), ("uwsgi", cfg!(feature = "uwsgi"))].contains(&(name, true))
+    [
+        ("fastcgi", cfg!(feature = "fastcgi")),
+        ("proxy-protocol", cfg!(feature = "proxy-protocol")),
+        ("tls", cfg!(feature = "tls")),
+        ("uwsgi", cfg!(feature = "uwsgi")),
+    ]
+    .contains(&(name, true))
+}
+
+/// What a listener is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Purpose {
+    pub(crate) door: Door,
+    /// A balancer says first whose connection it is (`server.proxy_protocol`).
+    pub(crate) proxied: bool,
+    /// It only sends clients to https (`tls.redirect`).
+    pub(crate) redirects: bool,
+}
+
+/// A file of `tls.*` that cannot be used.
+#[derive(Debug)]
+pub(crate) struct BadFile {
+    /// The key that names it.
+    pub(crate) key: &'static str,
+    message: String,
+}
+
+impl BadFile {
+    #[cfg(feature = "tls")]
+    fn new(key: &'static str, message: impl Into<String>) -> Self {
+        Self { key, message: message.into() }
+    }
+}
+
+impl fmt::Display for BadFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.message)
+    }
 }
 
 /// Every protocol of this build, over one router.
 #[derive(Clone, Debug)]
 pub(crate) struct Doors {
     http: Http,
+    #[cfg(feature = "tls")]
+    https: Option<https::Https>,
+    #[cfg(feature = "tls")]
+    redirect: Http,
     #[cfg(feature = "fastcgi")]
     fastcgi: fastcgi::Fastcgi,
+    #[cfg(feature = "proxy-protocol")]
+    limits: Arc<Limits>,
     #[cfg(feature = "uwsgi")]
     uwsgi: uwsgi::Uwsgi,
 }
 
+/// What the doors lead to, and their rules.
+pub(crate) struct Parts<'a> {
+    /// The app's routes.
+    pub(crate) routes: Router,
+    /// What answers on every door.
+    pub(crate) healthz: Router,
+    pub(crate) stack: Arc<Stack>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) settings: &'a Settings,
+    pub(crate) certificates: Certificates,
+    pub(crate) registry: &'a Registry,
+}
+
 impl Doors {
-    pub(crate) fn new(router: axum::Router, limits: Arc<Limits>) -> Self {
+    #[cfg_attr(not(feature = "tls"), expect(clippy::needless_pass_by_value, reason = "the feature takes its parts"))]
+    pub(crate) fn new(parts: Parts<'_>) -> Self {
+        let Parts { routes, healthz, stack, limits, .. } = parts;
+        let router = routes.merge(healthz.clone()).build(&stack);
         Self {
             #[cfg(feature = "fastcgi")]
             fastcgi: fastcgi::Fastcgi::new(router.clone(), Arc::clone(&limits)),
+            #[cfg(feature = "tls")]
+            https: https::Https::new(&router, &limits, parts.settings, parts.certificates, parts.registry),
+            #[cfg(feature = "tls")]
+            redirect: {
+                let routes = https::redirect::router(parts.settings).merge(healthz);
+                Http::new(routes.build(&stack), Arc::clone(&limits))
+            },
             #[cfg(feature = "uwsgi")]
             uwsgi: uwsgi::Uwsgi::new(router.clone(), Arc::clone(&limits)),
+            #[cfg(feature = "proxy-protocol")]
+            limits: Arc::clone(&limits),
             http: Http::new(router, limits),
         }
     }
 
     /// Accepts on `listener` until `stop`.
-    pub(crate) async fn accept(self, listener: Bound, door: Door, shared: Shared, stop: CancellationToken) {
-        match door {
-            Door::Http => accept(listener, self.http, shared, stop).await,
+    pub(crate) async fn accept(self, listener: Bound, purpose: Purpose, shared: Shared, stop: CancellationToken) {
+        // The settings were checked: a door that this build lacks was refused.
+        match purpose.door {
+            #[cfg(feature = "tls")]
+            Door::Http if purpose.redirects => self.front(listener, self.redirect.clone(), purpose, shared, stop).await,
+            Door::Http => self.front(listener, self.http.clone(), purpose, shared, stop).await,
+            #[cfg(feature = "tls")]
+            Door::Https => {
+                let https = self.https.clone().expect("certificates are there where a listener speaks https");
+                self.front(listener, https, purpose, shared, stop).await;
+            }
             #[cfg(feature = "fastcgi")]
             Door::Fastcgi => accept(listener, self.fastcgi, shared, stop).await,
             #[cfg(feature = "uwsgi")]
             Door::Uwsgi => accept(listener, self.uwsgi, shared, stop).await,
-            // The settings were refused: this build has no such door.
             #[allow(unreachable_patterns, reason = "a build with all of them")]
-            Door::Fastcgi | Door::Uwsgi => {}
+            Door::Https | Door::Fastcgi | Door::Uwsgi => {}
         }
+    }
+
+    /// Accepts for `protocol`, behind the PROXY protocol where the listener is for that.
+    #[cfg_attr(
+        not(feature = "proxy-protocol"),
+        expect(clippy::unused_self, reason = "the feature needs the connections' limits")
+    )]
+    async fn front<P: Protocol>(
+        &self,
+        listener: Bound,
+        protocol: P,
+        purpose: Purpose,
+        shared: Shared,
+        stop: CancellationToken,
+    ) {
+        #[cfg(feature = "proxy-protocol")]
+        if purpose.proxied {
+            let proxied = proxy::Proxied::new(protocol, Arc::clone(&self.limits));
+            return accept(listener, proxied, shared, stop).await;
+        }
+        let _ = purpose;
+        accept(listener, protocol, shared, stop).await;
     }
 }
 
