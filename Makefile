@@ -63,7 +63,7 @@ test-host: ## The feature host: restarts, passed sockets, privileges (as root), 
 FUZZ_SECONDS ?= 5
 
 # The doors that are cargo features.
-DOORS = fastcgi,uwsgi
+DOORS = fastcgi,proxy-protocol,tls,uwsgi
 
 doors: tools ## Every door beyond plain HTTP, behind the real servers.
 	cargo clippy --locked --all-targets --features $(DOORS) -- -D warnings

@@ -81,6 +81,7 @@ async fn echo(Extension(connection): Extension<ConnectionInfo>, request: Request
         "query": parts.uri.query(),
         "headers": headers,
         "client": connection.client(&parts.headers).to_string(),
+        "certificate": connection.client_certificate().map(|certificate| certificate.subject().to_owned()),
         "scheme": connection.scheme(&parts.headers),
         "asked": connection.host(&parts.headers),
         "body": body.ok(),

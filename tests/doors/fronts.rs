@@ -5,7 +5,10 @@ use std::{fmt::Write as _, net::SocketAddr, path::Path, process::Stdio};
 
 use tokio::process::Command;
 
-use crate::harness::{Scratch, free_port, local, proxy::Proxy, server::Server, tools};
+use crate::{
+    harness::{Scratch, free_port, local, proxy::Proxy, server::Server, tools},
+    tls::{Authority, text},
+};
 
 /// A way from a client to the app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +19,19 @@ pub(crate) struct Door {
     pub(crate) carrier: Carrier,
     /// The front keeps its connections to the app.
     pub(crate) keep: bool,
+    /// What is around the protocol.
+    around: Around,
+}
+
+/// What a front puts around a protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Around {
+    Nothing,
+    Tls,
+    /// The PROXY protocol, version 1.
+    Line,
+    /// Version 2, and TLS behind it.
+    BinaryTls,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +40,7 @@ pub(crate) enum Front {
     None,
     Nginx,
     Apache,
+    Haproxy,
     Uwsgi,
 }
 
@@ -41,14 +58,21 @@ pub(crate) enum Carrier {
 }
 
 const fn door(name: &'static str, front: Front, protocol: Protocol, carrier: Carrier, keep: bool) -> Door {
-    Door { name, front, protocol, carrier, keep }
+    Door { name, front, protocol, carrier, keep, around: Around::Nothing }
+}
+
+const fn around(name: &'static str, front: Front, around: Around) -> Door {
+    Door { name, front, protocol: Protocol::Http, carrier: Carrier::Tcp, keep: true, around }
 }
 
 /// All of them.
-pub(crate) const DOORS: [Door; 15] = [
+pub(crate) const DOORS: [Door; 18] = [
     door("http", Front::None, Protocol::Http, Carrier::Tcp, true),
     door("nginx-http-tcp", Front::Nginx, Protocol::Http, Carrier::Tcp, true),
     door("nginx-http-unix", Front::Nginx, Protocol::Http, Carrier::Unix, true),
+    around("nginx-https", Front::Nginx, Around::Tls),
+    around("haproxy-proxy1-http", Front::Haproxy, Around::Line),
+    around("haproxy-proxy2-https", Front::Haproxy, Around::BinaryTls),
     door("nginx-fastcgi-tcp", Front::Nginx, Protocol::Fastcgi, Carrier::Tcp, false),
     door("nginx-fastcgi-tcp-keep", Front::Nginx, Protocol::Fastcgi, Carrier::Tcp, true),
     door("nginx-fastcgi-unix", Front::Nginx, Protocol::Fastcgi, Carrier::Unix, false),
@@ -66,6 +90,9 @@ pub(crate) const DOORS: [Door; 15] = [
 /// Where the app's listeners are.
 pub(crate) struct Backends {
     http: SocketAddr,
+    https: String,
+    proxied: String,
+    proxied_https: String,
     fastcgi: String,
     uwsgi: String,
     folder: String,
@@ -75,6 +102,9 @@ impl Backends {
     /// As the front's configuration names it.
     fn of(&self, door: Door) -> String {
         match (door.protocol, door.carrier) {
+            (Protocol::Http, _) if door.around == Around::Tls => self.https.clone(),
+            (Protocol::Http, _) if door.around == Around::Line => self.proxied.clone(),
+            (Protocol::Http, _) if door.around == Around::BinaryTls => self.proxied_https.clone(),
             (Protocol::Http, Carrier::Tcp) => self.http.to_string(),
             (Protocol::Fastcgi, Carrier::Tcp) => self.fastcgi.clone(),
             (Protocol::Uwsgi, Carrier::Tcp) => self.uwsgi.clone(),
@@ -96,9 +126,13 @@ pub(crate) async fn app(scratch: &Scratch, settings: &[(&str, &str)]) -> (Server
     let folder = scratch.path().to_str().expect("a path in UTF-8").to_owned();
     let listen = format!(
         "http://127.0.0.1:0,http+unix://{folder}/http.sock,fastcgi://127.0.0.1:0,fastcgi+unix://{folder}/fastcgi.sock,\
-         uwsgi://127.0.0.1:0,uwsgi+unix://{folder}/uwsgi.sock"
+         uwsgi://127.0.0.1:0,uwsgi+unix://{folder}/uwsgi.sock,https://127.0.0.1:0,http://[::1]:0,https://[::1]:0"
     );
+    let (certificate, key) = Authority::new(scratch, "ca").await.issue("server").await;
     let mut all = vec![
+        ("APP__SERVER__PROXY_PROTOCOL", "http://[::1]:0,https://[::1]:0"),
+        ("APP__TLS__CERTIFICATE_FILE", text(&certificate)),
+        ("APP__TLS__KEY_FILE", text(&key)),
         ("APP__SERVER__LISTEN", &*listen),
         ("APP__SERVER__UNIX_MODE", "0666"),
         ("APP__SERVER__MAX_BODY", "128MiB"),
@@ -107,7 +141,15 @@ pub(crate) async fn app(scratch: &Scratch, settings: &[(&str, &str)]) -> (Server
     let server = Server::start_example("battery", &all).await;
     let urls = server.urls();
     let at = |index: usize| urls[index].split_once("://").expect("a URL").1.to_owned();
-    let backends = Backends { http: server.app, fastcgi: at(2), uwsgi: at(4), folder };
+    let backends = Backends {
+        http: server.app,
+        fastcgi: at(2),
+        uwsgi: at(4),
+        https: at(6),
+        proxied: at(7),
+        proxied_https: at(8),
+        folder,
+    };
     (server, backends)
 }
 
@@ -131,6 +173,7 @@ impl Fronts {
         let proxies = vec![
             nginx(&of(Front::Nginx), &backends).await,
             apache(&of(Front::Apache), &backends).await,
+            haproxy(&of(Front::Haproxy), &backends).await,
             uwsgi(of(Front::Uwsgi)[0].1, &backends).await,
         ];
         Self { server, addresses, _proxies: proxies, _scratch: scratch }
@@ -187,14 +230,15 @@ fn nginx_server(door: Door, address: SocketAddr, backends: &Backends) -> String 
     let keep = if door.keep { "    keepalive 16;\n" } else { "" };
     let pass = match (door.protocol, door.keep) {
         (Protocol::Http, _) => format!(
-            "      proxy_pass http://{name};
+            "      proxy_pass {}://{name};
       proxy_http_version 1.1;
       proxy_set_header Connection \"\";
       proxy_set_header Host $http_host;
       proxy_set_header X-Forwarded-For $remote_addr;
       proxy_next_upstream off;
       proxy_buffering off;
-"
+",
+            if door.around == Around::Tls { "https" } else { "http" }
         ),
         (Protocol::Fastcgi, keep) => format!(
             "      fastcgi_pass {name};
@@ -242,6 +286,33 @@ pub(crate) fn params(directive: &str) -> String {
     ]
     .map(|(name, value)| format!("      {directive} {name} {value};\n"))
     .concat()
+}
+
+/// `HAProxy` with `doors` on their ports, forwarding bytes: clients speak HTTP with the app.
+async fn haproxy(doors: &[(Door, SocketAddr)], backends: &Backends) -> Proxy {
+    let mut config = String::from(
+        "global
+  maxconn 2048
+defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+",
+    );
+    for (door, address) in doors {
+        let say = match door.around {
+            Around::Line => "send-proxy",
+            _ => "send-proxy-v2 ssl verify none",
+        };
+        let (name, at) = (door.name, backends.of(*door));
+        let _ = writeln!(config, "listen {name}\n  bind {address}\n  server app {at} {say}");
+    }
+    let scratch = Scratch::new("haproxy");
+    let config = scratch.write("haproxy.cfg", &config);
+    let mut command = Command::new(tools::find("haproxy"));
+    command.arg("-db").arg("-f").arg(&config);
+    Proxy::start(command, doors[0].1, config, scratch).await
 }
 
 /// Apache with `doors` on their ports.

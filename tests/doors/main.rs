@@ -13,5 +13,7 @@ mod battery;
 mod drain;
 mod fastcgi;
 mod fronts;
+mod proxy;
 mod spoofed;
+mod tls;
 mod uwsgi;

@@ -14,7 +14,7 @@ use crate::{
 const STRANGER: &str = "127.0.0.2:0";
 
 async fn fronts() -> Fronts {
-    Fronts::start(&[("APP__SERVER__TRUSTED_PEERS", "127.0.0.1/32")]).await
+    Fronts::start(&[("APP__SERVER__TRUSTED_PEERS", "127.0.0.1/32,::1/128")]).await
 }
 
 async fn connect(address: SocketAddr) -> Connection {

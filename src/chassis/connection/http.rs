@@ -216,7 +216,7 @@ impl Protocol for Http {
     async fn serve<S: Stream>(self, stream: S, peer: SocketAddr, entry: Arc<Entry>) {
         let mut ended = Ended::new(&entry);
         let info = ConnectionInfo::new(peer, "http", None, &entry, &self.0.limits);
-        ended.reason = self.0.run(stream, info, &entry).await;
+        ended.reason = self.run(stream, info, &entry).await;
     }
 }
 

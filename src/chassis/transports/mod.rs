@@ -135,6 +135,7 @@ pub(crate) struct Doors {
 }
 
 /// What the doors lead to, and their rules.
+#[cfg_attr(not(feature = "tls"), allow(dead_code))]
 pub(crate) struct Parts<'a> {
     /// The app's routes.
     pub(crate) routes: Router,
@@ -148,7 +149,6 @@ pub(crate) struct Parts<'a> {
 }
 
 impl Doors {
-    #[cfg_attr(not(feature = "tls"), expect(clippy::needless_pass_by_value, reason = "the feature takes its parts"))]
     pub(crate) fn new(parts: Parts<'_>) -> Self {
         let Parts { routes, healthz, stack, limits, .. } = parts;
         let router = routes.merge(healthz.clone()).build(&stack);
@@ -159,8 +159,8 @@ impl Doors {
             https: https::Https::new(&router, &limits, parts.settings, parts.certificates, parts.registry),
             #[cfg(feature = "tls")]
             redirect: {
-                let routes = https::redirect::router(parts.settings).merge(healthz);
-                Http::new(routes.build(&stack), Arc::clone(&limits))
+                let elsewhere = https::redirect::router(parts.settings).merge(healthz);
+                Http::new(elsewhere.build(&stack), Arc::clone(&limits))
             },
             #[cfg(feature = "uwsgi")]
             uwsgi: uwsgi::Uwsgi::new(router.clone(), Arc::clone(&limits)),
@@ -192,10 +192,6 @@ impl Doors {
     }
 
     /// Accepts for `protocol`, behind the PROXY protocol where the listener is for that.
-    #[cfg_attr(
-        not(feature = "proxy-protocol"),
-        expect(clippy::unused_self, reason = "the feature needs the connections' limits")
-    )]
     async fn front<P: Protocol>(
         &self,
         listener: Bound,

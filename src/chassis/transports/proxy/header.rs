@@ -63,8 +63,8 @@ fn line(bytes: &[u8]) -> Result<Read, Malformed> {
         [.., b'\r'] => Ok(Read::Needs(1)),
         // Each field that is missing has a space and a letter at least, and then the line ends.
         _ => {
-            let spaces = bytes.iter().filter(|byte| **byte == b' ').count();
-            let fields = if bytes.starts_with(b"PROXY U") { 0 } else { 5_usize.saturating_sub(spaces) };
+            let fields = bytes.split(|byte| *byte == b' ').count();
+            let fields = if bytes.starts_with(b"PROXY U") { 0 } else { 6_usize.saturating_sub(fields) };
             Ok(Read::Needs(if bytes.len() < 12 { 12 - bytes.len() } else { 2 * fields + 2 }))
         }
     }
