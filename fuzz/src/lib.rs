@@ -7,6 +7,8 @@
 mod cgi;
 #[path = "../../src/chassis/connection/forwarded.rs"]
 mod forwarded;
+#[path = "../../src/chassis/transports/proxy/header.rs"]
+mod header;
 #[path = "../../src/chassis/transports/uwsgi/packet.rs"]
 mod packet;
 #[path = "../../src/chassis/transports/fastcgi/params.rs"]
@@ -45,6 +47,30 @@ pub fn fastcgi(data: &[u8]) {
 pub fn uwsgi(data: &[u8]) {
     if let Ok(pairs) = packet::pairs(data) {
         request(&pairs);
+    }
+}
+
+/// What a balancer says first: not a byte behind it is asked for, and never more than the bound.
+pub fn proxy(data: &[u8]) {
+    let mut came = 0;
+    loop {
+        match header::read(&data[..came]) {
+            Ok(header::Read::Needs(needs)) => {
+                assert!(needs > 0, "it goes on");
+                came += needs;
+                assert!(came <= header::LONGEST, "{came} bytes");
+                if came > data.len() {
+                    return;
+                }
+            }
+            Ok(header::Read::Whole(_)) => {
+                let line = data.starts_with(b"PROXY");
+                let ends = if line { data[..came].ends_with(b"\r\n") } else { came >= 16 };
+                assert!(ends && !(line && data[..came - 1].contains(&b'\n')), "it ends where it ends");
+                return;
+            }
+            Err(_) => return,
+        }
     }
 }
 

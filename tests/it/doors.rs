@@ -38,7 +38,9 @@ async fn no_admin_route_answers_on_the_public_port() {
 #[tokio::test]
 async fn a_build_without_features_has_no_door_but_http() {
     let _turn = shared().await;
-    for (url, feature) in [("fastcgi://127.0.0.1:0", "fastcgi"), ("uwsgi+unix:///run/app.sock", "uwsgi")] {
+    for (url, feature) in
+        [("fastcgi://127.0.0.1:0", "fastcgi"), ("https://127.0.0.1:0", "tls"), ("uwsgi+unix:///run/app.sock", "uwsgi")]
+    {
         let refused = server::run_to_exit(&["check"], &[("APP__SERVER__LISTEN", url)]).await;
         assert_eq!(refused.code, 78, "{}", refused.text);
         let rebuild = format!("rebuild with --features {feature}");
@@ -48,7 +50,10 @@ async fn a_build_without_features_has_no_door_but_http() {
     // Names of functions and texts of the doors; the first of all is in every build.
     let has = |text: &str| program.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(has("10connection4http"), "the names of functions are there");
-    for text in ["10transports7fastcgi", "10transports5uwsgi", "10transports3cgi", "outside server.trusted_peers"] {
+    for text in ["7fastcgi", "5https", "5proxy", "5uwsgi", "3cgi"].map(|name| format!("10transports{name}")) {
+        assert!(!has(&text), "{text}");
+    }
+    for text in ["outside server.trusted_peers", "tls_handshake_failures_total", "6rustls", "TLS 1.3, server"] {
         assert!(!has(text), "{text}");
     }
 }

@@ -248,10 +248,27 @@ async fn settings_of_a_feature_that_is_off_are_refused() {
         ("APP__HOST__KEEP_CAPABILITIES", "true"),
         ("APP__HOST__PID_FILE", "pid"),
         ("APP__HOST__UPGRADE_TIMEOUT", "1m"),
+        ("APP__TLS__CERTIFICATE_FILE", "server.pem"),
+        ("APP__TLS__KEY_FILE", "server.key"),
+        ("APP__TLS__MIN_VERSION", "1.3"),
+        ("APP__TLS__CLIENT_AUTH", "required"),
+        ("APP__TLS__CLIENT_CA_FILE", "clients.pem"),
+        ("APP__TLS__HSTS", "1m"),
+        ("APP__TLS__HSTS_SUBDOMAINS", "true"),
+        ("APP__TLS__REDIRECT", "http://127.0.0.1:0"),
+        ("APP__TLS__REDIRECT_HOSTS", "example.com"),
+        ("APP__TLS__REDIRECT_PORT", "8443"),
+        ("APP__SERVER__PROXY_PROTOCOL", "http://127.0.0.1:0"),
     ] {
         let refused = run_to_exit(&[], &[(variable, value)]).await;
         assert_eq!(refused.code, 78, "{variable}: {}", refused.text);
-        for part in [variable, "rebuild with --features host"] {
+        let feature = match variable {
+            "APP__SERVER__PROXY_PROTOCOL" => "proxy-protocol",
+            tls if tls.starts_with("APP__TLS__") => "tls",
+            _ => "host",
+        };
+        let advice = format!("rebuild with --features {feature}");
+        for part in [variable, &advice] {
             assert!(refused.text.contains(part), "no {part} in: {}", refused.text);
         }
     }
@@ -269,12 +286,16 @@ async fn the_default_build_depends_on_nothing_that_only_a_feature_needs() {
         assert_eq!(done.code, 0, "{}", done.text);
         done.text
     };
-    let (default, host) = (tree("").await, tree("host").await);
-    for name in ["caps ", "command-fds ", "listenfd ", "sd-notify "] {
+    let (default, host, tls) = (tree("").await, tree("host").await, tree("tls").await);
+    let names = ["caps ", "command-fds ", "listenfd ", "sd-notify "].map(|name| (name, "host", &host));
+    let more = ["ring ", "rustls ", "tokio-rustls ", "x509-cert "].map(|name| (name, "tls", &tls));
+    for (name, feature, with) in names.into_iter().chain(more) {
         let is_there = |tree: &str| tree.lines().any(|line| line.starts_with(name));
         assert!(!is_there(&default), "the default build has {name}");
-        assert!(is_there(&host), "the feature host has lost {name}");
+        assert!(is_there(with), "the feature {feature} has lost {name}");
     }
+    // One provider of ciphers, and the one with the least to build.
+    assert!(!tls.contains("aws-lc"), "the feature tls has a second provider");
 }
 
 #[tokio::test]
