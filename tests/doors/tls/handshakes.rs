@@ -84,11 +84,30 @@ async fn openssl_agrees_on_1_2_and_1_3_alone() {
     let strict = Secure::start(&[("APP__TLS__MIN_VERSION", "1.3")]).await;
     assert_eq!(openssl(&strict, &["-tls1_2"]).await.code, 1);
     assert_eq!(openssl(&strict, &["-tls1_3"]).await.code, 0);
-    // Only ciphers with forward secrecy and authenticated encryption.
-    for cipher in ["AES128-SHA", "ECDHE-RSA-AES128-SHA", "AES128-GCM-SHA256", "DHE-RSA-AES128-GCM-SHA256"] {
+}
+
+#[tokio::test]
+async fn openssl_agrees_on_safe_ciphers_and_curves_alone() {
+    let _turn = shared().await;
+    let secure = Secure::start(&[]).await;
+    for (cipher, code) in [
+        ("ECDHE-ECDSA-AES128-GCM-SHA256", 0),
+        ("ECDHE-ECDSA-CHACHA20-POLY1305", 0),
+        // CBC, with forward secrecy.
+        ("ECDHE-ECDSA-AES128-SHA", 1),
+        ("ECDHE-ECDSA-AES256-SHA384", 1),
+        // Neither; the certificate alone would refuse it as well.
+        ("AES128-SHA", 1),
+    ] {
         let met = openssl(&secure, &["-tls1_2", "-cipher", &format!("{cipher}:@SECLEVEL=0")]).await;
-        assert_eq!(met.code, 1, "{cipher}: {}", met.text);
+        assert_eq!(met.code, code, "{cipher}: {}", met.text);
     }
+    for (curve, code) in [("X25519", 0), ("P-256", 0), ("P-384", 1), ("P-521", 1)] {
+        let met = openssl(&secure, &["-groups", curve]).await;
+        assert_eq!(met.code, code, "{curve}: {}", met.text);
+    }
+    let met = openssl(&secure, &["-groups", "P-384:X25519"]).await;
+    assert!(met.text.contains("X25519"), "not the client's first one: {}", met.text);
 }
 
 #[tokio::test]
@@ -162,6 +181,35 @@ async fn a_thousand_half_open_handshakes_end_in_bound_while_others_are_served() 
     // The bound is the timeout; a busy machine may be late.
     assert!(last < Duration::from_secs(10), "{last:?}");
     secure.closed("header_timeout", 1_000.0).await;
+}
+
+#[tokio::test]
+async fn a_dripped_handshake_ends_in_bound() {
+    let _turn = shared().await;
+    let secure = Secure::start(&[("APP__SERVER__HEADER_TIMEOUT", "1s")]).await;
+    let stream = TcpStream::connect(secure.address).await.expect("connecting");
+    let (mut read, mut write) = stream.into_split();
+    let begun = Instant::now();
+    // A record for each byte of the hello, and always the head of the next.
+    let drip = async {
+        let mut rest = vec![22, 3, 1];
+        for byte in &hello(3, true)[5..] {
+            rest.extend([0, 1, *byte, 22, 3, 1]);
+            if write.write_all(&rest).await.is_err() {
+                return;
+            }
+            rest.clear();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let end = async { while read.read(&mut [0; 64]).await.is_ok_and(|length| length > 0) {} };
+    tokio::select! {
+        () = end => {}
+        () = async { drip.await; std::future::pending().await } => {}
+    }
+    // It would take 15 s.
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    secure.closed("header_timeout", 1.0).await;
 }
 
 #[tokio::test]

@@ -38,10 +38,11 @@ impl<S: Stream> Raw<S> {
         Self { stream, entry, records: Records::default(), moved: None }
     }
 
-    /// Whether a drain has to wait for what comes. A handshake that goes on comes to its end, and the request behind it.
+    /// Whether a handshake has to be waited for. In a drain, one that goes on comes to its end, and the request behind
+    /// it. Elsewhere its time is over when it is: a peer could drip records for ever.
     fn is_awaited(&self) -> bool {
         let moves = self.moved.is_some_and(|moved| moved.elapsed() < HEAD_GRACE);
-        (moves && self.entry.state.is_asked_to_close()) || self.has_input()
+        (moves && self.entry.state.is_asked_to_close()) || self.stream.has_input()
     }
 
     fn wrote<T>(&self, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
