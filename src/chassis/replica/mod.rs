@@ -28,10 +28,7 @@ use std::{
 use prometheus::Registry;
 use tokio::runtime::{Builder, Runtime};
 
-use self::{
-    signals::Signals,
-    start::{Before, Prepared},
-};
+use self::{signals::Signals, start::Prepared};
 use super::{
     config::{self, AppSettings, Live, Sources, Watcher},
     health::Checks,
@@ -126,6 +123,12 @@ where
         let _ = telemetry.flush(flush_timeout);
         Exit::Failed
     })
+}
+
+/// What was made before any thread ran.
+struct Before {
+    host: Host,
+    certificates: Certificates,
 }
 
 fn start<A, F, E>(

@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Chassis, StartError};
+use super::{Before, Chassis, StartError};
 use crate::chassis::{
     admin::{Admin, Heartbeat, Running, probes::Probes},
     config::{
@@ -35,12 +35,6 @@ use crate::chassis::{
     telemetry::{Identity, Telemetry},
     transports::{self, Certificates, Doors, Purpose, Shared},
 };
-
-/// What was made before any thread ran.
-pub(super) struct Before {
-    pub(super) host: Host,
-    pub(super) certificates: Certificates,
-}
 
 /// A running replica.
 pub(super) struct Replica<A> {
