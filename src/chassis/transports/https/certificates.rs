@@ -115,10 +115,10 @@ fn paths(settings: &Settings) -> Vec<PathBuf> {
 
 /// What the files hold. It has no `Debug` that shows it: one of them is a private key.
 #[derive(PartialEq)]
-struct Content {
-    certificate: Vec<u8>,
-    key: Vec<u8>,
-    client_ca: Option<Vec<u8>>,
+pub(super) struct Content {
+    pub(super) certificate: Vec<u8>,
+    pub(super) key: Vec<u8>,
+    pub(super) client_ca: Option<Vec<u8>>,
 }
 
 impl std::fmt::Debug for Content {
@@ -154,7 +154,7 @@ fn read(key: &'static str, path: Option<&str>) -> Result<Vec<u8>, BadFile> {
 }
 
 /// The rules of the next handshakes, and when the certificate expires.
-fn configure(settings: &Settings, content: &Content) -> Result<(ServerConfig, i64), BadFile> {
+pub(super) fn configure(settings: &Settings, content: &Content) -> Result<(ServerConfig, i64), BadFile> {
     let chain = certificates(CERTIFICATE, &content.certificate)?;
     let key = PrivateKeyDer::from_pem_slice(&content.key)
         .map_err(|_| BadFile::new(KEY, "expected a private key in PEM, without a passphrase"))?;

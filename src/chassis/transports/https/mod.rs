@@ -10,6 +10,8 @@ mod certificates;
 mod handshake;
 pub(super) mod redirect;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use certificates::Certificates;
 
