@@ -55,7 +55,7 @@ async fn a_certificate_is_renewed_under_load_and_no_request_fails() {
     let (kept, new) = (kept.stop().await, new.stop().await);
     println!("{renewals} renewals: {kept} on kept connections, {new} on new ones");
     assert_eq!((kept.failed(), new.failed()), (0, 0), "{kept}; {new}");
-    assert!(kept.ok > 500 && new.ok > 80, "{kept}; {new}");
+    assert!(kept.ok > 80 && new.ok > 80, "{kept}; {new}");
 }
 
 #[tokio::test]
