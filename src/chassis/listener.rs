@@ -4,7 +4,7 @@
 //!
 //! Next: [`super::server`].
 
-mod unix;
+pub(crate) mod unix;
 
 pub(crate) use unix::{Access, Unix};
 
@@ -38,6 +38,15 @@ pub(crate) trait Listener: Send + 'static {
     fn retire(&mut self) {}
 }
 
+/// Which of a listening socket's processes the rest of it is for, where a restart gives it to two.
+#[derive(Debug, Default)]
+pub(crate) struct Share {
+    /// A successor has it: what waits in the queue is for that one, and so is the file of a Unix socket.
+    pub(crate) left: AtomicBool,
+    /// A predecessor may still serve on it: the file is not ours to remove.
+    pub(crate) lent: AtomicBool,
+}
+
 /// A listener of any kind.
 #[derive(Debug)]
 pub(crate) enum Bound {
@@ -55,13 +64,9 @@ impl Bound {
         Ok((Self::Tcp(socket), shown))
     }
 
-    /// Binds a Unix socket, and what to show of it. Call it inside a runtime.
-    ///
-    /// # Errors
-    /// What the system says of the path: in use, not permitted.
-    pub(crate) fn unix(path: &Path, access: &Access<'_>, backlog: u32) -> io::Result<(Self, String)> {
-        let shown = format!("+unix://{}", path.display());
-        Ok((Self::Unix(Unix::bind(path, access, backlog)?), shown))
+    /// `socket`, which has `path`, and what to show of it.
+    pub(crate) fn unix(socket: Unix, path: &Path) -> (Self, String) {
+        (Self::Unix(socket), format!("+unix://{}", path.display()))
     }
 }
 
@@ -69,21 +74,20 @@ impl Bound {
 #[derive(Debug)]
 pub(crate) struct Tcp {
     socket: TcpListener,
-    /// A successor has the same socket: what waits in its queue is for that one.
-    left: Arc<AtomicBool>,
+    share: Arc<Share>,
 }
 
 impl Tcp {
-    /// Listens on `socket`, which is bound; without a backlog it listens already, with one of its own. `left` says later
+    /// Listens on `socket`, which is bound; without a backlog it listens already, with one of its own. `share` says later
     /// that its queue is a successor's. Call it inside a runtime.
     ///
     /// # Errors
     /// What the system says of the address: in use.
-    pub(crate) fn listen(socket: Socket, backlog: Option<u32>, left: Arc<AtomicBool>) -> io::Result<Self> {
+    pub(crate) fn listen(socket: Socket, backlog: Option<u32>, share: Arc<Share>) -> io::Result<Self> {
         if let Some(backlog) = backlog {
             socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
         }
-        TcpListener::from_std(socket.into()).map(|socket| Self { socket, left })
+        TcpListener::from_std(socket.into()).map(|socket| Self { socket, share })
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -101,7 +105,7 @@ impl Listener for Tcp {
     }
 
     fn accept_now(&mut self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
-        if self.left.load(Relaxed) {
+        if self.share.left.load(Relaxed) {
             return Ok(None);
         }
         match SockRef::from(&self.socket).accept() {
@@ -195,13 +199,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_queue_that_was_left_to_a_successor_is_not_emptied() {
-        let left = Arc::new(AtomicBool::new(false));
+        let share = Arc::<Share>::default();
         let socket = bind("127.0.0.1:0").expect("binds");
-        let mut listener = Tcp::listen(socket, Some(16), Arc::clone(&left)).expect("listens");
+        let mut listener = Tcp::listen(socket, Some(16), Arc::clone(&share)).expect("listens");
         let _client = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connects");
-        left.store(true, Relaxed);
+        share.left.store(true, Relaxed);
         assert!(listener.accept_now().expect("no error").is_none());
-        left.store(false, Relaxed);
+        share.left.store(false, Relaxed);
         assert!(listener.accept_now().expect("no error").is_some());
     }
 

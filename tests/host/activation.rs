@@ -2,6 +2,7 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
+    os::fd::OwnedFd,
     time::{Duration, Instant},
 };
 
@@ -20,7 +21,8 @@ use crate::{
 };
 
 /// Passes `sockets` by name, and what systemd sets beside: the id is that of the process that is started.
-fn pass(command: &mut Command, sockets: &[(&str, &TcpListener)]) {
+fn pass<'a>(command: &mut Command, sockets: impl IntoIterator<Item = (&'a str, OwnedFd)>) {
+    let (names, sockets): (Vec<_>, Vec<_>) = sockets.into_iter().unzip();
     let program = command.as_std().get_program().to_owned();
     let mut shell = server::command(std::path::Path::new("sh"), &[]);
     for (name, value) in command.as_std().get_envs() {
@@ -29,13 +31,9 @@ fn pass(command: &mut Command, sockets: &[(&str, &TcpListener)]) {
             None => shell.env_remove(name),
         };
     }
-    let names: Vec<_> = sockets.iter().map(|(name, _)| *name).collect();
     shell.args(["-c", "LISTEN_PID=$$ exec \"$0\" \"$@\""]).arg(program).args(command.as_std().get_args());
     shell.env("LISTEN_FDS", names.len().to_string()).env("LISTEN_FDNAMES", names.join(":"));
-    let mappings = (3..).zip(sockets).map(|(child_fd, (_, socket))| FdMapping {
-        parent_fd: socket.try_clone().expect("a second handle").into(),
-        child_fd,
-    });
+    let mappings = (3..).zip(sockets).map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd });
     shell.as_std_mut().fd_mappings(mappings.collect()).expect("different descriptors");
     *command = shell;
 }
@@ -46,7 +44,16 @@ fn held() -> (TcpListener, SocketAddr) {
     (socket, address)
 }
 
-async fn activated(listen: &str, sockets: &[(&str, &TcpListener)], settings: &[(&str, &str)]) -> Line {
+fn handles<'a>(sockets: &[(&'a str, &TcpListener)]) -> Vec<(&'a str, OwnedFd)> {
+    sockets.iter().map(|(name, socket)| (*name, socket.try_clone().expect("a second handle").into())).collect()
+}
+
+/// The service with `sockets` passed to it.
+pub(crate) async fn activated<'a>(
+    listen: &str,
+    sockets: impl IntoIterator<Item = (&'a str, OwnedFd)>,
+    settings: &[(&str, &str)],
+) -> Line {
     Line::start_program(server::program(), settings, |command| {
         command.env("APP__SERVER__LISTEN", listen);
         pass(command, sockets);
@@ -66,13 +73,13 @@ async fn restarts_under_an_activator_refuse_no_connection() {
     let loads = [Mode::NewConnection, Mode::KeepAlive].map(|mode| (mode, Load::start(address, 16, mode, "/whoami")));
     let ok = || loads.iter().map(|(_, load)| load.ok()).sum::<u64>();
     for _ in 0..restarts {
-        let line = activated("http+fd://web", &[("web", &socket)], &settings).await;
+        let line = activated("http+fd://web", handles(&[("web", &socket)]), &settings).await;
         let before = ok();
         let served = async || (ok() > before + 200).then_some(());
         eventually("requests are served", Duration::from_secs(20), served).await;
         assert_eq!(line.stop().await, [0]);
     }
-    let last = activated("http+fd://web", &[("web", &socket)], &settings).await;
+    let last = activated("http+fd://web", handles(&[("web", &socket)]), &settings).await;
     let mut failed = 0;
     for (mode, load) in loads {
         let outcomes = load.stop().await;
@@ -87,7 +94,7 @@ async fn restarts_under_an_activator_refuse_no_connection() {
 async fn a_passed_socket_is_passed_on_in_a_restart() {
     let _turn = exclusive().await;
     let (socket, address) = held();
-    let mut line = activated("http+fd://web", &[("web", &socket)], &[]).await;
+    let mut line = activated("http+fd://web", handles(&[("web", &socket)]), &[]).await;
     let load = Load::start(address, 8, Mode::NewConnection, "/whoami");
     for _ in 0..3 {
         let next = Instant::now() + Duration::from_millis(300);
@@ -104,7 +111,7 @@ async fn sockets_are_taken_by_name_and_by_number() {
     let _turn = shared().await;
     let ((first, one), (second, two), (third, _)) = (held(), held(), held());
     let sockets = [("a.socket", &first), ("b.socket", &second), ("c.socket", &third)];
-    let line = activated("http+fd://b.socket,http+fd://0", &sockets, &[]).await;
+    let line = activated("http+fd://b.socket,http+fd://0", handles(&sockets), &[]).await;
     for address in [one, two] {
         assert_eq!(http::get(address, "/whoami").await.expect("an answer").status, 200, "{address}");
     }
@@ -141,7 +148,7 @@ async fn sockets_that_are_meant_for_another_process_are_not_taken() {
 async fn run(listen: &str, sockets: &[(&str, &TcpListener)]) -> Output {
     let mut command = server::command(server::program(), &server::SETTINGS);
     command.env("APP__SERVER__LISTEN", listen);
-    pass(&mut command, sockets);
+    pass(&mut command, handles(sockets));
     tools::output(command, "", Duration::from_secs(20)).await
 }
 

@@ -17,3 +17,4 @@ mod handover;
 mod privileges;
 mod restart;
 mod systemd;
+mod unix;

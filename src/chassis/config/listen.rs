@@ -4,7 +4,10 @@
 //!
 //! Next: [`super::check`].
 
-use std::{net::Ipv6Addr, path::PathBuf};
+use std::{
+    net::Ipv6Addr,
+    path::{Path, PathBuf},
+};
 
 use crate::chassis::{
     host,
@@ -38,6 +41,14 @@ impl Address {
         match self {
             Self::Tcp { port, .. } if *port != 0 => Some(*port),
             _ => None,
+        }
+    }
+
+    /// Of a Unix socket.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Unix(path) => Some(path),
+            Self::Tcp { .. } | Self::Passed(_) => None,
         }
     }
 

@@ -2,14 +2,14 @@
 //!
 //! Next: [`super::super::listener`].
 
-use std::{convert::Infallible, future::pending, io, sync::Arc};
+use std::{convert::Infallible, future::pending, io, path::Path, sync::Arc};
 
 use prometheus::Registry;
 
 use crate::chassis::{
     admin::Heartbeat,
     config::{AppSettings, Environment, Loaded},
-    listener::{Tcp, authority, bind},
+    listener::{Access, Bound, Tcp, Unix, authority, bind, unix},
 };
 
 /// No process is one between two.
@@ -46,6 +46,23 @@ impl Host {
     /// Binds `url`. Call it inside a runtime.
     pub(crate) fn bind(&self, url: &str, backlog: u32) -> io::Result<Tcp> {
         Tcp::listen(bind(authority(url))?, Some(backlog), Arc::default())
+    }
+
+    /// Binds `url`, a Unix socket where it has a `path`. Call it inside a runtime.
+    pub(crate) fn open(
+        &self,
+        url: &str,
+        path: Option<&Path>,
+        access: &Access<'_>,
+        backlog: u32,
+    ) -> io::Result<(Bound, String)> {
+        match path {
+            Some(path) => {
+                let socket = unix::bind(path, access, backlog)?;
+                Ok(Bound::unix(Unix::listen(socket, Some(path), Arc::default())?, path))
+            }
+            None => Bound::tcp(self.bind(url, backlog)?),
+        }
     }
 
     /// Whether there is a predecessor.

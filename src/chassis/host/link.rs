@@ -5,6 +5,7 @@
 //! successor    prepared NAME…   ready to serve, with the listeners of these names in common
 //! predecessor  go               from here on both accept
 //! successor    accepting        the predecessor stops
+//! predecessor  yours            the files of Unix sockets are the successor's to remove at its end
 //! ```
 //! Until `go` the successor accepts nothing, so that it can be ended without a loss.
 //!
@@ -24,6 +25,7 @@ pub(super) const STARTED: &str = "started";
 pub(super) const PREPARED: &str = "prepared";
 pub(super) const GO: &str = "go";
 pub(super) const ACCEPTING: &str = "accepting";
+pub(super) const YOURS: &str = "yours";
 
 /// One end.
 pub(super) struct Link {

@@ -1,16 +1,25 @@
 //! Descriptors that were passed to this process: by systemd (`sd_listen_fds(3)`), or by a predecessor.
 //!
 //! `LISTEN_FDS` is their number, from descriptor 3 on; `LISTEN_FDNAMES` are their names, between colons. A predecessor
-//! names each by the URL that it listened on, without colons, and adds a link to itself.
+//! names each by the URL that it listened on, without colons, and adds a link to itself. Where nothing was passed so,
+//! descriptor 0 may be a socket, as `spawn-fcgi` leaves it.
 //!
 //! Next: [`super::sockets`].
 
-use std::{io, net::TcpListener, os::unix::net::UnixStream};
+use std::{
+    fs::File,
+    io,
+    os::{fd::AsFd, unix::net::UnixStream},
+};
 
 use listenfd::ListenFd;
-use nix::libc::{AF_UNIX, SOCK_STREAM};
+use nix::{
+    libc::{AF_UNIX, SOCK_STREAM},
+    unistd::dup2_stdin,
+};
+use socket2::Socket;
 
-use crate::chassis::config::Environment;
+use crate::chassis::{config::Environment, listener::unix::Id};
 
 /// The name of the link to the predecessor. No URL looks like it, and no socket unit is called so.
 pub(super) const LINK: &str = "%predecessor";
@@ -40,17 +49,25 @@ impl Passed {
     }
 
     /// The first listener called `name`.
-    pub(super) fn named(&mut self, name: &str) -> io::Result<Option<TcpListener>> {
+    pub(super) fn named(&mut self, name: &str) -> io::Result<Option<Socket>> {
         self.find(name).map_or(Ok(None), |at| self.numbered(at))
     }
 
-    /// The listener number `at`, from 0.
-    pub(super) fn numbered(&mut self, at: usize) -> io::Result<Option<TcpListener>> {
-        let listener = self.descriptors.take_tcp_listener(at)?;
+    /// The listener number `at`, from 0: a TCP socket, or a Unix socket.
+    pub(super) fn numbered(&mut self, at: usize) -> io::Result<Option<Socket>> {
+        let listener = match self.descriptors.take_tcp_listener(at) {
+            Ok(listener) => listener.map(Socket::from),
+            Err(_) => self.descriptors.take_unix_listener(at).map_err(|error| neither(&error))?.map(Socket::from),
+        };
         if listener.is_some() {
             self.names[at] = None;
         }
         Ok(listener)
+    }
+
+    /// Whether nothing was passed by a service manager.
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty()
     }
 
     /// The names of what nobody took.
@@ -61,8 +78,9 @@ impl Passed {
     /// Closes what nobody took: a listener that the settings have no more is not to outlive the predecessor.
     pub(super) fn close_rest(&mut self) {
         for at in 0..self.names.len() {
-            if let Some(name) = self.names[at].take()
-                && let Err(error) = self.descriptors.take_tcp_listener(at)
+            let name = self.names[at].clone();
+            if let Some(name) = name
+                && let Err(error) = self.numbered(at)
             {
                 tracing::warn!(%error, name, "cannot close a descriptor that was passed");
             }
@@ -72,6 +90,28 @@ impl Passed {
     fn find(&self, name: &str) -> Option<usize> {
         self.names.iter().position(|other| other.as_deref() == Some(name))
     }
+}
+
+/// Descriptor 0, where it listens: FastCGI's process managers pass a socket so (`FCGI_LISTENSOCK_FILENO`).
+pub(super) fn standard_input() -> io::Result<Option<Socket>> {
+    let socket = Socket::from(io::stdin().as_fd().try_clone_to_owned()?);
+    // What is no socket has no such option.
+    if !socket.is_listener().unwrap_or(false) {
+        return Ok(None);
+    }
+    // A second handle would keep the queue open behind a drain.
+    dup2_stdin(File::open("/dev/null")?)?;
+    Ok(Some(socket))
+}
+
+fn neither(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("the descriptor that was passed is no TCP socket; as a Unix socket: {error}"))
+}
+
+/// A Unix socket's name has its file's id as well: a socket whose file was removed or replaced is nobody's any more.
+pub(super) fn name_with_id(url: &str, (device, inode): Id) -> String {
+    // No name of a URL has a `%` before such a letter.
+    format!("{}%at{device}.{inode}", name_of(url))
 }
 
 /// A URL as a descriptor's name: the list of names is written with colons, and the link's words with spaces.
@@ -96,5 +136,6 @@ mod tests {
     fn a_name_holds_no_separator_and_differs_where_the_url_does() {
         assert_eq!(name_of("http://[::]:80"), "http%3A//[%3A%3A]%3A80");
         assert_ne!(name_of("http://a%3A80"), name_of("http://a:80"));
+        assert_ne!(name_with_id("http+unix:///a", (1, 23)), name_with_id("http+unix:///a", (12, 3)));
     }
 }

@@ -11,7 +11,7 @@
 //!
 //! Next: [`super::passed`].
 
-use std::{io, sync::Mutex};
+use std::{io, path::Path, sync::Mutex};
 
 use nix::unistd::geteuid;
 use prometheus::Registry;
@@ -28,11 +28,8 @@ use super::{
 };
 use crate::chassis::{
     admin::{self, Heartbeat},
-    config::{
-        AppSettings, Environment, Invocation, Loaded,
-        listen::{self, Address},
-    },
-    listener::Tcp,
+    config::{AppSettings, Environment, Invocation, Loaded},
+    listener::{Access, Bound, Tcp},
     replica::StartError,
 };
 
@@ -64,8 +61,7 @@ impl Host {
         let predecessor =
             passed.link().map_err(|error| StartError::new("taking the link to the predecessor", error))?;
         let admin = admin::url(&loaded.settings.admin.listen);
-        // Unix sockets are bound at their time: what they need is the directory, not privileges.
-        let urls = loaded.settings.server.listen.iter().filter(|url| !is_unix(url)).chain([&admin]);
+        let urls = loaded.settings.server.listen.iter().chain([&admin]);
         let sockets = Sockets::prepare(urls, &mut passed, predecessor.is_some());
         if predecessor.is_some() {
             passed.close_rest();
@@ -103,6 +99,20 @@ impl Host {
         self.sockets.listen(url, backlog)
     }
 
+    /// The prepared socket of `url`, listening; a Unix socket where it has a `path`. Call it inside a runtime.
+    ///
+    /// # Errors
+    /// What the system says of the address, the path or the rights, or that no such descriptor was passed.
+    pub(crate) fn open(
+        &self,
+        url: &str,
+        path: Option<&Path>,
+        access: &Access<'_>,
+        backlog: u32,
+    ) -> io::Result<(Bound, String)> {
+        self.sockets.open(url, path, access, backlog)
+    }
+
     /// Settings are read again.
     pub(crate) fn reloading(&self) {
         systemd::tell(Notice::Reloading);
@@ -118,8 +128,4 @@ impl Host {
         systemd::tell(Notice::Stopping);
         self.sockets.let_go();
     }
-}
-
-fn is_unix(url: &str) -> bool {
-    listen::parse(url).is_ok_and(|listen| matches!(listen.address, Address::Unix(_)))
 }

@@ -4,15 +4,22 @@
 //!
 //! Next: [`super::link`].
 
-use std::{io, os::unix::net::UnixStream, process, time::Duration};
+use std::{
+    io,
+    os::unix::net::UnixStream,
+    process,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use tokio::sync::Mutex;
 
 use super::{
-    link::{ACCEPTING, GO, Link, PREPARED},
+    link::{ACCEPTING, GO, Link, PREPARED, YOURS},
     present::Host,
     systemd::{self, Notice},
 };
+use crate::chassis::listener::Share;
 
 /// 20 ms: how much later than the last check a restart may be.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -45,12 +52,10 @@ impl Predecessor {
         Ok(())
     }
 
-    /// Says that this process accepts. Whether somebody heard it.
-    async fn confirm(&self) -> bool {
-        match &mut *self.0.lock().await {
-            End::Link(link) => link.say(ACCEPTING).await.is_ok(),
-            _ => false,
-        }
+    /// Says that this process accepts. None where nobody hears it.
+    async fn confirm(&self) -> Option<Link> {
+        let End::Link(mut link) = std::mem::replace(&mut *self.0.lock().await, End::Gone) else { return None };
+        link.say(ACCEPTING).await.ok().map(|()| link)
     }
 }
 
@@ -76,11 +81,28 @@ impl Host {
         if let Some(Err(error)) = self.pid_file.as_ref().map(super::pid_file::PidFile::publish) {
             tracing::error!(%error, key = "host.pid_file", "cannot replace the PID file");
         }
-        match &self.predecessor {
-            None => systemd::tell(Notice::Ready),
+        let Some(predecessor) = &self.predecessor else { return systemd::tell(Notice::Ready) };
+        let shares = self.sockets.shares();
+        if let Some(link) = predecessor.confirm().await {
             // The service manager believes the predecessor, for as long as there is one.
-            Some(predecessor) if predecessor.confirm().await => {}
-            Some(_) => systemd::tell(Notice::MainIs(process::id())),
+            tokio::spawn(inherit(link, shares));
+        } else {
+            own(&shares);
+            systemd::tell(Notice::MainIs(process::id()));
         }
+    }
+}
+
+/// Waits for the predecessor's last word. Where it ends without one, it may be the predecessor that serves on: then the
+/// files stay, and the next start replaces them.
+async fn inherit(mut link: Link, shares: Vec<Arc<Share>>) {
+    if link.hear().await.is_ok_and(|word| word == YOURS) {
+        own(&shares);
+    }
+}
+
+fn own(shares: &[Arc<Share>]) {
+    for share in shares {
+        share.lent.store(false, Relaxed);
     }
 }

@@ -28,7 +28,7 @@ use tokio::{
 
 use super::{
     between::{MARK, NOT_STARTED},
-    link::{ACCEPTING, GO, Link, PREPARED, STARTED},
+    link::{ACCEPTING, GO, Link, PREPARED, STARTED, YOURS},
     passed::LINK,
     present::Host,
     systemd::{self, Notice},
@@ -179,6 +179,8 @@ impl Host {
         systemd::tell(Notice::MainIs(pid));
         self.sockets.leave(names.split(' '));
         self.sockets.let_go();
+        // Where it is not heard, files stay that the next start replaces.
+        let _ = successor.link.say(YOURS).await;
         Ok(pid)
     }
 
@@ -239,7 +241,7 @@ impl Successor {
     }
 
     /// Leaves it to the service manager. Its id, which it or its parent told long before.
-    async fn let_go(mut self) -> Result<u32, Failure> {
+    async fn let_go(&mut self) -> Result<u32, Failure> {
         if self.pid.is_none() {
             self.says(STARTED).await?;
         }

@@ -17,10 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{Before, Chassis, StartError};
 use crate::chassis::{
     admin::{Admin, Heartbeat, Running, probes::Probes},
-    config::{
-        self, AppSettings, Live, Source,
-        listen::{self, Address},
-    },
+    config::{self, AppSettings, Live, Source, listen},
     connection::{self, ConnectionInfo, Connections, Limits},
     faults::Faults,
     health::Checks,
@@ -263,10 +260,7 @@ fn bind<A: AppSettings>(live: &Arc<Live<A>>, host: &Host) -> Result<Vec<(Bound, 
     let bind = |url: &String| {
         let refused = |_| io::Error::new(io::ErrorKind::InvalidInput, "not a listen URL");
         let bound = listen::parse(url).map_err(refused).and_then(|listen| {
-            let (bound, at) = match &listen.address {
-                Address::Unix(path) => Bound::unix(path, &access, settings.backlog)?,
-                Address::Tcp { .. } | Address::Passed(_) => Bound::tcp(host.bind(url, settings.backlog)?)?,
-            };
+            let (bound, at) = host.open(url, listen.address.path(), &access, settings.backlog)?;
             Ok((bound, at, listen.door))
         });
         let (bound, at, door) = bound.map_err(|error| cannot_bind("app", url, &source, &error))?;

@@ -80,12 +80,25 @@ struct Shared {
 impl Load {
     /// `clients` clients that ask `target` for `path`.
     pub(crate) fn start(target: SocketAddr, clients: usize, mode: Mode, path: &str) -> Self {
+        Self::send(target, clients, mode, &format!("GET {path}"), "")
+    }
+
+    /// `clients` clients that post `body` to `path`.
+    pub(crate) fn post(target: SocketAddr, clients: usize, mode: Mode, path: &str, body: &str) -> Self {
+        Self::send(target, clients, mode, &format!("POST {path}"), body)
+    }
+
+    fn send(target: SocketAddr, clients: usize, mode: Mode, line: &str, body: &str) -> Self {
+        let length = if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
+        let close = if matches!(mode, Mode::NewConnection) { "connection: close\r\n" } else { "" };
+        let request: Arc<str> = format!("{line} HTTP/1.1\r\nhost: test\r\n{close}{length}\r\n{body}").into();
         let (targets, aims) = watch::channel(vec![target]);
         let (stop, stopped) = watch::channel(false);
         let mut load = Self { targets, stop, shared: Arc::default(), clients: JoinSet::new() };
         for _ in 0..clients {
             let shared = Arc::clone(&load.shared);
-            let client = Client { aims: aims.clone(), stopped: stopped.clone(), mode, path: path.to_owned(), shared };
+            let (aims, stopped, request) = (aims.clone(), stopped.clone(), Arc::clone(&request));
+            let client = Client { aims, stopped, mode, request, shared };
             load.clients.spawn(client.run());
         }
         load
@@ -116,7 +129,7 @@ struct Client {
     aims: watch::Receiver<Vec<SocketAddr>>,
     stopped: watch::Receiver<bool>,
     mode: Mode,
-    path: String,
+    request: Arc<str>,
     shared: Arc<Shared>,
 }
 
@@ -168,9 +181,7 @@ impl Client {
     }
 
     async fn exchange(&self, connection: &mut Connection) -> Result<Response, Failure> {
-        let close = if matches!(self.mode, Mode::NewConnection) { "connection: close\r\n" } else { "" };
-        let request = format!("GET {} HTTP/1.1\r\nhost: test\r\n{close}\r\n", self.path);
-        connection.send(request.as_bytes()).await?;
+        connection.send(self.request.as_bytes()).await?;
         connection.receive().await
     }
 
