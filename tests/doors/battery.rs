@@ -1,256 +1,37 @@
-//! One battery for every door.
+//! Every door through the battery, and the table of it.
 
-use std::{
-    hash::{DefaultHasher, Hasher},
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
-
-use serde_json::Value;
+use std::time::Instant;
 
 use crate::{
-    fronts::{Carrier, Door, Front, Fronts, Protocol},
-    harness::{
-        http::{Connection, Failure, Response},
-        within,
-    },
+    cases::{Case, Wrong},
+    door::Door,
+    fronts::Fronts,
 };
-
-/// What a door did wrong.
-type Wrong = String;
-
-async fn ask(address: SocketAddr, request: &str) -> Result<Response, Wrong> {
-    ask_bytes(address, request.as_bytes()).await
-}
-
-async fn ask_bytes(address: SocketAddr, request: &[u8]) -> Result<Response, Wrong> {
-    let failed = |failure: Failure| format!("{failure:?}");
-    let mut connection = Connection::open(address).await.map_err(failed)?;
-    connection.send(request).await.map_err(failed)?;
-    connection.receive().await.map_err(failed)
-}
-
-async fn get(address: SocketAddr, path: &str) -> Result<Response, Wrong> {
-    ask(address, &format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n")).await
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "callers read better")]
-fn expect<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Result<(), Wrong> {
-    if found == expected { Ok(()) } else { Err(format!("{what}: {found:?}, not {expected:?}")) }
-}
-
-/// Runs one case through all doors, and adds what went wrong.
-async fn through_all(
-    wrong: &mut Vec<Wrong>,
-    fronts: &Fronts,
-    name: &str,
-    case: impl AsyncFn(Door, SocketAddr) -> Result<(), Wrong>,
-) {
-    for (door, address) in fronts.doors() {
-        let begun = Instant::now();
-        match case(door, address).await {
-            Ok(()) => println!("{name} {}: {:?}", door.name, begun.elapsed()),
-            Err(what) => wrong.push(format!("{name} {}: {what}", door.name)),
-        }
-    }
-}
 
 #[tokio::test]
 async fn every_door_passes_the_battery() {
     let fronts = Fronts::start(&[]).await;
-    let mut wrong = Vec::new();
-    through_all(&mut wrong, &fronts, "hello", hello).await;
-    through_all(&mut wrong, &fronts, "echo", echo).await;
-    through_all(&mut wrong, &fronts, "no body", without_a_body).await;
-    through_all(&mut wrong, &fronts, "cookies", cookies).await;
-    through_all(&mut wrong, &fronts, "64 MiB", upload_and_download).await;
-    through_all(&mut wrong, &fronts, "stream", sse).await;
-    through_all(&mut wrong, &fronts, "unread", unread).await;
-    through_all(&mut wrong, &fronts, "bad body", bad_body).await;
-    through_all(&mut wrong, &fronts, "disconnect", disconnect).await;
+    let mut rows: Vec<(Door, Vec<String>)> = Vec::new();
+    let mut wrong: Vec<Wrong> = Vec::new();
+    for (door, address) in fronts.doors() {
+        let mut row = Vec::new();
+        for case in Case::ALL {
+            let begun = Instant::now();
+            row.push(match case.run(door, address).await {
+                Ok(()) => case.left_out(door).unwrap_or("yes").to_owned(),
+                Err(what) => {
+                    wrong.push(format!("{} {}: {what}", case.name(), door.name));
+                    "WRONG".to_owned()
+                }
+            });
+            println!("{} {}: {:?}", case.name(), door.name, begun.elapsed());
+        }
+        rows.push((door, row));
+    }
+    let names = Case::ALL.map(Case::name).join(" | ");
+    println!("| door | {names} |\n|---|{}", "---|".repeat(Case::ALL.len()));
+    for (door, row) in rows {
+        println!("| {} | {} |", door.name, row.join(" | "));
+    }
     assert!(wrong.is_empty(), "\n{}\n{}", wrong.join("\n"), fronts.server.log());
-}
-
-async fn hello(_: Door, address: SocketAddr) -> Result<(), Wrong> {
-    let answer = get(address, "/hello/").await?;
-    expect("status", answer.status, 200)?;
-    expect("type", answer.header("content-type"), Some("text/plain; charset=utf-8"))?;
-    expect("id", answer.header("x-request-id").map(str::len), Some(32))?;
-    expect("body", &*answer.text(), "Hello, World!\n")?;
-    expect("nothing there", get(address, "/nothing").await?.status, 404)
-}
-
-async fn echo(door: Door, address: SocketAddr) -> Result<(), Wrong> {
-    let path = if can_send_slashes(door) { "/echo/a%2Fb/%C3%A9" } else { "/echo/a/%C3%A9" };
-    for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
-        let request = format!(
-            "{method} {path}?q=%26&r=1+2 HTTP/1.1\r\nhost: test\r\ncontent-length: 0\r\n\
-             x-test: one\r\nx-test: two\r\nconnection: close\r\n\r\n"
-        );
-        let answer = ask(address, &request).await?;
-        expect("status", answer.status, 200).map_err(|wrong| format!("{method} {wrong}: {}", answer.text()))?;
-        let echo: Value = serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
-        expect("method", &echo["method"], &Value::from(method))?;
-        expect("path", &echo["path"], &Value::from(path))?;
-        expect("query", &echo["query"], &Value::from("q=%26&r=1+2"))?;
-        let values: Vec<_> = values(&echo, "x-test");
-        expect("both values", values.join(", "), "one, two".to_owned())?;
-        expect("host", self::values(&echo, "host"), vec!["test".to_owned()])?;
-    }
-    let body = "{\"a\":1}";
-    let request = format!(
-        "POST /echo HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-         connection: close\r\n\r\n{body}",
-        body.len()
-    );
-    let echo: Value = serde_json::from_slice(&ask(address, &request).await?.body).map_err(|error| error.to_string())?;
-    expect("body", &echo["body"], &Value::from(body))?;
-    expect("content type", values(&echo, "content-type"), vec!["application/json".to_owned()])?;
-    let chunked = "POST /echo HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n\
-                   3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
-    let answer = ask(address, chunked).await?;
-    if can_send_chunks(door) {
-        let echo: Value = serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
-        expect("chunked body", &echo["body"], &Value::from("abcde"))
-    } else {
-        expect("chunked without a length", answer.status, 411)
-    }
-}
-
-/// uWSGI's router and Apache's `mod_proxy_uwsgi` forward a body in chunks without its length.
-fn can_send_chunks(door: Door) -> bool {
-    door.protocol != Protocol::Uwsgi || door.front == Front::Nginx
-}
-
-/// `mod_proxy_uwsgi` answers 500 to a path with `%2F`.
-fn can_send_slashes(door: Door) -> bool {
-    (door.front, door.protocol) != (Front::Apache, Protocol::Uwsgi)
-}
-
-fn values(echo: &Value, name: &str) -> Vec<String> {
-    let headers = echo["headers"].as_array().into_iter().flatten();
-    headers.filter(|header| header[0] == name).filter_map(|header| header[1].as_str().map(str::to_owned)).collect()
-}
-
-async fn without_a_body(_: Door, address: SocketAddr) -> Result<(), Wrong> {
-    let request = "HEAD /hello/ HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n";
-    let mut connection = Connection::open(address).await.map_err(|failure| format!("{failure:?}"))?;
-    connection.send(request.as_bytes()).await.map_err(|failure| format!("{failure:?}"))?;
-    let head = connection.receive_head().await.map_err(|failure| format!("HEAD {failure:?}"))?;
-    expect("HEAD", head.status, 200)?;
-    let rest = connection.receive_bytes(1).await;
-    expect("nothing behind HEAD", rest.is_err(), true)?;
-    for (path, status) in [("/no-content", 204), ("/not-modified", 304)] {
-        let answer = get(address, path).await?;
-        expect(path, answer.status, status)?;
-        expect(path, answer.body.len(), 0)?;
-    }
-    Ok(())
-}
-
-async fn cookies(_: Door, address: SocketAddr) -> Result<(), Wrong> {
-    let answer = get(address, "/cookies").await?;
-    let cookies: Vec<_> =
-        answer.headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, value)| &**value).collect();
-    expect("cookies", cookies, vec!["a=1", "b=2"])
-}
-
-/// 64 MiB.
-const LARGE: usize = 64 * 1024 * 1024;
-
-async fn upload_and_download(_: Door, address: SocketAddr) -> Result<(), Wrong> {
-    let mut large = large();
-    let expected = format!("{LARGE} {:016x}\n", sum(&large));
-    let head = format!("POST /upload HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {LARGE}\r\n\r\n");
-    large.splice(0..0, head.into_bytes());
-    let answer = ask_bytes(address, &large).await?;
-    expect("upload", &*answer.text(), &*expected)?;
-    drop(large);
-    let answer = get(address, "/download?bytes=1000000&length=true").await?;
-    expect("announced bytes", answer.body.len(), 1_000_000)?;
-    let answer = get(address, &format!("/download?bytes={LARGE}")).await?;
-    expect("bytes", answer.body.len(), LARGE)?;
-    let found = format!("{LARGE} {:016x}\n", sum(&answer.body));
-    expect("download", &*found, &*expected)
-}
-
-/// As /download makes it.
-fn large() -> Vec<u8> {
-    let mut large = vec![b'x'; LARGE];
-    for (at, part) in large.chunks_mut(16 * 1024).enumerate() {
-        part[..8].copy_from_slice(&(at * 16 * 1024).to_le_bytes());
-    }
-    large
-}
-
-fn sum(bytes: &[u8]) -> u64 {
-    let mut sum = DefaultHasher::new();
-    sum.write(bytes);
-    sum.finish()
-}
-
-async fn sse(_: Door, address: SocketAddr) -> Result<(), Wrong> {
-    let failed = |failure: Failure| format!("{failure:?}");
-    let mut connection = Connection::open(address).await.map_err(failed)?;
-    let begun = Instant::now();
-    connection.send(b"GET /sse HTTP/1.1\r\nhost: test\r\n\r\n").await.map_err(failed)?;
-    let head = connection.receive_head().await.map_err(failed)?;
-    expect("status", head.status, 200)?;
-    connection.receive_bytes(4).await.map_err(failed)?;
-    let first = begun.elapsed();
-    println!("first byte of a stream after {first:?}");
-    // It takes a few milliseconds; a busy machine may take longer, and one that holds the stream back never ends.
-    expect("a stream's first byte is not held back", first < Duration::from_secs(2), true)
-}
-
-async fn unread(_: Door, address: SocketAddr) -> Result<(), Wrong> {
-    let body = vec![b'x'; 4 * 1024 * 1024];
-    let head =
-        format!("POST /unread HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
-    for turn in 0..20 {
-        let mut connection = Connection::open(address).await.map_err(|failure| format!("{failure:?}"))?;
-        connection.send(head.as_bytes()).await.map_err(|failure| format!("{failure:?}"))?;
-        // The answer may come before all is sent.
-        let _ = connection.send(&body).await;
-        let answer = connection.receive().await.map_err(|failure| format!("turn {turn}: {failure:?}"))?;
-        expect("early answer", (answer.status, &*answer.text()), (200, "not read\n"))?;
-    }
-    Ok(())
-}
-
-async fn bad_body(door: Door, address: SocketAddr) -> Result<(), Wrong> {
-    for length in [true, false] {
-        let answer = get(address, &format!("/bad-body?length={length}")).await;
-        if !length && hides_a_failure(door) {
-            continue;
-        }
-        if let Ok(answer) = answer {
-            return Err(format!("length={length}: a failed body looks whole: {} {:?}", answer.status, answer.text()));
-        }
-    }
-    Ok(())
-}
-
-/// Over uwsgi the end of an answer without a length is that of its connection: a Unix socket cannot be reset, and
-/// uWSGI's router hands a reset on as a plain close.
-fn hides_a_failure(door: Door) -> bool {
-    door.protocol == Protocol::Uwsgi && (door.carrier == Carrier::Unix || door.front == Front::Uwsgi)
-}
-
-async fn disconnect(door: Door, address: SocketAddr) -> Result<(), Wrong> {
-    if door.front == Front::Apache {
-        // It looks after its client only when it writes to it.
-        return Ok(());
-    }
-    let count = async |of: &str| get(address, of).await.ok()?.text().parse::<usize>().ok();
-    let before = count("/slow/cancelled").await.ok_or("no count")?;
-    let mut connection = Connection::open(address).await.map_err(|failure| format!("{failure:?}"))?;
-    let request = b"GET /slow?ms=2500 HTTP/1.1\r\nhost: test\r\n\r\n";
-    connection.send(request).await.map_err(|failure| format!("{failure:?}"))?;
-    // Once the handler runs, the client leaves.
-    let running = within(Duration::from_secs(5), async || (count("/slow/running").await? == 1).then_some(()));
-    running.await.ok_or("the handler does not run")?;
-    drop(connection);
-    let found = within(Duration::from_millis(1500), async || (count("/slow/cancelled").await? > before).then_some(()));
-    found.await.ok_or_else(|| "the handler went on after its client had left".to_owned())
 }

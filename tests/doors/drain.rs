@@ -9,7 +9,8 @@ use std::{
 use nix::sys::signal::Signal;
 
 use crate::{
-    fronts::{self, Carrier, Front, Fronts, Protocol},
+    door::{Carrier, Front, Protocol},
+    fronts::{self, Fronts},
     harness::{
         Scratch, at, eventually, exclusive, free_port,
         load::{Load, Mode},
@@ -135,7 +136,7 @@ async fn nginx(urls: &[String]) -> Proxy {
 {}    }}
   }}
 ",
-        fronts::params("fastcgi_param")
+        fronts::nginx::params("fastcgi_param")
     );
-    fronts::start_nginx(scratch, address, &servers).await
+    fronts::nginx::start_with(scratch, address, &servers).await
 }

@@ -1,4 +1,4 @@
-//! Every door with the real server on its other side: nginx, Apache, uWSGI and cgi-fcgi in front of one app.
+//! Every door with the real server on its other side: nginx, Apache, HAProxy, lighttpd, uWSGI and cgi-fcgi in front of one app.
 //!
 //! `make doors` builds and runs it: the doors are cargo features. As in `tests/it`, a missing tool fails its test, and
 //! nothing is retried.
@@ -9,11 +9,19 @@
 #[allow(dead_code, reason = "the other test binary uses the rest")]
 mod harness;
 
+#[path = "../host/line.rs"]
+#[allow(dead_code, reason = "tests/host uses the rest")]
+mod line;
+
 mod battery;
+mod cases;
+mod door;
 mod drain;
 mod fastcgi;
 mod fronts;
 mod proxy;
+mod restart;
+mod spawned;
 mod spoofed;
 mod tls;
 mod uwsgi;

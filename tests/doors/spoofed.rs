@@ -6,7 +6,8 @@ use serde_json::Value;
 use tokio::{net::TcpSocket, task::JoinSet, time::timeout};
 
 use crate::{
-    fronts::{Door, Fronts, Protocol},
+    door::{Door, Protocol},
+    fronts::Fronts,
     harness::http::{Connection, Failure, Response},
 };
 

@@ -1,0 +1,116 @@
+//! A peer that speaks FastCGI record by record.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::harness::server::Server;
+
+pub(super) const BEGIN: u8 = 1;
+pub(super) const ABORT: u8 = 2;
+pub(super) const END: u8 = 3;
+pub(super) const PARAMS: u8 = 4;
+pub(super) const STDIN: u8 = 5;
+pub(super) const STDOUT: u8 = 6;
+pub(super) const GET_VALUES: u8 = 9;
+pub(super) const GET_VALUES_RESULT: u8 = 10;
+pub(super) const UNKNOWN_TYPE: u8 = 11;
+
+pub(super) const KEEP: u8 = 1;
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) kind: u8,
+    pub(super) id: u16,
+    pub(super) content: Vec<u8>,
+}
+
+pub(super) fn record(kind: u8, id: u16, content: &[u8], padding: u8) -> Vec<u8> {
+    let length = u16::try_from(content.len()).expect("a short content").to_be_bytes();
+    let mut bytes = vec![1, kind, id.to_be_bytes()[0], id.to_be_bytes()[1], length[0], length[1], padding, 0];
+    bytes.extend(content);
+    bytes.extend(vec![0xee; padding.into()]);
+    bytes
+}
+
+pub(super) fn begin(id: u16, role: u8, flags: u8) -> Vec<u8> {
+    record(BEGIN, id, &[0, role, flags, 0, 0, 0, 0, 0], 0)
+}
+
+pub(super) fn pairs(pairs: &[(&str, &str)]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (name, value) in pairs {
+        for text in [name, value] {
+            let length = u32::try_from(text.len()).expect("a text");
+            match u8::try_from(length) {
+                Ok(short) if short < 128 => bytes.push(short),
+                _ => bytes.extend((length | 0x8000_0000).to_be_bytes()),
+            }
+        }
+        bytes.extend(name.bytes().chain(value.bytes()));
+    }
+    bytes
+}
+
+/// A whole request without a body.
+pub(super) fn request(id: u16, flags: u8, method: &str, target: &str) -> Vec<u8> {
+    let variables = pairs(&[("REQUEST_METHOD", method), ("REQUEST_URI", target)]);
+    [begin(id, 1, flags), record(PARAMS, id, &variables, 0), record(PARAMS, id, b"", 0), record(STDIN, id, b"", 0)]
+        .concat()
+}
+
+pub(super) struct Peer(pub(super) TcpStream);
+
+impl Peer {
+    pub(super) async fn open(server: &Server) -> Self {
+        let url = server.urls()[0].clone();
+        Self(TcpStream::connect(url.trim_start_matches("fastcgi://")).await.expect("connecting"))
+    }
+
+    pub(super) async fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).await.expect("sending");
+    }
+
+    /// The next record; none where the connection ended.
+    pub(super) async fn record(&mut self) -> Option<Record> {
+        let read = async {
+            let mut head = [0; 8];
+            self.0.read_exact(&mut head).await.ok()?;
+            assert_eq!(head[0], 1, "a record of version 1");
+            let mut content = vec![0; usize::from(u16::from_be_bytes([head[4], head[5]]))];
+            self.0.read_exact(&mut content).await.ok()?;
+            let mut padding = vec![0; head[6].into()];
+            self.0.read_exact(&mut padding).await.ok()?;
+            Some(Record { kind: head[1], id: u16::from_be_bytes([head[2], head[3]]), content })
+        };
+        timeout(Duration::from_secs(10), read).await.expect("a record in time")
+    }
+
+    /// The text of the response to request `id`, to its end.
+    pub(super) async fn response(&mut self, id: u16) -> String {
+        let mut text = Vec::new();
+        loop {
+            let record = self.record().await.expect("a response to its end");
+            assert_eq!(record.id, id, "{record:?}");
+            match record.kind {
+                STDOUT => text.extend(record.content),
+                END => {
+                    assert_eq!(record.content, [0; 8]);
+                    return String::from_utf8(text).expect("a text");
+                }
+                kind => panic!("a record of type {kind}"),
+            }
+        }
+    }
+}
+
+pub(super) async fn server(settings: &[(&str, &str)]) -> Server {
+    // The harness reads a listener's address from its URL, whatever the scheme.
+    let mut all = vec![("APP__SERVER__LISTEN", "fastcgi://127.0.0.1:0")];
+    all.extend_from_slice(settings);
+    Server::start_example("battery", &all).await
+}
