@@ -12,11 +12,16 @@
 //!
 //! Next: [`super::listener`].
 
+#[cfg(feature = "guest")]
+mod embedded;
 mod exit;
+mod inside;
 mod live;
 mod signals;
 mod start;
 
+#[cfg(feature = "guest")]
+pub use embedded::{Embedded, Request, ResponseBody};
 pub use exit::{Exit, StartError};
 
 use std::{

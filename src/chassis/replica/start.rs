@@ -8,26 +8,27 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use axum::{Extension, extract::RawQuery, routing::get};
 use prometheus::Registry;
 use serde_json::json;
 use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Before, Chassis, StartError};
+use super::{
+    Before, Chassis, StartError,
+    inside::{Inside, healthz},
+};
 use crate::chassis::{
     admin::{Admin, Heartbeat, Running, probes::Probes},
     config::{self, AppSettings, Live, Source, listen},
-    connection::{self, ConnectionInfo, Connections, Limits},
+    connection::Connections,
     faults::Faults,
     health::Checks,
     host::Host,
     lifecycle::Lifecycle,
     listener::{Access, Bound},
-    middleware::{self, Served, Stack},
+    middleware::Served,
     overload::Overload,
     router::Router,
-    runtime,
     server::{self, AcceptErrors},
     telemetry::{Identity, Telemetry},
     transports::{self, Certificates, Doors, Purpose, Shared},
@@ -118,17 +119,17 @@ impl<A: AppSettings> Prepared<A> {
 }
 
 /// What the probes' verdicts are made of.
-struct Verdicts {
-    lifecycle: Lifecycle,
-    faults: Faults,
-    checks: Checks,
-    accepting: Vec<Arc<AtomicBool>>,
+pub(super) struct Verdicts {
+    pub(super) lifecycle: Lifecycle,
+    pub(super) faults: Faults,
+    pub(super) checks: Checks,
+    pub(super) accepting: Vec<Arc<AtomicBool>>,
     heartbeat: Heartbeat,
-    probes: Probes,
+    pub(super) probes: Probes,
 }
 
 impl Verdicts {
-    fn start<A: AppSettings>(live: &Live<A>, registry: &Registry, io: &Handle) -> Result<Self, StartError> {
+    pub(super) fn start<A: AppSettings>(live: &Live<A>, registry: &Registry, io: &Handle) -> Result<Self, StartError> {
         let settings = live.get();
         let lifecycle = Lifecycle::new(Some(registry));
         let faults = Faults::new(&settings.faults);
@@ -187,30 +188,18 @@ impl Door {
         (served, certificates): (&Arc<Served>, &Certificates),
         work: &Handle,
     ) -> (Self, Servers) {
+        let Inside { settings, overload, stack, limits, connections } =
+            Inside::new(live, telemetry, verdicts, served, work);
         let (all, registry) = (live.get(), telemetry.registry());
-        let settings = Arc::new(ArcSwap::from_pointee(all.server.clone()));
-        let overload = Overload::new(&all.overload, all.runtime.work_threads(), registry);
-        let parts = middleware::Parts {
-            settings: Arc::clone(&settings),
-            overload: overload.clone(),
-            faults: verdicts.faults.clone(),
-            tracing: telemetry.tracing().clone(),
-            access: telemetry.access_log().clone(),
-            work: work.clone(),
-            served: Arc::clone(served),
-        };
-        let limits = Limits::new(Arc::clone(&settings), verdicts.lifecycle.clone());
         let doors = Doors::new(transports::Parts {
             routes,
             healthz: healthz(&verdicts.probes),
-            stack: Stack::new(parts, registry),
+            stack,
             limits,
             settings: &all.tls,
             certificates: certificates.clone(),
             registry,
         });
-        let max = runtime::max_connections(all.server.max_connections);
-        let connections = Connections::new(max, connection::Metrics::new(Some(registry)));
         let door = Self { settings, overload, connections, stop: CancellationToken::new(), loops: TaskTracker::new() };
         let servers = Servers {
             doors,
@@ -236,19 +225,6 @@ struct Servers {
     errors: AcceptErrors,
     /// Each with the flag that says whether its loop runs.
     listeners: Vec<((Bound, Purpose), Arc<AtomicBool>)>,
-}
-
-/// `/healthz` on the traffic port, for balancers that can probe no other.
-fn healthz(probes: &Probes) -> Router {
-    let probes = probes.clone();
-    let answer = move |RawQuery(query): RawQuery, Extension(info): Extension<ConnectionInfo>| async move {
-        if probes.is_handed_over() {
-            // Who probes on a connection that it keeps is to meet the successor next time.
-            info.close();
-        }
-        probes.answer_ready(query.as_deref())
-    };
-    Router::new().probe("/healthz", get(answer))
 }
 
 /// Binds every URL of `server.listen`.
@@ -286,6 +262,6 @@ fn show<A: AppSettings>(live: &Live<A>) -> serde_json::Value {
     })
 }
 
-fn metrics(error: prometheus::Error) -> StartError {
+pub(super) fn metrics(error: prometheus::Error) -> StartError {
     StartError::new("registering metrics", error)
 }

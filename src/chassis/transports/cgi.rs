@@ -205,7 +205,7 @@ fn header_name(name: &[u8]) -> Option<HeaderName> {
 
 /// Fields of the client's connection to the proxy, and `Proxy`, which programs read as their own setting (httpoxy).
 /// `Expect` was the proxy's to answer.
-fn is_of_the_hop(name: &str) -> bool {
+pub(crate) fn is_of_the_hop(name: &str) -> bool {
     matches!(
         name,
         "connection"

@@ -10,9 +10,9 @@
 #[cfg(any(feature = "fastcgi", feature = "uwsgi"))]
 #[cfg_attr(not(all(feature = "fastcgi", feature = "uwsgi")), allow(dead_code))]
 mod body;
-#[cfg(any(feature = "fastcgi", feature = "uwsgi"))]
-#[cfg_attr(not(all(feature = "fastcgi", feature = "uwsgi")), allow(dead_code))]
-mod cgi;
+#[cfg(any(feature = "fastcgi", feature = "uwsgi", feature = "guest"))]
+#[cfg_attr(not(all(feature = "fastcgi", feature = "uwsgi", feature = "guest")), allow(dead_code))]
+pub(super) mod cgi;
 #[cfg(any(feature = "fastcgi", feature = "uwsgi"))]
 #[cfg_attr(not(all(feature = "fastcgi", feature = "uwsgi")), allow(dead_code))]
 mod exchange;
