@@ -37,11 +37,13 @@ test: tools lint ## Everything, at CI's size.
 	$(MAKE) api
 	$(MAKE) docs
 	$(MAKE) doors
+	$(MAKE) uwsgi-plugin
 	$(MAKE) fuzz
 
 test-full: tools lint ## The same with the full number of restarts and requests.
 	FLEET_ROUNDS=20 cargo test --locked -- --test-threads=$(TEST_THREADS)
 	HOST_RESTARTS=40 $(MAKE) test-host
+	HOST_RESTARTS=40 $(MAKE) doors
 	FULL=yes cargo test --locked --package clone
 	FULL=yes $(MAKE) load
 	SCHEMATHESIS_EXAMPLES=500 $(MAKE) api
@@ -65,11 +67,17 @@ FUZZ_SECONDS ?= 5
 # The doors that are cargo features.
 DOORS = fastcgi,proxy-protocol,tls,uwsgi
 
+# With the feature host as well: every door is handed over in a restart.
 doors: tools ## Every door beyond plain HTTP, behind the real servers.
-	cargo clippy --locked --all-targets --features $(DOORS) -- -D warnings
-	cargo build --locked --features $(DOORS) --example battery
-	cargo test --locked --features $(DOORS) --lib transports
-	cargo test --locked --features $(DOORS) --test doors
+	cargo clippy --locked --all-targets --features host,$(DOORS) -- -D warnings
+	cargo build --locked --features host,$(DOORS) --example battery
+	cargo test --locked --features host,$(DOORS) --lib transports
+	cargo test --locked --features host,$(DOORS) --test doors
+
+uwsgi-plugin: ## The service inside Debian's uWSGI, behind HTTP.
+	cargo clippy --locked --package uwsgi-plugin --all-targets -- -D warnings
+	cargo build --locked --package uwsgi-plugin --lib --example battery_plugin
+	cargo test --locked --package uwsgi-plugin
 
 fuzz: ## The parsers of what strangers send, for FUZZ_SECONDS each, from the corpus in fuzz/.
 	scripts/fuzz $(FUZZ_SECONDS)
