@@ -25,32 +25,21 @@ use axum::{
 use futures_util::{Stream, StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use service::chassis::{
-    config::{Environment, Sources, cli},
-    connection::ConnectionInfo,
-    replica,
-    router::Router,
-};
+use service::chassis::{connection::ConnectionInfo, router::Router};
 
 fn main() -> ExitCode {
-    let options = match cli::parse(std::env::args_os().skip(1)) {
-        Ok(cli::Command::Run(options)) => options,
-        _ => cli::Options::default(),
-    };
-    let sources = Sources::new(options, Environment::capture());
-    let identity = service::identity(&sources.environment);
-    replica::run(sources, identity, |_: &Settings, _| Ok::<_, Infallible>(routes())).into()
+    service::serve(|_: &Settings, _| Ok::<_, Infallible>(routes()))
 }
 
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Settings {}
+pub(crate) struct Settings {}
 
 impl service::chassis::config::Check for Settings {
     fn check(&self, _: &mut service::chassis::config::Problems) {}
 }
 
-fn routes() -> Router {
+pub(crate) fn routes() -> Router {
     Router::new()
         .route("/hello/", get(async || "Hello, World!\n"))
         .route("/echo", any(echo))

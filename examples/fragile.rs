@@ -9,23 +9,15 @@ use axum::routing::get;
 use nix::sys::signal::{Signal, raise};
 use serde::{Deserialize, Serialize};
 use service::chassis::{
-    config::{Check, Environment, Problems, Sources, cli},
-    replica,
+    config::{Check, Problems},
     router::Router,
 };
 
 fn main() -> ExitCode {
-    let options = match cli::parse(std::env::args_os().skip(1)) {
-        Ok(cli::Command::Run(options)) => options,
-        _ => cli::Options::default(),
-    };
-    let sources = Sources::new(options, Environment::capture());
-    let identity = service::identity(&sources.environment);
-    replica::run(sources, identity, |settings: &Settings, _| {
+    service::serve(|settings: &Settings, _| {
         settings.end.come();
         Ok::<_, Infallible>(Router::new().route("/block", get(block)))
     })
-    .into()
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]

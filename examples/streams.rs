@@ -16,21 +16,10 @@ use axum::{
 };
 use futures_util::{Stream, stream};
 use serde::Deserialize;
-use service::chassis::{
-    config::{Environment, Sources, cli},
-    connection::ConnectionInfo,
-    replica,
-    router::Router,
-};
+use service::chassis::{connection::ConnectionInfo, router::Router};
 
 fn main() -> ExitCode {
-    let options = match cli::parse(std::env::args_os().skip(1)) {
-        Ok(cli::Command::Run(options)) => options,
-        _ => cli::Options::default(),
-    };
-    let sources = Sources::new(options, Environment::capture());
-    let identity = service::identity(&sources.environment);
-    replica::run(sources, identity, |_: &Settings, _| Ok::<_, Infallible>(routes())).into()
+    service::serve(|_: &Settings, _| Ok::<_, Infallible>(routes()))
 }
 
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, Deserialize, schemars::JsonSchema)]

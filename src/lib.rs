@@ -7,11 +7,14 @@
 pub mod app;
 pub mod chassis;
 
+use std::{env, fmt, process::ExitCode};
+
 use chassis::{
     Chassis,
-    config::{self, Environment, Sources},
+    config::{self, AppSettings, Environment, Sources, cli},
     openapi,
     replica::{self, Exit},
+    router::Router,
     telemetry::Identity,
 };
 
@@ -23,6 +26,29 @@ pub type Settings = config::Settings<app::Settings>;
 pub fn run(sources: Sources) -> Exit {
     let identity = identity(&sources.environment);
     replica::run(sources, identity, app::router)
+}
+
+/// A whole `main` for another app on this chassis, with the command line, settings, admin listener, drain and exit codes
+/// of the service. It only runs: `server` has the other commands.
+pub fn serve<S, F, E>(app: F) -> ExitCode
+where
+    S: AppSettings,
+    F: FnOnce(&S, &Chassis) -> Result<Router, E>,
+    E: fmt::Display,
+{
+    let options = match cli::parse(env::args_os().skip(1)) {
+        Ok(cli::Command::Run(options)) => options,
+        Ok(_) => return refuse("this app only runs; `server` has the other commands"),
+        Err(error) => return refuse(&error),
+    };
+    let sources = Sources::new(options, Environment::capture());
+    let identity = identity(&sources.environment);
+    replica::run(sources, identity, app).into()
+}
+
+fn refuse(error: &str) -> ExitCode {
+    eprintln!("{error}");
+    Exit::BadSettings.into()
 }
 
 /// The API's description, as this version of the service serves it with default settings.

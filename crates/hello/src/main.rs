@@ -9,19 +9,12 @@ use axum::routing::get;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service::chassis::{
-    config::{Check, Environment, Problems, Sources, cli},
-    replica,
+    config::{Check, Problems},
     router::Router,
 };
 
 fn main() -> ExitCode {
-    let options = match cli::parse(std::env::args_os().skip(1)) {
-        Ok(cli::Command::Run(options)) => options,
-        _ => cli::Options::default(),
-    };
-    let sources = Sources::new(options, Environment::capture());
-    let identity = service::identity(&sources.environment);
-    replica::run(sources, identity, |settings: &Settings, _| Ok::<_, Infallible>(routes(settings))).into()
+    service::serve(|settings: &Settings, _| Ok::<_, Infallible>(routes(settings)))
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
