@@ -306,5 +306,6 @@ async fn disconnect(door: Door, address: SocketAddr) -> Result<(), Wrong> {
 
 /// Apache and lighttpd look after their client only when they write to it, and so does `HAProxy` with kept connections.
 fn is_blind(door: Door) -> bool {
-    matches!(door.front, Front::Apache | Front::Lighttpd) || (door.front == Front::Haproxy && door.keep)
+    matches!(door.front, Front::Apache | Front::Lighttpd)
+        || (door.front, door.protocol, door.keep) == (Front::Haproxy, Protocol::Fastcgi, true)
 }

@@ -1,4 +1,5 @@
-//! Every door with the real server on its other side: nginx, Apache, HAProxy, lighttpd, uWSGI and cgi-fcgi in front of one app.
+//! Every door with the real server on its other side: nginx, Apache, `HAProxy`, lighttpd, uWSGI and cgi-fcgi in
+//! front of one app.
 //!
 //! `make doors` builds and runs it: the doors are cargo features. As in `tests/it`, a missing tool fails its test, and
 //! nothing is retried.

@@ -84,6 +84,7 @@ impl Load {
     }
 
     /// `clients` clients that post `body` to `path`.
+    #[allow(dead_code, reason = "the tests of the doors do")]
     pub(crate) fn post(target: SocketAddr, clients: usize, mode: Mode, path: &str, body: &str) -> Self {
         Self::send(target, clients, mode, &format!("POST {path}"), body)
     }
