@@ -7,11 +7,11 @@
 pub mod app;
 pub mod chassis;
 
-use std::{env, fmt, process::ExitCode};
+use std::{fmt, process::ExitCode};
 
 use chassis::{
     Chassis,
-    config::{self, AppSettings, Environment, Sources, cli},
+    config::{self, AppSettings, Environment, Invocation, Sources, cli},
     openapi,
     replica::{self, Exit},
     router::Router,
@@ -36,7 +36,7 @@ where
     F: FnOnce(&S, &Chassis) -> Result<Router, E>,
     E: fmt::Display,
 {
-    let options = match cli::parse(env::args_os().skip(1)) {
+    let options = match cli::parse(Invocation::capture().arguments) {
         Ok(cli::Command::Run(options)) => options,
         Ok(_) => return refuse("this app only runs; `server` has the other commands"),
         Err(error) => return refuse(&error),
