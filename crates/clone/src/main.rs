@@ -12,6 +12,7 @@ mod git;
 mod lock;
 mod manifests;
 mod name;
+mod pages;
 mod parts;
 mod place;
 mod rename;
@@ -77,6 +78,7 @@ fn cloned(root: &Path, old: &Tree, arguments: &Arguments) -> Result<(Tree, Strin
     if arguments.bare {
         bare::strip(&mut new)?;
     }
+    pages::mend(&mut new, old)?;
     rename::rename(&mut new, is)?;
     let is_clone = new.0.remove(STAMP).is_some();
     let left = if was == *is { Vec::new() } else { rename::leftovers(&new, &was, is) };

@@ -1,12 +1,15 @@
 //! What stays behind: the crates that nobody asked for, and what only the template needs.
 //!
-//! Next: [`crate::lock`].
+//! Next: [`crate::pages`].
 
 use crate::tree::Tree;
 
 /// Below these, all is the template's own business. Those that are not there (yet) do no harm.
 const ONLY_THE_TEMPLATES: [&str; 6] =
     ["benches/", "load-tests/peers/", "fuzz/corpus/", "fuzz/artifacts/", "crates/clone/tests/", "docs/reports/"];
+
+/// Targets of the Makefile that need these folders.
+const TARGETS: [&str; 2] = ["bench", "bench-check"];
 
 /// This command's own crate, which every clone keeps.
 const KEPT: &str = "clone";
@@ -29,6 +32,8 @@ pub(crate) fn leave_out(tree: &mut Tree, with: &[String]) -> Result<(), String> 
         leave_out_crate(tree, name)?;
     }
     tree.leave_out(|path| ONLY_THE_TEMPLATES.iter().any(|folder| path.starts_with(folder)));
+    let makefile = TARGETS.iter().fold(tree.text("Makefile")?.to_owned(), |text, target| without_target(&text, target));
+    tree.set("Makefile", makefile);
     tree.set("CHANGELOG.md", CHANGELOG);
     Ok(())
 }
@@ -41,13 +46,26 @@ fn crates(tree: &Tree) -> Vec<String> {
 }
 
 fn leave_out_crate(tree: &mut Tree, name: &str) -> Result<(), String> {
-    let folder = format!("crates/{name}/");
-    tree.leave_out(|path| path.starts_with(&folder));
+    let (folder, page) = (format!("crates/{name}/"), format!("docs/{name}.md"));
+    tree.leave_out(|path| path.starts_with(&folder) || path == page);
     let manifest = without_dependency(tree.text("Cargo.toml")?, name);
     tree.set("Cargo.toml", manifest);
-    let makefile = without_target(tree.text("Makefile")?, name);
+    let makefile = without_package(&without_target(tree.text("Makefile")?, name), name);
     tree.set("Makefile", makefile);
     Ok(())
+}
+
+/// The targets of a Makefile.
+pub(crate) fn targets(makefile: &str) -> Vec<String> {
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    makefile
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, _)| name)
+        .filter(|name| is_name(name))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The manifest without the dependency on `crates/NAME`, and without what features say of it.
@@ -72,7 +90,15 @@ fn without_dependency(manifest: &str, name: &str) -> String {
     kept
 }
 
-/// The Makefile without the target called as the crate, and without the steps that make it.
+/// The Makefile without what cargo does for the package.
+fn without_package(makefile: &str, name: &str) -> String {
+    let is_of_it = |line: &&str| {
+        line.split_once("--package ").is_some_and(|(_, rest)| rest.split_whitespace().next() == Some(name))
+    };
+    makefile.split_inclusive('\n').filter(|line| !is_of_it(line)).collect()
+}
+
+/// The Makefile without the target `name`, and without the steps that make it.
 fn without_target(makefile: &str, name: &str) -> String {
     let (head, step) = (format!("{name}:"), format!("$(MAKE) {name}"));
     let mut is_in_target = false;
@@ -80,7 +106,7 @@ fn without_target(makefile: &str, name: &str) -> String {
     for line in makefile.split_inclusive('\n') {
         is_in_target = line.starts_with(&head) || is_in_target && !line.trim().is_empty();
         let is_end_of_target = !is_in_target && line.trim().is_empty() && kept.ends_with("\n\n");
-        if !is_in_target && !is_end_of_target && line.trim() != step {
+        if !is_in_target && !is_end_of_target && !line.trim().ends_with(&step) {
             kept += line;
         }
     }
@@ -100,7 +126,8 @@ mod tests {
             ),
             (
                 "Makefile",
-                "test:\n\t$(MAKE) ops\n\t$(MAKE) wsgi\n\nwsgi: ## It.\n\tcargo test --package wsgi\n\nops:\n\ttrue\n",
+                "test:\n\t$(MAKE) ops\n\tA=1 $(MAKE) wsgi\n\t$(MAKE) bench-check\n\nwsgi: ## It.\n\tcargo test --package wsgi\n\n\
+                 bench-check:\n\ttrue\n\nops:\n\ttrue\n\tcargo clippy --package wsgi -- -D warnings\n",
             ),
             ("crates/clone/Cargo.toml", "[package]\nname = \"clone\"\n"),
             ("crates/clone/tests/it.rs", ""),
@@ -108,7 +135,8 @@ mod tests {
             ("crates/wsgi/Cargo.toml", "[package]\nname = \"wsgi-bridge\"\n"),
             ("crates/wsgi/src/lib.rs", ""),
             ("CHANGELOG.md", "old"),
-            ("fuzz/corpus/x", ""),
+            ("docs/wsgi.md", ""),
+            ("benches/x", ""),
         ])
     }
 
@@ -131,7 +159,7 @@ mod tests {
     fn a_crate_that_is_named_comes_along() {
         let (mut one, untouched) = (tree(), tree());
         leave_out(&mut one, &["wsgi".into()]).unwrap();
-        for path in ["Cargo.toml", "Makefile", "crates/wsgi/src/lib.rs"] {
+        for path in ["Cargo.toml", "docs/wsgi.md", "crates/wsgi/src/lib.rs"] {
             assert_eq!(one.text(path), untouched.text(path), "{path}");
         }
     }
