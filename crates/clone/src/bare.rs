@@ -12,6 +12,8 @@ use crate::{
 
 /// Where the sample app is in a bare clone.
 const SAMPLE: &str = "examples/sample/";
+/// A page about the sample: its commands and edits fit nothing else.
+const PAGE: &str = "docs/first-hour.md";
 /// What takes the place of the clone's files.
 const OVERLAY: &str = "crates/clone/bare/";
 
@@ -35,6 +37,7 @@ pub(crate) fn strip(tree: &mut Tree) -> Result<(), String> {
         let entry = tree.0[&path].clone();
         tree.0.insert(path[OVERLAY.len()..].to_owned(), entry);
     }
+    tree.0.remove(PAGE);
     edits::apply(tree, &edits(tree)?)?;
     cut_settings(tree)
 }
