@@ -5,6 +5,8 @@
 //!
 //! Next: [`crate::rename`].
 
+use std::path::Path;
+
 use crate::{parts, tree::Tree};
 
 const END: &str = "<!-- end -->";
@@ -15,7 +17,8 @@ const END: &str = "<!-- end -->";
 /// Marks without an end, or of a path that was never there.
 pub(crate) fn mend(tree: &mut Tree, before: &Tree) -> Result<(), String> {
     let gone = Gone::new(before, tree)?;
-    let pages: Vec<String> = tree.0.keys().filter(|path| path.ends_with(".md")).cloned().collect();
+    let is_page = |path: &&String| Path::new(path).extension().is_some_and(|ending| ending == "md");
+    let pages: Vec<String> = tree.0.keys().filter(is_page).cloned().collect();
     for page in pages {
         let text = without_parts(tree.text(&page)?, &gone).map_err(|error| format!("{page}: {error}"))?;
         let folder = page.rsplit_once('/').map_or("", |(folder, _)| folder);

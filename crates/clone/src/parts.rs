@@ -16,7 +16,7 @@ const KEPT: &str = "clone";
 
 /// A new changelog.
 const CHANGELOG: &str = "# Changelog\n\nNames, ports, paths, settings, metrics and exit codes change only with an entry here.\n\n\
-    ## Unreleased\n\n- The service begins, as the template's sample.\n";
+    ## [Unreleased]\n\n- The service begins, as the template's sample.\n";
 
 /// Leaves out of `tree` what a clone does not need: all crates but those in `with`.
 ///

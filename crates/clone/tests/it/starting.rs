@@ -58,6 +58,18 @@ fn what_is_refused_leaves_nothing_behind() {
     }
     assert!(refused(&template, &["orders", template.to_str().unwrap()]).contains("exists already"));
     assert!(refused(&template, &["orders", target, "--with", "nothing"]).contains("no such crate; there are: "));
+    assert!(refused(&template, &["recipes", target, "--with", "recipes"]).contains("is to come along"));
+    assert!(refused(&template, &["orders", target, "--source", "a\"b"]).contains("cannot hold"));
+    let in_a_file = template.join("README.md/orders");
+    assert!(refused(&template, &["orders", in_a_file.to_str().unwrap()]).contains("is no folder"));
+    // Not a text at all: a byte that UTF-8 does not have.
+    let script = "exec \"$0\" $'orders\\xff' \"$1\"";
+    let done = run(&template, "bash", &["-c", script, env!("CARGO_BIN_EXE_clone"), target], &[]);
+    assert!(!done.status.success() && text(&done).contains("is not in UTF-8"), "{}", text(&done));
+    let nowhere = folder.0.join("nowhere");
+    let environment = [("TMPDIR", nowhere.to_str().unwrap())];
+    let done = run(&template, env!("CARGO_BIN_EXE_clone"), &["orders", target], &environment);
+    assert!(!done.status.success() && text(&done).contains("nowhere"), "{}", text(&done));
     assert_eq!(folder.names(), there);
 
     fs::write(template.join("stray"), "").unwrap();
@@ -122,4 +134,28 @@ fn in_place_makes_the_same_as_a_new_folder() {
     assert!(done.status.success(), "{}", text(&done));
     fs::rename(template.join(".git"), folder.0.join("git")).unwrap();
     good(&folder.0, "diff", &["--recursive", "orders", "template"]);
+}
+
+#[test]
+fn in_place_a_second_time_is_refused() {
+    let folder = Folder::new("again");
+    let template = template(&folder);
+    assert!(clone(&template, &["orders", "--in-place"]).status.success());
+    assert!(refused(&template, &["orders", "--in-place"]).contains("commit or stash"));
+    commit(&template, "Begin orders");
+    assert!(refused(&template, &["orders", "--in-place"]).contains("this is orders already"));
+    assert_eq!(good(&template, "git", &["status", "--porcelain"]), "");
+}
+
+#[test]
+fn the_next_command_holds_in_a_folder_with_an_odd_name() {
+    let folder = Folder::new("odd");
+    let template = template(&folder);
+    let target = folder.0.join("Ada's own orders");
+    let done = clone(&template, &["orders", target.to_str().unwrap()]);
+    assert!(done.status.success(), "{}", text(&done));
+    let said = text(&done);
+    let enter = said.lines().nth(1).expect("a command");
+    let files = good(&template, "bash", &["-c", &format!("{enter} && git ls-files")]);
+    assert!(files.lines().any(|file| file == ".template"), "{enter}: {files}");
 }
