@@ -90,12 +90,16 @@ fn without_dependency(manifest: &str, name: &str) -> String {
     kept
 }
 
-/// The Makefile without what cargo does for the package.
+/// The Makefile without what cargo does for the package: the step, or its mention where the step is for others, too.
 fn without_package(makefile: &str, name: &str) -> String {
-    let is_of_it = |line: &&str| {
-        line.split_once("--package ").is_some_and(|(_, rest)| rest.split_whitespace().next() == Some(name))
+    let mention = format!("--package {name} ");
+    let without = |line: &str| {
+        let rest = format!("{} ", line.trim_end()).replace(&mention, "");
+        if rest.contains("--package ") { format!("{}\n", rest.trim_end()) } else { String::new() }
     };
-    makefile.split_inclusive('\n').filter(|line| !is_of_it(line)).collect()
+    let is_of_it = |line: &str| format!("{} ", line.trim_end()).contains(&mention);
+    let lines = makefile.split_inclusive('\n');
+    lines.map(|line| if is_of_it(line) { without(line) } else { line.to_owned() }).collect()
 }
 
 /// The Makefile without the target `name`, and without the steps that make it.
@@ -127,7 +131,8 @@ mod tests {
             (
                 "Makefile",
                 "test:\n\t$(MAKE) ops\n\tA=1 $(MAKE) wsgi\n\t$(MAKE) bench-check\n\nwsgi: ## It.\n\tcargo test --package wsgi\n\n\
-                 bench-check:\n\ttrue\n\nops:\n\ttrue\n\tcargo clippy --package wsgi -- -D warnings\n",
+                 bench-check:\n\ttrue\n\nops:\n\ttrue\n\tcargo clippy --package wsgi -- -D warnings\n\
+                 \tcargo fmt --package other --package wsgi\n",
             ),
             ("crates/clone/Cargo.toml", "[package]\nname = \"clone\"\n"),
             ("crates/clone/tests/it.rs", ""),
@@ -151,7 +156,10 @@ mod tests {
         );
         let manifest = "[features]\nwsgi = []\nall = [\"a\"]\n[dependencies]\na = \"1\"\n";
         assert_eq!(tree.text("Cargo.toml").unwrap(), manifest);
-        assert_eq!(tree.text("Makefile").unwrap(), "test:\n\t$(MAKE) ops\n\nops:\n\ttrue\n");
+        assert_eq!(
+            tree.text("Makefile").unwrap(),
+            "test:\n\t$(MAKE) ops\n\nops:\n\ttrue\n\tcargo fmt --package other\n"
+        );
         assert!(tree.text("CHANGELOG.md").unwrap().starts_with("# Changelog"));
     }
 
