@@ -45,7 +45,7 @@ pub(crate) fn strip(tree: &mut Tree) -> Result<(), String> {
 fn edits(tree: &Tree) -> Result<Vec<Edit>, String> {
     let makefile = tree.text("Makefile")?;
     // What drives the sample's routes, drives the sample.
-    let sample = "\nops load api: export SERVER = target/debug/examples/sample\nops load api: sample\n\n\
+    let sample = "\nops load api docs: export SERVER = $(CURDIR)/target/debug/examples/sample\nops load api docs: sample\n\n\
         sample: ## The app that the chassis is tested with.\n\tcargo build --locked --example sample\n";
     Ok(vec![
         Edit::new("Makefile", makefile, format!("{makefile}{sample}")),
