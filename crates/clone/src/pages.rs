@@ -1,7 +1,7 @@
 //! What pages say of what stays behind: rows of tables and marked parts go, and links become their words. So a clone's
 //! own `make docs`, which follows every link, has nothing to complain of.
 //!
-//! A part is marked by `<!-- with PATH -->` and `<!-- end -->`, each on a line of its own.
+//! A part is marked by `<!-- with PATH -->` and `<!-- end -->`, each on a line of its own; a page that is one part goes whole.
 //!
 //! Next: [`crate::rename`].
 
@@ -17,15 +17,28 @@ const END: &str = "<!-- end -->";
 /// Marks without an end, or of a path that was never there.
 pub(crate) fn mend(tree: &mut Tree, before: &Tree) -> Result<(), String> {
     let gone = Gone::new(before, tree)?;
-    let is_page = |path: &&String| Path::new(path).extension().is_some_and(|ending| ending == "md");
-    let pages: Vec<String> = tree.0.keys().filter(is_page).cloned().collect();
-    for page in pages {
-        let text = without_parts(tree.text(&page)?, &gone).map_err(|error| format!("{page}: {error}"))?;
+    for page in pages(tree) {
+        let text = tree.text(&page)?;
+        let left = without_parts(text, &gone).map_err(|error| format!("{page}: {error}"))?;
+        if left.is_empty() && !text.is_empty() {
+            tree.0.remove(&page);
+        } else {
+            tree.set(&page, left);
+        }
+    }
+    // Once more, as pages may be gone, too.
+    let gone = Gone::new(before, tree)?;
+    for page in pages(tree) {
         let folder = page.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let text = unlinked(&without_rows(&text, folder, &gone), folder, &gone);
+        let text = unlinked(&without_rows(tree.text(&page)?, folder, &gone), folder, &gone);
         tree.set(&page, text);
     }
     Ok(())
+}
+
+fn pages(tree: &Tree) -> Vec<String> {
+    let is_page = |path: &&String| Path::new(path).extension().is_some_and(|ending| ending == "md");
+    tree.0.keys().filter(is_page).cloned().collect()
 }
 
 /// What was there.
@@ -135,7 +148,7 @@ mod tests {
     use super::*;
 
     const PAGE: &str = "# A page\n\nSee [`here`](here.md#x), [there](../crates/a/src/lib.rs),\n[the\ncrate](../crates/a), \
-        [net](https://example.com).\n\n| what | for |\n|---|---|\n| [a](../crates/a) | gone |\n| [a](../crates/a), [b](here.md) | [a](../crates/a/src/lib.rs) |\n\
+        [net](https://example.com).\n\n| what | for |\n|---|---|\n| [a](../crates/a) | gone |\n| [whole](whole.md) | gone |\n| [a](../crates/a), [b](here.md) | [a](../crates/a/src/lib.rs) |\n\
         | `make a` | gone |\n| `make b` | left |\n\n<!-- with crates/a -->\nOf a: `make a`.\n<!-- end -->\n\n<!-- with docs/here.md -->\nLeft.\n<!-- end -->\n";
 
     fn trees() -> (Tree, Tree) {
@@ -144,6 +157,7 @@ mod tests {
             ("crates/a/src/lib.rs", ""),
             ("docs/here.md", ""),
             ("docs/page.md", PAGE),
+            ("docs/whole.md", "<!-- with crates/a -->\n# Of a\n\nWords.\n<!-- end -->\n"),
         ]);
         let mut after = before.clone();
         after.leave_out(|path| path.starts_with("crates/a/"));
@@ -159,6 +173,7 @@ mod tests {
             | what | for |\n|---|---|\n| a, [b](here.md) | a |\n| `make b` | left |\n\n\
             <!-- with docs/here.md -->\nLeft.\n<!-- end -->\n";
         assert_eq!(after.text("docs/page.md").unwrap(), expected);
+        assert!(!after.holds("docs/whole.md"));
     }
 
     #[test]

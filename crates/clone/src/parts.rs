@@ -46,8 +46,8 @@ fn crates(tree: &Tree) -> Vec<String> {
 }
 
 fn leave_out_crate(tree: &mut Tree, name: &str) -> Result<(), String> {
-    let (folder, page) = (format!("crates/{name}/"), format!("docs/{name}.md"));
-    tree.leave_out(|path| path.starts_with(&folder) || path == page);
+    let folder = format!("crates/{name}/");
+    tree.leave_out(|path| path.starts_with(&folder));
     let manifest = without_dependency(tree.text("Cargo.toml")?, name);
     tree.set("Cargo.toml", manifest);
     let makefile = without_package(&without_target(tree.text("Makefile")?, name), name);
@@ -140,7 +140,6 @@ mod tests {
             ("crates/wsgi/Cargo.toml", "[package]\nname = \"wsgi-bridge\"\n"),
             ("crates/wsgi/src/lib.rs", ""),
             ("CHANGELOG.md", "old"),
-            ("docs/wsgi.md", ""),
             ("benches/x", ""),
         ])
     }
@@ -167,7 +166,7 @@ mod tests {
     fn a_crate_that_is_named_comes_along() {
         let (mut one, untouched) = (tree(), tree());
         leave_out(&mut one, &["wsgi".into()]).unwrap();
-        for path in ["Cargo.toml", "docs/wsgi.md", "crates/wsgi/src/lib.rs"] {
+        for path in ["Cargo.toml", "crates/wsgi/src/lib.rs"] {
             assert_eq!(one.text(path), untouched.text(path), "{path}");
         }
     }
