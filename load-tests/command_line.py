@@ -65,7 +65,7 @@ def parser():
     parser.add_argument("--rate", type=positive, metavar="N", help="requests per second (spike: before and after it)")
     parser.add_argument("--report", type=Path, metavar="FILE", help="default: target/load/SCENARIO.html")
     local = parser.add_argument_group("a fleet on this machine")
-    local.add_argument("--server", type=Path, metavar="PATH", help="the program; default: cargo builds it")
+    local.add_argument("--server", type=Path, metavar="PATH", help="the program; default: $SERVER, or cargo builds it")
     local.add_argument("--replicas", type=positive, metavar="N", help="how many start")
     local.add_argument("--to", type=positive, metavar="N", help="scale-out: how many there are in the end")
     local.add_argument("--balancer", choices=BALANCERS, help="default: haproxy (balance: haproxy-tcp)")
@@ -145,8 +145,10 @@ def complaints(options):
 
 def provide_server(options):
     """The program that the fleet runs, built where none was given."""
-    if options.server:
-        options.server = options.server.resolve()
+    # A service without the sample app has that elsewhere: its Makefile says where.
+    given = options.server or os.environ.get("SERVER")
+    if given:
+        options.server = Path(given).resolve()
         return
     print("building the server", flush=True)
     if subprocess.run(["cargo", "build", "--locked", "--quiet", "--bin", "server"], cwd=ROOT).returncode:

@@ -3,7 +3,8 @@
 A command of a ```console block runs, in a copy of the tree that its page has for itself, and its output has to be the
 page's. What cannot run here stands under `<!-- not run: REASON -->`; another exit code than 0 under `<!-- exit: N -->`.
 A block with `file=PATH` behind its language is that file; with the language `diff`, an edit of it.
-Usage: check.py TARGET [PAGE…], where TARGET is a cargo target directory to build in.
+Usage: check.py TARGET [PAGE…], where TARGET is a cargo target directory to build in. With `--links` for TARGET, nothing
+runs: links are followed, and the names of make targets and scripts.
 """
 
 import re
@@ -102,11 +103,15 @@ def step(report, page, session, block):
         report.ran += 1
 
 
-def follow(report, page):
-    """Links to files and headings; names of make targets, scripts and subcommands."""
+def subcommands():
+    """What the program knows."""
+    return set(re.findall(r"^  ([a-z]+) ", subprocess.run(["server", "--help"], capture_output=True, text=True, check=True).stdout, re.M))
+
+
+def follow(report, page, known=None):
+    """Links to files and headings; names of make targets, scripts and, where they are known, subcommands."""
     text = (ROOT / page).read_text()
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.M))
-    known = set(re.findall(r"^  ([a-z]+) ", subprocess.run(["server", "--help"], capture_output=True, text=True, check=True).stdout, re.M))
     for link in links(text):
         if re.match(r"[a-z]+:", link):
             continue
@@ -125,24 +130,26 @@ def follow(report, page):
         if re.fullmatch(r"scripts/[\w-]+", name) and not (ROOT / name).exists():
             report.complain(page, f"names {name}, which is not there")
         subcommand = SUBCOMMAND.match(name)
-        if subcommand and subcommand[1] not in known:
+        if subcommand and known is not None and subcommand[1] not in known:
             report.complain(page, f"names `{name}`, which the program does not know ({sorted(known)})")
 
 
 def main(target, *chosen):
-    report, began = Report(), time.monotonic()
+    report, began, only_links = Report(), time.monotonic(), target == "--links"
+    known = None if only_links else subcommands()
     for page in pages(chosen):
         start = time.monotonic()
         try:
-            follow(report, page)
-            play(report, page, target)
+            follow(report, page, known)
+            if not only_links:
+                play(report, page, target)
         except Wrong as wrong:
             report.complain(page, wrong)
         if time.monotonic() - start > 1:
             print(f"check-docs: {page} in {time.monotonic() - start:.0f} s")
     for command in report.left:
         print(f"check-docs: not run: {command}")
-    if not chosen and (report.ran < 10 or report.links < 50):
+    if not chosen and (report.ran < 10 and not only_links or report.links < 50):
         report.complain("all pages", f"only {report.ran} commands and {report.links} links; is anything read?")
     print(f"docs: {report.ran} commands ran, {len(report.left)} not, {report.edits} edits, {report.links} links, "
           f"{len(report.wrong)} complaints, {time.monotonic() - began:.0f} s")  # fmt: skip

@@ -88,7 +88,7 @@ def complaints(folder, text, target):
     report = Report()
     with contextlib.redirect_stderr(io.StringIO()):
         try:
-            check.follow(report, str(page))
+            check.follow(report, str(page), check.subcommands())
             check.play(report, str(page), target)
         except Wrong as wrong:
             report.complain("page", wrong)

@@ -2,7 +2,7 @@
 //!
 //! Next: [`crate::tree`].
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
@@ -30,6 +30,14 @@ pub(crate) struct Arguments {
     pub(crate) help: bool,
 }
 
+/// The arguments as texts.
+///
+/// # Errors
+/// The first that is none.
+pub(crate) fn words(arguments: impl Iterator<Item = OsString>) -> Result<Vec<String>, String> {
+    arguments.map(|word| word.into_string().map_err(|word| format!("{} is not in UTF-8", word.display()))).collect()
+}
+
 /// Reads `arguments`, the program's name apart.
 ///
 /// # Errors
@@ -49,7 +57,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments
             "--bare" => parsed.bare = true,
             "--in-place" => in_place = true,
             "--no-history" => parsed.no_history = true,
-            "--with" => parsed.with.extend(take()?.split(',').filter(|name| !name.is_empty()).map(str::to_owned)),
+            "--with" => parsed.with.extend(crates(&take()?)?),
             "--source" => parsed.source = Some(take()?),
             _ if option.starts_with('-') => return Err(format!("unknown option {option}; see --help")),
             _ => free.push(argument.clone()),
@@ -70,6 +78,11 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments
         (None, false, false) => Err("which folder? Or --in-place; see --help".into()),
         _ => Ok(parsed),
     }
+}
+
+fn crates(list: &str) -> Result<Vec<String>, String> {
+    let names: Vec<String> = list.split(',').map(|name| name.trim().to_owned()).collect();
+    if names.iter().any(String::is_empty) { Err(format!("--with {list:?} has an empty name")) } else { Ok(names) }
 }
 
 #[cfg(test)]
@@ -105,6 +118,8 @@ mod tests {
             ("orders a --bair", "unknown option --bair"),
             ("orders a --bare=yes", "--bare takes no value"),
             ("orders a --with", "--with needs a value"),
+            ("orders a --with a,,b", "empty name"),
+            ("orders a --with=", "empty name"),
         ] {
             let error = parsed(line).expect_err(line);
             assert!(error.contains(why), "{line}: {error}");

@@ -12,6 +12,8 @@ use crate::{
 
 /// Where the sample app is in a bare clone.
 const SAMPLE: &str = "examples/sample/";
+/// A page about the sample: its commands and edits fit nothing else.
+const PAGE: &str = "docs/first-hour.md";
 /// What takes the place of the clone's files.
 const OVERLAY: &str = "crates/clone/bare/";
 
@@ -35,6 +37,7 @@ pub(crate) fn strip(tree: &mut Tree) -> Result<(), String> {
         let entry = tree.0[&path].clone();
         tree.0.insert(path[OVERLAY.len()..].to_owned(), entry);
     }
+    tree.0.remove(PAGE);
     edits::apply(tree, &edits(tree)?)?;
     cut_settings(tree)
 }
@@ -42,7 +45,7 @@ pub(crate) fn strip(tree: &mut Tree) -> Result<(), String> {
 fn edits(tree: &Tree) -> Result<Vec<Edit>, String> {
     let makefile = tree.text("Makefile")?;
     // What drives the sample's routes, drives the sample.
-    let sample = "\nops load api: export SERVER = target/debug/examples/sample\nops load api: sample\n\n\
+    let sample = "\nops load api docs: export SERVER = $(CURDIR)/target/debug/examples/sample\nops load api docs: sample\n\n\
         sample: ## The app that the chassis is tested with.\n\tcargo build --locked --example sample\n";
     Ok(vec![
         Edit::new("Makefile", makefile, format!("{makefile}{sample}")),

@@ -12,7 +12,7 @@ use crate::{place::Scratch, tree::Tree};
 /// # Errors
 /// When there is no room for a copy, or cargo refuses the tree; such as for a name that a package cannot have.
 pub(crate) fn refresh(tree: &mut Tree) -> Result<(), String> {
-    let scratch = Scratch::in_folder(&env::temp_dir(), "clone");
+    let scratch = Scratch::in_folder(&env::temp_dir(), "clone")?;
     tree.write(&scratch.0)?;
     // Offline first: the present versions are in reach where this program was just built with them.
     cargo(&scratch.0, &["--offline"]).or_else(|_| cargo(&scratch.0, &[]))?;

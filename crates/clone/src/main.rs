@@ -12,6 +12,7 @@ mod git;
 mod lock;
 mod manifests;
 mod name;
+mod pages;
 mod parts;
 mod place;
 mod rename;
@@ -31,7 +32,8 @@ use rename::STAMP;
 use tree::Tree;
 
 fn main() -> ExitCode {
-    let done = arguments::parse(env::args().skip(1))
+    let done = arguments::words(env::args_os().skip(1))
+        .and_then(|words| arguments::parse(words.into_iter()))
         .and_then(|arguments| if arguments.help { Ok(arguments::HELP.to_owned()) } else { run(&arguments) });
     match done {
         Ok(text) => match io::stdout().write_all(text.as_bytes()) {
@@ -49,6 +51,9 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<String, String> {
     name::check(&arguments.name)?;
     let root = root()?;
+    if let Some(name) = arguments.with.iter().find(|name| **name == arguments.name) {
+        return Err(format!("the name {name:?} is that of a crate that is to come along"));
+    }
     let target = arguments.folder.as_deref().map(|folder| place::check(&root, folder)).transpose()?;
     git::is_clean(&root)?;
     let old = Tree::read(&root)?;
@@ -77,8 +82,12 @@ fn cloned(root: &Path, old: &Tree, arguments: &Arguments) -> Result<(Tree, Strin
     if arguments.bare {
         bare::strip(&mut new)?;
     }
+    pages::mend(&mut new, old)?;
     rename::rename(&mut new, is)?;
     let is_clone = new.0.remove(STAMP).is_some();
+    if is_clone && was == *is && arguments.folder.is_none() {
+        return Err(format!("{}: this is {is} already, and {STAMP} says where it comes from", root.display()));
+    }
     let left = if was == *is { Vec::new() } else { rename::leftovers(&new, &was, is) };
     if !left.is_empty() && !is_clone {
         return Err(format!("still named {was}, in places that no edit knows:\n  {}", left.join("\n  ")));
@@ -103,12 +112,22 @@ fn stamp(root: &Path, template: &str, arguments: &Arguments) -> Result<String, S
     let is_copy = arguments.folder.is_none();
     let origin = git::line(root, &["remote", "get-url", "origin"]);
     let source = match (&arguments.source, origin) {
+        // The clone asks from its own folder.
+        (Some(source), _) if Path::new(source).is_dir() => match Path::new(source).canonicalize() {
+            Ok(folder) => folder.display().to_string(),
+            Err(error) => return Err(format!("--source {source}: {error}")),
+        },
         (Some(source), _) => source.clone(),
         // A copy's remote is its own, not the template's.
         (None, _) if is_copy => String::new(),
         (None, Some(origin)) => origin,
         (None, None) => root.display().to_string(),
     };
+    if let Some(letter) = source.chars().find(|letter| *letter == '"' || letter.is_control()) {
+        return Err(format!(
+            "the source {source:?} has {letter:?}, which {STAMP} cannot hold; give another with --source"
+        ));
+    }
     let commit = commit(root)?;
     let tree = git::output(root, &["rev-parse", "HEAD^{tree}"])?;
     let Arguments { name, bare, with, .. } = arguments;
@@ -126,14 +145,21 @@ fn next(name: &str, folder: Option<&Path>, history: History) -> String {
     let who = "git config --global user.name NAME; git config --global user.email ADDRESS";
     let first = match (folder, history) {
         (Some(folder), History::Staged) => {
-            let folder = folder.display();
+            let folder = quoted(folder);
             return format!(
                 "{name} is in {folder}. git does not know who you are, so all is staged and nothing committed. Next:\n  \
                  {who}\n  cd {folder} && git commit --message 'Begin {name}'\n  cargo run\n"
             );
         }
-        (Some(folder), _) => format!("cd {}", folder.display()),
+        (Some(folder), _) => format!("cd {}", quoted(folder)),
         (None, _) => format!("git add --all && git commit --message 'Begin {name}'"),
     };
     format!("{name} is ready. Next:\n  {first}\n  cargo run\n  make test\n")
+}
+
+/// As a shell takes it for one word.
+fn quoted(folder: &Path) -> String {
+    let text = folder.display().to_string();
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+@%:,".contains(letter);
+    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }

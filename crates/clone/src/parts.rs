@@ -1,6 +1,6 @@
 //! What stays behind: the crates that nobody asked for, and what only the template needs.
 //!
-//! Next: [`crate::lock`].
+//! Next: [`crate::pages`].
 
 use crate::tree::Tree;
 
@@ -8,12 +8,15 @@ use crate::tree::Tree;
 const ONLY_THE_TEMPLATES: [&str; 6] =
     ["benches/", "load-tests/peers/", "fuzz/corpus/", "fuzz/artifacts/", "crates/clone/tests/", "docs/reports/"];
 
+/// Targets of the Makefile that need these folders.
+const TARGETS: [&str; 2] = ["bench", "bench-check"];
+
 /// This command's own crate, which every clone keeps.
 const KEPT: &str = "clone";
 
 /// A new changelog.
 const CHANGELOG: &str = "# Changelog\n\nNames, ports, paths, settings, metrics and exit codes change only with an entry here.\n\n\
-    ## Unreleased\n\n- The service begins, as the template's sample.\n";
+    ## [Unreleased]\n\n- The service begins, as the template's sample.\n";
 
 /// Leaves out of `tree` what a clone does not need: all crates but those in `with`.
 ///
@@ -29,6 +32,8 @@ pub(crate) fn leave_out(tree: &mut Tree, with: &[String]) -> Result<(), String> 
         leave_out_crate(tree, name)?;
     }
     tree.leave_out(|path| ONLY_THE_TEMPLATES.iter().any(|folder| path.starts_with(folder)));
+    let makefile = TARGETS.iter().fold(tree.text("Makefile")?.to_owned(), |text, target| without_target(&text, target));
+    tree.set("Makefile", makefile);
     tree.set("CHANGELOG.md", CHANGELOG);
     Ok(())
 }
@@ -45,9 +50,22 @@ fn leave_out_crate(tree: &mut Tree, name: &str) -> Result<(), String> {
     tree.leave_out(|path| path.starts_with(&folder));
     let manifest = without_dependency(tree.text("Cargo.toml")?, name);
     tree.set("Cargo.toml", manifest);
-    let makefile = without_target(tree.text("Makefile")?, name);
+    let makefile = without_package(&without_target(tree.text("Makefile")?, name), name);
     tree.set("Makefile", makefile);
     Ok(())
+}
+
+/// The targets of a Makefile.
+pub(crate) fn targets(makefile: &str) -> Vec<String> {
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    makefile
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, _)| name)
+        .filter(|name| is_name(name))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The manifest without the dependency on `crates/NAME`, and without what features say of it.
@@ -72,7 +90,19 @@ fn without_dependency(manifest: &str, name: &str) -> String {
     kept
 }
 
-/// The Makefile without the target called as the crate, and without the steps that make it.
+/// The Makefile without what cargo does for the package: the step, or its mention where the step is for others, too.
+fn without_package(makefile: &str, name: &str) -> String {
+    let mention = format!("--package {name} ");
+    let without = |line: &str| {
+        let rest = format!("{} ", line.trim_end()).replace(&mention, "");
+        if rest.contains("--package ") { format!("{}\n", rest.trim_end()) } else { String::new() }
+    };
+    let is_of_it = |line: &str| format!("{} ", line.trim_end()).contains(&mention);
+    let lines = makefile.split_inclusive('\n');
+    lines.map(|line| if is_of_it(line) { without(line) } else { line.to_owned() }).collect()
+}
+
+/// The Makefile without the target `name`, and without the steps that make it.
 fn without_target(makefile: &str, name: &str) -> String {
     let (head, step) = (format!("{name}:"), format!("$(MAKE) {name}"));
     let mut is_in_target = false;
@@ -80,7 +110,7 @@ fn without_target(makefile: &str, name: &str) -> String {
     for line in makefile.split_inclusive('\n') {
         is_in_target = line.starts_with(&head) || is_in_target && !line.trim().is_empty();
         let is_end_of_target = !is_in_target && line.trim().is_empty() && kept.ends_with("\n\n");
-        if !is_in_target && !is_end_of_target && line.trim() != step {
+        if !is_in_target && !is_end_of_target && !line.trim().ends_with(&step) {
             kept += line;
         }
     }
@@ -100,7 +130,9 @@ mod tests {
             ),
             (
                 "Makefile",
-                "test:\n\t$(MAKE) ops\n\t$(MAKE) wsgi\n\nwsgi: ## It.\n\tcargo test --package wsgi\n\nops:\n\ttrue\n",
+                "test:\n\t$(MAKE) ops\n\tA=1 $(MAKE) wsgi\n\t$(MAKE) bench-check\n\nwsgi: ## It.\n\tcargo test --package wsgi\n\n\
+                 bench-check:\n\ttrue\n\nops:\n\ttrue\n\tcargo clippy --package wsgi -- -D warnings\n\
+                 \tcargo fmt --package other --package wsgi\n",
             ),
             ("crates/clone/Cargo.toml", "[package]\nname = \"clone\"\n"),
             ("crates/clone/tests/it.rs", ""),
@@ -108,7 +140,7 @@ mod tests {
             ("crates/wsgi/Cargo.toml", "[package]\nname = \"wsgi-bridge\"\n"),
             ("crates/wsgi/src/lib.rs", ""),
             ("CHANGELOG.md", "old"),
-            ("fuzz/corpus/x", ""),
+            ("benches/x", ""),
         ])
     }
 
@@ -123,7 +155,10 @@ mod tests {
         );
         let manifest = "[features]\nwsgi = []\nall = [\"a\"]\n[dependencies]\na = \"1\"\n";
         assert_eq!(tree.text("Cargo.toml").unwrap(), manifest);
-        assert_eq!(tree.text("Makefile").unwrap(), "test:\n\t$(MAKE) ops\n\nops:\n\ttrue\n");
+        assert_eq!(
+            tree.text("Makefile").unwrap(),
+            "test:\n\t$(MAKE) ops\n\nops:\n\ttrue\n\tcargo fmt --package other\n"
+        );
         assert!(tree.text("CHANGELOG.md").unwrap().starts_with("# Changelog"));
     }
 
@@ -131,7 +166,7 @@ mod tests {
     fn a_crate_that_is_named_comes_along() {
         let (mut one, untouched) = (tree(), tree());
         leave_out(&mut one, &["wsgi".into()]).unwrap();
-        for path in ["Cargo.toml", "Makefile", "crates/wsgi/src/lib.rs"] {
+        for path in ["Cargo.toml", "crates/wsgi/src/lib.rs"] {
             assert_eq!(one.text(path), untouched.text(path), "{path}");
         }
     }

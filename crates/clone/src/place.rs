@@ -24,9 +24,14 @@ pub(crate) enum History {
 pub(crate) struct Scratch(pub(crate) PathBuf);
 
 impl Scratch {
-    /// In `folder`, with a hidden name of its own; it is not made yet.
-    pub(crate) fn in_folder(folder: &Path, name: &str) -> Self {
-        Self(folder.join(format!(".{name}.{}", process::id())))
+    /// In `folder`, with a hidden name of its own.
+    ///
+    /// # Errors
+    /// When it cannot be made, or is there already: whose ever it is, nothing is written into it.
+    pub(crate) fn in_folder(folder: &Path, name: &str) -> Result<Self, String> {
+        let path = folder.join(format!(".{name}.{}", process::id()));
+        fs::create_dir(&path).map_err(|error| format!("making {}: {error}", path.display()))?;
+        Ok(Self(path))
     }
 }
 
@@ -51,6 +56,9 @@ pub(crate) fn check(root: &Path, target: &Path) -> Result<PathBuf, String> {
         _ => Path::new("."),
     };
     let above = above.canonicalize().map_err(|error| format!("{}: {error}", above.display()))?;
+    if !above.is_dir() {
+        return Err(format!("{} is no folder", above.display()));
+    }
     if above.starts_with(root) {
         return Err(format!("{} is inside the tree that is cloned", target.display()));
     }
@@ -64,7 +72,7 @@ pub(crate) fn check(root: &Path, target: &Path) -> Result<PathBuf, String> {
 pub(crate) fn create(target: &Path, tree: &Tree, message: Option<&str>) -> Result<History, String> {
     // On the same file system, so that the last step is a rename.
     let above = target.parent().expect("a checked path");
-    let scratch = Scratch::in_folder(above, &target.file_name().unwrap_or_default().to_string_lossy());
+    let scratch = Scratch::in_folder(above, &target.file_name().unwrap_or_default().to_string_lossy())?;
     tree.write(&scratch.0)?;
     let history = match message {
         Some(message) => begin_history(&scratch.0, message)?,
@@ -93,7 +101,7 @@ fn begin_history(folder: &Path, message: &str) -> Result<History, String> {
 /// # Errors
 /// What could not be written; then all is as it was.
 pub(crate) fn replace(root: &Path, old: &Tree, new: &Tree) -> Result<(), String> {
-    let scratch = Scratch::in_folder(root, "clone");
+    let scratch = Scratch::in_folder(root, "clone")?;
     let (fresh, kept) = (scratch.0.join("new"), scratch.0.join("old"));
     // First all that needs room on the disk.
     let changed: Vec<&String> =

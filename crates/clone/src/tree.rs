@@ -69,6 +69,13 @@ impl Tree {
         self.0.keys().filter(|path| path.starts_with(folder)).cloned().collect()
     }
 
+    /// Whether there is a file `path`, or a folder of that name.
+    pub(crate) fn holds(&self, path: &str) -> bool {
+        let folder = format!("{}/", path.trim_end_matches('/'));
+        self.0.contains_key(path)
+            || self.0.range(folder.clone()..).next().is_some_and(|(path, _)| path.starts_with(&folder))
+    }
+
     /// Writes all of it below `root`.
     ///
     /// # Errors

@@ -1,0 +1,141 @@
+//! Folders, programs and repositories for the tests.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::OnceLock,
+};
+
+/// In two halves, so that this file does not hold it.
+pub(crate) const TEMPLATE: &str = concat!("flo", "tilla");
+
+/// A folder that goes when it is dropped.
+pub(crate) struct Folder(pub(crate) PathBuf);
+
+impl Folder {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> =
+            fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+pub(crate) fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+pub(crate) fn run(folder: &Path, program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(program);
+    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "UPDATE", "FULL"] {
+        command.env_remove(name);
+    }
+    for role in ["AUTHOR", "COMMITTER"] {
+        command.env(format!("GIT_{role}_NAME"), "Test").env(format!("GIT_{role}_EMAIL"), "test@example.com");
+    }
+    command.envs(environment.iter().copied());
+    command.args(arguments).current_dir(folder).output().unwrap_or_else(|error| panic!("running {program}: {error}"))
+}
+
+pub(crate) fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// Runs it to its good end.
+pub(crate) fn good(folder: &Path, program: &str, arguments: &[&str]) -> String {
+    let done = run(folder, program, arguments, &[]);
+    assert!(done.status.success(), "{program} {arguments:?} in {}:\n{}", folder.display(), text(&done));
+    text(&done)
+}
+
+pub(crate) fn clone(template: &Path, arguments: &[&str]) -> Output {
+    run(template, env!("CARGO_BIN_EXE_clone"), arguments, &[])
+}
+
+pub(crate) fn refused(template: &Path, arguments: &[&str]) -> String {
+    let done = clone(template, arguments);
+    assert!(!done.status.success(), "{arguments:?} was not refused:\n{}", text(&done));
+    text(&done)
+}
+
+/// This tree as it is, committed or not, as a repository with one commit.
+pub(crate) fn template(folder: &Folder) -> PathBuf {
+    let path = folder.0.join("template");
+    let listed = good(&repository(), "git", &["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+    for name in listed.split('\0').filter(|name| !name.is_empty()) {
+        let (from, to) = (repository().join(name), path.join(name));
+        if from.is_file() {
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::copy(&from, &to).unwrap();
+        }
+    }
+    good(&path, "git", &["init", "--quiet", "--initial-branch=main"]);
+    commit(&path, "A template");
+    path
+}
+
+pub(crate) fn commit(folder: &Path, message: &str) {
+    good(folder, "git", &["add", "--all", "--force"]);
+    good(folder, "git", &["commit", "--quiet", "--message", message]);
+}
+
+pub(crate) fn edit(folder: &Path, path: &str, old: &str, new: &str) {
+    let text = fs::read_to_string(folder.join(path)).unwrap();
+    assert!(text.contains(old), "{path} has no {old:?}");
+    fs::write(folder.join(path), text.replacen(old, new, 1)).unwrap();
+}
+
+/// Cargo in a clone, with the dependencies that are built already.
+pub(crate) fn cargo(folder: &Path, arguments: &[&str]) -> String {
+    cargo_with(folder, arguments, &[])
+}
+
+pub(crate) fn cargo_with(folder: &Path, arguments: &[&str], more: &[(&str, &str)]) -> String {
+    static BUILT: OnceLock<String> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        tmp.parent().unwrap().to_str().unwrap().to_owned()
+    });
+    let own = folder.join("target").to_str().unwrap().to_owned();
+    let mut environment = vec![("CARGO_BUILD_BUILD_DIR", built.as_str()), ("CARGO_TARGET_DIR", &own)];
+    environment.extend(more);
+    let done = run(folder, env!("CARGO"), arguments, &environment);
+    assert!(done.status.success(), "cargo {arguments:?} in {}:\n{}", folder.display(), text(&done));
+    text(&done)
+}
+
+/// The chart and the manifests agree, and the chart passes helm's lint.
+pub(crate) fn chart_is_good(folder: &Path) {
+    std::os::unix::fs::symlink(repository().join(".tools"), folder.join(".tools")).unwrap();
+    good(folder, "scripts/render-k8s", &["--check"]);
+    let helm = folder.join(".tools/bin/helm");
+    good(folder, helm.to_str().unwrap(), &["lint", "--strict", "helm"]);
+}
+
+/// What the pages link to is there, and so is each target of make that they name.
+pub(crate) fn pages_are_good(folder: &Path) {
+    good(folder, "python3", &["-B", "tests/docs/check.py", "--links"]);
+}
+
+/// Which files of a clone, git's included, name the template.
+pub(crate) fn named(folder: &Path) -> Vec<String> {
+    let done = run(folder, "grep", &["-rliI", TEMPLATE, "."], &[]);
+    String::from_utf8_lossy(&done.stdout)
+        .lines()
+        .filter(|name| !name.starts_with("./LICENSE"))
+        .map(str::to_owned)
+        .collect()
+}
