@@ -8,6 +8,7 @@
 use std::{cell::RefCell, fmt, future::Future, pin::Pin, sync::Arc, task, time::Instant};
 
 use http::HeaderValue;
+use opentelemetry::Context as OtelContext;
 use pin_project_lite::pin_project;
 
 /// What is known of a request from its head.
@@ -17,6 +18,8 @@ pub struct RequestContext {
     pub id: HeaderValue,
     /// Its place in a trace.
     pub trace: TraceContext,
+    /// The server span, where the request is recorded: what is traced inside the request stands below it.
+    pub span: Option<OtelContext>,
     /// The caller's W3C `baggage`, as it came.
     pub baggage: Option<HeaderValue>,
     /// When the answer is no longer wanted; none where no timeout is set.
@@ -27,7 +30,7 @@ impl RequestContext {
     /// For a request that never came: an id, and nothing else.
     #[must_use]
     pub fn anonymous() -> Self {
-        Self { id: new_id(), trace: TraceContext::default(), baggage: None, deadline: None }
+        Self { id: new_id(), trace: TraceContext::default(), span: None, baggage: None, deadline: None }
     }
 
     /// The request id as text: 1 to 128 visible ASCII characters.
@@ -100,6 +103,7 @@ pub fn with_current<T>(f: impl FnOnce(Option<&RequestContext>) -> T) -> T {
 /// Runs `f` inside `context`.
 pub fn enter<T>(context: &Arc<RequestContext>, f: impl FnOnce() -> T) -> T {
     let _restore = Restore(CURRENT.replace(Some(Arc::clone(context))));
+    let _attached = context.span.clone().map(OtelContext::attach);
     f()
 }
 

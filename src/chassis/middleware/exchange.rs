@@ -25,7 +25,6 @@ use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 use tower_service::Service as _;
-use tracing::Instrument;
 
 use super::{
     protect::{self, Admission},
@@ -111,7 +110,7 @@ impl Step {
             }
             answer
         };
-        let work = request::scope(Arc::clone(&record.context), work.instrument(record.span.clone()));
+        let work = request::scope(Arc::clone(&record.context), work);
         Self::Working { task: AbortOnDropHandle::new(record.stack.work.spawn(work)) }
     }
 }
@@ -139,10 +138,7 @@ impl Future for Exchange {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let record = this.record.as_ref().expect("polled until it is ready");
-        let polled = request::enter(this.context, || {
-            let _entered = record.span.enter();
-            poll_step(this.step.as_mut(), record, cx)
-        });
+        let polled = request::enter(this.context, || poll_step(this.step.as_mut(), record, cx));
         let response = match polled {
             Poll::Ready(response) => response,
             Poll::Pending => {
@@ -237,7 +233,6 @@ impl HttpBody for Observed {
         let this = &mut *self;
         let Some(record) = &this.record else { return Pin::new(&mut this.body).poll_frame(cx) };
         let polled = request::enter(&record.context, || {
-            let _entered = record.span.enter();
             catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.body).poll_frame(cx)))
         });
         let polled = polled.unwrap_or_else(|panic| {

@@ -22,8 +22,8 @@ use super::{
 use crate::chassis::{
     connection::ConnectionInfo,
     problem::Problem,
-    request::{self, RequestContext},
-    telemetry::{self, AccessRecord, SpanRecord},
+    request::RequestContext,
+    telemetry::{AccessRecord, ServerSpan, SpanRecord},
 };
 
 /// A request from its head to the last byte of its response. Dropped before that, it counts as 499: the client left.
@@ -31,7 +31,7 @@ pub(super) struct Record {
     pub(super) stack: Arc<Stack>,
     pub(super) route: Arc<Route>,
     pub(super) context: Arc<RequestContext>,
-    pub(super) span: tracing::Span,
+    span: ServerSpan,
     pub(super) started: Instant,
     method: &'static str,
     uri: Uri,
@@ -64,6 +64,7 @@ impl Record {
         let context = Arc::new(RequestContext {
             id: id::request_id(headers),
             deadline: deadline_of(stack, headers, trusted, started),
+            span: stack.tracing.context(&trace),
             trace,
             baggage,
         });
@@ -72,7 +73,7 @@ impl Record {
             stack: Arc::clone(stack),
             route: Arc::clone(route),
             context: Arc::clone(&context),
-            span: tracing::Span::none(),
+            span: ServerSpan::default(),
             started,
             method: method_label(request.method()),
             uri: request.uri().clone(),
@@ -85,13 +86,13 @@ impl Record {
             is_counted: false,
         };
         if context.trace.sampled {
-            record.span = request::enter(&context, || record.server_span(headers));
+            record.span = record.server_span(headers);
         }
         (record, context)
     }
 
-    fn server_span(&self, headers: &HeaderMap) -> tracing::Span {
-        telemetry::server_span(&SpanRecord {
+    fn server_span(&self, headers: &HeaderMap) -> ServerSpan {
+        let record = SpanRecord {
             method: self.method,
             route: Some(&*self.route.template).filter(|template| !template.is_empty()),
             path: self.uri.path(),
@@ -100,7 +101,8 @@ impl Record {
             server: authority(&self.uri, headers),
             client: self.client,
             user_agent: self.user_agent(),
-        })
+        };
+        self.stack.tracing.server_span(&self.context, &record)
     }
 
     /// Whether the peer's word counts, on deadlines and on what matters.
@@ -168,7 +170,7 @@ impl Record {
                 user_agent: self.user_agent(),
             });
         }
-        telemetry::finish_span(&self.span, status);
+        std::mem::take(&mut self.span).finish(status, duration);
     }
 }
 

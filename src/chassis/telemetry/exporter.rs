@@ -31,13 +31,14 @@ use opentelemetry_otlp::{
 use opentelemetry_sdk::{
     Resource,
     logs::{LogBatch, LogExporter as _, SdkLogRecord},
-    trace::{SpanData, SpanExporter as _},
+    trace::SpanExporter as _,
 };
 use tokio::runtime::{Builder, Runtime};
 
 use super::{
-    Lookup, OtlpProtocol, Settings, StartError,
+    Lookup, OtlpProtocol, SCOPE, Settings, StartError,
     metrics::Metrics,
+    processor::Finished,
     queue::{Export, Flusher, Queue, Worker},
     settings::check_endpoint,
     variables,
@@ -57,7 +58,7 @@ pub(super) type LogItem = (SdkLogRecord, InstrumentationScope);
 
 /// The queues into the exporters, each where its signal is on.
 pub(super) struct Exports {
-    pub(super) spans: Option<Arc<Queue<SpanData>>>,
+    pub(super) spans: Option<Arc<Queue<Finished>>>,
     pub(super) logs: Option<Arc<Queue<LogItem>>>,
     flushers: Vec<Flusher>,
 }
@@ -189,7 +190,8 @@ macro_rules! build {
 
 impl Destination<'_> {
     fn spans(&self, endpoint: &str) -> Result<Spans, StartError> {
-        Ok(Spans(build!(self, SpanExporter, endpoint, self.timeouts.0)))
+        let exporter = build!(self, SpanExporter, endpoint, self.timeouts.0);
+        Ok(Spans { exporter, scope: InstrumentationScope::builder(SCOPE).build() })
     }
 
     fn logs(&self, endpoint: &str) -> Result<Logs, StartError> {
@@ -217,14 +219,22 @@ impl Destination<'_> {
     }
 }
 
-struct Spans(SpanExporter);
+struct Spans {
+    exporter: SpanExporter,
+    /// Of server spans; the SDK gives its own spans theirs.
+    scope: InstrumentationScope,
+}
 
 impl Export for Spans {
-    type Item = SpanData;
+    type Item = Finished;
     const SIGNAL: &'static str = "traces";
 
-    async fn export(&self, batch: Vec<SpanData>) -> Result<(), String> {
-        self.0.export(batch).await.map_err(|error| error.to_string())
+    async fn export(&self, batch: Vec<Finished>) -> Result<(), String> {
+        let spans = batch.into_iter().map(|span| match span {
+            Finished::Server(span) => span.into_data(&self.scope),
+            Finished::Other(span) => *span,
+        });
+        self.exporter.export(spans.collect()).await.map_err(|error| error.to_string())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The layer that turns events into lines.
 //!
 //! A span's fields are written once, when it is created, and copied into each line below it; innermost names win.
-//! The server span is left out: what it knows stands in the access line. So are `otel.…` fields, meant for the tracer.
+//! `otel.…` fields are left out: they are meant for the tracer.
 //!
 //! Next: [`super::format`].
 
@@ -17,7 +17,6 @@ use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 use super::{
     format::{Fields, Format, Value},
     sink::{Sink, Urgency},
-    span::SERVER_SPAN,
 };
 use crate::chassis::request;
 
@@ -37,9 +36,6 @@ impl LogLayer {
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        if attributes.metadata().target() == SERVER_SPAN {
-            return;
-        }
         if let Some(span) = context.span(id) {
             let mut fields = SpanFields::default();
             attributes.record(&mut Fields(|name: &'static str, value: Value<'_>| fields.set(self.format, name, value)));
