@@ -15,7 +15,9 @@ use http_body::Body as _;
 use super::{
     Stack,
     body::Broken,
-    deadline, id,
+    deadline,
+    head::Head,
+    id,
     protect::content_length,
     route::{Kind, Route, method_label},
 };
@@ -37,6 +39,8 @@ pub(super) struct Record {
     uri: Uri,
     version: Version,
     user_agent: Option<HeaderValue>,
+    /// Bytes of the head's fields.
+    pub(super) head_bytes: usize,
     /// Bytes of the request body, where its head tells.
     pub(super) request_bytes: Option<u64>,
     client: Option<IpAddr>,
@@ -57,34 +61,40 @@ impl Record {
     pub(super) fn begin(stack: &Arc<Stack>, route: &Arc<Route>, request: &Request) -> (Self, Arc<RequestContext>) {
         let started = Instant::now();
         let headers = request.headers();
+        let head = Head::scan(headers);
         let connection = request.extensions().get::<ConnectionInfo>();
         let trusted = connection.is_some_and(ConnectionInfo::is_trusted);
-        let (mut trace, baggage) = stack.tracing.sample(headers);
+        let (mut trace, baggage) =
+            if head.has_trace { stack.tracing.sample(headers) } else { (stack.tracing.begin(), None) };
         trace.sampled &= route.kind != Kind::Probe;
         let context = Arc::new(RequestContext {
-            id: id::request_id(headers),
-            deadline: deadline_of(stack, headers, trusted, started),
+            id: id::request_id(head.request_id),
+            deadline: deadline_of(stack, trusted && head.has_deadline, headers, started),
             span: stack.tracing.context(&trace),
             trace,
             baggage,
         });
         route.active().inc();
-        let mut record = Self {
-            stack: Arc::clone(stack),
-            route: Arc::clone(route),
-            context: Arc::clone(&context),
-            span: ServerSpan::default(),
-            started,
-            method: method_label(request.method()),
-            uri: request.uri().clone(),
-            version: request.version(),
-            user_agent: headers.get(header::USER_AGENT).cloned(),
-            request_bytes: content_length(request),
-            client: connection.map(|connection| connection.client(headers)),
-            is_trusted: trusted,
-            broken: None,
-            is_counted: false,
-        };
+        let mut record =
+            Self {
+                stack: Arc::clone(stack),
+                route: Arc::clone(route),
+                context: Arc::clone(&context),
+                span: ServerSpan::default(),
+                started,
+                method: method_label(request.method()),
+                uri: request.uri().clone(),
+                version: request.version(),
+                user_agent: head.user_agent.cloned(),
+                head_bytes: head.bytes,
+                request_bytes: content_length(request, head.has_length),
+                client: connection.map(|connection| {
+                    if head.is_forwarded { connection.client(headers) } else { connection.peer().ip() }
+                }),
+                is_trusted: trusted,
+                broken: None,
+                is_counted: false,
+            };
         if context.trace.sampled {
             record.span = record.server_span(headers);
         }
@@ -121,9 +131,9 @@ impl Record {
         response.headers_mut().insert(id::HEADER, self.context.id.clone());
         let status = response.status();
         match response.body().size_hint().exact() {
-            _ if self.method == "HEAD" => {
+            length if self.method == "HEAD" => {
                 self.end(status, 0, ended);
-                response
+                without_body(response, length)
             }
             Some(bytes) if bytes <= WHOLE => {
                 self.end(status, bytes, ended);
@@ -182,10 +192,19 @@ impl Drop for Record {
     }
 }
 
+/// The answer to HEAD: the length that GET's would have, and nothing of it.
+fn without_body(mut response: Response, length: Option<u64>) -> Response {
+    if let (Some(length), header::Entry::Vacant(entry)) = (length, response.headers_mut().entry(header::CONTENT_LENGTH))
+    {
+        entry.insert(length.into());
+    }
+    response.map(|_| Body::empty())
+}
+
 /// The server's own timeout, or a trusted caller's shorter one.
-fn deadline_of(stack: &Stack, headers: &HeaderMap, trusted: bool, started: Instant) -> Option<Instant> {
+fn deadline_of(stack: &Stack, believed: bool, headers: &HeaderMap, started: Instant) -> Option<Instant> {
     let own = stack.settings.load().request_timeout.get();
-    let asked = trusted.then(|| deadline::remaining(headers)).flatten();
+    let asked = believed.then(|| deadline::remaining(headers)).flatten();
     started.checked_add(asked.map_or(own, |asked| asked.min(own)))
 }
 

@@ -4,6 +4,8 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
+use crate::chassis::request::hexadecimal as hexadecimal_digits;
+
 /// Appends a whole number.
 pub(super) fn unsigned(out: &mut Vec<u8>, mut number: u64) {
     let mut digits = [0; 20];
@@ -31,13 +33,7 @@ pub(super) fn padded<const N: usize>(out: &mut Vec<u8>, mut number: u64) {
 
 /// Appends 32 lower-case hexadecimal digits.
 pub(super) fn hexadecimal(out: &mut Vec<u8>, number: u128) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut digits = [0; 32];
-    for (at, byte) in number.to_be_bytes().iter().enumerate() {
-        digits[2 * at] = DIGITS[usize::from(byte >> 4)];
-        digits[2 * at + 1] = DIGITS[usize::from(byte & 15)];
-    }
-    out.extend_from_slice(&digits);
+    out.extend_from_slice(&hexadecimal_digits(number));
 }
 
 /// Appends seconds as `0.001235`: rounded to a microsecond, since the rest is noise, without the zeros at the end.

@@ -38,6 +38,21 @@ pub(super) enum Value<'a> {
     Address(IpAddr),
 }
 
+/// A field's name of ours, with what JSON writes for it: put together when it is compiled.
+#[derive(Clone, Copy)]
+pub(super) struct Name {
+    pub(super) plain: &'static str,
+    /// `,"name":`
+    pub(super) json: &'static str,
+}
+
+macro_rules! name {
+    ($plain:literal) => {
+        Name { plain: $plain, json: concat!(",\"", $plain, "\":") }
+    };
+}
+pub(super) use name;
+
 impl Format {
     /// Opens a line with its time, level and target.
     pub(super) fn head(self, out: &mut Vec<u8>, level: Level, target: &str) {
@@ -62,10 +77,10 @@ impl Format {
     }
 
     /// Appends a field whose name is ours.
-    pub(super) fn field(self, out: &mut Vec<u8>, name: &str, value: Value<'_>) {
+    pub(super) fn field(self, out: &mut Vec<u8>, name: Name, value: Value<'_>) {
         match self {
-            Self::Json => json::plain_key(out, name),
-            Self::Text(_) => self.key(out, name),
+            Self::Json => out.extend_from_slice(name.json.as_bytes()),
+            Self::Text(_) => self.key(out, name.plain),
         }
         self.value(out, value);
     }

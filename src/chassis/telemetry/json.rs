@@ -32,14 +32,6 @@ pub(super) fn float(out: &mut Vec<u8>, number: f64) {
     }
 }
 
-/// Appends `,"name":` for a name of ours, which needs no escape; a value follows.
-pub(super) fn plain_key(out: &mut Vec<u8>, name: &str) {
-    debug_assert!(all_plain(name.as_bytes()), "{name}");
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
-}
-
 /// Appends `,"name":`; a value follows.
 pub(super) fn key(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(b",\"");

@@ -15,7 +15,7 @@ use tracing::{
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use super::{
-    format::{Fields, Format, Value},
+    format::{Fields, Format, Name, Value, name},
     sink::{Sink, Urgency},
 };
 use crate::chassis::request;
@@ -181,16 +181,16 @@ fn identity(format: Format, line: &mut Vec<u8>) {
     let active = active_span();
     request::with_current(|request| {
         if let Some(request) = request {
-            format.field(line, "request_id", Value::Text(request.id()));
+            format.field(line, name!("request_id"), Value::Text(request.id()));
         }
         let trace_id = request.map(|request| request.trace.trace_id.0);
         let trace_id = trace_id.or(active.map(|(trace_id, _)| u128::from_be_bytes(trace_id.to_bytes())));
         if let Some(trace_id) = trace_id {
-            format.field(line, "trace_id", Value::Printed(format_args!("{trace_id:032x}")));
+            format.field(line, name!("trace_id"), Value::Printed(format_args!("{trace_id:032x}")));
         }
     });
     if let Some((_, span_id)) = active {
-        format.field(line, "span_id", Value::Printed(format_args!("{span_id}")));
+        format.field(line, name!("span_id"), Value::Printed(format_args!("{span_id}")));
     }
 }
 

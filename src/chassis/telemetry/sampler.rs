@@ -51,9 +51,8 @@ impl Tracing {
         let propagation = &self.0.propagation;
         let baggage = propagation.baggage(headers);
         let Some(remote) = propagation.extract(headers) else {
-            let trace_id = fastrand::u128(1..);
-            let sampled = self.0.spans.is_some() && self.wants(trace_id) && !propagation.denied(headers);
-            let trace = TraceContext { trace_id: TraceId(trace_id), sampled, ..TraceContext::default() };
+            let mut trace = self.begin();
+            trace.sampled &= !propagation.denied(headers);
             return (trace, baggage);
         };
         let trace = TraceContext {
@@ -63,6 +62,14 @@ impl Tracing {
             tracestate: propagation.tracestate(headers),
         };
         (trace, baggage)
+    }
+
+    /// A trace that begins here: where the caller's head tells of none.
+    #[must_use]
+    pub fn begin(&self) -> TraceContext {
+        let trace_id = fastrand::u128(1..);
+        let sampled = self.0.spans.is_some() && self.wants(trace_id);
+        TraceContext { trace_id: TraceId(trace_id), sampled, ..TraceContext::default() }
     }
 
     /// The server span of a recorded request, for [`RequestContext::span`].
