@@ -15,15 +15,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::future::join_all;
-use http::{HeaderMap, HeaderValue, Request, Response};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use futures_util::future::{join, join_all};
+use http::{HeaderMap, HeaderValue};
 use opentelemetry::{Context, InstrumentationScope};
-use opentelemetry_http::{Bytes, HttpClient, HttpError};
 use opentelemetry_otlp::{
     LogExporter, RetryPolicy, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
     tonic_types::metadata::MetadataMap,
@@ -31,16 +25,19 @@ use opentelemetry_otlp::{
 use opentelemetry_sdk::{
     Resource,
     logs::{LogBatch, LogExporter as _, SdkLogRecord},
-    trace::SpanExporter as _,
+    trace::{SpanData, SpanExporter as _},
 };
 use tokio::runtime::{Builder, Runtime};
 
 use super::{
-    Lookup, OtlpProtocol, SCOPE, Settings, StartError,
+    Lookup, OtlpProtocol, Settings, StartError,
     metrics::Metrics,
     processor::Finished,
+    protobuf::Encoder,
     queue::{Export, Flusher, Queue, Worker},
+    sender::{HyperSender, Sender},
     settings::check_endpoint,
+    span::Server,
     variables,
 };
 
@@ -49,9 +46,6 @@ pub(super) const OWN_TARGETS: [&str; 5] = ["h2", "hyper", "opentelemetry", "toni
 
 const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
 const LOGS_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT";
-
-/// A collector's answer to an export is a few bytes.
-const MAX_RESPONSE: usize = 64 << 10;
 
 /// One finished log record, as the SDK hands it out.
 pub(super) type LogItem = (SdkLogRecord, InstrumentationScope);
@@ -76,9 +70,10 @@ impl Exports {
         if settings.otlp_logs && logs.is_none() {
             return Err(StartError::new("telemetry.otlp_logs", "needs telemetry.otlp_endpoint"));
         }
-        let headers = variables::headers(environment)?;
+        let (headers, trace_headers) = (variables::headers(environment)?, variables::trace_headers(environment)?);
         let timeouts = (variables::traces_timeout(environment)?, variables::logs_timeout(environment)?);
-        let destination = Destination { protocol: settings.otlp_protocol, headers, timeouts, resource, metrics };
+        let destination =
+            Destination { protocol: settings.otlp_protocol, headers, trace_headers, timeouts, resource, metrics };
         let mut exports = Self { spans: None, logs: None, flushers: Vec::new() };
         if traces.is_none() && logs.is_none() {
             return Ok(exports);
@@ -155,6 +150,7 @@ pub(super) fn check(environment: Lookup<'_>) -> Result<(), StartError> {
 struct Destination<'a> {
     protocol: OtlpProtocol,
     headers: HeaderMap,
+    trace_headers: HeaderMap,
     /// For spans, and for logs.
     timeouts: (Duration, Duration),
     resource: &'a Resource,
@@ -190,8 +186,11 @@ macro_rules! build {
 
 impl Destination<'_> {
     fn spans(&self, endpoint: &str) -> Result<Spans, StartError> {
-        let exporter = build!(self, SpanExporter, endpoint, self.timeouts.0);
-        Ok(Spans { exporter, scope: InstrumentationScope::builder(SCOPE).build() })
+        Ok(Spans {
+            encoder: Encoder::new(self.resource),
+            sender: Sender::new(self.protocol, endpoint, &self.trace_headers)?,
+            exporter: build!(self, SpanExporter, endpoint, self.timeouts.0),
+        })
     }
 
     fn logs(&self, endpoint: &str) -> Result<Logs, StartError> {
@@ -219,10 +218,12 @@ impl Destination<'_> {
     }
 }
 
+/// Server spans go their own, short way; see [`super::protobuf`].
 struct Spans {
+    encoder: Encoder,
+    sender: Sender,
+    /// For spans of handlers.
     exporter: SpanExporter,
-    /// Of server spans; the SDK gives its own spans theirs.
-    scope: InstrumentationScope,
 }
 
 impl Export for Spans {
@@ -230,11 +231,33 @@ impl Export for Spans {
     const SIGNAL: &'static str = "traces";
 
     async fn export(&self, batch: Vec<Finished>) -> Result<(), String> {
-        let spans = batch.into_iter().map(|span| match span {
-            Finished::Server(span) => span.into_data(&self.scope),
-            Finished::Other(span) => *span,
-        });
-        self.exporter.export(spans.collect()).await.map_err(|error| error.to_string())
+        let (mut servers, mut others) = (Vec::with_capacity(batch.len()), Vec::new());
+        for span in batch {
+            match span {
+                Finished::Server(span) => servers.push(span),
+                Finished::Other(span) => others.push(*span),
+            }
+        }
+        let (servers, others) = join(self.send(servers), self.export_others(others)).await;
+        servers.and(others)
+    }
+}
+
+impl Spans {
+    async fn send(&self, spans: Vec<Box<Server>>) -> Result<(), String> {
+        if spans.is_empty() {
+            return Ok(());
+        }
+        let message = self.encoder.request(&spans);
+        drop(spans);
+        self.sender.send(message).await
+    }
+
+    async fn export_others(&self, spans: Vec<SpanData>) -> Result<(), String> {
+        if spans.is_empty() {
+            return Ok(());
+        }
+        self.exporter.export(spans).await.map_err(|error| error.to_string())
     }
 }
 
@@ -247,34 +270,5 @@ impl Export for Logs {
     async fn export(&self, batch: Vec<LogItem>) -> Result<(), String> {
         let borrowed: Vec<_> = batch.iter().map(|(record, scope)| (record, scope)).collect();
         self.0.export(LogBatch::new(&borrowed)).await.map_err(|error| error.to_string())
-    }
-}
-
-/// Posts OTLP with the hyper client that the service has anyway.
-#[derive(Debug)]
-struct HyperSender(Client<HttpConnector, Full<Bytes>>);
-
-impl HyperSender {
-    fn new() -> Self {
-        Self(Client::builder(TokioExecutor::new()).build_http())
-    }
-}
-
-impl HttpClient for HyperSender {
-    // Written as `async_trait` expands it.
-    fn send_bytes<'a, 'f>(
-        &'a self,
-        request: Request<Bytes>,
-    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, HttpError>> + Send + 'f>>
-    where
-        'a: 'f,
-        Self: 'f,
-    {
-        let response = self.0.request(request.map(Full::new));
-        Box::pin(async move {
-            let (head, body) = response.await?.into_parts();
-            let body = Limited::new(body, MAX_RESPONSE).collect().await?.to_bytes();
-            Ok(Response::from_parts(head, body))
-        })
     }
 }

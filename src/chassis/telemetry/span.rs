@@ -2,10 +2,10 @@
 //!
 //! Recorded requests are on the hot path too. A `tracing` span with these attributes, kept in its registry and copied
 //! into the SDK's form, costs several times what the request itself does; this one is two allocations and a place in a
-//! queue, and becomes the SDK's on the export's thread. What a handler traces stands below it all the same:
+//! queue, and is encoded on the export's thread. What a handler traces stands below it all the same:
 //! [`RequestContext::span`] is OpenTelemetry's current context wherever the request is polled.
 //!
-//! Next: `recorded`, which spans of handlers reach the tracer; `processor`, the queue.
+//! Next: `protobuf`, which encodes it; `recorded`, which spans of handlers reach the tracer.
 
 use std::{
     net::IpAddr,
@@ -16,15 +16,11 @@ use std::{
 
 use http::{StatusCode, Version};
 use opentelemetry::{
-    Context as OtelContext, InstrumentationScope, Key, KeyValue, SpanId, TraceFlags, Value,
-    trace::{SpanContext, SpanKind, Status, TraceContextExt, TraceState},
+    Context as OtelContext, SpanId, TraceFlags,
+    trace::{SpanContext, TraceContextExt, TraceState},
 };
-use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
-use super::{
-    access::protocol,
-    processor::{Finished, Spans},
-};
+use super::processor::{Finished, Spans};
 use crate::chassis::request::{RequestContext, TraceContext};
 
 /// What a server span knows when it starts.
@@ -50,28 +46,22 @@ pub struct SpanRecord<'a> {
 
 /// A request's server span, if it is recorded. Dropped unfinished, it leaves nothing.
 #[derive(Debug, Default)]
-pub struct ServerSpan(Option<Box<Started>>);
-
-#[derive(Debug)]
-struct Started {
-    spans: Arc<Spans>,
-    span: Server,
-}
+pub struct ServerSpan(Option<(Arc<Spans>, Box<Server>)>);
 
 /// A server span, small until it is exported.
 #[derive(Debug)]
 pub(super) struct Server {
-    context: SpanContext,
-    parent: Option<u64>,
-    started: SystemTime,
-    lasted: Duration,
-    method: &'static str,
-    scheme: &'static str,
-    version: Version,
-    status: StatusCode,
-    client: Option<IpAddr>,
-    port: Option<u16>,
-    texts: Texts,
+    pub(super) context: SpanContext,
+    pub(super) parent: Option<u64>,
+    pub(super) started: SystemTime,
+    pub(super) lasted: Duration,
+    pub(super) method: &'static str,
+    pub(super) scheme: &'static str,
+    pub(super) version: Version,
+    pub(super) status: StatusCode,
+    pub(super) client: Option<IpAddr>,
+    pub(super) port: Option<u16>,
+    pub(super) texts: Texts,
 }
 
 impl ServerSpan {
@@ -96,15 +86,20 @@ impl ServerSpan {
                 record.user_agent.unwrap_or_default(),
             ]),
         };
-        Self(Some(Box::new(Started { spans: Arc::clone(spans), span })))
+        Self(Some((Arc::clone(spans), Box::new(span))))
     }
 
     /// Ends the span with its outcome.
     pub fn finish(self, status: StatusCode, lasted: Duration) {
-        if let Some(started) = self.0 {
-            let Started { spans, span } = *started;
-            spans.push(Finished::Server(Box::new(Server { status, lasted, ..span })));
+        if let Some((spans, mut span)) = self.0 {
+            (span.status, span.lasted) = (status, lasted);
+            spans.push(Finished::Server(span));
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn into_server(self) -> Option<Box<Server>> {
+        self.0.map(|(_, span)| span)
     }
 }
 
@@ -120,56 +115,9 @@ pub(super) fn context_of(trace: &TraceContext) -> OtelContext {
     ))
 }
 
-impl Server {
-    /// The span as the SDK has it, with the attributes of the semantic conventions for HTTP servers.
-    pub(super) fn into_data(self, scope: &InstrumentationScope) -> SpanData {
-        let mut attributes = Vec::with_capacity(11);
-        let mut put = |key: &'static str, value: Value| {
-            attributes.push(KeyValue::new(Key::from_static_str(key), value));
-        };
-        let [path, route, address, agent] = self.texts.each();
-        put("http.request.method", self.method.into());
-        put("url.path", path.to_owned().into());
-        put("url.scheme", self.scheme.into());
-        put("network.protocol.version", protocol(self.version).into());
-        for (key, text) in [("http.route", route), ("server.address", address), ("user_agent.original", agent)] {
-            if !text.is_empty() {
-                put(key, text.to_owned().into());
-            }
-        }
-        if let Some(port) = self.port {
-            put("server.port", i64::from(port).into());
-        }
-        if let Some(client) = self.client {
-            put("client.address", client.to_canonical().to_string().into());
-        }
-        put("http.response.status_code", i64::from(self.status.as_u16()).into());
-        // Only 5xx are errors of a server.
-        let failed = self.status.is_server_error();
-        if failed {
-            put("error.type", self.status.as_str().to_owned().into());
-        }
-        SpanData {
-            span_context: self.context,
-            parent_span_id: self.parent.map_or(SpanId::INVALID, SpanId::from),
-            parent_span_is_remote: self.parent.is_some(),
-            span_kind: SpanKind::Server,
-            name: if route.is_empty() { self.method.into() } else { [self.method, " ", route].concat().into() },
-            start_time: self.started,
-            end_time: self.started + self.lasted,
-            attributes,
-            dropped_attributes_count: 0,
-            events: SpanEvents::default(),
-            links: SpanLinks::default(),
-            status: if failed { Status::error("") } else { Status::Unset },
-            instrumentation_scope: scope.clone(),
-        }
-    }
-}
-
 /// Texts, one after the other in one allocation.
 #[derive(Debug)]
-struct Texts {
+pub(super) struct Texts {
     all: String,
     ends: [usize; 4],
 }
@@ -184,7 +132,7 @@ impl Texts {
         Self { all, ends }
     }
 
-    fn each(&self) -> [&str; 4] {
+    pub(super) fn each(&self) -> [&str; 4] {
         let mut begin = 0;
         self.ends.map(|end| &self.all[std::mem::replace(&mut begin, end)..end])
     }
