@@ -18,7 +18,7 @@ pub(super) struct Head<'a> {
     /// Whom a proxy saw.
     pub(super) is_forwarded: bool,
     pub(super) has_deadline: bool,
-    pub(super) has_length: bool,
+    pub(super) length: Option<&'a HeaderValue>,
 }
 
 impl<'a> Head<'a> {
@@ -30,7 +30,7 @@ impl<'a> Head<'a> {
             match name {
                 "x-request-id" => head.request_id = head.request_id.or(Some(value)),
                 "user-agent" => head.user_agent = head.user_agent.or(Some(value)),
-                "content-length" => head.has_length = true,
+                "content-length" => head.length = Some(value),
                 "x-forwarded-for" | "forwarded" => head.is_forwarded = true,
                 "grpc-timeout" | "x-envoy-expected-rq-timeout-ms" | "x-request-timeout" => head.has_deadline = true,
                 "traceparent" | "tracestate" | "baggage" | "b3" => head.has_trace = true,

@@ -87,7 +87,7 @@ impl Record {
                 version: request.version(),
                 user_agent: head.user_agent.cloned(),
                 head_bytes: head.bytes,
-                request_bytes: content_length(request, head.has_length),
+                request_bytes: content_length(request, head.length.is_some()),
                 client: connection.map(|connection| {
                     if head.is_forwarded { connection.client(headers) } else { connection.peer().ip() }
                 }),

@@ -37,7 +37,6 @@ use super::{
     queue::{Export, Flusher, Queue, Worker},
     sender::{HyperSender, Sender},
     settings::check_endpoint,
-    span::Server,
     variables,
 };
 
@@ -238,19 +237,20 @@ impl Export for Spans {
                 Finished::Other(span) => others.push(*span),
             }
         }
-        let (servers, others) = join(self.send(servers), self.export_others(others)).await;
+        let message = (!servers.is_empty()).then(|| self.encoder.request(&servers));
+        drop(servers);
+        let (servers, others) = join(self.send(message), self.export_others(others)).await;
+        // To one collector at one time: where either is refused, the batch counts as lost.
         servers.and(others)
     }
 }
 
 impl Spans {
-    async fn send(&self, spans: Vec<Box<Server>>) -> Result<(), String> {
-        if spans.is_empty() {
-            return Ok(());
+    async fn send(&self, message: Option<Vec<u8>>) -> Result<(), String> {
+        match message {
+            Some(message) => self.sender.send(message).await,
+            None => Ok(()),
         }
-        let message = self.encoder.request(&spans);
-        drop(spans);
-        self.sender.send(message).await
     }
 
     async fn export_others(&self, spans: Vec<SpanData>) -> Result<(), String> {

@@ -26,6 +26,8 @@ pub(super) enum Format {
 #[derive(Clone, Copy)]
 pub(super) enum Value<'a> {
     Text(&'a str),
+    /// Text of ours, or checked before: it needs no escape.
+    Plain(&'a str),
     Printed(fmt::Arguments<'a>),
     Signed(i64),
     Unsigned(u64),
@@ -101,9 +103,10 @@ impl Format {
     pub(super) fn value(self, out: &mut Vec<u8>, value: Value<'_>) {
         match (self, value) {
             (Self::Json, Value::Text(text)) => json::string(out, text),
+            (Self::Json, Value::Plain(text)) => json::plain(out, text),
             (Self::Json, Value::Printed(arguments)) => json::display(out, arguments),
             (Self::Json, Value::Float(number)) => json::float(out, number),
-            (Self::Text(_), Value::Text(text)) => text::value(out, format_args!("{text}")),
+            (Self::Text(_), Value::Text(text) | Value::Plain(text)) => text::value(out, format_args!("{text}")),
             (Self::Text(_), Value::Printed(arguments)) => text::value(out, arguments),
             (Self::Text(_), Value::Float(number)) => _ = write!(out, "{number}"),
             (_, Value::Signed(number)) => _ = write!(out, "{number}"),

@@ -14,6 +14,14 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// Appends a text that needs no escape, with quotes.
+pub(super) fn plain(out: &mut Vec<u8>, text: &str) {
+    debug_assert!(all_plain(text.as_bytes()), "{text}");
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+}
+
 /// Appends what `arguments` print as a JSON string.
 pub(super) fn display(out: &mut Vec<u8>, arguments: fmt::Arguments<'_>) {
     out.push(b'"');

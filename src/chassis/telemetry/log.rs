@@ -116,7 +116,7 @@ impl Scratch {
                 return;
             }
             match value {
-                Value::Text(text) => format.message(message, format_args!("{text}")),
+                Value::Text(text) | Value::Plain(text) => format.message(message, format_args!("{text}")),
                 Value::Printed(arguments) => format.message(message, arguments),
                 other => format.value(message, other),
             }
