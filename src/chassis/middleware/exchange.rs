@@ -71,7 +71,7 @@ pin_project! {
 
 impl Exchange {
     /// Nothing of the app runs yet: that begins with the first poll.
-    pub(super) fn begin(stack: &Arc<Stack>, route: &Arc<Route>, request: Request) -> Self {
+    pub(super) fn begin(stack: Arc<Stack>, route: Arc<Route>, request: Request) -> Self {
         let (mut record, context) = Record::begin(stack, route, &request);
         let step = Step::begin(&mut record, request);
         Self { record: Some(record), context, step, timer: None }

@@ -58,7 +58,7 @@ fn client_gone() -> StatusCode {
 }
 
 impl Record {
-    pub(super) fn begin(stack: &Arc<Stack>, route: &Arc<Route>, request: &Request) -> (Self, Arc<RequestContext>) {
+    pub(super) fn begin(stack: Arc<Stack>, route: Arc<Route>, request: &Request) -> (Self, Arc<RequestContext>) {
         let started = Instant::now();
         let headers = request.headers();
         let head = Head::scan(headers);
@@ -69,7 +69,7 @@ impl Record {
         trace.sampled &= route.kind != Kind::Probe;
         let context = Arc::new(RequestContext {
             id: id::request_id(head.request_id),
-            deadline: deadline_of(stack, trusted && head.has_deadline, headers, started),
+            deadline: deadline_of(&stack, trusted && head.has_deadline, headers, started),
             span: stack.tracing.context(&trace),
             trace,
             baggage,
@@ -77,8 +77,8 @@ impl Record {
         route.active().inc();
         let mut record =
             Self {
-                stack: Arc::clone(stack),
-                route: Arc::clone(route),
+                stack,
+                route,
                 context: Arc::clone(&context),
                 span: ServerSpan::default(),
                 started,

@@ -55,8 +55,11 @@ impl Routes {
     pub(crate) fn call(&self, request: Request) -> Answer {
         match self {
             Self::Inside(table) => {
-                let route = table.find(request.method(), request.uri().path());
-                Box::pin(Exchange::begin(&table.stack, route, request))
+                let route = Arc::clone(table.find(request.method(), request.uri().path()));
+                let stack = Arc::clone(&table.stack);
+                // Begun by its first poll: hyper calls for each of the requests that come at once on an HTTP/2
+                // connection before it polls one, and a place is for those at work.
+                Box::pin(async { Exchange::begin(stack, route, request).await })
             }
             Self::Bare(router) => {
                 let answer = router.clone().call(request);
