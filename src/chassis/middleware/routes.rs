@@ -103,3 +103,29 @@ impl fmt::Debug for Routes {
         f.debug_struct("Routes").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prometheus::Registry;
+
+    use super::*;
+    use crate::chassis::middleware::route::{Kind, RouteMetrics};
+
+    #[test]
+    fn routes_that_share_a_path_have_their_own_methods() {
+        let metrics = RouteMetrics::new(&Registry::new());
+        let target = |name, methods: &[Method]| Target {
+            methods: methods.to_vec(),
+            route: Arc::new(Route::new(name, Kind::Io, None, axum::Router::new(), &metrics)),
+        };
+        let chosen = |targets: &[Target], method| choose(targets, &method).template.to_string();
+        let told = [target("get", &[Method::GET]), target("post", &[Method::POST, Method::PUT])];
+        for (method, expected) in
+            [(Method::GET, "get"), (Method::HEAD, "get"), (Method::PUT, "post"), (Method::DELETE, "get")]
+        {
+            assert_eq!(chosen(&told, method), expected);
+        }
+        let untold = [target("post", &[Method::POST]), target("any", &[])];
+        assert_eq!((chosen(&untold, Method::POST), chosen(&untold, Method::GET)), ("post".into(), "any".into()));
+    }
+}
