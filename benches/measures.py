@@ -123,7 +123,7 @@ def canaried(specs, scratch, rounds, connections=32, seconds=0.5):
 def cpu(collector, scratch, quick):
     """CPU per request and throughput, keep-alive GET on 32 connections."""
     specs, absent = main_rows(collector, scratch)
-    return {**canaried(specs, scratch, 2 if quick else 14), "absent": absent}
+    return {**canaried(specs, scratch, 2 if quick else 10), "absent": absent}
 
 
 def layers(collector, scratch, quick):
@@ -131,7 +131,7 @@ def layers(collector, scratch, quick):
     names = subprocess.run([OWN / "usual", "-", "0"], capture_output=True, text=True, check=True).stdout.splitlines()
     specs = {BASE: own("hyper_http1"), "bare axum": own("axum_bare")}
     specs |= {f"{number}: + {name}": usual(number, collector) for number, name in enumerate(names, 1)}
-    return canaried(specs, scratch, 2 if quick else 10)
+    return canaried(specs, scratch, 2 if quick else 6)
 
 
 def scale(collector, scratch, quick):
@@ -150,7 +150,7 @@ def scale(collector, scratch, quick):
 def latency(collector, scratch, quick):
     """Percentiles at a fixed rate of requests, each measured from the instant at which it was due."""
     specs, _ = main_rows(collector, scratch)
-    rate, rounds, result = 4000, 1 if quick else 5, {}
+    rate, rounds, result = 4000, 1 if quick else 4, {}
     with running(specs, scratch) as servers:
         for number in range(rounds):
             for name, server in random.sample(list(servers.items()), len(servers)):

@@ -172,21 +172,20 @@ def nginx(access):
 NODE = """require('http').createServer((_, answer) => { answer.setHeader('content-type', 'text/plain');
 answer.end('Hello, World!'); }).listen({port: +process.argv[1], host: '127.0.0.1', backlog: 1024});"""
 
-GO = """package main
-import ("net/http"; "os")
-func main() {
-	http.HandleFunc("/hello", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("Hello, World!")) })
-	panic(http.ListenAndServe(os.Args[1], nil))
-}
-"""
+# What Debian's packages of Go libraries install.
+GO_LIBRARIES = pathlib.Path("/usr/share/gocode")
 
 
 def go(scratch):
-    """net/http, built here."""
-    source = scratch / "hello.go"
-    source.write_text(GO)
-    subprocess.run(["go", "build", "-o", scratch / "hello-go", source], check=True)
-    return lambda server: ([scratch / "hello-go", server.address], {"GOMAXPROCS": "1"})
+    """net/http, built here: alone, and with what a service has."""
+    program = scratch / "hello-go"
+    environment = {**os.environ, "GO111MODULE": "off", "GOPATH": str(GO_LIBRARIES), "GOCACHE": str(scratch / "go-cache"), "GOFLAGS": ""}
+    subprocess.run([find("go"), "build", "-o", program, ROOT / "benches/hello.go"], env=environment, check=True)
+    one_cpu = {"GOMAXPROCS": "1"}
+    return {
+        "Go net/http": lambda server: ([program, server.address], one_cpu),
+        "Go net/http, metrics and access log": lambda server: ([program, server.address, server.directory / "lines"], one_cpu),
+    }
 
 
 def peers(scratch):
@@ -201,8 +200,8 @@ def peers(scratch):
         there["Node http"] = lambda server: ([find("node"), "-e", NODE, server.port], {})
     else:
         absent.append("Node http")
-    if find("go"):
-        there["Go net/http"] = go(scratch)
+    if find("go") and (GO_LIBRARIES / "src/github.com/prometheus/client_golang").exists():
+        there |= go(scratch)
     else:
         absent.append("Go net/http")
     return there, absent

@@ -8,10 +8,14 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use axum::routing::{MethodRouter, any};
+use axum::routing::MethodRouter;
 
 use super::{
-    middleware::{Stack, route::Kind},
+    middleware::{
+        Stack,
+        route::Kind,
+        routes::{Routes, Target},
+    },
     openapi::{Described, Methods},
     problem::{Code, Problem},
 };
@@ -133,20 +137,26 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
 }
 
 impl Router {
-    /// axum's router, each route inside the middleware.
+    /// Each route inside the middleware. Routes may share a path, each with methods of its own.
     ///
     /// # Panics
     /// On a path that axum refuses or that two routes share with the same method, and where routes of one pool run on
     /// different runtimes.
-    pub(crate) fn build(self, stack: &Arc<Stack>) -> axum::Router {
-        let unmatched = any(not_found).layer(stack.layer("", Kind::Unmatched, None));
-        let inside = |router: axum::Router, route: Route<()>| {
-            let layer = stack.layer(&route.path, route.kind, route.pool.as_deref());
-            router.route(&route.path, route.handlers.layer(layer))
-        };
-        let router = self.routes.into_iter().fold(axum::Router::new().fallback_service(unmatched), inside);
-        // Makes each handler a service now: axum does it again for each request else.
-        router.with_state(())
+    pub(crate) fn build(self, stack: &Arc<Stack>) -> Routes {
+        let mut paths: Vec<(String, Vec<Route<()>>)> = Vec::new();
+        for route in self.routes {
+            match paths.iter_mut().find(|(path, _)| *path == route.path) {
+                Some((_, routes)) => routes.push(route),
+                None => paths.push((route.path.clone(), vec![route])),
+            }
+        }
+        let paths = paths.into_iter().map(|(path, routes)| {
+            let targets = targets(stack, &path, routes);
+            (path, targets)
+        });
+        let paths = paths.collect();
+        let unmatched = stack.route("", Kind::Unmatched, None, axum::Router::new().fallback(not_found));
+        Routes::new(Arc::clone(stack), paths, unmatched)
     }
 
     /// The routes alone, without middleware: for an app's own unit tests.
@@ -154,6 +164,18 @@ impl Router {
         let bare = |router: axum::Router, route: Route<()>| router.route(&route.path, route.handlers);
         self.routes.into_iter().fold(axum::Router::new(), bare)
     }
+}
+
+/// The routes of one path. axum's router has all of their methods, so that each of them can tell which there are.
+fn targets(stack: &Stack, path: &str, routes: Vec<Route<()>>) -> Vec<Target> {
+    let all = |router: axum::Router, route: &Route<()>| router.route(path, route.handlers.clone());
+    // With its state, which makes each handler a service now: axum does it again for each request else.
+    let handlers = routes.iter().fold(axum::Router::new(), all).with_state(());
+    let target = |route: Route<()>| Target {
+        methods: route.described.iter().map(Described::method).collect(),
+        route: stack.route(path, route.kind, route.pool.as_deref(), handlers.clone()),
+    };
+    routes.into_iter().map(target).collect()
 }
 
 async fn not_found() -> Problem {

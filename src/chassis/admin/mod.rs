@@ -189,7 +189,7 @@ impl Running {
         let stop = CancellationToken::new();
         let server = Server {
             listener,
-            protocol: Http::new(router, limits),
+            protocol: Http::new(router.into(), limits),
             connections: Arc::clone(&connections),
             errors: AcceptErrors::new(None),
             accepting: Arc::new(AtomicBool::new(false)),

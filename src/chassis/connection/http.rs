@@ -27,6 +27,7 @@ use super::{
 };
 use crate::chassis::{
     lifecycle::Lifecycle,
+    middleware::routes::Routes,
     problem::{self, Code, Problem},
     request::{self, RequestContext},
     server::{Protocol, Settings},
@@ -78,20 +79,20 @@ impl Limits {
     }
 }
 
-/// Serves a router over HTTP; a cheap handle, since each connection holds one.
+/// Serves routes over HTTP; a cheap handle, since each connection holds one.
 #[derive(Clone, Debug)]
 pub(crate) struct Http(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    router: axum::Router,
+    routes: Routes,
     limits: Arc<Limits>,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
 }
 
 impl Http {
-    pub(crate) fn new(router: axum::Router, limits: Arc<Limits>) -> Self {
+    pub(crate) fn new(routes: Routes, limits: Arc<Limits>) -> Self {
         let max_head = limits.settings().max_head.len();
         let mut http1 = http1::Builder::new();
         // Our own limit answers first; the parser's is twice as high and stays bare.
@@ -103,7 +104,7 @@ impl Http {
             .max_header_list_size(u32::try_from(2 * max_head).unwrap_or(u32::MAX))
             // 250: what Kestrel and others grant; the admission behind it bounds the work.
             .max_concurrent_streams(250);
-        Self(Arc::new(Shared { router, limits, http1, http2 }))
+        Self(Arc::new(Shared { routes, limits, http1, http2 }))
     }
 
     /// Serves a connection of which `info` is known. Returns why it ended.
@@ -125,7 +126,7 @@ impl Shared {
     }
 
     fn service(&self, info: ConnectionInfo, entry: &Arc<Entry>) -> Service {
-        Service::new(self.router.clone(), Arc::clone(entry), info)
+        Service::new(self.routes.clone(), Arc::clone(entry), info)
     }
 
     fn io<S: Stream>(&self, stream: S, prefix: Bytes, entry: &Arc<Entry>, slot: &Slot<S>) -> TokioIo<Io<S>> {

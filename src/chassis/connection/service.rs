@@ -11,13 +11,12 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use axum::{body::Body, extract::Request, response::Response, routing::future::RouteFuture};
+use axum::{body::Body, extract::Request, response::Response};
 use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tokio_util::sync::CancellationToken;
-use tower_service::Service as _;
 
 use super::{
     body::{Inbound, Outbound, Part},
@@ -27,6 +26,7 @@ use super::{
     http::Limits,
     registry::Entry,
 };
+use crate::chassis::middleware::routes::{self, Routes};
 
 /// What a handler may know of the connection; an extension of each request.
 #[derive(Clone, Debug)]
@@ -141,14 +141,14 @@ pub(crate) struct Abort;
 
 /// Serves the requests of one connection.
 pub(crate) struct Service {
-    router: axum::Router,
+    routes: Routes,
     entry: Arc<Entry>,
     info: ConnectionInfo,
 }
 
 impl Service {
-    pub(super) fn new(router: axum::Router, entry: Arc<Entry>, info: ConnectionInfo) -> Self {
-        Self { router, entry, info }
+    pub(super) fn new(routes: Routes, entry: Arc<Entry>, info: ConnectionInfo) -> Self {
+        Self { routes, entry, info }
     }
 }
 
@@ -161,24 +161,20 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         let number = self.entry.state.begin_request();
         let part = Part::counted(&self.entry);
         let http1 = request.version() <= Version::HTTP_11;
-        let (mut parts, body) = request.into_parts();
-        let body = if body.is_end_stream() {
-            Body::empty()
-        } else {
-            let expects = parts.headers.contains_key(header::EXPECT);
-            Body::new(Inbound::new(body, &self.entry, expects))
-        };
-        parts.extensions.insert(self.info.clone());
-        let response = self.router.clone().call(Request::from_parts(parts, body));
+        let has_body = !request.body().is_end_stream();
+        let expects = has_body && request.headers().contains_key(header::EXPECT);
+        let mut request = request
+            .map(|body| if has_body { Body::new(Inbound::new(body, &self.entry, expects)) } else { Body::empty() });
+        request.extensions_mut().insert(self.info.clone());
+        let response = self.routes.call(request);
         Answer { response, info: self.info.clone(), entry: Arc::clone(&self.entry), part: Some(part), number, http1 }
     }
 }
 
 pin_project! {
-    /// The router's answer, on its way to the socket.
+    /// The answer of a route, on its way to the socket.
     pub(crate) struct Answer {
-        #[pin]
-        response: RouteFuture<std::convert::Infallible>,
+        response: routes::Answer,
         info: ConnectionInfo,
         entry: Arc<Entry>,
         part: Option<Part>,
@@ -192,7 +188,7 @@ impl Future for Answer {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(mut response) = ready!(this.response.poll(cx));
+        let mut response = ready!(this.response.as_mut().poll(cx));
         let state = &this.entry.state;
         if response.extensions().get::<Abort>().is_some() {
             if *this.http1 {

@@ -18,7 +18,7 @@ async fn the_task_of_a_connection_is_small() {
     let stream = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("connects");
     let peer = stream.peer_addr().expect("an address");
     let limits = Limits::new(Arc::new(ArcSwap::from_pointee(Settings::default())), Lifecycle::new(None));
-    let http = Http::new(axum::Router::new(), limits);
+    let http = Http::new(axum::Router::new().into(), limits);
     let entry = Connections::new(1, Metrics::new(None)).enter(None);
     let bytes = size_of_val(&http.serve(stream, peer, entry));
     println!("{bytes} bytes");

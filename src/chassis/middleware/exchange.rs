@@ -16,7 +16,7 @@ use axum::{
     body::Body,
     extract::Request,
     response::{IntoResponse, Response},
-    routing::{Route as AxumRoute, future::RouteFuture},
+    routing::future::RouteFuture,
 };
 use bytes::Bytes;
 use http::StatusCode;
@@ -25,12 +25,12 @@ use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 use tower_service::Service as _;
-use tracing::Instrument;
 
 use super::{
+    Stack,
     protect::{self, Admission},
     record::Record,
-    route::Kind,
+    route::{Kind, Route},
 };
 use crate::chassis::{
     faults::Fault,
@@ -59,7 +59,7 @@ pin_project! {
         /// Refused before its handler.
         Refused { problem: Option<Problem> },
         /// Waits for a place, or for a fault's latency.
-        Waiting { wait: Pin<Box<dyn Future<Output = Result<Option<Place>, Response>> + Send>>, request: Option<Request>, route: Option<AxumRoute> },
+        Waiting { wait: Pin<Box<dyn Future<Output = Result<Option<Place>, Response>> + Send>>, request: Option<Request> },
         /// The handler runs here.
         Running { #[pin] handler: RouteFuture<Infallible>, place: Option<Place> },
         /// The handler runs on the work runtime, which holds the place.
@@ -70,19 +70,16 @@ pin_project! {
 }
 
 impl Exchange {
-    pub(super) fn begin(
-        mut record: Record,
-        context: Arc<RequestContext>,
-        request: Request,
-        route: &mut AxumRoute,
-    ) -> Self {
-        let step = request::enter(&context, || Step::begin(&mut record, request, route));
+    /// Nothing of the app runs yet: that begins with the first poll.
+    pub(super) fn begin(stack: Arc<Stack>, route: Arc<Route>, request: Request) -> Self {
+        let (mut record, context) = Record::begin(stack, route, &request);
+        let step = Step::begin(&mut record, request);
         Self { record: Some(record), context, step, timer: None }
     }
 }
 
 impl Step {
-    fn begin(record: &mut Record, mut request: Request, route: &mut AxumRoute) -> Self {
+    fn begin(record: &mut Record, mut request: Request) -> Self {
         let settings = record.stack.settings.load();
         if let Err(problem) = protect::check(&settings, &request, record) {
             return Self::Refused { problem: Some(problem) };
@@ -91,16 +88,16 @@ impl Step {
         let fault =
             protect::is_faulty(record.route.kind).then(|| record.stack.faults.draw(&record.route.template)).flatten();
         match protect::admission(record, &request) {
-            Admission::Admitted(place) if fault.is_none() => Self::run(record, request, route, place),
+            Admission::Admitted(place) if fault.is_none() => Self::run(record, request, place),
             admission => {
                 let wait = Box::pin(wait(admission, fault, record.context.deadline));
-                Self::Waiting { wait, request: Some(request), route: Some(route.clone()) }
+                Self::Waiting { wait, request: Some(request) }
             }
         }
     }
 
-    fn run(record: &Record, request: Request, route: &mut AxumRoute, place: Option<Place>) -> Self {
-        let handler = route.call(request);
+    fn run(record: &Record, request: Request, place: Option<Place>) -> Self {
+        let handler = record.route.handlers.clone().call(request);
         if record.route.kind != Kind::Work {
             return Self::Running { handler, place };
         }
@@ -111,7 +108,7 @@ impl Step {
             }
             answer
         };
-        let work = request::scope(Arc::clone(&record.context), work.instrument(record.span.clone()));
+        let work = request::scope(Arc::clone(&record.context), work);
         Self::Working { task: AbortOnDropHandle::new(record.stack.work.spawn(work)) }
     }
 }
@@ -134,29 +131,27 @@ async fn wait(
 }
 
 impl Future for Exchange {
-    type Output = Result<Response, Infallible>;
+    type Output = Response;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
         let mut this = self.project();
-        let record = this.record.as_ref().expect("polled until it is ready");
-        let polled = request::enter(this.context, || {
-            let _entered = record.span.enter();
-            poll_step(this.step.as_mut(), record, cx)
-        });
-        let response = match polled {
-            Poll::Ready(response) => response,
-            Poll::Pending => {
-                ready!(poll_deadline(this.timer, this.context, cx));
-                request::enter(this.context, || Problem::new(Code::DeadlineExceeded).into_response())
+        request::enter(this.context, || {
+            let record = this.record.as_ref().expect("polled until it is ready");
+            let response = match poll_step(this.step.as_mut(), record, cx) {
+                Poll::Ready(response) => response,
+                Poll::Pending => {
+                    ready!(poll_deadline(this.timer, this.context, cx));
+                    Problem::new(Code::DeadlineExceeded).into_response()
+                }
+            };
+            let ended = Instant::now();
+            // Ends the handler and gives its place back before the response is written.
+            if let StepReplacement::Running { place: Some(place), .. } = this.step.project_replace(Step::Done) {
+                place.end(ended, response.status());
             }
-        };
-        let ended = Instant::now();
-        // Ends the handler and gives its place back before the response is written.
-        if let StepReplacement::Running { place: Some(place), .. } = this.step.project_replace(Step::Done) {
-            place.end(ended, response.status());
-        }
-        let record = this.record.take().expect("polled until it is ready");
-        Poll::Ready(Ok(request::enter(this.context, || record.respond(response, ended))))
+            let record = this.record.take().expect("polled until it is ready");
+            Poll::Ready(record.respond(response, ended))
+        })
     }
 }
 
@@ -173,12 +168,9 @@ fn poll_step(mut step: Pin<&mut Step>, record: &Record, cx: &mut Context<'_>) ->
             StepProjection::Refused { problem } => {
                 return Poll::Ready(problem.take().unwrap_or_else(Problem::internal).into_response());
             }
-            StepProjection::Waiting { wait, request, route } => match ready!(wait.as_mut().poll(cx)) {
+            StepProjection::Waiting { wait, request } => match ready!(wait.as_mut().poll(cx)) {
                 Err(response) => return Poll::Ready(response),
-                Ok(place) => {
-                    let request = request.take().expect("waits once");
-                    Step::run(record, request, &mut route.take().expect("waits once"), place)
-                }
+                Ok(place) => Step::run(record, request.take().expect("waits once"), place),
             },
             StepProjection::Running { handler, .. } => {
                 let polled = catch_unwind(AssertUnwindSafe(|| handler.poll(cx)));
@@ -237,7 +229,6 @@ impl HttpBody for Observed {
         let this = &mut *self;
         let Some(record) = &this.record else { return Pin::new(&mut this.body).poll_frame(cx) };
         let polled = request::enter(&record.context, || {
-            let _entered = record.span.enter();
             catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.body).poll_frame(cx)))
         });
         let polled = polled.unwrap_or_else(|panic| {

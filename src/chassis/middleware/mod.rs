@@ -21,35 +21,28 @@
 //! One future does it all: as seven boxed layers the same costs several times as much on every request. It refuses to
 //! know what a route does.
 //!
-//! Next: [`super::router`].
+//! Next: [`routes`], where a request comes in.
 
 mod body;
 mod deadline;
 mod exchange;
+mod head;
 mod id;
 mod protect;
 mod record;
 pub(crate) mod route;
+pub(crate) mod routes;
 
-use std::{
-    convert::Infallible,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    task::{Context, Poll},
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 use arc_swap::ArcSwap;
-use axum::{extract::Request, response::Response, routing::Route as AxumRoute};
 use prometheus::Registry;
 use tokio::runtime::Handle;
 
-use self::{
-    exchange::Exchange,
-    record::Record,
-    route::{Kind, Route, RouteMetrics},
-};
+use self::route::{Kind, Route, RouteMetrics};
 use crate::chassis::{
     faults::Faults,
     overload::Overload,
@@ -99,48 +92,9 @@ impl Stack {
         Arc::new(Self { settings, overload, faults, tracing, access, metrics, work, served })
     }
 
-    /// The layer for the route `template`; `pool` is the name of its pool where it has one of its own.
-    pub(crate) fn layer(self: &Arc<Self>, template: &str, kind: Kind, pool: Option<&str>) -> Layer {
+    /// The route `template`, whose methods are those of `handlers`; `pool` is the name of its pool where it has one of its own.
+    pub(crate) fn route(&self, template: &str, kind: Kind, pool: Option<&str>, handlers: axum::Router) -> Arc<Route> {
         let pool = kind.runtime().map(|runtime| self.overload.pool(runtime, pool));
-        Layer { stack: Arc::clone(self), route: Arc::new(Route::new(template, kind, pool, &self.metrics)) }
-    }
-}
-
-/// The layer around one route.
-#[derive(Clone)]
-pub(crate) struct Layer {
-    stack: Arc<Stack>,
-    route: Arc<Route>,
-}
-
-impl tower_layer::Layer<AxumRoute> for Layer {
-    type Service = Service;
-
-    fn layer(&self, inner: AxumRoute) -> Service {
-        Service { stack: Arc::clone(&self.stack), route: Arc::clone(&self.route), inner }
-    }
-}
-
-/// One route inside the middleware.
-#[derive(Clone)]
-pub(crate) struct Service {
-    stack: Arc<Stack>,
-    route: Arc<Route>,
-    inner: AxumRoute,
-}
-
-impl tower_service::Service<Request> for Service {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Exchange;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        // axum's routes are always ready; waiting for a place happens in the exchange.
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request) -> Exchange {
-        let (record, context) = Record::begin(&self.stack, &self.route, &request);
-        Exchange::begin(record, context, request, &mut self.inner)
+        Arc::new(Route::new(template, kind, pool, handlers, &self.metrics))
     }
 }

@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Instant};
 
 use axum::extract::Request;
-use http::{Version, header};
+use http::Version;
 
 use super::{
     body::{self, Bounds, Broken},
@@ -25,7 +25,7 @@ pub(super) fn check(settings: &Settings, request: &Request, record: &Record) -> 
     if target > settings.max_uri.len() {
         return Err(Problem::new(Code::UriTooLong));
     }
-    if head_size(request, target) > settings.max_head.len() {
+    if head_size(request, target, record.head_bytes) > settings.max_head.len() {
         return Err(Problem::new(Code::HeadTooLarge));
     }
     if record.request_bytes.is_some_and(|length| length > settings.max_body.get()) {
@@ -53,14 +53,14 @@ pub(super) fn bound_body(settings: &Settings, request: &mut Request) -> Option<B
     Some(broken)
 }
 
-/// Bytes as HTTP/1 would write them: each field's line has a colon, a space, CR and LF.
-fn head_size(request: &Request, target: usize) -> usize {
-    let fields: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+/// Bytes as HTTP/1 would write them.
+fn head_size(request: &Request, target: usize, fields: usize) -> usize {
     request.method().as_str().len() + target + "  HTTP/1.1\r\n".len() + fields
 }
 
-pub(super) fn content_length(request: &Request) -> Option<u64> {
-    if request.version() >= Version::HTTP_2 || request.headers().contains_key(header::CONTENT_LENGTH) {
+/// Bytes of the body; in HTTP/1 only where the head tells them, in HTTP/2 where the stream does.
+pub(super) fn content_length(request: &Request, is_told: bool) -> Option<u64> {
+    if is_told || request.version() >= Version::HTTP_2 {
         return http_body::Body::size_hint(request.body()).exact();
     }
     None

@@ -15,15 +15,17 @@ use http_body::Body as _;
 use super::{
     Stack,
     body::Broken,
-    deadline, id,
+    deadline,
+    head::Head,
+    id,
     protect::content_length,
     route::{Kind, Route, method_label},
 };
 use crate::chassis::{
     connection::ConnectionInfo,
     problem::Problem,
-    request::{self, RequestContext},
-    telemetry::{self, AccessRecord, SpanRecord},
+    request::RequestContext,
+    telemetry::{AccessRecord, ServerSpan, SpanRecord},
 };
 
 /// A request from its head to the last byte of its response. Dropped before that, it counts as 499: the client left.
@@ -31,12 +33,14 @@ pub(super) struct Record {
     pub(super) stack: Arc<Stack>,
     pub(super) route: Arc<Route>,
     pub(super) context: Arc<RequestContext>,
-    pub(super) span: tracing::Span,
+    span: ServerSpan,
     pub(super) started: Instant,
     method: &'static str,
     uri: Uri,
     version: Version,
     user_agent: Option<HeaderValue>,
+    /// Bytes of the head's fields.
+    pub(super) head_bytes: usize,
     /// Bytes of the request body, where its head tells.
     pub(super) request_bytes: Option<u64>,
     client: Option<IpAddr>,
@@ -54,44 +58,51 @@ fn client_gone() -> StatusCode {
 }
 
 impl Record {
-    pub(super) fn begin(stack: &Arc<Stack>, route: &Arc<Route>, request: &Request) -> (Self, Arc<RequestContext>) {
+    pub(super) fn begin(stack: Arc<Stack>, route: Arc<Route>, request: &Request) -> (Self, Arc<RequestContext>) {
         let started = Instant::now();
         let headers = request.headers();
+        let head = Head::scan(headers);
         let connection = request.extensions().get::<ConnectionInfo>();
         let trusted = connection.is_some_and(ConnectionInfo::is_trusted);
-        let (mut trace, baggage) = stack.tracing.sample(headers);
+        let (mut trace, baggage) =
+            if head.has_trace { stack.tracing.sample(headers) } else { (stack.tracing.begin(), None) };
         trace.sampled &= route.kind != Kind::Probe;
         let context = Arc::new(RequestContext {
-            id: id::request_id(headers),
-            deadline: deadline_of(stack, headers, trusted, started),
+            id: id::request_id(head.request_id),
+            deadline: deadline_of(&stack, trusted && head.has_deadline, headers, started),
+            span: stack.tracing.context(&trace),
             trace,
             baggage,
         });
         route.active().inc();
-        let mut record = Self {
-            stack: Arc::clone(stack),
-            route: Arc::clone(route),
-            context: Arc::clone(&context),
-            span: tracing::Span::none(),
-            started,
-            method: method_label(request.method()),
-            uri: request.uri().clone(),
-            version: request.version(),
-            user_agent: headers.get(header::USER_AGENT).cloned(),
-            request_bytes: content_length(request),
-            client: connection.map(|connection| connection.client(headers)),
-            is_trusted: trusted,
-            broken: None,
-            is_counted: false,
-        };
+        let mut record =
+            Self {
+                stack,
+                route,
+                context: Arc::clone(&context),
+                span: ServerSpan::default(),
+                started,
+                method: method_label(request.method()),
+                uri: request.uri().clone(),
+                version: request.version(),
+                user_agent: head.user_agent.cloned(),
+                head_bytes: head.bytes,
+                request_bytes: content_length(request, head.length.is_some()),
+                client: connection.map(|connection| {
+                    if head.is_forwarded { connection.client(headers) } else { connection.peer().ip() }
+                }),
+                is_trusted: trusted,
+                broken: None,
+                is_counted: false,
+            };
         if context.trace.sampled {
-            record.span = request::enter(&context, || record.server_span(headers));
+            record.span = record.server_span(headers);
         }
         (record, context)
     }
 
-    fn server_span(&self, headers: &HeaderMap) -> tracing::Span {
-        telemetry::server_span(&SpanRecord {
+    fn server_span(&self, headers: &HeaderMap) -> ServerSpan {
+        let record = SpanRecord {
             method: self.method,
             route: Some(&*self.route.template).filter(|template| !template.is_empty()),
             path: self.uri.path(),
@@ -100,7 +111,8 @@ impl Record {
             server: authority(&self.uri, headers),
             client: self.client,
             user_agent: self.user_agent(),
-        })
+        };
+        self.stack.tracing.server_span(&self.context, &record)
     }
 
     /// Whether the peer's word counts, on deadlines and on what matters.
@@ -119,9 +131,9 @@ impl Record {
         response.headers_mut().insert(id::HEADER, self.context.id.clone());
         let status = response.status();
         match response.body().size_hint().exact() {
-            _ if self.method == "HEAD" => {
+            length if self.method == "HEAD" => {
                 self.end(status, 0, ended);
-                response
+                without_body(response, length)
             }
             Some(bytes) if bytes <= WHOLE => {
                 self.end(status, bytes, ended);
@@ -168,7 +180,7 @@ impl Record {
                 user_agent: self.user_agent(),
             });
         }
-        telemetry::finish_span(&self.span, status);
+        std::mem::take(&mut self.span).finish(status, duration);
     }
 }
 
@@ -180,10 +192,19 @@ impl Drop for Record {
     }
 }
 
+/// The answer to HEAD: the length that GET's would have, and nothing of it.
+fn without_body(mut response: Response, length: Option<u64>) -> Response {
+    if let (Some(length), header::Entry::Vacant(entry)) = (length, response.headers_mut().entry(header::CONTENT_LENGTH))
+    {
+        entry.insert(length.into());
+    }
+    response.map(|_| Body::empty())
+}
+
 /// The server's own timeout, or a trusted caller's shorter one.
-fn deadline_of(stack: &Stack, headers: &HeaderMap, trusted: bool, started: Instant) -> Option<Instant> {
+fn deadline_of(stack: &Stack, believed: bool, headers: &HeaderMap, started: Instant) -> Option<Instant> {
     let own = stack.settings.load().request_timeout.get();
-    let asked = trusted.then(|| deadline::remaining(headers)).flatten();
+    let asked = believed.then(|| deadline::remaining(headers)).flatten();
     started.checked_add(asked.map_or(own, |asked| asked.min(own)))
 }
 

@@ -67,6 +67,8 @@ pub(crate) struct Route {
     pub(super) kind: Kind,
     /// What admits its requests; none where they need no place.
     pub(super) pool: Option<Arc<Pool>>,
+    /// axum's router with this one path.
+    pub(super) handlers: axum::Router,
     metrics: RouteMetrics,
     /// The histograms in use: a handful of methods and statuses, so a scan beats a hash.
     resolved: ArcSwap<Vec<Resolved>>,
@@ -80,8 +82,15 @@ struct Resolved {
 }
 
 impl Route {
-    pub(super) fn new(template: &str, kind: Kind, pool: Option<Arc<Pool>>, metrics: &RouteMetrics) -> Self {
-        Self { template: template.into(), kind, pool, metrics: metrics.clone(), resolved: ArcSwap::default() }
+    pub(super) fn new(
+        template: &str,
+        kind: Kind,
+        pool: Option<Arc<Pool>>,
+        handlers: axum::Router,
+        metrics: &RouteMetrics,
+    ) -> Self {
+        let (template, metrics) = (template.into(), metrics.clone());
+        Self { template, kind, pool, handlers, metrics, resolved: ArcSwap::default() }
     }
 
     pub(super) fn active(&self) -> &IntGauge {
@@ -131,7 +140,7 @@ mod tests {
     #[test]
     fn a_series_is_resolved_once_for_each_method_and_status() {
         let registry = Registry::new();
-        let route = Route::new("/things", Kind::Io, None, &RouteMetrics::new(&registry));
+        let route = Route::new("/things", Kind::Io, None, axum::Router::new(), &RouteMetrics::new(&registry));
         for _ in 0..3 {
             route.observe("GET", StatusCode::OK, 0.001);
             route.observe("GET", StatusCode::NOT_FOUND, 0.001);

@@ -10,6 +10,7 @@ use axum::{
     response::IntoResponse,
     routing::{self, MethodRouter, Route},
 };
+use http::Method;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -38,6 +39,10 @@ pub(crate) struct Described {
 impl Described {
     pub(super) fn new(method: &'static str, types: fn(&mut Operation<'_>)) -> Self {
         Self { method, about: "", problems: Vec::new(), types }
+    }
+
+    pub(crate) fn method(&self) -> Method {
+        self.method.to_ascii_uppercase().parse().expect("one of the verbs")
     }
 }
 

@@ -62,6 +62,7 @@ async fn a_problem_carries_the_request_id_and_is_not_stored() {
     let context = RequestContext {
         id: HeaderValue::from_static("a\"b"),
         trace: TraceContext::default(),
+        span: None,
         baggage: None,
         deadline: None,
     };

@@ -15,7 +15,7 @@ use tracing::Level;
 use super::{
     digits,
     filter::{ACCESS, LogControl},
-    format::{Format, Value},
+    format::{Format, Name, Value, name},
     sink::{Sink, Urgency},
 };
 use crate::chassis::request::TraceContext;
@@ -23,12 +23,12 @@ use crate::chassis::request::TraceContext;
 /// What an access line tells.
 #[derive(Clone, Copy, Debug)]
 pub struct AccessRecord<'a> {
-    /// The request id.
+    /// The request id: visible ASCII that JSON need not escape.
     pub request_id: &'a str,
     /// Its place in a trace.
     pub trace: &'a TraceContext,
-    /// The method, as it came.
-    pub method: &'a str,
+    /// The method, `_OTHER` where it is not known.
+    pub method: &'static str,
     /// The route's template.
     pub route: &'a str,
     /// The path without the query, which may hold secrets.
@@ -89,25 +89,25 @@ impl AccessLog {
 
 impl AccessRecord<'_> {
     /// Hands out each field under its semantic-convention name.
-    fn visit(&self, mut put: impl FnMut(&'static str, Value<'_>)) {
-        put("request_id", Value::Text(self.request_id));
-        put("trace_id", Value::Id(self.trace.trace_id.0));
-        put("sampled", Value::Bool(self.trace.sampled));
-        put("http.request.method", Value::Text(self.method));
-        put("http.route", Value::Text(self.route));
-        put("url.path", Value::Text(self.path));
-        put("network.protocol.version", Value::Text(protocol(self.version)));
-        put("http.response.status_code", Value::Unsigned(self.status.as_u16().into()));
-        put("http.server.request.duration", Value::Seconds(self.duration));
+    fn visit(&self, mut put: impl FnMut(Name, Value<'_>)) {
+        put(name!("request_id"), Value::Plain(self.request_id));
+        put(name!("trace_id"), Value::Id(self.trace.trace_id.0));
+        put(name!("sampled"), Value::Bool(self.trace.sampled));
+        put(name!("http.request.method"), Value::Plain(self.method));
+        put(name!("http.route"), Value::Text(self.route));
+        put(name!("url.path"), Value::Text(self.path));
+        put(name!("network.protocol.version"), Value::Plain(protocol(self.version)));
+        put(name!("http.response.status_code"), Value::Unsigned(self.status.as_u16().into()));
+        put(name!("http.server.request.duration"), Value::Seconds(self.duration));
         if let Some(bytes) = self.request_bytes {
-            put("http.request.body.size", Value::Unsigned(bytes));
+            put(name!("http.request.body.size"), Value::Unsigned(bytes));
         }
-        put("http.response.body.size", Value::Unsigned(self.response_bytes));
+        put(name!("http.response.body.size"), Value::Unsigned(self.response_bytes));
         if let Some(client) = self.client {
-            put("client.address", Value::Address(client.to_canonical()));
+            put(name!("client.address"), Value::Address(client.to_canonical()));
         }
         if let Some(agent) = self.user_agent {
-            put("user_agent.original", Value::Text(agent));
+            put(name!("user_agent.original"), Value::Text(agent));
         }
     }
 
@@ -120,8 +120,8 @@ impl AccessRecord<'_> {
         let flags = TraceFlags::default().with_sampled(self.trace.sampled);
         log.set_trace_context(self.trace.trace_id.0.into(), SpanId::INVALID, Some(flags));
         self.visit(|name, value| {
-            if !matches!(name, "trace_id" | "sampled") {
-                log.add_attribute(name, any_value(value));
+            if !matches!(name.plain, "trace_id" | "sampled") {
+                log.add_attribute(name.plain, any_value(value));
             }
         });
         logger.emit(log);
@@ -130,7 +130,7 @@ impl AccessRecord<'_> {
 
 fn any_value(value: Value<'_>) -> AnyValue {
     match value {
-        Value::Text(text) => text.to_owned().into(),
+        Value::Text(text) | Value::Plain(text) => text.to_owned().into(),
         Value::Printed(arguments) => arguments.to_string().into(),
         Value::Signed(number) => number.into(),
         Value::Unsigned(number) => i64::try_from(number).unwrap_or(i64::MAX).into(),

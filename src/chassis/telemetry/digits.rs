@@ -4,8 +4,19 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
+use crate::chassis::request::hexadecimal as hexadecimal_digits;
+
 /// Appends a whole number.
-pub(super) fn unsigned(out: &mut Vec<u8>, mut number: u64) {
+pub(super) fn unsigned(out: &mut Vec<u8>, number: u64) {
+    match number {
+        0..10 => out.push(digit(number)),
+        10..100 => padded::<2>(out, number),
+        100..1_000 => padded::<3>(out, number),
+        _ => long(out, number),
+    }
+}
+
+fn long(out: &mut Vec<u8>, mut number: u64) {
     let mut digits = [0; 20];
     let mut at = digits.len();
     loop {
@@ -31,13 +42,7 @@ pub(super) fn padded<const N: usize>(out: &mut Vec<u8>, mut number: u64) {
 
 /// Appends 32 lower-case hexadecimal digits.
 pub(super) fn hexadecimal(out: &mut Vec<u8>, number: u128) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut digits = [0; 32];
-    for (at, byte) in number.to_be_bytes().iter().enumerate() {
-        digits[2 * at] = DIGITS[usize::from(byte >> 4)];
-        digits[2 * at + 1] = DIGITS[usize::from(byte & 15)];
-    }
-    out.extend_from_slice(&digits);
+    out.extend_from_slice(&hexadecimal_digits(number));
 }
 
 /// Appends seconds as `0.001235`: rounded to a microsecond, since the rest is noise, without the zeros at the end.
@@ -67,8 +72,9 @@ pub(super) fn rounded(duration: Duration) -> u64 {
     u64::try_from((duration.as_nanos() + 500) / 1_000).unwrap_or(u64::MAX)
 }
 
-fn digit(number: u64) -> u8 {
-    b'0' + u8::try_from(number).unwrap_or_default()
+#[expect(clippy::cast_possible_truncation, reason = "below ten")]
+const fn digit(number: u64) -> u8 {
+    b'0' + number as u8
 }
 
 #[cfg(test)]
@@ -83,7 +89,7 @@ mod tests {
 
     #[test]
     fn numbers_are_written_as_the_library_writes_them() {
-        for number in [0, 7, 10, 499, 65_536, u64::MAX] {
+        for number in [0, 7, 9, 10, 99, 100, 499, 999, 1_000, 65_536, u64::MAX] {
             assert_eq!(text(|out| unsigned(out, number)), number.to_string());
             assert_eq!(
                 text(|out| hexadecimal(out, u128::from(number) << 60)),

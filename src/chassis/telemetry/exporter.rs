@@ -15,15 +15,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::future::join_all;
-use http::{HeaderMap, HeaderValue, Request, Response};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use futures_util::future::{join, join_all};
+use http::{HeaderMap, HeaderValue};
 use opentelemetry::{Context, InstrumentationScope};
-use opentelemetry_http::{Bytes, HttpClient, HttpError};
 use opentelemetry_otlp::{
     LogExporter, RetryPolicy, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
     tonic_types::metadata::MetadataMap,
@@ -38,7 +32,10 @@ use tokio::runtime::{Builder, Runtime};
 use super::{
     Lookup, OtlpProtocol, Settings, StartError,
     metrics::Metrics,
+    processor::Finished,
+    protobuf::Encoder,
     queue::{Export, Flusher, Queue, Worker},
+    sender::{HyperSender, Sender},
     settings::check_endpoint,
     variables,
 };
@@ -49,15 +46,12 @@ pub(super) const OWN_TARGETS: [&str; 5] = ["h2", "hyper", "opentelemetry", "toni
 const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
 const LOGS_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT";
 
-/// A collector's answer to an export is a few bytes.
-const MAX_RESPONSE: usize = 64 << 10;
-
 /// One finished log record, as the SDK hands it out.
 pub(super) type LogItem = (SdkLogRecord, InstrumentationScope);
 
 /// The queues into the exporters, each where its signal is on.
 pub(super) struct Exports {
-    pub(super) spans: Option<Arc<Queue<SpanData>>>,
+    pub(super) spans: Option<Arc<Queue<Finished>>>,
     pub(super) logs: Option<Arc<Queue<LogItem>>>,
     flushers: Vec<Flusher>,
 }
@@ -75,9 +69,10 @@ impl Exports {
         if settings.otlp_logs && logs.is_none() {
             return Err(StartError::new("telemetry.otlp_logs", "needs telemetry.otlp_endpoint"));
         }
-        let headers = variables::headers(environment)?;
+        let (headers, trace_headers) = (variables::headers(environment)?, variables::trace_headers(environment)?);
         let timeouts = (variables::traces_timeout(environment)?, variables::logs_timeout(environment)?);
-        let destination = Destination { protocol: settings.otlp_protocol, headers, timeouts, resource, metrics };
+        let destination =
+            Destination { protocol: settings.otlp_protocol, headers, trace_headers, timeouts, resource, metrics };
         let mut exports = Self { spans: None, logs: None, flushers: Vec::new() };
         if traces.is_none() && logs.is_none() {
             return Ok(exports);
@@ -154,6 +149,7 @@ pub(super) fn check(environment: Lookup<'_>) -> Result<(), StartError> {
 struct Destination<'a> {
     protocol: OtlpProtocol,
     headers: HeaderMap,
+    trace_headers: HeaderMap,
     /// For spans, and for logs.
     timeouts: (Duration, Duration),
     resource: &'a Resource,
@@ -189,7 +185,11 @@ macro_rules! build {
 
 impl Destination<'_> {
     fn spans(&self, endpoint: &str) -> Result<Spans, StartError> {
-        Ok(Spans(build!(self, SpanExporter, endpoint, self.timeouts.0)))
+        Ok(Spans {
+            encoder: Encoder::new(self.resource),
+            sender: Sender::new(self.protocol, endpoint, &self.trace_headers)?,
+            exporter: build!(self, SpanExporter, endpoint, self.timeouts.0),
+        })
     }
 
     fn logs(&self, endpoint: &str) -> Result<Logs, StartError> {
@@ -217,14 +217,47 @@ impl Destination<'_> {
     }
 }
 
-struct Spans(SpanExporter);
+/// Server spans go their own, short way; see [`super::protobuf`].
+struct Spans {
+    encoder: Encoder,
+    sender: Sender,
+    /// For spans of handlers.
+    exporter: SpanExporter,
+}
 
 impl Export for Spans {
-    type Item = SpanData;
+    type Item = Finished;
     const SIGNAL: &'static str = "traces";
 
-    async fn export(&self, batch: Vec<SpanData>) -> Result<(), String> {
-        self.0.export(batch).await.map_err(|error| error.to_string())
+    async fn export(&self, batch: Vec<Finished>) -> Result<(), String> {
+        let (mut servers, mut others) = (Vec::with_capacity(batch.len()), Vec::new());
+        for span in batch {
+            match span {
+                Finished::Server(span) => servers.push(span),
+                Finished::Other(span) => others.push(*span),
+            }
+        }
+        let message = (!servers.is_empty()).then(|| self.encoder.request(&servers));
+        drop(servers);
+        let (servers, others) = join(self.send(message), self.export_others(others)).await;
+        // To one collector at one time: where either is refused, the batch counts as lost.
+        servers.and(others)
+    }
+}
+
+impl Spans {
+    async fn send(&self, message: Option<Vec<u8>>) -> Result<(), String> {
+        match message {
+            Some(message) => self.sender.send(message).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn export_others(&self, spans: Vec<SpanData>) -> Result<(), String> {
+        if spans.is_empty() {
+            return Ok(());
+        }
+        self.exporter.export(spans).await.map_err(|error| error.to_string())
     }
 }
 
@@ -237,34 +270,5 @@ impl Export for Logs {
     async fn export(&self, batch: Vec<LogItem>) -> Result<(), String> {
         let borrowed: Vec<_> = batch.iter().map(|(record, scope)| (record, scope)).collect();
         self.0.export(LogBatch::new(&borrowed)).await.map_err(|error| error.to_string())
-    }
-}
-
-/// Posts OTLP with the hyper client that the service has anyway.
-#[derive(Debug)]
-struct HyperSender(Client<HttpConnector, Full<Bytes>>);
-
-impl HyperSender {
-    fn new() -> Self {
-        Self(Client::builder(TokioExecutor::new()).build_http())
-    }
-}
-
-impl HttpClient for HyperSender {
-    // Written as `async_trait` expands it.
-    fn send_bytes<'a, 'f>(
-        &'a self,
-        request: Request<Bytes>,
-    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, HttpError>> + Send + 'f>>
-    where
-        'a: 'f,
-        Self: 'f,
-    {
-        let response = self.0.request(request.map(Full::new));
-        Box::pin(async move {
-            let (head, body) = response.await?.into_parts();
-            let body = Limited::new(body, MAX_RESPONSE).collect().await?.to_bytes();
-            Ok(Response::from_parts(head, body))
-        })
     }
 }

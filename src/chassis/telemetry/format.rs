@@ -26,6 +26,8 @@ pub(super) enum Format {
 #[derive(Clone, Copy)]
 pub(super) enum Value<'a> {
     Text(&'a str),
+    /// Text of ours, or checked before: it needs no escape.
+    Plain(&'a str),
     Printed(fmt::Arguments<'a>),
     Signed(i64),
     Unsigned(u64),
@@ -37,6 +39,21 @@ pub(super) enum Value<'a> {
     Seconds(Duration),
     Address(IpAddr),
 }
+
+/// A field's name of ours, with what JSON writes for it: put together when it is compiled.
+#[derive(Clone, Copy)]
+pub(super) struct Name {
+    pub(super) plain: &'static str,
+    /// `,"name":`
+    pub(super) json: &'static str,
+}
+
+macro_rules! name {
+    ($plain:literal) => {
+        Name { plain: $plain, json: concat!(",\"", $plain, "\":") }
+    };
+}
+pub(super) use name;
 
 impl Format {
     /// Opens a line with its time, level and target.
@@ -62,10 +79,10 @@ impl Format {
     }
 
     /// Appends a field whose name is ours.
-    pub(super) fn field(self, out: &mut Vec<u8>, name: &str, value: Value<'_>) {
+    pub(super) fn field(self, out: &mut Vec<u8>, name: Name, value: Value<'_>) {
         match self {
-            Self::Json => json::plain_key(out, name),
-            Self::Text(_) => self.key(out, name),
+            Self::Json => out.extend_from_slice(name.json.as_bytes()),
+            Self::Text(_) => self.key(out, name.plain),
         }
         self.value(out, value);
     }
@@ -86,9 +103,10 @@ impl Format {
     pub(super) fn value(self, out: &mut Vec<u8>, value: Value<'_>) {
         match (self, value) {
             (Self::Json, Value::Text(text)) => json::string(out, text),
+            (Self::Json, Value::Plain(text)) => json::plain(out, text),
             (Self::Json, Value::Printed(arguments)) => json::display(out, arguments),
             (Self::Json, Value::Float(number)) => json::float(out, number),
-            (Self::Text(_), Value::Text(text)) => text::value(out, format_args!("{text}")),
+            (Self::Text(_), Value::Text(text) | Value::Plain(text)) => text::value(out, format_args!("{text}")),
             (Self::Text(_), Value::Printed(arguments)) => text::value(out, arguments),
             (Self::Text(_), Value::Float(number)) => _ = write!(out, "{number}"),
             (_, Value::Signed(number)) => _ = write!(out, "{number}"),

@@ -14,6 +14,14 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// Appends a text that needs no escape, with quotes.
+pub(super) fn plain(out: &mut Vec<u8>, text: &str) {
+    debug_assert!(all_plain(text.as_bytes()), "{text}");
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+}
+
 /// Appends what `arguments` print as a JSON string.
 pub(super) fn display(out: &mut Vec<u8>, arguments: fmt::Arguments<'_>) {
     out.push(b'"');
@@ -30,14 +38,6 @@ pub(super) fn float(out: &mut Vec<u8>, number: f64) {
     } else {
         display(out, format_args!("{number}"));
     }
-}
-
-/// Appends `,"name":` for a name of ours, which needs no escape; a value follows.
-pub(super) fn plain_key(out: &mut Vec<u8>, name: &str) {
-    debug_assert!(all_plain(name.as_bytes()), "{name}");
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
 }
 
 /// Appends `,"name":`; a value follows.

@@ -1,7 +1,7 @@
 //! The layer that turns events into lines.
 //!
 //! A span's fields are written once, when it is created, and copied into each line below it; innermost names win.
-//! The server span is left out: what it knows stands in the access line. So are `otel.…` fields, meant for the tracer.
+//! `otel.…` fields are left out: they are meant for the tracer.
 //!
 //! Next: [`super::format`].
 
@@ -15,9 +15,8 @@ use tracing::{
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 use super::{
-    format::{Fields, Format, Value},
+    format::{Fields, Format, Name, Value, name},
     sink::{Sink, Urgency},
-    span::SERVER_SPAN,
 };
 use crate::chassis::request;
 
@@ -37,9 +36,6 @@ impl LogLayer {
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        if attributes.metadata().target() == SERVER_SPAN {
-            return;
-        }
         if let Some(span) = context.span(id) {
             let mut fields = SpanFields::default();
             attributes.record(&mut Fields(|name: &'static str, value: Value<'_>| fields.set(self.format, name, value)));
@@ -120,7 +116,7 @@ impl Scratch {
                 return;
             }
             match value {
-                Value::Text(text) => format.message(message, format_args!("{text}")),
+                Value::Text(text) | Value::Plain(text) => format.message(message, format_args!("{text}")),
                 Value::Printed(arguments) => format.message(message, arguments),
                 other => format.value(message, other),
             }
@@ -185,16 +181,16 @@ fn identity(format: Format, line: &mut Vec<u8>) {
     let active = active_span();
     request::with_current(|request| {
         if let Some(request) = request {
-            format.field(line, "request_id", Value::Text(request.id()));
+            format.field(line, name!("request_id"), Value::Text(request.id()));
         }
         let trace_id = request.map(|request| request.trace.trace_id.0);
         let trace_id = trace_id.or(active.map(|(trace_id, _)| u128::from_be_bytes(trace_id.to_bytes())));
         if let Some(trace_id) = trace_id {
-            format.field(line, "trace_id", Value::Printed(format_args!("{trace_id:032x}")));
+            format.field(line, name!("trace_id"), Value::Printed(format_args!("{trace_id:032x}")));
         }
     });
     if let Some((_, span_id)) = active {
-        format.field(line, "span_id", Value::Printed(format_args!("{span_id}")));
+        format.field(line, name!("span_id"), Value::Printed(format_args!("{span_id}")));
     }
 }
 

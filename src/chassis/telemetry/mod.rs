@@ -19,9 +19,12 @@ mod metrics;
 mod panic;
 mod processor;
 mod propagation;
+mod protobuf;
 mod queue;
+mod recorded;
 mod resource;
 mod sampler;
+mod sender;
 mod settings;
 pub mod sink;
 pub mod span;
@@ -35,7 +38,7 @@ pub use metrics::render;
 pub use propagation::Propagation;
 pub use sampler::Tracing;
 pub use settings::{LogFormat, OtlpProtocol, Settings};
-pub use span::{SpanRecord, finish_span, server_span};
+pub use span::{ServerSpan, SpanRecord};
 pub use text::Colour;
 
 use std::{
@@ -59,9 +62,9 @@ use self::{
     log::LogLayer,
     metrics::Metrics,
     processor::{LogQueue, SpanQueue},
+    recorded::Recorded,
     sampler::Ids,
     sink::Sink,
-    span::Recorded,
 };
 
 /// The name of the tracer, as spans show it: this package's.
@@ -158,7 +161,7 @@ pub fn build(
     let resource = resource::build(identity, environment)?;
     let metrics = Metrics::new(identity).map_err(|error| StartError::new("telemetry", error.to_string()))?;
     let exports = Exports::start(settings, &resource, &metrics, environment)?;
-    let tracing = Tracing::new(exports.spans.is_some(), settings.sample_ratio, propagation.clone());
+    let tracing = Tracing::new(exports.spans.clone(), settings.sample_ratio, propagation.clone());
     let format = match settings.log_format {
         LogFormat::Auto if output.is_terminal => Format::Text(output.colour),
         LogFormat::Text => Format::Text(output.colour),
@@ -215,7 +218,7 @@ fn subscriber(
         layers.push(layer.with_filter(Recorded::new()).boxed());
     }
     if let Some(provider) = logger {
-        let filter = control.clone().and(span::exported());
+        let filter = control.clone().and(recorded::exported());
         layers.push(OpenTelemetryTracingBridge::new(provider).with_filter(filter).boxed());
     }
     Dispatch::new(Spans::default().with(layers))

@@ -1,36 +1,40 @@
-//! From the SDK into the queues.
+//! From finished spans and log records into the queues.
 //!
 //! Next: [`super::queue`].
 
 use std::{sync::Arc, time::Duration};
 
-use opentelemetry::{
-    Context, InstrumentationScope, SpanId, TraceFlags,
-    logs::LogRecord,
-    trace::{SpanKind, Status},
-};
+use opentelemetry::{Context, InstrumentationScope, SpanId, TraceFlags, logs::LogRecord};
 use opentelemetry_sdk::{
     error::OTelSdkResult,
     logs::{LogProcessor, SdkLogRecord},
     trace::{Span, SpanData, SpanProcessor},
 };
 
-use super::{exporter::LogItem, queue::Queue, span::ERROR_TYPE};
+use super::{exporter::LogItem, queue::Queue, span::Server};
 use crate::chassis::request;
 
-/// Queues finished spans. Flush and shutdown have their own way, with a bound; see `Telemetry::flush`.
+/// Spans that wait for their export.
+pub(super) type Spans = Queue<Finished>;
+
+/// A finished span. Boxed: the queue moves them.
 #[derive(Debug)]
-pub(super) struct SpanQueue(pub(super) Arc<Queue<SpanData>>);
+pub(super) enum Finished {
+    /// A request's.
+    Server(Box<Server>),
+    /// One that `tracing` made, within a request or in the background.
+    Other(Box<SpanData>),
+}
+
+/// Queues the finished spans of the SDK. Flush and shutdown have their own way, with a bound; see `Telemetry::flush`.
+#[derive(Debug)]
+pub(super) struct SpanQueue(pub(super) Arc<Spans>);
 
 impl SpanProcessor for SpanQueue {
     fn on_start(&self, _: &mut Span, _: &Context) {}
 
-    fn on_end(&self, mut span: SpanData) {
-        // An ERROR line within a request marks the span it stands in; the server span's status is the response's.
-        if span.span_kind == SpanKind::Server && !span.attributes.iter().any(|it| it.key.as_str() == ERROR_TYPE) {
-            span.status = Status::Unset;
-        }
-        self.0.push(span);
+    fn on_end(&self, span: SpanData) {
+        self.0.push(Finished::Other(Box::new(span)));
     }
 
     fn force_flush(&self) -> OTelSdkResult {

@@ -14,8 +14,12 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace::{IdGenerator, SamplingDecision, SamplingResult, ShouldSample};
 
-use super::propagation::Propagation;
-use crate::chassis::request::{self, TraceContext, TraceId};
+use super::{
+    processor::Spans,
+    propagation::Propagation,
+    span::{self, ServerSpan, SpanRecord},
+};
+use crate::chassis::request::{self, RequestContext, TraceContext, TraceId};
 
 /// Decides for each request; cheap to clone.
 #[derive(Clone, Debug)]
@@ -23,16 +27,16 @@ pub struct Tracing(Arc<State>);
 
 #[derive(Debug)]
 struct State {
-    /// Whether there is a place to send spans to.
-    enabled: bool,
+    /// Where finished spans go; none where nothing is to be recorded.
+    spans: Option<Arc<Spans>>,
     /// Trace ids whose low 63 bits lie below are recorded, as in the SDK's `TraceIdRatioBased`.
     bound: AtomicU64,
     propagation: Propagation,
 }
 
 impl Tracing {
-    pub(super) fn new(enabled: bool, ratio: f64, propagation: Propagation) -> Self {
-        Self(Arc::new(State { enabled, bound: AtomicU64::new(bound(ratio)), propagation }))
+    pub(super) fn new(spans: Option<Arc<Spans>>, ratio: f64, propagation: Propagation) -> Self {
+        Self(Arc::new(State { spans, bound: AtomicU64::new(bound(ratio)), propagation }))
     }
 
     /// Changes the share of new traces that is recorded, 0 to 1.
@@ -47,18 +51,37 @@ impl Tracing {
         let propagation = &self.0.propagation;
         let baggage = propagation.baggage(headers);
         let Some(remote) = propagation.extract(headers) else {
-            let trace_id = fastrand::u128(1..);
-            let sampled = self.0.enabled && self.wants(trace_id) && !propagation.denied(headers);
-            let trace = TraceContext { trace_id: TraceId(trace_id), sampled, ..TraceContext::default() };
+            let mut trace = self.begin();
+            trace.sampled &= !propagation.denied(headers);
             return (trace, baggage);
         };
         let trace = TraceContext {
             trace_id: TraceId(remote.trace_id),
             parent_span_id: Some(remote.span_id),
-            sampled: self.0.enabled && remote.sampled.unwrap_or_else(|| self.wants(remote.trace_id)),
+            sampled: self.0.spans.is_some() && remote.sampled.unwrap_or_else(|| self.wants(remote.trace_id)),
             tracestate: propagation.tracestate(headers),
         };
         (trace, baggage)
+    }
+
+    /// A trace that begins here: where the caller's head tells of none.
+    #[must_use]
+    pub fn begin(&self) -> TraceContext {
+        let trace_id = fastrand::u128(1..);
+        let sampled = self.0.spans.is_some() && self.wants(trace_id);
+        TraceContext { trace_id: TraceId(trace_id), sampled, ..TraceContext::default() }
+    }
+
+    /// The server span of a recorded request, for [`RequestContext::span`].
+    #[must_use]
+    pub fn context(&self, trace: &TraceContext) -> Option<OtelContext> {
+        trace.sampled.then(|| span::context_of(trace))
+    }
+
+    /// Starts the span of a request that has [`RequestContext::span`].
+    #[must_use]
+    pub fn server_span(&self, request: &RequestContext, record: &SpanRecord<'_>) -> ServerSpan {
+        self.0.spans.as_ref().map(|spans| ServerSpan::start(spans, request, record)).unwrap_or_default()
     }
 
     fn wants(&self, trace_id: u128) -> bool {
@@ -119,9 +142,10 @@ mod tests {
     use opentelemetry_sdk::trace::Sampler;
 
     use super::*;
+    use crate::chassis::telemetry::{queue::Queue, test::counter};
 
     fn tracing(enabled: bool, ratio: f64) -> Tracing {
-        Tracing::new(enabled, ratio, Propagation::new(None).unwrap())
+        Tracing::new(enabled.then(|| Queue::new(counter())), ratio, Propagation::new(None).unwrap())
     }
 
     fn from(flags: &str) -> HeaderMap {

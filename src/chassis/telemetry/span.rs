@@ -1,38 +1,37 @@
-//! The server span, and which spans reach the tracer at all.
+//! The server span: a small record until it is exported.
 //!
-//! Next: `processor`.
+//! Recorded requests are on the hot path too. A `tracing` span with these attributes, kept in its registry and copied
+//! into the SDK's form, costs several times what the request itself does; this one is two allocations and a place in a
+//! queue, and is encoded on the export's thread. What a handler traces stands below it all the same:
+//! [`RequestContext::span`] is OpenTelemetry's current context wherever the request is polled.
+//!
+//! Next: `protobuf`, which encodes it; `recorded`, which spans of handlers reach the tracer.
 
-use std::{net::IpAddr, str::FromStr};
+use std::{
+    net::IpAddr,
+    str::FromStr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use http::{StatusCode, Version};
 use opentelemetry::{
     Context as OtelContext, SpanId, TraceFlags,
-    trace::{SpanContext, Status, TraceContextExt, TraceState},
-};
-use tracing::{Metadata, Span, info_span, level_filters::LevelFilter, subscriber::Interest};
-use tracing_opentelemetry::OpenTelemetrySpanExt;
-use tracing_subscriber::{
-    filter::Targets,
-    layer::{Context, Filter},
+    trace::{SpanContext, TraceContextExt, TraceState},
 };
 
-use super::{access::protocol, exporter::OWN_TARGETS};
-use crate::chassis::request::{self, TraceContext};
-
-/// The target of server spans; the log layer leaves it out.
-pub(super) const SERVER_SPAN: &str = "request";
-/// Set on server spans that failed; without it their status stays unset.
-pub(super) const ERROR_TYPE: &str = "error.type";
+use super::processor::{Finished, Spans};
+use crate::chassis::request::{RequestContext, TraceContext};
 
 /// What a server span knows when it starts.
 #[derive(Clone, Copy, Debug)]
 pub struct SpanRecord<'a> {
     /// The method, `_OTHER` where it is not known.
-    pub method: &'a str,
+    pub method: &'static str,
     /// The path without the query.
     pub path: &'a str,
     /// `http` or `https`.
-    pub scheme: &'a str,
+    pub scheme: &'static str,
     /// The route's template; none where no route fits.
     pub route: Option<&'a str>,
     /// The HTTP version.
@@ -45,106 +44,96 @@ pub struct SpanRecord<'a> {
     pub user_agent: Option<&'a str>,
 }
 
-/// Starts the span of the current request, with the caller's span as parent; a disabled span where the request is
-/// not recorded. Call it inside [`request::enter`].
-#[must_use]
-pub fn server_span(record: &SpanRecord<'_>) -> Span {
-    let parent = request::with_current(|request| {
-        let trace = &request.filter(|request| request.trace.sampled)?.trace;
-        Some(parent_context(trace))
-    });
-    let Some(parent) = parent else { return Span::none() };
-    let span = match record.route {
-        Some(route) => new_span(format_args!("{} {route}", record.method)),
-        None => new_span(format_args!("{}", record.method)),
-    };
-    // Refused only where no tracing layer is installed.
-    let _ = span.set_parent(parent);
-    describe(&span, record);
-    // Started here, so that it takes the ids of this request wherever it is first entered.
-    let _ = span.context();
-    span
+/// A request's server span, if it is recorded. Dropped unfinished, it leaves nothing.
+#[derive(Debug, Default)]
+pub struct ServerSpan(Option<(Arc<Spans>, Box<Server>)>);
+
+/// A server span, small until it is exported.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) context: SpanContext,
+    pub(super) parent: Option<u64>,
+    pub(super) started: SystemTime,
+    pub(super) lasted: Duration,
+    pub(super) method: &'static str,
+    pub(super) scheme: &'static str,
+    pub(super) version: Version,
+    pub(super) status: StatusCode,
+    pub(super) client: Option<IpAddr>,
+    pub(super) port: Option<u16>,
+    pub(super) texts: Texts,
 }
 
-/// Gives the span its outcome; it ends when its last clone is dropped. Only 5xx are errors, as of the semantic
-/// conventions for HTTP servers.
-pub fn finish_span(span: &Span, status: StatusCode) {
-    if span.is_disabled() {
-        return;
+impl ServerSpan {
+    pub(super) fn start(spans: &Arc<Spans>, request: &RequestContext, record: &SpanRecord<'_>) -> Self {
+        let Some(context) = &request.span else { return Self(None) };
+        let (address, port) = record.server.unwrap_or_default();
+        let span = Server {
+            context: context.span().span_context().clone(),
+            parent: request.trace.parent_span_id,
+            started: SystemTime::now(),
+            lasted: Duration::ZERO,
+            method: record.method,
+            scheme: record.scheme,
+            version: record.version,
+            status: StatusCode::OK,
+            client: record.client,
+            port,
+            texts: Texts::new([
+                record.path,
+                record.route.unwrap_or_default(),
+                address,
+                record.user_agent.unwrap_or_default(),
+            ]),
+        };
+        Self(Some((Arc::clone(spans), Box::new(span))))
     }
-    span.set_attribute("http.response.status_code", i64::from(status.as_u16()));
-    if status.is_server_error() {
-        span.set_attribute(ERROR_TYPE, status.as_str().to_owned());
-        span.set_status(Status::error(""));
+
+    /// Ends the span with its outcome.
+    pub fn finish(self, status: StatusCode, lasted: Duration) {
+        if let Some((spans, mut span)) = self.0 {
+            (span.status, span.lasted) = (status, lasted);
+            spans.push(Finished::Server(span));
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn into_server(self) -> Option<Box<Server>> {
+        self.0.map(|(_, span)| span)
     }
 }
 
-fn new_span(name: std::fmt::Arguments<'_>) -> Span {
-    info_span!(target: SERVER_SPAN, parent: None, "request", otel.name = %name, otel.kind = "server")
-}
-
-fn parent_context(trace: &TraceContext) -> OtelContext {
-    let Some(span_id) = trace.parent_span_id else { return OtelContext::new() };
+/// The server span of a recorded request as OpenTelemetry's current context, with an id of its own.
+pub(super) fn context_of(trace: &TraceContext) -> OtelContext {
     let tracestate = trace.tracestate.as_ref().and_then(|value| TraceState::from_str(value.to_str().ok()?).ok());
     OtelContext::new().with_remote_span_context(SpanContext::new(
         trace.trace_id.0.into(),
-        SpanId::from(span_id),
+        SpanId::from(fastrand::u64(1..)),
         TraceFlags::SAMPLED,
-        true,
+        false,
         tracestate.unwrap_or_default(),
     ))
 }
 
-fn describe(span: &Span, record: &SpanRecord<'_>) {
-    span.set_attribute("http.request.method", record.method.to_owned());
-    span.set_attribute("url.path", record.path.to_owned());
-    span.set_attribute("url.scheme", record.scheme.to_owned());
-    span.set_attribute("network.protocol.version", protocol(record.version));
-    if let Some(route) = record.route {
-        span.set_attribute("http.route", route.to_owned());
-    }
-    if let Some((address, port)) = record.server {
-        span.set_attribute("server.address", address.to_owned());
-        if let Some(port) = port {
-            span.set_attribute("server.port", i64::from(port));
-        }
-    }
-    if let Some(client) = record.client {
-        span.set_attribute("client.address", client.to_canonical().to_string());
-    }
-    if let Some(agent) = record.user_agent {
-        span.set_attribute("user_agent.original", agent.to_owned());
-    }
+/// Texts, one after the other in one allocation.
+#[derive(Debug)]
+pub(super) struct Texts {
+    all: String,
+    ends: [usize; 4],
 }
 
-/// Lets spans and events through to the tracer, but for those of unrecorded requests (so that they leave no
-/// orphans), those below INFO, and the exporter's own.
-pub(super) struct Recorded(Targets);
-
-impl Recorded {
-    pub(super) fn new() -> Self {
-        Self(exported())
-    }
-}
-
-/// What may be sent at all: INFO and above, without what the exporter itself emits.
-pub(super) fn exported() -> Targets {
-    Targets::new().with_default(LevelFilter::INFO).with_targets(OWN_TARGETS.map(|target| (target, LevelFilter::OFF)))
-}
-
-impl<S> Filter<S> for Recorded {
-    fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
-        Filter::<S>::enabled(&self.0, metadata, context)
-            && request::with_current(|request| request.is_none_or(|request| request.trace.sampled))
+impl Texts {
+    fn new(each: [&str; 4]) -> Self {
+        let mut all = String::with_capacity(each.iter().map(|text| text.len()).sum());
+        let ends = each.map(|text| {
+            all.push_str(text);
+            all.len()
+        });
+        Self { all, ends }
     }
 
-    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        // Never what it is for one request: the next one may be recorded.
-        let interest = Filter::<S>::callsite_enabled(&self.0, metadata);
-        if interest.is_never() { interest } else { Interest::sometimes() }
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(LevelFilter::INFO)
+    pub(super) fn each(&self) -> [&str; 4] {
+        let mut begin = 0;
+        self.ends.map(|end| &self.all[std::mem::replace(&mut begin, end)..end])
     }
 }

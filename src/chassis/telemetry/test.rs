@@ -11,7 +11,7 @@ use http::HeaderValue;
 use prometheus::IntCounter;
 use tracing::Dispatch;
 
-use super::Identity;
+use super::{Identity, span};
 use crate::chassis::request::{RequestContext, TraceContext, TraceId};
 
 /// A writer whose text can be read.
@@ -65,14 +65,16 @@ pub(super) fn identity() -> Identity {
 
 /// A request with a caller's span 7, a tracestate and baggage.
 pub(super) fn context(trace_id: u128, sampled: bool) -> Arc<RequestContext> {
+    let trace = TraceContext {
+        trace_id: TraceId(trace_id),
+        parent_span_id: Some(7),
+        sampled,
+        tracestate: Some(HeaderValue::from_static("vendor=1")),
+    };
     Arc::new(RequestContext {
         id: HeaderValue::from_static("r-1"),
-        trace: TraceContext {
-            trace_id: TraceId(trace_id),
-            parent_span_id: Some(7),
-            sampled,
-            tracestate: Some(HeaderValue::from_static("vendor=1")),
-        },
+        span: sampled.then(|| span::context_of(&trace)),
+        trace,
         baggage: Some(HeaderValue::from_static("user=7")),
         deadline: None,
     })

@@ -49,21 +49,22 @@ impl Fixture {
     fn serve(&self, context: &Arc<RequestContext>, status: StatusCode) {
         dispatcher::with_default(&self.dispatch, || {
             request::enter(context, || {
-                let span = server_span(&SpanRecord {
-                    method: "GET",
-                    path: "/things/7",
-                    scheme: "http",
-                    route: Some("/things/{id}"),
-                    version: Version::HTTP_11,
-                    server: Some(("example.org", Some(8080))),
-                    client: Some([10, 0, 0, 7].into()),
-                    user_agent: Some("curl/8"),
-                });
-                span.in_scope(|| {
-                    error!("a line in the request");
-                    info_span!("lookup", key = 7).in_scope(|| info!("a line in the handler"));
-                });
-                finish_span(&span, status);
+                let span = self.telemetry.tracing().server_span(
+                    context,
+                    &SpanRecord {
+                        method: "GET",
+                        path: "/things/7",
+                        scheme: "http",
+                        route: Some("/things/{id}"),
+                        version: Version::HTTP_11,
+                        server: Some(("example.org", Some(8080))),
+                        client: Some([10, 0, 0, 7].into()),
+                        user_agent: Some("curl/8"),
+                    },
+                );
+                error!("a line in the request");
+                info_span!("lookup", key = 7).in_scope(|| info!("a line in the handler"));
+                span.finish(status, Duration::from_millis(1));
             });
         });
     }
@@ -128,7 +129,8 @@ fn a_trace_that_begins_here_takes_the_requests_id_and_a_5xx_is_an_error() {
     let fixture = fixture(&Settings { sample_ratio: 1.0, ..to(collector.endpoint()) });
     let (trace, baggage) = fixture.telemetry.tracing().sample(&HeaderMap::new());
     let trace_id = trace.trace_id.0;
-    let own = RequestContext { id: "r-1".parse().unwrap(), trace, baggage, deadline: None };
+    let span = fixture.telemetry.tracing().context(&trace);
+    let own = RequestContext { id: "r-1".parse().unwrap(), trace, span, baggage, deadline: None };
     fixture.serve(&Arc::new(own), StatusCode::BAD_GATEWAY);
     assert!(fixture.telemetry.flush(Duration::from_secs(10)));
 

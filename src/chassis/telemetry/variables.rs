@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::{Lookup, StartError, resource};
 
 const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+const TRACES_HEADERS: &str = "OTEL_EXPORTER_OTLP_TRACES_HEADERS";
 const TIMEOUT: &str = "OTEL_EXPORTER_OTLP_TIMEOUT";
 const TRACES_TIMEOUT: &str = "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT";
 const LOGS_TIMEOUT: &str = "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT";
@@ -27,20 +28,34 @@ const MAX_TIMEOUT_MS: u64 = 3_600_000;
 pub(super) fn refused(environment: Lookup<'_>) -> Vec<StartError> {
     let timeouts = [TIMEOUT, TRACES_TIMEOUT, LOGS_TIMEOUT].map(|name| parse_timeout(name, environment).map(drop));
     let compressions = COMPRESSION.map(|name| uncompressed(name, environment));
-    let checks = timeouts.into_iter().chain(compressions).chain([headers(environment).map(drop)]);
+    let checks = timeouts
+        .into_iter()
+        .chain(compressions)
+        .chain([headers(environment).map(drop), parse_headers(TRACES_HEADERS, environment).map(drop)]);
     checks.filter_map(Result::err).collect()
 }
 
 /// Headers of every export.
 pub(super) fn headers(environment: Lookup<'_>) -> Result<HeaderMap, StartError> {
-    resource::pairs(HEADERS, environment)?
+    parse_headers(HEADERS, environment)
+}
+
+/// Headers of exports of spans: those of every export, and the signal's own, which win.
+pub(super) fn trace_headers(environment: Lookup<'_>) -> Result<HeaderMap, StartError> {
+    let (mut all, own) = (headers(environment)?, parse_headers(TRACES_HEADERS, environment)?);
+    all.extend(own);
+    Ok(all)
+}
+
+fn parse_headers(variable: &'static str, environment: Lookup<'_>) -> Result<HeaderMap, StartError> {
+    resource::pairs(variable, environment)?
         .iter()
         .map(|(name, value)| {
             let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
             Some((name, HeaderValue::from_str(value).ok()?))
         })
         .collect::<Option<HeaderMap>>()
-        .ok_or_else(|| StartError::new(HEADERS, "a name or value is not valid in a header"))
+        .ok_or_else(|| StartError::new(variable, "a name or value is not valid in a header"))
 }
 
 /// How long one export of spans may take.
@@ -88,6 +103,14 @@ mod tests {
         assert_eq!(traces_timeout(&both).unwrap(), Duration::from_millis(300));
         assert_eq!(logs_timeout(&both).unwrap(), Duration::from_secs(2));
         assert_eq!(logs_timeout(&with(&[])).unwrap(), DEFAULT_TIMEOUT);
+    }
+
+    #[test]
+    fn the_headers_of_spans_are_those_of_all_and_their_own() {
+        let both = with(&[(HEADERS, "a=1,b=2"), (TRACES_HEADERS, "b=3")]);
+        let headers = trace_headers(&both).unwrap();
+        assert_eq!((&headers["a"], &headers["b"], headers.len()), (&"1".parse().unwrap(), &"3".parse().unwrap(), 2));
+        assert_eq!(refused(&with(&[(TRACES_HEADERS, "a b=c")]))[0].key, TRACES_HEADERS);
     }
 
     #[test]

@@ -23,7 +23,6 @@ use axum::{
 use bytes::Bytes;
 use http::{Method, Request, response::Parts};
 use http_body::Body as _;
-use tower_service::Service as _;
 
 use super::cgi::{self, Head};
 use crate::chassis::{
@@ -34,15 +33,16 @@ use crate::chassis::{
         io::{Io, Slot, take},
         linger::linger,
     },
+    middleware::routes::Routes,
     problem::Problem,
     request::{self, RequestContext},
     runtime,
 };
 
-/// The router, and the bounds of the connections that lead to it.
+/// The routes, and the bounds of the connections that lead to it.
 #[derive(Clone, Debug)]
 pub(super) struct Inner {
-    router: axum::Router,
+    routes: Routes,
     pub(super) limits: Arc<Limits>,
     /// A peer was refused, and somebody was told of it.
     told: Arc<AtomicBool>,
@@ -67,8 +67,8 @@ pub(super) struct Answer {
 }
 
 impl Inner {
-    pub(super) fn new(router: axum::Router, limits: Arc<Limits>) -> Self {
-        Self { router, limits, told: Arc::default() }
+    pub(super) fn new(routes: Routes, limits: Arc<Limits>) -> Self {
+        Self { routes, limits, told: Arc::default() }
     }
 
     /// Holds a connection to its bounds until its conversation has ended, and counts its end.
@@ -121,7 +121,7 @@ impl Line<'_> {
         // For this request the proxy is no hop: the peer is the one that it saw.
         let info = ConnectionInfo::new(head.client.unwrap_or(*peer), head.scheme, None, entry, &inner.limits);
         request.extensions_mut().insert(info);
-        let Ok(response) = inner.router.clone().call(request).await;
+        let response = inner.routes.call(request).await;
         if response.extensions().get::<Abort>().is_some() {
             return None;
         }

@@ -151,22 +151,22 @@ pub(crate) struct Parts<'a> {
 impl Doors {
     pub(crate) fn new(parts: Parts<'_>) -> Self {
         let Parts { routes, healthz, stack, limits, .. } = parts;
-        let router = routes.merge(healthz.clone()).build(&stack);
+        let routes = routes.merge(healthz.clone()).build(&stack);
         Self {
             #[cfg(feature = "fastcgi")]
-            fastcgi: fastcgi::Fastcgi::new(router.clone(), Arc::clone(&limits)),
+            fastcgi: fastcgi::Fastcgi::new(routes.clone(), Arc::clone(&limits)),
             #[cfg(feature = "tls")]
-            https: https::Https::new(&router, &limits, parts.settings, parts.certificates, parts.registry),
+            https: https::Https::new(&routes, &limits, parts.settings, parts.certificates, parts.registry),
             #[cfg(feature = "tls")]
             redirect: {
                 let elsewhere = https::redirect::router(parts.settings).merge(healthz);
                 Http::new(elsewhere.build(&stack), Arc::clone(&limits))
             },
             #[cfg(feature = "uwsgi")]
-            uwsgi: uwsgi::Uwsgi::new(router.clone(), Arc::clone(&limits)),
+            uwsgi: uwsgi::Uwsgi::new(routes.clone(), Arc::clone(&limits)),
             #[cfg(feature = "proxy-protocol")]
             limits: Arc::clone(&limits),
-            http: Http::new(router, limits),
+            http: Http::new(routes, limits),
         }
     }
 

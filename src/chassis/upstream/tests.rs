@@ -72,7 +72,7 @@ fn text(registry: &Registry) -> String {
 
 fn within(deadline: Instant) -> Arc<RequestContext> {
     let id = HeaderValue::from_static("request-1");
-    Arc::new(RequestContext { id, trace: TraceContext::default(), baggage: None, deadline: Some(deadline) })
+    Arc::new(RequestContext { id, trace: TraceContext::default(), span: None, baggage: None, deadline: Some(deadline) })
 }
 
 #[tokio::test]

@@ -20,16 +20,17 @@ use std::{net::SocketAddr, sync::Arc};
 use super::exchange::Inner;
 use crate::chassis::{
     connection::{Entry, Limits, Stream},
+    middleware::routes::Routes,
     server::Protocol,
 };
 
-/// Serves a router over FastCGI.
+/// Serves routes over FastCGI.
 #[derive(Clone, Debug)]
 pub(crate) struct Fastcgi(Inner);
 
 impl Fastcgi {
-    pub(crate) fn new(router: axum::Router, limits: Arc<Limits>) -> Self {
-        Self(Inner::new(router, limits))
+    pub(crate) fn new(routes: Routes, limits: Arc<Limits>) -> Self {
+        Self(Inner::new(routes, limits))
     }
 }
 

@@ -17,8 +17,8 @@ pub(crate) use certificates::Certificates;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use axum::middleware::map_response;
-use http::{HeaderValue, Response, header};
+use axum::extract::Request;
+use http::{HeaderValue, header};
 use prometheus::Registry;
 use rustls::ServerConnection;
 use tokio_rustls::TlsAcceptor;
@@ -37,10 +37,11 @@ use crate::chassis::{
         linger::linger,
         state::Phase,
     },
+    middleware::routes::Routes,
     server::Protocol,
 };
 
-/// Serves a router over HTTPS.
+/// Serves routes over HTTPS.
 #[derive(Clone, Debug)]
 pub(crate) struct Https(Arc<Shared>);
 
@@ -55,7 +56,7 @@ struct Shared {
 impl Https {
     /// None where no listener speaks https.
     pub(crate) fn new(
-        router: &axum::Router,
+        routes: &Routes,
         limits: &Arc<Limits>,
         settings: &Settings,
         certificates: Certificates,
@@ -63,7 +64,7 @@ impl Https {
     ) -> Option<Self> {
         certificates.config()?;
         certificates.register(registry);
-        let http = Http::new(strict(router.clone(), settings), Arc::clone(limits));
+        let http = Http::new(strict(routes.clone(), settings), Arc::clone(limits));
         let failures = Failures::new(registry);
         Some(Self(Arc::new(Shared { http, limits: Arc::clone(limits), certificates, failures })))
     }
@@ -118,17 +119,22 @@ fn certificate(session: &ServerConnection) -> Option<Box<ClientCertificate>> {
     Some(Box::new(ClientCertificate::new(subject, der.to_vec())))
 }
 
-/// The router, whose responses tell browsers to stay with https (RFC 6797). Over plain HTTP that may not be said.
-fn strict(router: axum::Router, settings: &Settings) -> axum::Router {
+/// The routes, whose responses tell browsers to stay with https (RFC 6797). Over plain HTTP that may not be said.
+fn strict(routes: Routes, settings: &Settings) -> Routes {
     let age = settings.hsts.as_secs();
     if settings.hsts.is_zero() {
-        return router;
+        return routes;
     }
     let below = if settings.hsts_subdomains { "; includeSubDomains" } else { "" };
     let value = HeaderValue::try_from(format!("max-age={age}{below}")).expect("visible letters");
-    router.layer(map_response(move |mut response: Response<axum::body::Body>| {
-        // An app that says it by itself knows better.
-        response.headers_mut().entry(header::STRICT_TRANSPORT_SECURITY).or_insert(value.clone());
-        std::future::ready(response)
-    }))
+    let strict = axum::Router::new().fallback(move |request: Request| {
+        let (answer, value) = (routes.call(request), value.clone());
+        async {
+            let mut response = answer.await;
+            // An app that says it by itself knows better.
+            response.headers_mut().entry(header::STRICT_TRANSPORT_SECURITY).or_insert(value);
+            response
+        }
+    });
+    strict.into()
 }

@@ -27,17 +27,18 @@ use super::{
 };
 use crate::chassis::{
     connection::{Entry, Limits, Stream, body::Part, closed::Closed, io::Io},
+    middleware::routes::Routes,
     problem::{Code, Problem},
     server::Protocol,
 };
 
-/// Serves a router over the uwsgi protocol.
+/// Serves routes over the uwsgi protocol.
 #[derive(Clone, Debug)]
 pub(crate) struct Uwsgi(Inner);
 
 impl Uwsgi {
-    pub(crate) fn new(router: axum::Router, limits: Arc<Limits>) -> Self {
-        Self(Inner::new(router, limits))
+    pub(crate) fn new(routes: Routes, limits: Arc<Limits>) -> Self {
+        Self(Inner::new(routes, limits))
     }
 }
 

@@ -1,0 +1,43 @@
+//! What the middleware looks for in a request's head, found in one pass.
+//!
+//! A look-up in a header map hashes the name. Each request would make a dozen, nearly all of them in vain.
+//!
+//! Next: [`super::id`].
+
+use http::{HeaderMap, HeaderValue};
+
+/// A head at a glance. Where a flag is set, the header is there to be looked up.
+#[derive(Default)]
+pub(super) struct Head<'a> {
+    /// As HTTP/1 writes the fields: each line has a colon, a space, CR and LF.
+    pub(super) bytes: usize,
+    pub(super) request_id: Option<&'a HeaderValue>,
+    pub(super) user_agent: Option<&'a HeaderValue>,
+    /// A place in a trace, in any of the formats, or baggage.
+    pub(super) has_trace: bool,
+    /// Whom a proxy saw.
+    pub(super) is_forwarded: bool,
+    pub(super) has_deadline: bool,
+    pub(super) length: Option<&'a HeaderValue>,
+}
+
+impl<'a> Head<'a> {
+    pub(super) fn scan(headers: &'a HeaderMap) -> Self {
+        let mut head = Self::default();
+        for (name, value) in headers {
+            let name = name.as_str();
+            head.bytes += name.len() + value.len() + 4;
+            match name {
+                "x-request-id" => head.request_id = head.request_id.or(Some(value)),
+                "user-agent" => head.user_agent = head.user_agent.or(Some(value)),
+                "content-length" => head.length = Some(value),
+                "x-forwarded-for" | "forwarded" => head.is_forwarded = true,
+                "grpc-timeout" | "x-envoy-expected-rq-timeout-ms" | "x-request-timeout" => head.has_deadline = true,
+                "traceparent" | "tracestate" | "baggage" | "b3" => head.has_trace = true,
+                name if name.starts_with("x-b3-") => head.has_trace = true,
+                _ => {}
+            }
+        }
+        head
+    }
+}
