@@ -24,6 +24,8 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct Router<S = ()> {
     routes: Vec<Route<S>>,
+    /// What answers where no route matches; none: a 404.
+    fallback: Option<Route<S>>,
 }
 
 #[derive(Clone, Debug)]
@@ -37,7 +39,7 @@ struct Route<S> {
 
 impl<S> Default for Router<S> {
     fn default() -> Self {
-        Self { routes: Vec::new() }
+        Self { routes: Vec::new(), fallback: None }
     }
 }
 
@@ -79,6 +81,14 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self
     }
 
+    /// Answers whatever no route matches, in a pool of its own. `name` is that pool's, and in metrics the route's.
+    #[must_use]
+    pub fn fallback(mut self, name: &str, handlers: MethodRouter<S>) -> Self {
+        let (path, pool) = (name.to_owned(), Some(name.to_owned()));
+        self.fallback = Some(Route { path, handlers, described: Vec::new(), kind: Kind::Io, pool });
+        self
+    }
+
     /// A route that is never refused, and not logged: for health checks by balancers on the traffic port.
     #[must_use]
     pub(crate) fn probe(mut self, path: &str, handlers: MethodRouter<S>) -> Self {
@@ -96,10 +106,11 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     #[must_use]
     pub fn merge(mut self, other: Self) -> Self {
         self.routes.extend(other.routes);
+        self.fallback = self.fallback.or(other.fallback);
         self
     }
 
-    /// Adds the routes of another router below `prefix`.
+    /// Adds the routes of another router below `prefix`; a fallback of its own does not come along.
     #[must_use]
     pub fn nest(mut self, prefix: &str, other: Self) -> Self {
         let below = |route: Route<S>| Route { path: join(prefix, &route.path), ..route };
@@ -117,7 +128,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
             kind: route.kind,
             pool: route.pool,
         };
-        Router { routes: self.routes.into_iter().map(with_state).collect() }
+        Router { routes: self.routes.into_iter().map(with_state).collect(), fallback: self.fallback.map(with_state) }
     }
 
     /// The paths, as they were added.
@@ -155,14 +166,21 @@ impl Router {
             (path, targets)
         });
         let paths = paths.collect();
-        let unmatched = stack.route("", Kind::Unmatched, None, axum::Router::new().fallback(not_found));
+        let anywhere = axum::Router::new();
+        let unmatched = match self.fallback {
+            Some(Route { path, handlers, kind, pool, .. }) => {
+                stack.route(&path, kind, pool.as_deref(), anywhere.fallback_service(handlers))
+            }
+            None => stack.route("", Kind::Unmatched, None, anywhere.fallback(not_found)),
+        };
         Routes::new(Arc::clone(stack), paths, unmatched)
     }
 
     /// The routes alone, without middleware: for an app's own unit tests.
     pub fn into_axum(self) -> axum::Router {
         let bare = |router: axum::Router, route: Route<()>| router.route(&route.path, route.handlers);
-        self.routes.into_iter().fold(axum::Router::new(), bare)
+        let fallback = self.fallback.map(|route| axum::Router::new().fallback_service(route.handlers));
+        self.routes.into_iter().fold(fallback.unwrap_or_default(), bare)
     }
 }
 
@@ -193,11 +211,29 @@ fn join(prefix: &str, path: &str) -> String {
 mod tests {
     use super::*;
     use axum::routing::get;
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
 
     #[test]
     fn nested_routes_are_named_in_full() {
         let inner = Router::<()>::new().route("/", get(not_found)).route("/{id}", get(not_found));
         let router = Router::new().route("/", get(not_found)).nest("/v1/things", inner);
         assert_eq!(router.paths().collect::<Vec<_>>(), ["/", "/v1/things", "/v1/things/{id}"]);
+    }
+
+    #[tokio::test]
+    async fn a_fallback_answers_what_no_route_matches() {
+        let inner = Router::<()>::new().fallback("inner", get(async || "inner"));
+        let router = Router::new().route("/", get(async || "route")).nest("/v1", inner);
+        let router = router.fallback("other", get(async || "fallback"));
+        assert_eq!(router.paths().collect::<Vec<_>>(), ["/"], "it is no route");
+        assert_eq!(router.undescribed().count(), 1);
+        let router = router.into_axum();
+        for (path, expected) in [("/", "route"), ("/other", "fallback"), ("/v1/other", "fallback")] {
+            let request = axum::extract::Request::get(path).body(axum::body::Body::empty()).expect("a request");
+            let Ok(answer) = router.clone().oneshot(request).await;
+            let body = answer.into_body().collect().await.expect("a body").to_bytes();
+            assert_eq!(body, expected, "{path}");
+        }
     }
 }
