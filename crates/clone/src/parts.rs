@@ -52,6 +52,18 @@ fn leave_out_crate(tree: &mut Tree, name: &str) -> Result<(), String> {
     tree.set("Cargo.toml", manifest);
     let makefile = without_package(&without_target(tree.text("Makefile")?, name), name);
     tree.set("Makefile", makefile);
+    leave_out_tests(tree, name)
+}
+
+/// Its tests in tests/NAME/, the manifest's targets there, and the feature of that name, of which nothing is left.
+fn leave_out_tests(tree: &mut Tree, name: &str) -> Result<(), String> {
+    let (folder, feature) = (format!("tests/{name}/"), format!("\n{name} = []\n"));
+    tree.leave_out(|path| path.starts_with(&folder));
+    let target = format!("\npath = \"{folder}");
+    let manifest = tree.text("Cargo.toml")?.replace(&feature, "\n");
+    let kept: Vec<&str> = manifest.split("\n\n").filter(|part| !part.contains(&target)).collect();
+    let manifest = format!("{}\n", kept.join("\n\n").trim_end());
+    tree.set("Cargo.toml", manifest);
     Ok(())
 }
 
@@ -125,8 +137,9 @@ mod tests {
         Tree::of(&[
             (
                 "Cargo.toml",
-                "[features]\nwsgi = [\"dep:wsgi\"]\nall = [\"a\", \"dep:wsgi\"]\n[dependencies]\na = \"1\"\n\
-                 wsgi = { path = \"crates/wsgi\", optional = true }\n",
+                "[features]\nuwsgi = []\nwsgi = [\"dep:wsgi\"]\nall = [\"a\", \"dep:wsgi\"]\n[dependencies]\na = \"1\"\n\
+                 wsgi = { path = \"crates/wsgi\", optional = true }\n\n[[test]]\nname = \"wsgi\"\n\
+                 path = \"tests/wsgi/main.rs\"\nrequired-features = [\"wsgi\"]\n\n[[test]]\nname = \"it\"\n",
             ),
             (
                 "Makefile",
@@ -139,6 +152,7 @@ mod tests {
             ("crates/clone/src/main.rs", ""),
             ("crates/wsgi/Cargo.toml", "[package]\nname = \"wsgi-bridge\"\n"),
             ("crates/wsgi/src/lib.rs", ""),
+            ("tests/wsgi/main.rs", ""),
             ("CHANGELOG.md", "old"),
             ("benches/x", ""),
         ])
@@ -153,7 +167,7 @@ mod tests {
             left,
             ["CHANGELOG.md", "Cargo.toml", "Makefile", "crates/clone/Cargo.toml", "crates/clone/src/main.rs"]
         );
-        let manifest = "[features]\nwsgi = []\nall = [\"a\"]\n[dependencies]\na = \"1\"\n";
+        let manifest = "[features]\nuwsgi = []\nall = [\"a\"]\n[dependencies]\na = \"1\"\n\n[[test]]\nname = \"it\"\n";
         assert_eq!(tree.text("Cargo.toml").unwrap(), manifest);
         assert_eq!(
             tree.text("Makefile").unwrap(),
