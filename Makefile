@@ -6,6 +6,8 @@
 # Tests that mostly wait run beside each other; those that measure take turns (see tests/it/harness).
 TEST_THREADS ?= 8
 BUILDER ?= docker
+# pyo3 asks the interpreter of this name what to link with: Debian's has a shared library, one that pyenv built has none.
+export PYO3_PYTHON ?= $(or $(wildcard /usr/bin/python3),python3)
 # What build_info names; a clone's .template has it.
 TEMPLATE_COMMIT ?= $(or $(shell sed -n 's/^commit = "\(.*\)"/\1/p' .template 2>/dev/null),unknown)
 IMAGE ?= service:dev
@@ -38,6 +40,8 @@ test: tools lint ## Everything, at CI's size.
 	$(MAKE) docs
 	$(MAKE) doors
 	$(MAKE) uwsgi-plugin
+	$(MAKE) wsgi
+	$(MAKE) wsgi-guest
 	$(MAKE) fuzz
 
 test-full: tools lint ## The same with the full number of restarts and requests.
@@ -78,6 +82,20 @@ uwsgi-plugin: ## The service inside Debian's uWSGI, behind HTTP.
 	cargo clippy --locked --package uwsgi-plugin --all-targets -- -D warnings
 	cargo build --locked --package uwsgi-plugin --lib --example battery_plugin
 	cargo test --locked --package uwsgi-plugin
+
+wsgi: ## A Python WSGI application behind the routes: PEP 3333, Flask, Django, a route that moves.
+	scripts/wsgi-tools
+	cargo clippy --locked --package wsgi --all-targets -- -D warnings
+	cargo test --locked --package wsgi
+	cargo build --locked --features wsgi --bins --example moving
+	cargo test --locked --features wsgi --lib wsgi
+	cargo test --locked --features wsgi --test wsgi -- --test-threads=$(TEST_THREADS)
+
+wsgi-guest: ## The service as a WSGI callable, under gunicorn and wsgiref.validate.
+	scripts/wsgi-tools
+	cargo clippy --locked --package wsgi-guest --all-targets -- -D warnings
+	cargo build --locked --package wsgi-guest --lib --example battery
+	cargo test --locked --features guest --test wsgi-guest
 
 fuzz: ## The parsers of what strangers send, for FUZZ_SECONDS each, from the corpus in fuzz/.
 	scripts/fuzz $(FUZZ_SECONDS)

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::chassis::{
     config::{Check, Duration, Problem, Problems},
     upstream::{self, Upstream},
+    wsgi,
 };
 
 /// Settings `app.*`.
@@ -21,6 +22,10 @@ pub struct Settings {
     pub rates_max_age: Duration,
     /// How that service is called.
     pub rates_client: upstream::Settings,
+    /// A Python WSGI application, `module:callable`, that answers whatever no route here does. Needs the cargo feature `wsgi`.
+    pub wsgi: Option<String>,
+    /// How Python runs it.
+    pub python: wsgi::Settings,
 }
 
 impl Default for Settings {
@@ -31,6 +36,8 @@ impl Default for Settings {
             // 60 s: prices change by the day, and a minute bounds how long two replicas may differ.
             rates_max_age: Duration::from_secs(60),
             rates_client: upstream::Settings::default(),
+            wsgi: None,
+            python: wsgi::Settings::default(),
         }
     }
 }
@@ -48,6 +55,7 @@ impl Check for Settings {
             problems.push(Problem::new("rates_max_age", "has to be above zero"));
         }
         self.rates_client.check("rates_client", problems);
+        self.python.check("python", "wsgi", self.wsgi.as_deref(), problems);
     }
 }
 
@@ -84,6 +92,8 @@ mod tests {
             rates_url: Some("https://rates".into()),
             rates_max_age: Duration::default(),
             rates_client: upstream::Settings { timeout: Duration::default(), ..Default::default() },
+            wsgi: Some("no name".into()),
+            python: wsgi::Settings { threads: 0, ..Default::default() },
         };
         let expected = [
             "cors_origins",
@@ -92,6 +102,8 @@ mod tests {
             "rates_client.timeout",
             "rates_client.connect_timeout",
             "rates_client.timeout",
+            "python.threads",
+            "wsgi",
         ];
         assert_eq!(keys(&settings), expected);
     }

@@ -21,7 +21,9 @@ use http::{HeaderValue, Method, header};
 use tower_http::cors::CorsLayer;
 
 use self::rates::Book;
-use crate::chassis::{Chassis, health::DuplicateCheck, openapi::Methods, router::Router, upstream::UpstreamError};
+use crate::chassis::{
+    Chassis, health::DuplicateCheck, openapi::Methods, router::Router, upstream::UpstreamError, wsgi,
+};
 
 /// Why the app cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +37,9 @@ pub enum StartError {
     /// A health check's name is taken.
     #[error("registering the app's health checks: {0}")]
     Check(#[from] DuplicateCheck),
+    /// The Python application cannot be served.
+    #[error("app.wsgi: {0}")]
+    Wsgi(#[from] wsgi::MountError),
 }
 
 /// The API's title and description, for `/openapi.json` and `/docs`.
@@ -49,7 +54,7 @@ pub fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, StartErr
     rates::watch(&rates, settings, chassis)?;
     let cors = |methods| cross_origin(methods, &settings.cors_origins);
 
-    Ok(Router::new()
+    let router = Router::new()
         .route("/", home::page())
         .route("/board.css", home::style())
         .route("/board.js", home::script())
@@ -59,7 +64,8 @@ pub fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, StartErr
         // Burns CPU time, so it runs where it cannot hold up the other routes.
         .route("/v1/work", work::perform())
         .cpu_bound()
-        .documented(ABOUT, &chassis.identity))
+        .documented(ABOUT, &chassis.identity);
+    Ok(wsgi::mount(router, settings.wsgi.as_deref(), &settings.python, chassis)?)
 }
 
 /// Lets pages of other origins call a route; without origins the headers stay away altogether.

@@ -16,6 +16,7 @@ pub mod overload;
 pub mod problem;
 pub mod openapi;
 pub mod upstream;
+pub mod wsgi;
 
 pub mod admin;
 pub mod config;

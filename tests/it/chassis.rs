@@ -12,7 +12,7 @@ use crate::harness::Scratch;
 const TEMPLATE: &str = concat!("flo", "tilla");
 
 /// Modules of the chassis that an app may name.
-const FACE: [&str; 11] = [
+const FACE: [&str; 12] = [
     "Chassis",
     "config",
     "health",
@@ -24,6 +24,7 @@ const FACE: [&str; 11] = [
     "router",
     "telemetry::Identity",
     "upstream",
+    "wsgi",
 ];
 
 /// A file below the repository's root.

@@ -274,6 +274,18 @@ async fn settings_of_a_feature_that_is_off_are_refused() {
     }
 }
 
+#[tokio::test]
+async fn a_python_application_is_refused_where_there_is_no_python() {
+    let _turn = shared().await;
+    for arguments in [&[][..], &["check"]] {
+        let refused = run_to_exit(arguments, &[("APP__APP__WSGI", "shop:app")]).await;
+        assert_eq!(refused.code, 78, "{}", refused.text);
+        for part in ["app.wsgi", "APP__APP__WSGI", "rebuild with --features wsgi"] {
+            assert!(refused.text.contains(part), "no {part} in: {}", refused.text);
+        }
+    }
+}
+
 /// What the default image is built with has none of what only a feature needs.
 #[tokio::test]
 async fn the_default_build_depends_on_nothing_that_only_a_feature_needs() {
@@ -287,6 +299,7 @@ async fn the_default_build_depends_on_nothing_that_only_a_feature_needs() {
         done.text
     };
     let (default, host, tls) = (tree("").await, tree("host").await, tree("tls").await);
+    assert!(!default.contains("pyo3"), "the default build has Python");
     let names = ["caps ", "command-fds ", "listenfd ", "sd-notify "].map(|name| (name, "host", &host));
     let more = ["ring ", "rustls ", "tokio-rustls ", "x509-cert "].map(|name| (name, "tls", &tls));
     for (name, feature, with) in names.into_iter().chain(more) {

@@ -1,0 +1,310 @@
+//! One request: the application is called, and what it says goes out as it says it.
+//!
+//! The head goes out with the first bytes that are not empty, or at the end (PEP 3333). Until then `start_response` may
+//! be called again with `exc_info`, and a failure is a plain 500; after that a failure breaks the transfer. `close()` is
+//! called whatever happens, also when the client has left, and a response ends after it.
+//!
+//! Next: [`crate::head`].
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http::{Method, Response};
+use pyo3::{
+    exceptions::{PyAssertionError, PyBrokenPipeError, PyOSError, PyTypeError, PyValueError},
+    prelude::*,
+    types::{PyBytes, PyList, PyTuple, PyType},
+};
+use tokio::{
+    runtime::Handle,
+    sync::{
+        mpsc::{Sender, error::TrySendError},
+        oneshot,
+    },
+};
+
+use crate::{
+    answer::{Body, Part},
+    environ,
+    errors::Errors,
+    head::Head,
+    input::Input,
+    threads::Job,
+};
+
+/// Answers `job`; where that fails before the head is out, its reply is dropped.
+pub(crate) fn run(py: Python<'_>, callable: &Py<PyAny>, job: Job, runtime: &Handle) {
+    if let Err(error) = answer(py, callable, job, runtime) {
+        log(py, &error, "the application failed");
+    }
+}
+
+fn answer(py: Python<'_>, callable: &Py<PyAny>, job: Job, runtime: &Handle) -> PyResult<()> {
+    let Job { parts, body, connection, reply, .. } = job;
+    let input = Bound::new(py, Input::new(body, runtime))?;
+    let errors = Bound::new(py, Errors::default())?;
+    let environ = environ::build(py, &parts, &connection, &input, &errors)?;
+    let sending = Sending { method: parts.method, head: None, reply: Some(reply), rest: None, left: None };
+    let start = Bound::new(py, StartResponse(Mutex::new(sending)))?;
+    let answered = callable.bind(py).call1((environ, &start)).and_then(|given| {
+        let sent = start.get().send_all(py, &given);
+        // Its failure is no failure of what has been sent.
+        if let Err(error) = close(&given) {
+            log(py, &error, "close() failed");
+        }
+        sent
+    });
+    let finished = answered.and_then(|()| start.get().finish(py));
+    start.get().lock().give_up();
+    errors.get().flush();
+    let input = input.get();
+    let broke_off = input.has_failed();
+    // Its rest may have to be read on, so that the connection can be kept.
+    py.detach(|| input.close());
+    match finished {
+        // The client's doing, of which the application made nothing.
+        Err(error) if broke_off && error.is_instance_of::<PyOSError>(py) => {
+            tracing::debug!(target: "wsgi", %error, "the application went no further");
+            Ok(())
+        }
+        finished => finished,
+    }
+}
+
+fn close(given: &Bound<'_, PyAny>) -> PyResult<()> {
+    match given.getattr_opt("close")? {
+        Some(close) => close.call0().map(drop),
+        None => Ok(()),
+    }
+}
+
+fn log(py: Python<'_>, error: &PyErr, what: &str) {
+    let trace = error.traceback(py).and_then(|trace| trace.format().ok()).unwrap_or_default();
+    tracing::error!(target: "wsgi", error = %format_args!("{trace}{error}"), "{what}");
+}
+
+/// `start_response`; what it gives back is `write`.
+#[pyclass(frozen)]
+struct StartResponse(Mutex<Sending>);
+
+struct Sending {
+    method: Method,
+    /// Told, and not on its way yet.
+    head: Option<Head>,
+    /// Gone with the head.
+    reply: Option<oneshot::Sender<Response<Body>>>,
+    /// Takes what follows; none where all is on its way.
+    rest: Option<Sender<Part>>,
+    /// Bytes that are still due, where it was told how many.
+    left: Option<u64>,
+}
+
+/// What became of some bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    /// They are on their way, and more may follow.
+    Taken,
+    /// The response needs no more.
+    Enough,
+    /// Nobody listens any more.
+    Gone,
+}
+
+#[pymethods]
+impl StartResponse {
+    #[pyo3(signature = (status, headers, exc_info=None, /))]
+    fn __call__<'py>(
+        slf: &Bound<'py, Self>,
+        status: &Bound<'py, PyAny>,
+        headers: &Bound<'py, PyAny>,
+        exc_info: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let head = Head::read(status, headers)?;
+        {
+            let mut sending = slf.get().lock();
+            match exc_info {
+                Some(exc_info) if sending.reply.is_none() => return Err(raised(&exc_info)?),
+                None if sending.reply.is_none() || sending.head.is_some() => {
+                    return Err(PyAssertionError::new_err("start_response was called twice without exc_info"));
+                }
+                _ => sending.head = Some(head),
+            }
+        }
+        slf.getattr("write")
+    }
+
+    /// For applications that cannot give an iterable.
+    fn write(&self, py: Python<'_>, data: &Bound<'_, PyBytes>) -> PyResult<()> {
+        let bytes = data.as_bytes();
+        if self.lock().left.is_some_and(|left| left < bytes.len() as u64) {
+            return Err(PyValueError::new_err("write() was given more than Content-Length says"));
+        }
+        match self.send(py, bytes)? {
+            Sent::Taken | Sent::Enough => Ok(()),
+            Sent::Gone => Err(PyBrokenPipeError::new_err("the client has left")),
+        }
+    }
+}
+
+/// The exception of `exc_info`, with its traceback.
+fn raised(exc_info: &Bound<'_, PyAny>) -> PyResult<PyErr> {
+    let wrong = |_| PyTypeError::new_err("exc_info has to be a tuple of three, as sys.exc_info() gives it");
+    let (_, value, trace) =
+        exc_info.extract::<(Bound<'_, PyType>, Bound<'_, PyAny>, Bound<'_, PyAny>)>().map_err(wrong)?;
+    Ok(PyErr::from_value(value.call_method1("with_traceback", (trace,))?))
+}
+
+impl StartResponse {
+    fn lock(&self) -> MutexGuard<'_, Sending> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends all that the application gave.
+    fn send_all(&self, py: Python<'_>, given: &Bound<'_, PyAny>) -> PyResult<()> {
+        if let Some(all) = in_memory(given)? {
+            return self.send_last(py, &all);
+        }
+        for part in given.try_iter()? {
+            let part = part?;
+            if self.send(py, bytes(&part)?)? != Sent::Taken {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what is all there is to come, with its length.
+    fn send_last(&self, py: Python<'_>, all: &[u8]) -> PyResult<()> {
+        {
+            let mut sending = self.lock();
+            if let Some(head) = sending.head.take_if(|head| head.length.is_none()) {
+                if let Some(reply) = sending.reply.take() {
+                    let data = if head.is_bodiless(&sending.method) { &[] } else { all };
+                    let body = Body::whole(Bytes::copy_from_slice(data));
+                    // Where nobody waits, nobody misses it.
+                    let _ = reply.send(Response::from_parts(head.into_parts(), body));
+                }
+                return Ok(());
+            }
+        }
+        self.send(py, all).map(drop)
+    }
+
+    /// Sends some; waits without the interpreter for a client that reads slowly.
+    fn send(&self, py: Python<'_>, data: &[u8]) -> PyResult<Sent> {
+        let (rest, part, sent) = {
+            let mut sending = self.lock();
+            if sending.reply.is_some() {
+                return sending.begin(data);
+            }
+            let Some(rest) = sending.rest.clone() else { return Ok(Sent::Enough) };
+            if data.is_empty() {
+                return Ok(Sent::Taken);
+            }
+            let (data, sent) = sending.fit(data);
+            (rest, Part::Data(Bytes::copy_from_slice(data)), sent)
+        };
+        // Not under the lock: another thread of the application may write as well, and holds the interpreter then.
+        Ok(if push(py, &rest, part) { sent } else { Sent::Gone })
+    }
+
+    /// Tells the response's end, unless something is missing.
+    fn finish(&self, py: Python<'_>) -> PyResult<()> {
+        let rest = {
+            let mut sending = self.lock();
+            if sending.reply.is_some() {
+                sending.send_head(&[])?;
+            }
+            if sending.rest.is_some() && sending.left.is_some_and(|left| left > 0) {
+                let is_heard = sending.rest.as_ref().is_some_and(|rest| !rest.is_closed());
+                sending.rest = None;
+                let short = || Err(PyValueError::new_err("the response is shorter than its Content-Length says"));
+                return if is_heard { short() } else { Ok(()) };
+            }
+            sending.rest.take()
+        };
+        if let Some(rest) = rest {
+            push(py, &rest, Part::End);
+        }
+        Ok(())
+    }
+}
+
+impl Sending {
+    /// The head goes with the first bytes that are not empty; before those only where there will be none.
+    fn begin(&mut self, data: &[u8]) -> PyResult<Sent> {
+        let Some(head) = &self.head else {
+            // An iterable's first empty part may come before it.
+            let message = "the application gave a body before it called start_response";
+            return if data.is_empty() { Ok(Sent::Taken) } else { Err(PyAssertionError::new_err(message)) };
+        };
+        if head.is_bodiless(&self.method) {
+            return self.send_head(&[]).map(|_| Sent::Enough);
+        }
+        if data.is_empty() { Ok(Sent::Taken) } else { self.send_head(data) }
+    }
+
+    fn send_head(&mut self, first: &[u8]) -> PyResult<Sent> {
+        let missing = || PyAssertionError::new_err("the application did not call start_response");
+        let head = self.head.take().ok_or_else(missing)?;
+        let Some(reply) = self.reply.take() else { return Ok(Sent::Enough) };
+        let is_bodiless = head.is_bodiless(&self.method);
+        self.left = head.length.filter(|_| !is_bodiless);
+        let (first, sent) = self.fit(first);
+        let first = Bytes::copy_from_slice(first);
+        let body = if is_bodiless || sent == Sent::Enough || head.length == Some(0) {
+            Body::whole(first)
+        } else {
+            let (rest, body) = Body::parts(first, head.length);
+            self.rest = Some(rest);
+            body
+        };
+        let answered = reply.send(Response::from_parts(head.into_parts(), body));
+        Ok(if answered.is_ok() { sent } else { Sent::Gone })
+    }
+
+    /// As much of `data` as is due.
+    fn fit<'a>(&mut self, data: &'a [u8]) -> (&'a [u8], Sent) {
+        let Some(left) = &mut self.left else { return (data, Sent::Taken) };
+        let due = usize::try_from(*left).unwrap_or(usize::MAX).min(data.len());
+        *left -= due as u64;
+        (&data[..due], if *left == 0 { Sent::Enough } else { Sent::Taken })
+    }
+
+    /// What was not told the end of is broken off.
+    fn give_up(&mut self) {
+        self.reply = None;
+        self.rest = None;
+    }
+}
+
+/// False where nobody listens.
+fn push(py: Python<'_>, rest: &Sender<Part>, part: Part) -> bool {
+    match rest.try_send(part) {
+        Ok(()) => true,
+        Err(TrySendError::Closed(_)) => false,
+        Err(TrySendError::Full(part)) => py.detach(|| rest.blocking_send(part).is_ok()),
+    }
+}
+
+/// All of a list or tuple, which is in memory already; none of any other iterable, which may make its parts one by one.
+fn in_memory(given: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
+    let mut all = Vec::new();
+    if let Ok(list) = given.cast_exact::<PyList>() {
+        for part in list {
+            all.extend_from_slice(bytes(&part)?);
+        }
+    } else if let Ok(tuple) = given.cast_exact::<PyTuple>() {
+        for part in tuple {
+            all.extend_from_slice(bytes(&part)?);
+        }
+    } else {
+        return Ok(None);
+    }
+    Ok(Some(all))
+}
+
+fn bytes<'a>(part: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
+    let wrong = |_| PyTypeError::new_err("a response's parts have to be bytes");
+    Ok(part.cast::<PyBytes>().map_err(wrong)?.as_bytes())
+}

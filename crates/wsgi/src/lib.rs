@@ -1,0 +1,137 @@
+//! A Python WSGI application (PEP 3333) in this process: a request goes in, a response comes out, both as streams.
+//!
+//! Python code blocks, so it has threads of its own, each attached to the interpreter once for life: what an
+//! application keeps for a thread (`threading.local`, a database's connection) stays. Requests wait for a thread in a
+//! bounded queue. A thread gives the interpreter to others while it waits for work, for a request's body, or for a
+//! client that reads slowly.
+//!
+//! It refuses to know routers, settings and metrics: who mounts it brings them. It knows one interpreter, as Python
+//! has one lock for all of it.
+//!
+//! Next: `threads`, then `exchange`, which is one request.
+
+mod answer;
+mod environ;
+mod errors;
+mod exchange;
+mod head;
+mod input;
+mod load;
+mod routes;
+mod threads;
+
+pub use answer::{Body, Broken};
+pub use environ::Connection;
+pub use load::LoadError;
+
+use std::{error::Error, fmt, sync::Arc};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+use tokio::{runtime::Handle, sync::oneshot};
+
+use self::threads::{Job, Threads};
+
+/// What is to be run, and how.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `module:callable`; the callable may be a dotted name.
+    pub application: String,
+    /// Folders with modules, or virtual environments: the first goes first.
+    pub path: Vec<String>,
+    /// How many requests Python works on at a time; at least 1.
+    pub threads: usize,
+    /// How many wait beside those.
+    pub queue: usize,
+}
+
+/// A request's body, of whatever kind.
+pub(crate) type RequestBody = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
+
+/// Runs the work of a request inside what the caller keeps for it, such as the id that log lines name.
+pub trait Around: Send {
+    /// Runs `work` once.
+    fn run(&self, work: &mut dyn FnMut());
+}
+
+/// Why there is no answer of the application's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// All threads are busy, and the queue is full.
+    #[error("all Python threads are busy, and their queue is full")]
+    Full,
+    /// The application failed before it answered; it has been logged.
+    #[error("the application failed")]
+    Failed,
+}
+
+/// A loaded application; a cheap handle. Its threads end with the last one.
+#[derive(Clone)]
+pub struct Application {
+    threads: Arc<Threads>,
+    routes: Option<Arc<[String]>>,
+}
+
+impl Application {
+    /// Starts Python, imports the application, and starts its threads. Bodies are read inside `runtime`.
+    ///
+    /// # Errors
+    /// What is wrong with the path, the name or the import.
+    pub fn load(settings: &Settings, runtime: &Handle) -> Result<Self, LoadError> {
+        let loaded = load::load(settings)?;
+        let threads = Threads::start(settings, &loaded.callable, runtime).map_err(LoadError::Threads)?;
+        Ok(Self { threads: Arc::new(threads), routes: loaded.routes.map(Into::into) })
+    }
+
+    /// The application's answer. Dropped early, it is told at its next write that nobody listens.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub async fn call<B>(
+        &self,
+        request: Request<B>,
+        connection: Connection,
+        around: impl Around + 'static,
+    ) -> Result<Response<Body>, Failure>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let (parts, body) = request.into_parts();
+        let body = if body.is_end_stream() { None } else { Some(body.map_err(Into::into).boxed_unsync()) };
+        let (reply, answer) = oneshot::channel();
+        self.threads.hand_over(Job { parts, body, connection, around: Box::new(around), reply })?;
+        answer.await.map_err(|_| Failure::Failed)
+    }
+
+    /// How many requests were handed to Python.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.threads.requests()
+    }
+
+    /// How many wait for a thread.
+    #[must_use]
+    pub fn queued(&self) -> u64 {
+        self.threads.queued()
+    }
+
+    /// How many threads work on a request.
+    #[must_use]
+    pub fn busy(&self) -> u64 {
+        self.threads.busy()
+    }
+
+    /// The paths of the application's routes, `{}` for each parameter; none where it does not tell (Flask and Django do).
+    #[must_use]
+    pub fn routes(&self) -> Option<&[String]> {
+        self.routes.as_deref()
+    }
+}
+
+impl fmt::Debug for Application {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Application").field("routes", &self.routes).finish_non_exhaustive()
+    }
+}
