@@ -24,7 +24,6 @@ use bytes::Bytes;
 use http::header;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::runtime::{Handle, Runtime};
-use tower_service::Service as _;
 
 use super::{
     Chassis, StartError, build_runtime,
@@ -34,6 +33,7 @@ use super::{
 use crate::chassis::{
     config::{self, AppSettings, Live, Sources},
     connection::{Abort, ConnectionInfo, Entry},
+    middleware::routes::Routes,
     problem::{Code, Problem},
     request::{self, RequestContext},
     router::Router,
@@ -46,7 +46,7 @@ pub type ResponseBody = Body;
 
 /// A started app without a listener.
 pub struct Embedded {
-    router: axum::Router,
+    routes: Routes,
     inside: Inside,
     telemetry: Arc<Telemetry>,
     flush_timeout: Duration,
@@ -109,12 +109,12 @@ impl Embedded {
         let live = Live::new(sources, loaded);
         let io = build_runtime("io", live.get().runtime.io_threads())?;
         let work = build_runtime("work", live.get().runtime.work_threads())?;
-        let (router, inside) = {
+        let (routes, inside) = {
             let _inside = io.enter();
             enter(&live, identity, &telemetry, io.handle(), work.handle(), app)?
         };
         tracing::info!(config_hash = %live.loaded().hash, "started inside another server");
-        Ok(Self { router, inside, telemetry, flush_timeout, io, _work: work })
+        Ok(Self { routes, inside, telemetry, flush_timeout, io, _work: work })
     }
 
     /// Where requests run, and where their bodies have to be waited for.
@@ -137,7 +137,7 @@ impl Embedded {
         // Over a Unix socket the host knows no address: who speaks there is on this host.
         let client = client.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
         request.extensions_mut().insert(ConnectionInfo::new(client, scheme, None, &entry, &self.inside.limits));
-        let Ok(response) = self.router.clone().call(request).await;
+        let response = self.routes.call(request).await;
         if response.extensions().get::<Abort>().is_some() {
             return None;
         }
@@ -174,7 +174,7 @@ fn enter<A, F, E>(
     io: &Handle,
     work: &Handle,
     app: F,
-) -> Result<(axum::Router, Inside), StartError>
+) -> Result<(Routes, Inside), StartError>
 where
     A: AppSettings,
     F: FnOnce(&A, &Chassis) -> Result<Router, E>,
