@@ -11,46 +11,18 @@ use std::{
 
 use tokio::process::{Child, Command};
 
-use crate::harness::{Scratch, free_port, http, local, server::collect, within};
-
-/// A way from a client to the app.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Door {
-    pub(crate) name: &'static str,
-    pub(crate) front: Front,
-    pub(crate) protocol: Protocol,
-    pub(crate) carrier: Carrier,
-}
-
-/// The names are the battery's, which asks after the ways of servers that it knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "the battery names the others")]
-pub(crate) enum Front {
-    Nginx,
-    /// gunicorn has this of it: it looks after its client only when it writes to it.
-    Apache,
-    Uwsgi,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "the battery names the others")]
-pub(crate) enum Protocol {
-    Http,
-    Uwsgi,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "the battery names the others")]
-pub(crate) enum Carrier {
-    Tcp,
-    Unix,
-}
+use crate::{
+    door::{Around, Carrier, Door, Front, Protocol},
+    harness::{Scratch, free_port, http, local, server::collect, within},
+};
 
 /// One worker that imports the app, and one whose parent has imported it.
 const DOORS: [(Door, &str); 2] = [(door("gunicorn"), "--timeout=60"), (door("gunicorn-preload"), "--preload")];
 
 const fn door(name: &'static str) -> Door {
-    Door { name, front: Front::Apache, protocol: Protocol::Http, carrier: Carrier::Tcp }
+    // gunicorn has this of Apache: it looks after its client only when it writes to it.
+    let front = Front::Apache;
+    Door { name, front, protocol: Protocol::Http, carrier: Carrier::Tcp, keep: false, around: Around::Nothing }
 }
 
 /// gunicorn in each of its ways.

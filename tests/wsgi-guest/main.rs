@@ -10,5 +10,10 @@ mod harness;
 
 #[path = "../doors/battery.rs"]
 mod battery;
+#[path = "../doors/cases.rs"]
+mod cases;
+#[allow(dead_code, reason = "there are two doors here")]
+#[path = "../doors/door.rs"]
+mod door;
 mod fronts;
 mod hosted;
