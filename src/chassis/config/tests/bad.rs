@@ -55,7 +55,6 @@ const VARIABLES: &[(&str, &str, &str, &str)] = &[
     ("APP__SERVER__LISTEN", "http://[::]", "server.listen[0]", "expected a port"),
     ("APP__SERVER__LISTEN", "http://[::]:80,http://[::]:80", "server.listen[1]", "is listed twice"),
     ("APP__SERVER__LISTEN", "ftp://[::]:80", "server.listen[0]", "expected the scheme http"),
-    ("APP__SERVER__LISTEN", "https://[::]:80", "server.listen[0]", "rebuild with --features tls"),
     ("APP__SERVER__LISTEN", "fastcgi://[::]:80", "server.listen[0]", "rebuild with --features fastcgi"),
     ("APP__SERVER__LISTEN", "uwsgi+unix:///run/s", "server.listen[0]", "rebuild with --features uwsgi"),
     ("APP__SERVER__LISTEN", "fastcgi+fd://3", "server.listen[0]", "rebuild with --features fastcgi"),
