@@ -20,9 +20,9 @@ use crate::{
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-/// A quote whose caller decided that it is recorded.
+/// A quote whose caller decided that it is recorded; the client asked its proxy by https.
 async fn traced_quote(server: &Server) {
-    let headers = format!("traceparent: 00-{TRACE}-00f067aa0ba902b7-01\r\n");
+    let headers = format!("traceparent: 00-{TRACE}-00f067aa0ba902b7-01\r\nx-forwarded-proto: https\r\n");
     let mut client = Connection::open(server.app).await.expect("connecting");
     client.send(quote_request(PARCEL, &headers).as_bytes()).await.expect("sending");
     assert_eq!(client.receive().await.expect("a quote").status, 200);
@@ -47,7 +47,9 @@ async fn the_last_requests_span_arrives() {
 
     let span = collector.span_of(TRACE, Duration::from_secs(1)).await;
     assert_eq!(span.name, "POST /v1/quotes");
-    for attribute in ["http.request.method=POST", "http.route=/v1/quotes", "http.response.status_code=200"] {
+    let expected =
+        ["http.request.method=POST", "http.route=/v1/quotes", "http.response.status_code=200", "url.scheme=https"];
+    for attribute in expected {
         assert!(span.attributes.iter().any(|found| found == attribute), "no {attribute} in {:?}", span.attributes);
     }
 }

@@ -96,17 +96,18 @@ impl Record {
                 is_counted: false,
             };
         if context.trace.sampled {
-            record.span = record.server_span(headers);
+            let scheme = connection.map_or("http", |connection| connection.scheme(headers));
+            record.span = record.server_span(scheme, headers);
         }
         (record, context)
     }
 
-    fn server_span(&self, headers: &HeaderMap) -> ServerSpan {
+    fn server_span(&self, scheme: &'static str, headers: &HeaderMap) -> ServerSpan {
         let record = SpanRecord {
             method: self.method,
             route: Some(&*self.route.template).filter(|template| !template.is_empty()),
             path: self.uri.path(),
-            scheme: "http",
+            scheme,
             version: self.version,
             server: authority(&self.uri, headers),
             client: self.client,
