@@ -21,7 +21,7 @@
 //! One future does it all: as seven boxed layers the same costs several times as much on every request. It refuses to
 //! know what a route does.
 //!
-//! Next: [`routes`], where a request comes in.
+//! Next: `routes`, where a request comes in.
 
 mod body;
 mod deadline;
