@@ -4,24 +4,18 @@
 //! be called again with `exc_info`, and a failure is a plain 500; after that a failure breaks the transfer. `close()` is
 //! called whatever happens, also when the client has left, and a response ends after it.
 //!
-//! Next: [`crate::head`].
+//! Next: [`crate::sending`].
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http::{Method, Response};
+use http::Response;
 use pyo3::{
     exceptions::{PyAssertionError, PyBrokenPipeError, PyOSError, PyTypeError, PyValueError},
     prelude::*,
     types::{PyBytes, PyList, PyTuple, PyType},
 };
-use tokio::{
-    runtime::Handle,
-    sync::{
-        mpsc::{Sender, error::TrySendError},
-        oneshot,
-    },
-};
+use tokio::runtime::Handle;
 
 use crate::{
     answer::{Body, Part},
@@ -29,6 +23,7 @@ use crate::{
     errors::Errors,
     head::Head,
     input::Input,
+    sending::{Sending, Sent, push},
     threads::Job,
 };
 
@@ -44,8 +39,7 @@ fn answer(py: Python<'_>, callable: &Py<PyAny>, job: Job, runtime: &Handle) -> P
     let input = Bound::new(py, Input::new(body, runtime))?;
     let errors = Bound::new(py, Errors::default())?;
     let environ = environ::build(py, &parts, &connection, &input, &errors)?;
-    let sending = Sending { method: parts.method, head: None, reply: Some(reply), rest: None, left: None };
-    let start = Bound::new(py, StartResponse(Mutex::new(sending)))?;
+    let start = Bound::new(py, StartResponse(Mutex::new(Sending::new(parts.method, reply))))?;
     let answered = callable.bind(py).call1((environ, &start)).and_then(|given| {
         let sent = start.get().send_all(py, &given);
         // Its failure is no failure of what has been sent.
@@ -86,29 +80,6 @@ fn log(py: Python<'_>, error: &PyErr, what: &str) {
 /// `start_response`; what it gives back is `write`.
 #[pyclass(frozen)]
 struct StartResponse(Mutex<Sending>);
-
-struct Sending {
-    method: Method,
-    /// Told, and not on its way yet.
-    head: Option<Head>,
-    /// Gone with the head.
-    reply: Option<oneshot::Sender<Response<Body>>>,
-    /// Takes what follows; none where all is on its way.
-    rest: Option<Sender<Part>>,
-    /// Bytes that are still due, where it was told how many.
-    left: Option<u64>,
-}
-
-/// What became of some bytes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sent {
-    /// They are on their way, and more may follow.
-    Taken,
-    /// The response needs no more.
-    Enough,
-    /// Nobody listens any more.
-    Gone,
-}
 
 #[pymethods]
 impl StartResponse {
@@ -227,63 +198,6 @@ impl StartResponse {
             push(py, &rest, Part::End);
         }
         Ok(())
-    }
-}
-
-impl Sending {
-    /// The head goes with the first bytes that are not empty; before those only where there will be none.
-    fn begin(&mut self, data: &[u8]) -> PyResult<Sent> {
-        let Some(head) = &self.head else {
-            // An iterable's first empty part may come before it.
-            let message = "the application gave a body before it called start_response";
-            return if data.is_empty() { Ok(Sent::Taken) } else { Err(PyAssertionError::new_err(message)) };
-        };
-        if head.is_bodiless(&self.method) {
-            return self.send_head(&[]).map(|_| Sent::Enough);
-        }
-        if data.is_empty() { Ok(Sent::Taken) } else { self.send_head(data) }
-    }
-
-    fn send_head(&mut self, first: &[u8]) -> PyResult<Sent> {
-        let missing = || PyAssertionError::new_err("the application did not call start_response");
-        let head = self.head.take().ok_or_else(missing)?;
-        let Some(reply) = self.reply.take() else { return Ok(Sent::Enough) };
-        let is_bodiless = head.is_bodiless(&self.method);
-        self.left = head.length.filter(|_| !is_bodiless);
-        let (first, sent) = self.fit(first);
-        let first = Bytes::copy_from_slice(first);
-        let body = if is_bodiless || sent == Sent::Enough || head.length == Some(0) {
-            Body::whole(first)
-        } else {
-            let (rest, body) = Body::parts(first, head.length);
-            self.rest = Some(rest);
-            body
-        };
-        let answered = reply.send(Response::from_parts(head.into_parts(), body));
-        Ok(if answered.is_ok() { sent } else { Sent::Gone })
-    }
-
-    /// As much of `data` as is due.
-    fn fit<'a>(&mut self, data: &'a [u8]) -> (&'a [u8], Sent) {
-        let Some(left) = &mut self.left else { return (data, Sent::Taken) };
-        let due = usize::try_from(*left).unwrap_or(usize::MAX).min(data.len());
-        *left -= due as u64;
-        (&data[..due], if *left == 0 { Sent::Enough } else { Sent::Taken })
-    }
-
-    /// What was not told the end of is broken off.
-    fn give_up(&mut self) {
-        self.reply = None;
-        self.rest = None;
-    }
-}
-
-/// False where nobody listens.
-fn push(py: Python<'_>, rest: &Sender<Part>, part: Part) -> bool {
-    match rest.try_send(part) {
-        Ok(()) => true,
-        Err(TrySendError::Closed(_)) => false,
-        Err(TrySendError::Full(part)) => py.detach(|| rest.blocking_send(part).is_ok()),
     }
 }
 

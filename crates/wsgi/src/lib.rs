@@ -18,6 +18,7 @@ mod head;
 mod input;
 mod load;
 mod routes;
+mod sending;
 mod threads;
 
 pub use answer::{Body, Broken};
