@@ -4,7 +4,7 @@
 //! not been empty for a while: then those at its front have waited long and are likely to be given up soon, and the
 //! newest is served first (Facebook's adaptive LIFO, with its shorter wait under pressure: B. Maurer, "Fail at Scale",
 //! ACM Queue 13(8), 2015). Under pressure it is often empty, as nobody waits for long; it is calm again once it has been
-//! empty for as long as it took to be pressed.
+//! empty for a second.
 //!
 //! Next: [`super::window`].
 
@@ -17,9 +17,11 @@ use tokio::sync::oneshot;
 
 use super::{Class, Shed, pool::Place};
 
-/// How long the queue may stand before the newest goes first, and how long it is empty before it is calm again, in
-/// times of the queue's timeout.
+/// How long the queue may stand before the newest goes first, in times of the queue's timeout.
 const STANDING: u32 = 2;
+/// How long it is empty before it is calm again, likewise: a second by default. An overload has lulls, such as when the
+/// limit has grown, and each that counts as calm lets some wait long for nothing.
+const CALM: u32 = 20;
 /// What part of the queue's timeout is left then: a refusal that takes long is no better than an answer that does.
 const HURRY: u32 = 5;
 
@@ -50,9 +52,9 @@ impl Queue {
 
     /// Whether it has stood for long, and has not been empty for long since.
     pub(super) fn is_pressed(&self, now: Instant, timeout: Duration) -> bool {
-        let is_long = |from: Instant, to: Instant| to.saturating_duration_since(from) >= timeout * STANDING;
-        self.standing.is_some_and(|since| is_long(since, self.emptied.unwrap_or(now)))
-            && !self.emptied.is_some_and(|at| is_long(at, now))
+        let lasts = |since: Instant, to: Instant, times: u32| to.saturating_duration_since(since) >= timeout * times;
+        self.standing.is_some_and(|since| lasts(since, self.emptied.unwrap_or(now), STANDING))
+            && !self.emptied.is_some_and(|at| lasts(at, now, CALM))
     }
 
     /// How long a request that comes now may wait. Critical ones always have all of it.
