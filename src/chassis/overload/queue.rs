@@ -4,7 +4,7 @@
 //! not been empty for a while: then those at its front have waited long and are likely to be given up soon, and the
 //! newest is served first (Facebook's adaptive LIFO, with its shorter wait under pressure: B. Maurer, "Fail at Scale",
 //! ACM Queue 13(8), 2015). Under pressure it is often empty, as nobody waits for long; it is calm again once it has been
-//! empty for a second.
+//! empty for a while as well.
 //!
 //! Next: [`super::window`].
 
@@ -19,9 +19,9 @@ use super::{Class, Shed, pool::Place};
 
 /// How long the queue may stand before the newest goes first, in times of the queue's timeout.
 const STANDING: u32 = 2;
-/// How long it is empty before it is calm again, likewise: a second by default. An overload has lulls, such as when the
-/// limit has grown, and each that counts as calm lets some wait long for nothing.
-const CALM: u32 = 20;
+/// How long it is empty before it is calm again, likewise. Longer than the lulls of an overload, such as when the limit
+/// has grown, each of which would let some wait long for nothing; shorter than those of a load that can be served.
+const CALM: u32 = 5;
 /// What part of the queue's timeout is left then: a refusal that takes long is no better than an answer that does.
 const HURRY: u32 = 5;
 

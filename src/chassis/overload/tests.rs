@@ -156,8 +156,8 @@ fn a_queue_that_stands_turns_last_in_first_out_and_hurries() {
     assert_eq!(queue.patience(Class::Critical, pressed, timeout), timeout);
     assert_eq!((next(pressed, &mut queue), next(pressed, &mut queue)), (2, 1));
     // Empty for a moment is no calm yet.
-    assert!(queue.is_pressed(pressed + 10 * timeout, timeout));
-    assert!(!queue.is_pressed(pressed + 20 * timeout, timeout));
+    assert!(queue.is_pressed(pressed + 4 * timeout, timeout));
+    assert!(!queue.is_pressed(pressed + 5 * timeout, timeout));
 }
 
 #[tokio::test(start_paused = true)]
