@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     harness::{Scratch, http, http::Connection, shared},
-    python::{count, json, logged, post, start},
+    python::{count, json, post, start},
 };
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn flask_keeps_sessions_and_answers_its_own_errors() {
     let broken = server.get("/broken").await;
     assert!(broken.status == 500 && broken.text().contains("Internal Server Error"), "{}", broken.text());
     // Flask logs to wsgi.errors.
-    logged(&server, "ZeroDivisionError").await;
+    server.logs("ZeroDivisionError").await;
     // `/` and `/static/{}` are Rust's and Flask's; `/` is the board's here.
     assert_eq!(count(&server, "wsgi_routes").await, 7, "{}", server.log());
 }

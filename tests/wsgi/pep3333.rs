@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 
 use crate::{
     harness::{eventually, http::Connection, shared},
-    python::{get, json, logged, post, raw, seen, start},
+    python::{get, json, post, raw, seen, start},
 };
 
 const SOON: Duration = Duration::from_secs(10);
@@ -94,7 +94,7 @@ async fn what_is_told_to_wsgi_errors_is_in_the_log_with_the_request() {
     let answer = server.get("/errors").await;
     let id = answer.header("x-request-id").expect("an id");
     for line in ["a whole line", "half of another one", "the rest"] {
-        logged(&server, &format!("\"message\":\"{line}\",\"request_id\":\"{id}\"")).await;
+        server.logs(&format!("\"message\":\"{line}\",\"request_id\":\"{id}\"")).await;
     }
 }
 
@@ -168,9 +168,9 @@ async fn a_failure_before_the_head_is_a_500_and_one_after_it_breaks_the_transfer
         let lost = get(&server, path).await;
         assert!(lost.is_err(), "{path}: {:?}", lost.map(|whole| whole.text()));
         eventually(path, SOON, async || (seen(&server, "closed").await == before + 1).then_some(())).await;
-        logged(&server, why).await;
+        server.logs(why).await;
     }
-    logged(&server, "Traceback (most recent call last)").await;
+    server.logs("Traceback (most recent call last)").await;
 }
 
 #[tokio::test]
@@ -201,7 +201,7 @@ async fn what_the_pep_or_http_forbids_is_a_500_that_the_log_explains() {
         "start_response was called twice",
         "'NoneType' object is not iterable",
     ] {
-        logged(&server, why).await;
+        server.logs(why).await;
     }
     assert_eq!(server.get("/one").await.status, 200, "and it goes on");
 }

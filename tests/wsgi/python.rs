@@ -1,16 +1,12 @@
 //! The service with an application of `apps/` behind its routes.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::harness::{
     http::{Connection, Failure, Response},
     server::Server,
-    within,
 };
 
 /// Where modules are: the tests' applications, and the packages that `scripts/wsgi-tools` installed.
@@ -62,12 +58,6 @@ pub(crate) fn json(response: &Response) -> Value {
 /// A count of `shapes.py`.
 pub(crate) async fn seen(server: &Server, name: &str) -> u64 {
     json(&server.get("/told").await)[name].as_u64().expect("a count")
-}
-
-/// Waits until the log has `text`: it is written beside the answers.
-pub(crate) async fn logged(server: &Server, text: &str) {
-    let is_there = async || server.log().contains(text).then_some(());
-    assert!(within(Duration::from_secs(10), is_there).await.is_some(), "{text} in {}", server.log());
 }
 
 /// A metric that counts.

@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 
 use crate::{
     harness::{eventually, http::Connection, shared},
-    python::{get, logged, post, seen, start},
+    python::{get, post, seen, start},
 };
 
 const SOON: Duration = Duration::from_secs(10);
@@ -88,7 +88,7 @@ async fn a_request_body_that_breaks_off_raises_in_python() {
     server.metric_becomes("wsgi_threads_busy", 1.0, SOON).await;
     drop(connection);
     eventually("it raises", SOON, async || (seen(&server, "closed").await == 1).then_some(())).await;
-    logged(&server, "broke off: the request body broke off").await;
+    server.logs("broke off: the request body broke off").await;
 }
 
 #[tokio::test]

@@ -248,7 +248,7 @@ async fn a_peer_that_nobody_trusts_is_not_heard() {
     let _ = peer.0.write_all(&request(1, KEEP, "GET", "/hello/")).await;
     assert_eq!(peer.record().await, None);
     assert!((server.series("http_server_connections_closed_total", "reason=\"untrusted\"").await - 1.0).abs() < 0.5);
-    assert!(server.log().contains("outside server.trusted_peers"), "{}", server.log());
+    server.logs("outside server.trusted_peers").await;
 }
 
 #[tokio::test]

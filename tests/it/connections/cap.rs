@@ -143,8 +143,7 @@ async fn drains_without_files(ms: u32) -> (i32, Vec<Result<u16, Failure>>) {
         client.send(request.as_bytes()).await.unwrap();
         clients.push(client);
     }
-    let accepting_fails = async || server.log().contains("Too many open files").then_some(());
-    eventually("there are no files left", 5 * SECOND, accepting_fails).await;
+    server.logs("Too many open files").await;
 
     server.signal(Signal::SIGTERM);
     let mut statuses = Vec::new();

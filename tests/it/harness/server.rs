@@ -43,6 +43,9 @@ pub(crate) const SETTINGS: [(&str, &str); 8] = [
 /// How long a start may take on a busy machine.
 const START: Duration = Duration::from_secs(20);
 
+/// How long a line of the log may take to be read.
+const LOG: Duration = Duration::from_secs(10);
+
 /// A command with nothing of the caller's own settings in its environment.
 pub(crate) fn command(program: &Path, settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(program);
@@ -130,6 +133,7 @@ impl Server {
 
     /// Waits for a line of each listener: port 0 is known only from the log.
     async fn listening(mut command: Command) -> Self {
+        let doors = doors(&command);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("starting {command:?}: {error}"));
         let logs = Logs::default();
@@ -138,7 +142,8 @@ impl Server {
         let ports = within(START, async || {
             let ended = child.try_wait().expect("asking for a child's state");
             assert!(ended.is_none(), "the server ended at start: {ended:?}; its log:\n{}", text(&logs));
-            Some((listener(&logs, "app")?, listener(&logs, "admin")?))
+            let ports = (listener(&logs, "app")?, listener(&logs, "admin")?);
+            (urls(&logs).len() >= doors).then_some(ports)
         });
         let Some((app, admin)) = ports.await else { panic!("no listening lines; its log:\n{}", text(&logs)) };
         let pid = Pid::from_raw(child.id().expect("a running child").try_into().expect("a process id"));
@@ -159,15 +164,18 @@ impl Server {
 
     /// The URLs of the application's listeners, in the order of the settings.
     pub(crate) fn urls(&self) -> Vec<String> {
-        let logs = self.logs.lock().expect("the log");
-        let lines = logs.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let ours = lines.filter(|line| line["message"] == "listening" && line["listener"] == "app");
-        ours.filter_map(|line| line["url"].as_str().map(ToOwned::to_owned)).collect()
+        urls(&self.logs)
     }
 
     /// What it logged so far.
     pub(crate) fn log(&self) -> String {
         text(&self.logs)
+    }
+
+    /// Waits for a line with `text`: the log is read beside the answers.
+    pub(crate) async fn logs(&self, text: &str) {
+        let told = within(LOG, async || self.log().contains(text).then_some(())).await;
+        assert!(told.is_some(), "no line with {text}; the log:\n{}", self.log());
     }
 
     /// The status of `path` on the admin listener; none where it does not answer.
@@ -257,6 +265,20 @@ pub(crate) fn listener(logs: &Logs, name: &str) -> Option<SocketAddr> {
         let ours = line["target"] == "listener" && line["message"] == "listening" && line["listener"] == name;
         ours.then(|| line["url"].as_str()?.rsplit('/').next()?.parse().ok())?
     })
+}
+
+fn urls(logs: &Logs) -> Vec<String> {
+    let logs = logs.lock().expect("the log");
+    let lines = logs.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let ours = lines.filter(|line| line["message"] == "listening" && line["listener"] == "app");
+    ours.filter_map(|line| line["url"].as_str().map(ToOwned::to_owned)).collect()
+}
+
+/// How many listeners the environment names; one where it is left to a file.
+fn doors(command: &Command) -> usize {
+    let mut settings = command.as_std().get_envs();
+    let listen = settings.find_map(|(name, value)| value.filter(|_| name == "APP__SERVER__LISTEN"));
+    listen.map_or(1, |urls| urls.to_string_lossy().split(',').count())
 }
 
 fn text(logs: &Logs) -> String {
