@@ -135,13 +135,13 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Conversation<'_, R, W> {
         let closed = match ended {
             Ok(answered) => match answered? {
                 (Sent::Whole, Some(reason)) if is_told || state.is_asked_to_close() => Some(reason),
-                (Sent::Whole, Some(reason)) if !stdin.is_wrong() && stdin.swallow(reader, line).await? => {
+                (Sent::Whole, Some(reason)) if !stdin.is_wrong() && stdin.swallow(reader).await? => {
                     *leaving = Some(reason);
                     None
                 }
                 (Sent::Whole, Some(reason)) => Some(reason),
                 (Sent::Whole, None) if stdin.is_wrong() => Some(Closed::Malformed),
-                (Sent::Whole, None) if begun.keep && stdin.swallow(reader, line).await? => None,
+                (Sent::Whole, None) if begun.keep && stdin.swallow(reader).await? => None,
                 (Sent::Whole, None) => Some(Closed::Peer),
                 (Sent::Broken, Some(Closed::Aborted)) => {
                     state.unfinished.store(true, Relaxed);

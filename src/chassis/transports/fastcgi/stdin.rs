@@ -2,7 +2,7 @@
 //!
 //! Next: [`super::answer`].
 
-use std::{future::pending, io, sync::atomic::Ordering::Relaxed};
+use std::{future::pending, io};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -34,6 +34,9 @@ pub(super) struct Stdin {
     /// Bytes that nobody read.
     unread: usize,
 }
+
+/// 16 MiB: more than the buffers of two sockets hold (the kernel's bounds are 4 MiB to send and 6 MiB to receive).
+const IN_FLIGHT: usize = 16 * 1024 * 1024;
 
 /// Why the peer wants no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,17 +113,13 @@ impl Stdin {
         }
     }
 
-    /// Reads what is left after the answer, for a bounded while. Returns whether the next request may come.
-    pub(super) async fn swallow<R: AsyncRead + Unpin>(
-        &mut self,
-        reader: &mut Reader<R>,
-        line: &Line<'_>,
-    ) -> io::Result<bool> {
-        if line.entry.state.unread.load(Relaxed) {
-            return Ok(false);
-        }
+    /// Reads what is left after the answer. Returns whether the next request may come: a peer that keeps connections
+    /// cannot be told that this one ends, and would lose what it sends next. So only one that sends more than it can
+    /// have sent before it saw the answer is parted with; one that sends no more has given the rest up.
+    pub(super) async fn swallow<R: AsyncRead + Unpin>(&mut self, reader: &mut Reader<R>) -> io::Result<bool> {
+        let mut swallowed = 0;
         let rest = async {
-            while !self.is_over && self.unread <= DRAIN_BYTES {
+            while !self.is_over && swallowed <= IN_FLIGHT {
                 match reader.next().await? {
                     None => return Ok(false),
                     // The peer has given the rest up, and begins anew.
@@ -130,13 +129,13 @@ impl Stdin {
                     }
                     Some(Record { kind: record::STDIN, id, content }) if id == self.id => {
                         self.is_over = content.is_empty();
-                        self.unread += content.len();
+                        swallowed += content.len();
                     }
                     Some(_) => {}
                 }
             }
             Ok(self.is_over)
         };
-        timeout(DRAIN_TIME, rest).await.unwrap_or(Ok(false))
+        timeout(DRAIN_TIME, rest).await.unwrap_or(Ok(true))
     }
 }
