@@ -40,6 +40,8 @@ const WAIT: &str = include_str!("traces/wait.txt");
 enum Handler {
     /// Computes on one of two threads; once it has begun, nothing stops it.
     Computes,
+    /// The same on the only thread: chance alone makes longer queues.
+    ComputesAlone,
     /// Waits for one of ten permits, and holds it while it waits for something else.
     Holds,
 }
@@ -57,12 +59,16 @@ enum Admission {
 
 impl Handler {
     fn servers(self) -> usize {
-        if self == Self::Computes { 2 } else { 10 }
+        match self {
+            Self::Computes => 2,
+            Self::ComputesAlone => 1,
+            Self::Holds => 10,
+        }
     }
 
     /// Rounded up to milliseconds, the steps of virtual time.
     fn times(self) -> Vec<Duration> {
-        let trace = if self == Self::Computes { CPU } else { WAIT };
+        let trace = if self == Self::Holds { WAIT } else { CPU };
         let micros =
             trace.lines().filter(|line| !line.starts_with('#')).map(|line| line.parse::<u64>().expect("a number"));
         micros.map(|micros| Duration::from_millis(micros.div_ceil(1000))).collect()
@@ -130,7 +136,7 @@ impl World {
             work_max_in_flight: if admission == Admission::Adaptive { Auto::Auto } else { Auto::Value(limit) },
             ..Settings::default()
         };
-        let runtime = if handler == Handler::Computes { Runtime::Work } else { Runtime::Io };
+        let runtime = if handler == Handler::Holds { Runtime::Io } else { Runtime::Work };
         let gate = match admission {
             Admission::Vegas => Gate::Vegas(Box::new(DefaultLimiter::new(Vegas::new(20, 1..=2048)))),
             _ => Gate::Pool(Overload::new(&settings, handler.servers(), &Registry::new()).pool(runtime, None)),
@@ -167,7 +173,7 @@ impl World {
         let Ok(server) = timeout_at(deadline, self.servers.acquire()).await else { return false };
         let _server = server.expect("never closed");
         let work = sleep(service);
-        if self.handler == Handler::Computes {
+        if self.handler != Handler::Holds {
             work.await;
             return true;
         }
