@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::harness::{eventually, server::Server};
+use crate::harness::server::Server;
 
 async fn server(settings: &[(&str, &str)]) -> Server {
     let mut all = vec![
@@ -84,10 +84,9 @@ async fn forwarding_headers_count_only_where_the_client_is_a_proxy_itself() {
 #[tokio::test]
 async fn who_may_not_say_it_and_who_does_not_are_refused_and_counted() {
     let server = server(&[("APP__SERVER__HEADER_TIMEOUT", "300ms")]).await;
-    let closed = async |reason: &str| server.series("http_server_connections_closed_total", reason).await;
+    let closed = "http_server_connections_closed_total";
     assert_eq!(answer("127.0.0.2:0", &server, LINE, "").await, b"", "an untrusted peer");
-    let counted = async || (closed("reason=\"untrusted\"").await > 0.5).then_some(());
-    eventually("it is counted", Duration::from_secs(5), counted).await;
+    server.series_becomes(closed, "reason=\"untrusted\"", 1.0).await;
     let long = [b"PROXY UNKNOWN ".to_vec(), vec![b'x'; 200], b"\r\n".to_vec()].concat();
     let bad = [
         &b""[..],
@@ -99,15 +98,13 @@ async fn who_may_not_say_it_and_who_does_not_are_refused_and_counted() {
     for header in bad {
         assert_eq!(answer("127.0.0.1:0", &server, header, "").await, b"", "{header:?}");
     }
-    let counted = async || (closed("reason=\"malformed\"").await > 4.5).then_some(());
-    eventually("they are counted", Duration::from_secs(5), counted).await;
+    server.series_becomes(closed, "reason=\"malformed\"", 5.0).await;
     // Half a header, and then silence.
     let mut stream = connect("127.0.0.1:0", server.app).await;
     stream.write_all(&LINE[..20]).await.expect("sending");
     let end = timeout(Duration::from_secs(10), stream.read(&mut [0; 1])).await.expect("an end in time");
     assert!(!end.is_ok_and(|length| length > 0));
-    let counted = async || (closed("reason=\"header_timeout\"").await > 0.5).then_some(());
-    eventually("it is counted", Duration::from_secs(5), counted).await;
+    server.series_becomes(closed, "reason=\"header_timeout\"", 1.0).await;
 }
 
 #[tokio::test]

@@ -13,7 +13,9 @@ use self::peer::{
     ABORT, BEGIN, END, GET_VALUES, GET_VALUES_RESULT, KEEP, PARAMS, Peer, Record, STDIN, UNKNOWN_TYPE, begin, pairs,
     record, request, server,
 };
-use crate::harness::{eventually, tools};
+use crate::harness::tools;
+
+const CLOSED: &str = "http_server_connections_closed_total";
 
 #[tokio::test]
 async fn a_kept_connection_serves_one_request_after_the_other() {
@@ -229,7 +231,7 @@ async fn what_is_no_request_is_refused_and_what_is_no_record_ends_the_connection
         peer.send(bad).await;
         assert_eq!(peer.record().await, None, "{bad:?}");
     }
-    assert!(server.series("http_server_connections_closed_total", "reason=\"malformed\"").await >= 8.0);
+    server.series_becomes(CLOSED, "reason=\"malformed\"", 8.0).await;
 }
 
 #[tokio::test]
@@ -252,12 +254,7 @@ async fn timers_and_cap_hold_here_as_well() {
         assert_eq!(peer.record().await, None);
     }
     for (reason, count) in [("header_timeout", 2.0), ("idle_timeout", 1.0)] {
-        let what = format!("{count} of {reason}");
-        eventually(&what, Duration::from_secs(2), async || {
-            let found = server.series("http_server_connections_closed_total", &format!("reason=\"{reason}\"")).await;
-            ((found - count).abs() < 0.5).then_some(())
-        })
-        .await;
+        server.series_becomes(CLOSED, &format!("reason=\"{reason}\""), count).await;
     }
 }
 
@@ -267,7 +264,7 @@ async fn a_peer_that_nobody_trusts_is_not_heard() {
     let mut peer = Peer::open(&server).await;
     let _ = peer.0.write_all(&request(1, KEEP, "GET", "/hello/")).await;
     assert_eq!(peer.record().await, None);
-    assert!((server.series("http_server_connections_closed_total", "reason=\"untrusted\"").await - 1.0).abs() < 0.5);
+    server.series_becomes(CLOSED, "reason=\"untrusted\"", 1.0).await;
     server.logs("outside server.trusted_peers").await;
 }
 

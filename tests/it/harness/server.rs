@@ -211,6 +211,15 @@ impl Server {
         eventually(&what, bound, async || ((self.metric(name).await - value).abs() < 0.5).then_some(())).await;
     }
 
+    /// Waits until the series of the metric `name` that have `label` sum up to `value`: many are counted after what a
+    /// peer sees.
+    #[allow(dead_code, reason = "the tests of the doors do")]
+    pub(crate) async fn series_becomes(&self, name: &str, label: &str, value: f64) {
+        let what = format!("{name} with {label} is {value}");
+        let is = async || ((self.series(name, label).await - value).abs() < 0.5).then_some(());
+        eventually(&what, Duration::from_secs(10), is).await;
+    }
+
     /// CPU time spent so far, by all threads (utime and stime of proc(5), in ticks of 10 ms).
     pub(crate) fn cpu(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).expect("reading /proc");
