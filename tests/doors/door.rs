@@ -12,6 +12,31 @@ pub(crate) struct Door {
     pub(crate) around: Around,
 }
 
+impl Door {
+    /// uWSGI's router and Apache's `mod_proxy_uwsgi` forward a body in chunks without its length.
+    pub(crate) fn can_send_chunks(self) -> bool {
+        self.protocol != Protocol::Uwsgi || matches!(self.front, Front::Nginx | Front::Host)
+    }
+
+    /// `mod_proxy_uwsgi` answers 500 to a path with `%2F`.
+    pub(crate) fn can_send_slashes(self) -> bool {
+        (self.front, self.protocol) != (Front::Apache, Protocol::Uwsgi)
+    }
+
+    /// Over uwsgi the end of an answer without a length is that of its connection: a Unix socket cannot be reset, and
+    /// uWSGI's router hands a reset on as a plain close, as Apache does now and then on a busy machine (seen: 1 of 8).
+    pub(crate) fn hides_a_failure(self) -> bool {
+        let hides = matches!(self.front, Front::Apache | Front::Uwsgi);
+        self.protocol == Protocol::Uwsgi && (self.carrier == Carrier::Unix || hides)
+    }
+
+    /// Apache and lighttpd look after their client only when they write to it, and so does `HAProxy` with kept connections.
+    pub(crate) fn is_blind(self) -> bool {
+        matches!(self.front, Front::Apache | Front::Lighttpd)
+            || (self.front, self.protocol, self.keep) == (Front::Haproxy, Protocol::Fastcgi, true)
+    }
+}
+
 /// What a front puts around a protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Around {

@@ -15,6 +15,7 @@ mod connections;
 mod doors;
 mod drain;
 mod endings;
+mod features;
 mod first_run;
 mod fleet;
 mod generated;

@@ -16,12 +16,12 @@ use crate::harness::{
     shared,
 };
 
-const AGE: Duration = Duration::from_secs(2);
+const AGE: Duration = Duration::from_secs(4);
 
 #[tokio::test]
 async fn connections_of_one_age_close_over_a_spread_of_it_and_lose_nothing() {
     let _turn = shared().await;
-    let server = Server::start(&[("APP__SERVER__MAX_CONNECTION_AGE", "2s")]).await;
+    let server = Server::start(&[("APP__SERVER__MAX_CONNECTION_AGE", "4s")]).await;
     let together = Arc::new(Barrier::new(200));
     let mut clients = JoinSet::new();
     for number in 0..200 {
