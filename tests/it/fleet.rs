@@ -15,44 +15,43 @@ use crate::harness::{
     server::Server,
 };
 
-const DELAY: Duration = Duration::from_secs(1);
-
 /// 10,000 requests for each round: 200,000 over the full 20.
 const REQUESTS_A_ROUND: u64 = 10_000;
 
 #[tokio::test]
 async fn restarts_behind_nginx_lose_nothing_of_keep_alive_clients() {
     let _turn = exclusive().await;
-    let mut fleet = Fleet::start().await;
+    let mut fleet = Fleet::start(Switch::Mark).await;
     let proxy = Proxy::nginx(&fleet.addresses()).await;
-    fleet.hold(&proxy, Mode::KeepAlive, &Switch::Mark).await;
+    fleet.hold(&proxy, Mode::KeepAlive).await;
 }
 
 #[tokio::test]
 async fn restarts_behind_nginx_lose_nothing_of_clients_with_new_connections() {
     let _turn = exclusive().await;
-    let mut fleet = Fleet::start().await;
+    let mut fleet = Fleet::start(Switch::Reload).await;
     let proxy = Proxy::nginx(&fleet.addresses()).await;
-    fleet.hold(&proxy, Mode::NewConnection, &Switch::Reload).await;
+    fleet.hold(&proxy, Mode::NewConnection).await;
 }
 
 #[tokio::test]
 async fn restarts_behind_haproxy_lose_nothing_of_keep_alive_clients() {
     let _turn = exclusive().await;
-    let mut fleet = Fleet::start().await;
+    let mut fleet = Fleet::start(Switch::Checks).await;
     let proxy = Proxy::haproxy(&fleet.addresses()).await;
-    fleet.hold(&proxy, Mode::KeepAlive, &Switch::Checks).await;
+    fleet.hold(&proxy, Mode::KeepAlive).await;
 }
 
 #[tokio::test]
 async fn restarts_behind_haproxy_lose_nothing_of_clients_with_new_connections() {
     let _turn = exclusive().await;
-    let mut fleet = Fleet::start().await;
+    let mut fleet = Fleet::start(Switch::Checks).await;
     let proxy = Proxy::haproxy(&fleet.addresses()).await;
-    fleet.hold(&proxy, Mode::NewConnection, &Switch::Checks).await;
+    fleet.hold(&proxy, Mode::NewConnection).await;
 }
 
 /// How the proxy learns that a replica goes, and is back.
+#[derive(Clone, Copy)]
 enum Switch {
     /// A file that nginx looks for.
     Mark,
@@ -62,9 +61,17 @@ enum Switch {
     Checks,
 }
 
+impl Switch {
+    /// The replica's `lifecycle.drain_delay`. A reload is a new process, which takes its time on a busy machine.
+    const fn delay(self) -> Duration {
+        Duration::from_secs(if matches!(self, Self::Reload) { 2 } else { 1 })
+    }
+}
+
 /// Three replicas, each with ports that it keeps over restarts.
 struct Fleet {
     replicas: Vec<Replica>,
+    switch: Switch,
 }
 
 struct Replica {
@@ -75,15 +82,15 @@ struct Replica {
 }
 
 impl Fleet {
-    async fn start() -> Self {
+    async fn start(switch: Switch) -> Self {
         let mut replicas = Vec::new();
         for number in 0..3 {
             let name = format!("replica-{number}");
             let (listen, admin) = (format!("http://{}", local(free_port())), local(free_port()).to_string());
-            let server = start(&name, &listen, &admin).await;
+            let server = start(&name, &listen, &admin, switch).await;
             replicas.push(Replica { name, listen, admin, server });
         }
-        Self { replicas }
+        Self { replicas, switch }
     }
 
     fn addresses(&self) -> Vec<std::net::SocketAddr> {
@@ -91,7 +98,7 @@ impl Fleet {
     }
 
     /// Restarts every replica in turn, round by round, under 32 clients, and asserts that no request was lost.
-    async fn hold(&mut self, proxy: &Proxy, mode: Mode, switch: &Switch) {
+    async fn hold(&mut self, proxy: &Proxy, mode: Mode) {
         for replica in &self.replicas {
             replica.answers_through(proxy).await;
         }
@@ -99,7 +106,7 @@ impl Fleet {
         let load = Load::start(proxy.address, 32, mode, "/whoami");
         for _ in 0..rounds {
             for index in 0..self.replicas.len() {
-                self.restart(index, proxy, switch).await;
+                self.restart(index, proxy).await;
             }
         }
         let enough = async || (load.ok() >= rounds * REQUESTS_A_ROUND).then_some(());
@@ -110,21 +117,21 @@ impl Fleet {
     }
 
     /// SIGTERM first; the proxy reacts late, by 60 % of the delay where it is told, or by its checks.
-    async fn restart(&mut self, index: usize, proxy: &Proxy, switch: &Switch) {
-        let addresses = self.addresses();
+    async fn restart(&mut self, index: usize, proxy: &Proxy) {
+        let (addresses, switch) = (self.addresses(), self.switch);
         let mut others = addresses.clone();
         others.remove(index);
         let signalled = Instant::now();
         let replica = &mut self.replicas[index];
         replica.server.signal(Signal::SIGTERM);
-        at(signalled + DELAY * 3 / 5).await;
+        at(signalled + switch.delay() * 3 / 5).await;
         match switch {
             Switch::Mark => proxy.take_out(index),
             Switch::Reload => proxy.reload_nginx(&others),
             Switch::Checks => {}
         }
         assert_eq!(replica.server.wait_exit(Duration::from_secs(10)).await, 0, "{}", replica.server.log());
-        replica.server = start(&replica.name, &replica.listen, &replica.admin).await;
+        replica.server = start(&replica.name, &replica.listen, &replica.admin, switch).await;
         match switch {
             Switch::Mark => proxy.put_back(index),
             Switch::Reload => proxy.reload_nginx(&addresses),
@@ -146,11 +153,12 @@ impl Replica {
     }
 }
 
-async fn start(name: &str, listen: &str, admin: &str) -> Server {
+async fn start(name: &str, listen: &str, admin: &str, switch: Switch) -> Server {
+    let delay = format!("{}s", switch.delay().as_secs());
     let settings = [
         ("APP__SERVER__LISTEN", listen),
         ("APP__ADMIN__LISTEN", admin),
-        ("APP__LIFECYCLE__DRAIN_DELAY", "1s"),
+        ("APP__LIFECYCLE__DRAIN_DELAY", &delay),
         ("POD_NAME", name),
     ];
     Server::start(&settings).await
