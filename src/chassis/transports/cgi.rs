@@ -14,6 +14,8 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header, request::Parts, response,
 };
 
+use super::software::Software;
+
 /// A request's head, and what its variables say beside it.
 #[derive(Debug)]
 pub(crate) struct Head {
@@ -26,8 +28,8 @@ pub(crate) struct Head {
     pub(crate) is_chunked: bool,
     /// `http` or `https`, as the client asked the proxy.
     pub(crate) scheme: &'static str,
-    /// `SERVER_SOFTWARE` is nginx.
-    pub(crate) is_nginx: bool,
+    /// Who asks.
+    pub(crate) software: Software,
 }
 
 /// Why variables are no request; the client is told 400.
@@ -82,7 +84,7 @@ struct Reading<'a> {
     port: Option<&'a [u8]>,
     is_chunked: bool,
     is_secure: bool,
-    is_nginx: bool,
+    software: Software,
     headers: HeaderMap,
     /// Fields that name a client, and came twice.
     doubtful: Vec<HeaderName>,
@@ -116,7 +118,7 @@ impl<'a> Reading<'a> {
                 Ok(())
             }
             b"SERVER_SOFTWARE" => {
-                self.is_nginx = value.starts_with(b"nginx/");
+                self.software = Software::of(value);
                 Ok(())
             }
             _ => match name.strip_prefix(b"HTTP_") {
@@ -163,7 +165,7 @@ impl<'a> Reading<'a> {
         parts.headers = self.headers;
         let client = client(self.address, self.port);
         let scheme = if self.is_secure { "https" } else { "http" };
-        Ok(Head { parts, length: self.length, client, scheme, is_chunked: self.is_chunked, is_nginx: self.is_nginx })
+        Ok(Head { parts, length: self.length, client, scheme, is_chunked: self.is_chunked, software: self.software })
     }
 }
 

@@ -25,6 +25,9 @@ mod out;
 #[cfg(feature = "proxy-protocol")]
 mod proxy;
 pub mod settings;
+#[cfg(any(feature = "fastcgi", feature = "uwsgi", feature = "guest"))]
+#[cfg_attr(not(feature = "fastcgi"), allow(dead_code))]
+mod software;
 #[cfg(feature = "uwsgi")]
 mod uwsgi;
 #[cfg(not(feature = "tls"))]

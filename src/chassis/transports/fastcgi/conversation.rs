@@ -28,6 +28,7 @@ use crate::chassis::{
     transports::{
         cgi::{self, Head},
         exchange::{Answer, Line},
+        software::Software,
     },
 };
 
@@ -112,7 +113,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Conversation<'_, R, W> {
         let state = &line.entry.state;
         let (mut stdin, body) = Stdin::open(begun.id, head.length, reader);
         // nginx can be told; where the connection is not kept, nobody has to be.
-        let is_told = head.is_nginx || !begun.keep;
+        let is_told = head.software == Software::Nginx || !begun.keep;
+        let software = head.software;
         let answering = async {
             let Some(answer) = line.ask(head, body, number).await else {
                 return Ok::<_, io::Error>((Sent::Broken, Some(Closed::Aborted)));
@@ -135,13 +137,13 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Conversation<'_, R, W> {
         let closed = match ended {
             Ok(answered) => match answered? {
                 (Sent::Whole, Some(reason)) if is_told || state.is_asked_to_close() => Some(reason),
-                (Sent::Whole, Some(reason)) if !stdin.is_wrong() && stdin.swallow(reader).await? => {
+                (Sent::Whole, Some(reason)) if !stdin.is_wrong() && stdin.swallow(reader, line, software).await? => {
                     *leaving = Some(reason);
                     None
                 }
                 (Sent::Whole, Some(reason)) => Some(reason),
                 (Sent::Whole, None) if stdin.is_wrong() => Some(Closed::Malformed),
-                (Sent::Whole, None) if begun.keep && stdin.swallow(reader).await? => None,
+                (Sent::Whole, None) if begun.keep && stdin.swallow(reader, line, software).await? => None,
                 (Sent::Whole, None) => Some(Closed::Peer),
                 (Sent::Broken, Some(Closed::Aborted)) => {
                     state.unfinished.store(true, Relaxed);

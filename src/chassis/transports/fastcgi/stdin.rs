@@ -2,7 +2,7 @@
 //!
 //! Next: [`super::answer`].
 
-use std::{future::pending, io};
+use std::{future::pending, io, sync::atomic::Ordering::Relaxed};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use crate::chassis::{
     transports::{
         body::{Fed, Feed, channel},
         exchange::Line,
+        software::Software,
     },
 };
 
@@ -113,13 +114,24 @@ impl Stdin {
         }
     }
 
-    /// Reads what is left after the answer. Returns whether the next request may come: a peer that keeps connections
-    /// cannot be told that this one ends, and would lose what it sends next. So only one that sends more than it can
-    /// have sent before it saw the answer is parted with; one that sends no more has given the rest up.
-    pub(super) async fn swallow<R: AsyncRead + Unpin>(&mut self, reader: &mut Reader<R>) -> io::Result<bool> {
-        let mut swallowed = 0;
+    /// Reads what is left after the answer, for a bounded while. Returns whether the next request may come.
+    ///
+    /// Apache sends no more of the body and uses the connection again at once, without a look whether it still is
+    /// there; so it stays. Others are parted with where there is much left: `HAProxy` 2.6 now and then hands on the
+    /// answer only then.
+    pub(super) async fn swallow<R: AsyncRead + Unpin>(
+        &mut self,
+        reader: &mut Reader<R>,
+        line: &Line<'_>,
+        software: Software,
+    ) -> io::Result<bool> {
+        let stays = software == Software::Apache;
+        if line.entry.state.unread.load(Relaxed) && !stays {
+            return Ok(false);
+        }
+        let most = if stays { IN_FLIGHT } else { DRAIN_BYTES };
         let rest = async {
-            while !self.is_over && swallowed <= IN_FLIGHT {
+            while !self.is_over && self.unread <= most {
                 match reader.next().await? {
                     None => return Ok(false),
                     // The peer has given the rest up, and begins anew.
@@ -129,13 +141,13 @@ impl Stdin {
                     }
                     Some(Record { kind: record::STDIN, id, content }) if id == self.id => {
                         self.is_over = content.is_empty();
-                        swallowed += content.len();
+                        self.unread += content.len();
                     }
                     Some(_) => {}
                 }
             }
             Ok(self.is_over)
         };
-        timeout(DRAIN_TIME, rest).await.unwrap_or(Ok(true))
+        timeout(DRAIN_TIME, rest).await.unwrap_or(Ok(stays))
     }
 }
