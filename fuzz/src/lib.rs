@@ -15,6 +15,8 @@ mod packet;
 mod params;
 #[path = "../../src/chassis/transports/fastcgi/record.rs"]
 mod record;
+#[path = "../../src/chassis/transports/software.rs"]
+mod software;
 
 /// Where the files look for each other.
 mod chassis {
