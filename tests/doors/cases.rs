@@ -284,6 +284,7 @@ async fn disconnect(door: Door, address: SocketAddr) -> Result<(), Wrong> {
     let running = within(Duration::from_secs(5), async || (count("/slow/running").await? == 1).then_some(()));
     running.await.ok_or("the handler does not run")?;
     drop(connection);
+    // A handler that is not cancelled ends by itself after 2.5 s, and is not counted.
     let found = within(Duration::from_secs(5), async || (count("/slow/cancelled").await? > before).then_some(()));
     found.await.ok_or_else(|| "the handler went on after its client had left".to_owned())
 }

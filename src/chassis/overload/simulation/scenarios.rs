@@ -129,16 +129,16 @@ async fn a_slower_dependency_under_a_light_load_is_no_overload_for_long() {
 }
 
 /// Random arrivals make long queues behind a single thread even where it has time left. A limit fixed at the ceiling
-/// stands beside it: what it refuses is chance.
+/// stands beside it: what that refuses is chance, and the adaptive one may refuse little more.
 #[tokio::test(start_paused = true)]
-async fn below_the_capacity_no_more_is_refused_than_chance_makes_wait() {
-    for (handler, per_100_000) in [(Handler::ComputesAlone, 400), (Handler::Computes, 25), (Handler::Holds, 0)] {
+async fn below_the_capacity_little_more_is_refused_than_by_chance() {
+    for (handler, more) in [(Handler::ComputesAlone, 20), (Handler::Computes, 20), (Handler::Holds, 0)] {
         let refused = async |admission| {
             let figures = run(Run { handler, admission, retries: 0, phases: &[(0.7, 300, 1)] }).await;
             figures[0].refused * 100_000 / figures[0].asked
         };
         let (adaptive, fixed) = (refused(Admission::Adaptive).await, refused(Admission::Fixed(4)).await);
         println!("{handler:?} at 0.7: {adaptive} of 100,000 refused, at a limit fixed at 4 for each {fixed}");
-        assert!(adaptive <= per_100_000, "{handler:?}: {adaptive}");
+        assert!(adaptive <= fixed + more, "{handler:?}: {adaptive}, and {fixed} by chance");
     }
 }

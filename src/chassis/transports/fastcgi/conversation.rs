@@ -112,9 +112,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Conversation<'_, R, W> {
         let Self { line, reader, writer, leaving, .. } = self;
         let state = &line.entry.state;
         let (mut stdin, body) = Stdin::open(begun.id, head.length, reader);
-        // nginx can be told; where the connection is not kept, nobody has to be.
-        let is_told = head.software == Software::Nginx || !begun.keep;
         let software = head.software;
+        // nginx can be told; where the connection is not kept, nobody has to be.
+        let is_told = software == Software::Nginx || !begun.keep;
         let answering = async {
             let Some(answer) = line.ask(head, body, number).await else {
                 return Ok::<_, io::Error>((Sent::Broken, Some(Closed::Aborted)));

@@ -116,9 +116,9 @@ impl Stdin {
 
     /// Reads what is left after the answer, for a bounded while. Returns whether the next request may come.
     ///
-    /// Apache sends no more of the body and uses the connection again at once, without a look whether it still is
-    /// there; so it stays. Others are parted with where there is much left: `HAProxy` 2.6 now and then hands on the
-    /// answer only then.
+    /// Apache sends no more of the body and uses the connection again at once: it looks whether the connection is still
+    /// there, but may do so before our close has come. So it stays. Others are parted with where there is much left:
+    /// `HAProxy` 2.6 now and then hands on the answer only then.
     pub(super) async fn swallow<R: AsyncRead + Unpin>(
         &mut self,
         reader: &mut Reader<R>,
