@@ -6,7 +6,7 @@
 //! shrinks, else it grows by `√limit`. A queue anywhere behind admission lengthens the latency in proportion to what
 //! is in flight, so the limit settles where `tolerance × rate × long + √limit` are in flight, and the queue is short.
 //!
-//! Five things differ, each for what was seen in the simulation (`simulation.rs`):
+//! Six things differ, each for what was seen in the simulation (`simulation.rs`):
 //!
 //! 1. **It starts at its ceiling**, not from the bottom: a cold start refuses nothing that it could serve.
 //! 2. **It shrinks from what is in flight**, straight to the point where Gradient2 settles. That point is known by
@@ -15,10 +15,13 @@
 //!    that lasts would become the new normal.
 //! 4. **It looks ahead.** The latency of what has ended says nothing yet of a flood that is in flight; Little's law
 //!    does, and the limit shrinks after one window instead of three.
-//! 5. **It tries its beliefs.** A shrink is judged by what it does: where far fewer in flight are as slow as before,
+//! 5. **It tells overload from chance.** Random arrivals make slow windows where a single thread has time left; an
+//!    overload's last and get slower. What is above the tolerance is summed up from window to window, as in Page's
+//!    cumulative sum test (E. S. Page, "Continuous Inspection Schemes", Biometrika 41, 1954), until one is not slow.
+//! 6. **It tries its beliefs.** A shrink is judged by what it does: where half as many in flight are as slow as before,
 //!    the slowness is not a queue of ours (a dependency that got slower, another mix of requests), and it is the new
-//!    long run. And after 5, 10, 20, 40 and then each 50 full windows the limit is halved for one window: with so few
-//!    in flight, the latency is the unloaded one.
+//!    long run. And after 5, 10, 20, 40 and then each 50 full windows the limit is halved for one window, or put to
+//!    its floor where that keeps all threads busy: with so few in flight, the latency is the unloaded one.
 //!
 //! Next: [`super::queue`].
 
@@ -28,6 +31,8 @@ use super::window::Summary;
 const TOLERANCE: f64 = 1.5;
 /// One slow window is a hiccup.
 const SLOW_WINDOWS: u32 = 2;
+/// In seconds above the tolerance, summed over slow windows: more than chance makes at 0.7 of one thread's capacity.
+const EXCESS: f64 = 0.2;
 /// How far the long run follows one window: a second's worth carries two thirds.
 const FOLLOW: f64 = 0.1;
 /// Full windows until the first try, which doubles up to the last: a start under overload has measured nothing else.
@@ -35,14 +40,18 @@ const FIRST_TRY: u32 = 5;
 const LAST_TRY: u32 = 50;
 /// A steady flow has one time as much in flight as ends meanwhile.
 const FLOOD: f64 = 4.0;
-/// A shrink by less than a quarter proves nothing.
-const SHRUNK: f64 = 0.75;
+/// A shrink by less than half proves nothing: the mean of a few latencies varies by as much.
+const SHRUNK: f64 = 0.5;
+/// More timeouts than these, by all that ended, are within no tolerance: such a latency ends where they cut it off.
+const TIMEOUTS: f64 = 0.1;
 
 /// Bounds of the limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Bounds {
     pub(super) floor: f64,
     pub(super) ceiling: f64,
+    /// Whether as many as the floor keep all busy that serve: known of threads, not of what a handler waits for.
+    pub(super) floor_is_busy: bool,
 }
 
 /// The limit of one pool.
@@ -55,6 +64,8 @@ pub(super) struct Controller {
     rates: [f64; 10],
     windows: usize,
     slow: u32,
+    /// Seconds above the tolerance since the last window that was not slow.
+    excess: f64,
     full: u32,
     next_try: u32,
     trial: Option<Trial>,
@@ -65,8 +76,8 @@ pub(super) struct Controller {
 enum Trial {
     /// Was it a queue that made it slow?
     Shrink { latency: f64, in_flight: f64, limit: f64 },
-    /// How fast is it with half as many?
-    Half,
+    /// How fast is it with few?
+    Few,
 }
 
 impl Controller {
@@ -78,6 +89,7 @@ impl Controller {
             rates: [0.0; 10],
             windows: 0,
             slow: 0,
+            excess: 0.0,
             full: 0,
             next_try: FIRST_TRY,
             trial: None,
@@ -104,26 +116,35 @@ impl Controller {
         self.windows += 1;
         let long = *self.long.get_or_insert(window.latency);
         if let Some(trial) = self.trial.take() {
-            self.conclude(trial, window);
-            return false;
+            return self.conclude(trial, window);
         }
-        self.full = if window.full { self.full + 1 } else { 0 };
+        let slow = window.latency > TOLERANCE * long || window.timeouts > TIMEOUTS;
+        if window.full {
+            self.full += 1;
+        } else if !slow {
+            self.full = 0;
+        }
         if self.full >= self.next_try {
-            return self.halve();
+            return self.try_few(window);
         }
         if is_flooded(window) {
             return self.shrink(window);
         }
-        if window.latency <= TOLERANCE * long {
+        if !slow {
             self.grow(long, window);
             return false;
         }
         self.slow += 1;
-        self.slow >= SLOW_WINDOWS && self.shrink(window)
+        self.excess += (window.latency - TOLERANCE * long).max(0.0);
+        self.slow >= SLOW_WINDOWS && self.excess >= EXCESS && self.shrink(window)
+    }
+
+    fn calm(&mut self) {
+        (self.slow, self.excess) = (0, 0.0);
     }
 
     fn grow(&mut self, long: f64, window: &Summary) {
-        self.slow = 0;
+        self.calm();
         if !window.full || window.latency < long {
             self.long = Some(long + FOLLOW * (window.latency - long));
         }
@@ -148,32 +169,45 @@ impl Controller {
         true
     }
 
-    fn halve(&mut self) -> bool {
+    fn try_few(&mut self, window: &Summary) -> bool {
         self.full = 0;
         self.next_try = (2 * self.next_try).min(LAST_TRY);
-        let half = (self.limit / 2.0).max(self.bounds.floor);
-        if half >= self.limit {
+        self.fewer(window)
+    }
+
+    /// Lets fewer in, for a window that tells how fast it is then; with the floor in flight this one has told it.
+    fn fewer(&mut self, window: &Summary) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+        let from = self.limit.min(window.peak as f64);
+        let few = if self.bounds.floor_is_busy { 0.0 } else { from / 2.0 }.max(self.bounds.floor);
+        if few >= self.limit {
+            self.believe(window);
             return false;
         }
-        self.limit = half;
-        self.trial = Some(Trial::Half);
+        self.limit = few;
+        self.trial = Some(Trial::Few);
         true
     }
 
-    fn conclude(&mut self, trial: Trial, window: &Summary) {
+    fn believe(&mut self, window: &Summary) {
+        self.long = Some(window.latency);
+        self.limit = self.settling_point().max(self.limit);
+    }
+
+    fn conclude(&mut self, trial: Trial, window: &Summary) -> bool {
         match trial {
-            Trial::Half => {
-                self.long = Some(window.latency);
-                self.limit = self.settling_point().max(self.limit);
-            }
+            Trial::Few if window.timeouts > TIMEOUTS => return self.fewer(window),
+            Trial::Few => self.believe(window),
             Trial::Shrink { latency, in_flight, limit } => {
                 // A queue's latency falls as what is in flight; halfway to that is proof enough.
                 let queue = latency * f64::midpoint(1.0, self.limit / in_flight);
                 if window.latency > queue {
-                    (self.long, self.limit, self.slow) = (Some(window.latency), limit, 0);
+                    self.calm();
+                    (self.long, self.limit) = (Some(window.latency), limit);
                 }
             }
         }
+        false
     }
 
     /// Where Gradient2 comes to rest: Little's law with the best rate of late and the latency that is tolerated, and

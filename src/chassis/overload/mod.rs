@@ -53,7 +53,7 @@ pub struct Settings {
     /// Requests in flight at most, for each pool of routes on the I/O runtime.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_in_flight: usize,
-    /// Requests in flight at most, for each pool of routes on the work runtime; `auto` is four for each of its threads.
+    /// Requests in flight at most, for each pool of routes on the work runtime; `auto` is twelve for each of its threads.
     pub work_max_in_flight: Auto<usize>,
     /// Requests that may wait for a place, in each pool.
     pub queue_length: usize,
@@ -84,12 +84,12 @@ impl Settings {
         let (floor, ceiling) = match (runtime, self.work_max_in_flight) {
             // 4: one request that waits must not be able to starve all others.
             (Runtime::Io, _) => (4, self.max_in_flight),
-            // Four for each thread: one runs, and the others are at its heels while it awaits or ends.
-            (Runtime::Work, Auto::Auto) => (work_threads, 4 * work_threads),
+            // Twelve for each thread: random arrivals at 0.7 of what a thread can do leave so many waiting at times.
+            (Runtime::Work, Auto::Auto) => (work_threads, 12 * work_threads),
             (Runtime::Work, Auto::Value(limit)) => (work_threads, limit),
         };
         #[expect(clippy::cast_precision_loss, reason = "at most 1,000,000")]
-        Bounds { floor: floor.min(ceiling) as f64, ceiling: ceiling as f64 }
+        Bounds { floor: floor.min(ceiling) as f64, ceiling: ceiling as f64, floor_is_busy: runtime == Runtime::Work }
     }
 }
 

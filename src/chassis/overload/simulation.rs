@@ -10,6 +10,7 @@
 mod scenarios;
 
 use std::{
+    fmt,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -89,10 +90,12 @@ struct Run<'a> {
     retries: usize,
     /// Load in times of the capacity, the seconds that it lasts, and how much slower than its trace the service is.
     phases: &'a [(f64, u64, u32)],
+    /// Of the arrivals; another one is another course of chance.
+    seed: u64,
 }
 
 /// What came of a phase.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 struct Figures {
     asked: usize,
     answered: usize,
@@ -103,6 +106,13 @@ struct Figures {
     refusals: Vec<Duration>,
     /// Answered within its deadline, by what could be at most.
     goodput: f64,
+}
+
+impl fmt::Debug for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { asked, answered, refused, critical, goodput, .. } = self;
+        write!(f, "{answered} of {asked} answered, {refused} refused, critical {critical:?}, goodput {goodput:.3}")
+    }
 }
 
 enum Gate {
@@ -186,7 +196,7 @@ impl World {
 async fn run(run: Run<'_>) -> Vec<Figures> {
     let (times, capacity) = (run.handler.times(), run.handler.capacity());
     let world = Arc::new(World::new(run.handler, run.admission));
-    let mut random = Rng::with_seed(7);
+    let mut random = Rng::with_seed(run.seed);
     let figures = Arc::new(Mutex::new(vec![Figures::default(); run.phases.len()]));
     let (mut clients, mut at) = (JoinSet::new(), Instant::now());
     for (phase, (load, seconds, slower)) in run.phases.iter().copied().enumerate() {

@@ -3,7 +3,11 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::*;
+use super::{
+    limit::{Bounds, Controller},
+    window::Summary,
+    *,
+};
 
 fn overload(limit: usize, queue_length: usize) -> (Overload, Registry) {
     let registry = Registry::new();
@@ -207,4 +211,71 @@ async fn disabled_admission_refuses_nothing_and_counts_still() {
     assert_eq!(io.in_flight(), 5);
     drop(places);
     assert_eq!(io.in_flight(), 0);
+}
+
+/// A window of 100 ms whose work took `milliseconds` on average.
+fn seen(milliseconds: f64, rate: f64, in_flight: usize, full: bool, timeouts: f64) -> Summary {
+    Summary {
+        lasted: Duration::from_millis(100),
+        rate,
+        latency: milliseconds / 1000.0,
+        timeouts,
+        least: Duration::ZERO,
+        peak: in_flight,
+        in_flight,
+        full,
+    }
+}
+
+fn judge(controller: &mut Controller, windows: usize, window: Summary) -> usize {
+    for _ in 0..windows {
+        controller.judge(&window);
+    }
+    controller.limit()
+}
+
+#[test]
+fn a_try_goes_down_to_a_floor_that_keeps_all_threads_busy() {
+    let mut controller = Controller::new(Bounds { floor: 1.0, ceiling: 12.0, floor_is_busy: true });
+    assert_eq!(judge(&mut controller, 5, seen(60.0, 200.0, 12, true, 0.0)), 1);
+    assert_eq!(judge(&mut controller, 1, seen(5.0, 200.0, 1, true, 0.0)), 3);
+}
+
+#[test]
+fn at_its_floor_the_limit_follows_what_got_slower() {
+    let mut controller = Controller::new(Bounds { floor: 4.0, ceiling: 100.0, floor_is_busy: false });
+    judge(&mut controller, 10, seen(20.0, 70.0, 2, false, 0.0));
+    assert_eq!(judge(&mut controller, 7, seen(60.0, 70.0, 9, false, 0.0)), 4);
+    // By chance the answers of the trial were quick, as if it were a queue of ours.
+    judge(&mut controller, 1, seen(40.0, 70.0, 4, true, 0.0));
+    assert_eq!(judge(&mut controller, 5, seen(60.0, 70.0, 4, true, 0.0)), 9);
+}
+
+#[test]
+fn a_small_shrink_makes_no_queue_the_normal() {
+    let mut controller = Controller::new(Bounds { floor: 4.0, ceiling: 28.0, floor_is_busy: false });
+    judge(&mut controller, 10, seen(66.0, 154.0, 10, false, 0.0));
+    assert_eq!(judge(&mut controller, 3, seen(167.0, 154.0, 28, true, 0.0)), 19);
+    assert_eq!(judge(&mut controller, 1, seen(167.0, 154.0, 19, true, 0.0)), 19);
+}
+
+#[test]
+fn what_times_out_is_never_normal_and_fewer_are_tried_until_little_does() {
+    let mut controller = Controller::new(Bounds { floor: 4.0, ceiling: 80.0, floor_is_busy: false });
+    judge(&mut controller, 10, seen(160.0, 30.0, 5, false, 0.0));
+    let in_vain = |in_flight| seen(235.0, 80.0, in_flight, true, 0.5);
+    assert_eq!(judge(&mut controller, 5, in_vain(80)), 40);
+    assert_eq!(judge(&mut controller, 1, in_vain(40)), 20);
+    assert_eq!(judge(&mut controller, 1, seen(120.0, 165.0, 20, true, 0.0)), 35);
+}
+
+#[test]
+fn a_dependency_that_hangs_takes_no_places_from_the_others_of_its_pool() {
+    let mut controller = Controller::new(Bounds { floor: 4.0, ceiling: 2048.0, floor_is_busy: false });
+    judge(&mut controller, 10, seen(20.0, 100.0, 2, false, 0.0));
+    // A fifth goes there.
+    let hangs = |in_flight| seen(1000.0, 80.0, in_flight, false, 0.2);
+    assert_eq!(judge(&mut controller, 2, hangs(100)), 5);
+    assert_eq!(judge(&mut controller, 1, hangs(5)), 2048);
+    assert_eq!(judge(&mut controller, 100, hangs(100)), 2048);
 }

@@ -42,6 +42,8 @@ pub(super) struct Summary {
     pub(super) rate: f64,
     /// The mean from admission to end, in seconds; timeouts count with the time that they had.
     pub(super) latency: f64,
+    /// How many of all that ended timed out, of 1.
+    pub(super) timeouts: f64,
     pub(super) least: Duration,
     /// In flight at most.
     pub(super) peak: usize,
@@ -119,9 +121,12 @@ impl Window {
             return None;
         }
         #[expect(clippy::cast_precision_loss, reason = "counts and microseconds far below 2^52")]
-        let (rate, latency) =
-            (samples.saturating_sub(timeouts) as f64 / lasted.as_secs_f64(), micros as f64 / 1e6 / samples as f64);
-        Some(Summary { lasted, rate, latency, least: Duration::from_micros(least), peak, in_flight, full })
+        let (rate, latency, timeouts) = (
+            samples.saturating_sub(timeouts) as f64 / lasted.as_secs_f64(),
+            micros as f64 / 1e6 / samples as f64,
+            timeouts as f64 / samples as f64,
+        );
+        Some(Summary { lasted, rate, latency, timeouts, least: Duration::from_micros(least), peak, in_flight, full })
     }
 
     /// The limit changed at `now`: only work that is admitted from now on counts.
