@@ -3,6 +3,7 @@
 //! Next: `authority`, then `handshakes`.
 
 mod authority;
+mod carriers;
 mod certificates;
 mod drain;
 mod handshakes;
