@@ -42,8 +42,9 @@ const LAST_TRY: u32 = 50;
 const FLOOD: f64 = 4.0;
 /// A shrink by less than half proves nothing: the mean of a few latencies varies by as much.
 const SHRUNK: f64 = 0.5;
-/// More timeouts than these, by all that ended, are within no tolerance: such a latency ends where they cut it off.
-const TIMEOUTS: f64 = 0.1;
+/// Where more than half of what ends timed out, no latency is within tolerance: it ends where they cut it off. A smaller
+/// part is more likely one route of many whose dependency hangs.
+const TIMEOUTS: f64 = 0.5;
 
 /// Bounds of the limit.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -260,10 +260,10 @@ fn a_small_shrink_makes_no_queue_the_normal() {
 }
 
 #[test]
-fn what_times_out_is_never_normal_and_fewer_are_tried_until_little_does() {
+fn where_most_times_out_nothing_is_normal_and_fewer_are_tried_until_little_does() {
     let mut controller = Controller::new(Bounds { floor: 4.0, ceiling: 80.0, floor_is_busy: false });
     judge(&mut controller, 10, seen(160.0, 30.0, 5, false, 0.0));
-    let in_vain = |in_flight| seen(235.0, 80.0, in_flight, true, 0.5);
+    let in_vain = |in_flight| seen(235.0, 80.0, in_flight, true, 0.7);
     assert_eq!(judge(&mut controller, 5, in_vain(80)), 40);
     assert_eq!(judge(&mut controller, 1, in_vain(40)), 20);
     assert_eq!(judge(&mut controller, 1, seen(120.0, 165.0, 20, true, 0.0)), 35);
@@ -277,5 +277,12 @@ fn a_dependency_that_hangs_takes_no_places_from_the_others_of_its_pool() {
     let hangs = |in_flight| seen(1000.0, 80.0, in_flight, false, 0.2);
     assert_eq!(judge(&mut controller, 2, hangs(100)), 5);
     assert_eq!(judge(&mut controller, 1, hangs(5)), 2048);
+    assert_eq!(judge(&mut controller, 100, hangs(100)), 2048);
+    // Nor does a limit stay low for its sake that an overload had lowered.
+    let mut controller = Controller::new(Bounds { floor: 4.0, ceiling: 2048.0, floor_is_busy: false });
+    judge(&mut controller, 10, seen(20.0, 100.0, 2, false, 0.0));
+    assert_eq!(judge(&mut controller, 1, seen(20.0, 100.0, 2000, true, 0.0)), 5);
+    judge(&mut controller, 1, seen(20.0, 100.0, 5, true, 0.0));
+    judge(&mut controller, 8, seen(1000.0, 4.0, 5, true, 0.2));
     assert_eq!(judge(&mut controller, 100, hangs(100)), 2048);
 }
