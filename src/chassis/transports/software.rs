@@ -7,6 +7,7 @@
 pub(crate) enum Software {
     Nginx,
     Apache,
+    Haproxy,
     #[default]
     Other,
 }
@@ -17,6 +18,7 @@ impl Software {
         match value.split(|byte| b"/ ".contains(byte)).next() {
             Some(b"nginx") => Self::Nginx,
             Some(b"Apache") => Self::Apache,
+            Some(b"HAProxy") => Self::Haproxy,
             _ => Self::Other,
         }
     }
@@ -33,7 +35,7 @@ mod tests {
             (b"nginx", Software::Nginx),
             (b"Apache/2.4.71 (Debian)", Software::Apache),
             (b"Apache", Software::Apache),
-            (b"HAProxy 2.6.12", Software::Other),
+            (b"HAProxy 2.6.12", Software::Haproxy),
             (b"nginxlike/1", Software::Other),
             (b"", Software::Other),
         ] {

@@ -148,14 +148,20 @@ async fn a_body_that_nobody_reads_is_swallowed_or_given_up_by_the_peer() {
     assert!(peer.response(1).await.ends_with("Hello, World!\n"));
 }
 
-/// Apache cannot be told that a connection ends, and would lose the request that it sends next.
+/// Apache and `HAProxy` cannot be told that a connection ends, and would lose the request that they send next.
 #[tokio::test]
 async fn a_long_body_that_nobody_reads_costs_no_later_request() {
     let server = server(&[("APP__SERVER__MAX_BODY", "8MiB")]).await;
     let mut peer = Peer::open(&server).await;
-    for (length, expected) in [(64 * 50_000, "not read\n"), (9 * 1024 * 1024, "\"code\":\"body_too_large\"")] {
+    let ways = [
+        ("Apache/2.4.71 (Debian)", 64 * 50_000, "not read\n"),
+        ("HAProxy 2.6.12", 64 * 50_000, "not read\n"),
+        ("Apache/2.4.71 (Debian)", 9 * 1024 * 1024, "\"code\":\"body_too_large\""),
+        ("HAProxy 2.6.12", 9 * 1024 * 1024, "\"code\":\"body_too_large\""),
+    ];
+    for (software, length, expected) in ways {
         let length = length.to_string();
-        let software = ("SERVER_SOFTWARE", "Apache/2.4.71 (Debian)");
+        let software = ("SERVER_SOFTWARE", software);
         let variables =
             pairs(&[("REQUEST_METHOD", "POST"), ("REQUEST_URI", "/unread"), ("CONTENT_LENGTH", &length), software]);
         let mut sent = [begin(1, 1, KEEP), record(PARAMS, 1, &variables, 0), record(PARAMS, 1, b"", 0)].concat();

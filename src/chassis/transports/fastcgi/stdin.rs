@@ -116,9 +116,9 @@ impl Stdin {
 
     /// Reads what is left after the answer, for a bounded while. Returns whether the next request may come.
     ///
-    /// Apache sends no more of the body and uses the connection again at once: it looks whether the connection is still
-    /// there, but may do so before our close has come. So it stays. Others are parted with where there is much left:
-    /// `HAProxy` 2.6 now and then hands on the answer only then.
+    /// Apache and `HAProxy` send no more of the body and use the connection again at once, maybe before our close has
+    /// come. So what is on its way to us is read on. With Apache the connection stays then; `HAProxy` 2.6 now and then hands
+    /// on the answer only when it is parted with. Others are parted with where there is much left.
     pub(super) async fn swallow<R: AsyncRead + Unpin>(
         &mut self,
         reader: &mut Reader<R>,
@@ -126,10 +126,11 @@ impl Stdin {
         software: Software,
     ) -> io::Result<bool> {
         let stays = software == Software::Apache;
-        if line.entry.state.unread.load(Relaxed) && !stays {
+        let reads_on = stays || software == Software::Haproxy;
+        if line.entry.state.unread.load(Relaxed) && !reads_on {
             return Ok(false);
         }
-        let most = if stays { IN_FLIGHT } else { DRAIN_BYTES };
+        let most = if reads_on { IN_FLIGHT } else { DRAIN_BYTES };
         let rest = async {
             while !self.is_over && self.unread <= most {
                 match reader.next().await? {
