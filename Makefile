@@ -39,6 +39,7 @@ test: tools lint ## Everything, at CI's size.
 	$(MAKE) api
 	$(MAKE) docs
 	$(MAKE) doors
+	$(MAKE) hostile
 	$(MAKE) uwsgi-plugin
 	$(MAKE) wsgi
 	$(MAKE) wsgi-guest
@@ -48,6 +49,7 @@ test-full: tools lint ## The same with the full number of restarts and requests.
 	FLEET_ROUNDS=20 cargo test --locked -- --test-threads=$(TEST_THREADS)
 	HOST_RESTARTS=40 $(MAKE) test-host
 	HOST_RESTARTS=40 $(MAKE) doors
+	HOSTILE=full $(MAKE) hostile
 	FULL=yes cargo test --locked --package clone
 	FULL=yes $(MAKE) load
 	SCHEMATHESIS_EXAMPLES=500 $(MAKE) api
@@ -77,6 +79,10 @@ doors: tools ## Every door beyond plain HTTP, behind the real servers.
 	cargo build --locked --features host,$(DOORS) --example battery
 	cargo test --locked --features host,$(DOORS) --lib transports
 	cargo test --locked --features host,$(DOORS) --test doors
+
+hostile: tools ## Peers that are slow, greedy or lie, with healthy clients beside them; HOSTILE=full for the size of an attack.
+	cargo build --locked --features host,$(DOORS) --bins --examples
+	cargo test --locked --features host,$(DOORS) --test hostile -- --test-threads=1
 
 uwsgi-plugin: ## The service inside Debian's uWSGI, behind HTTP.
 	cargo clippy --locked --package uwsgi-plugin --all-targets -- -D warnings

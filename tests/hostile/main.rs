@@ -1,0 +1,17 @@
+//! Peers that send slowly, hold what they get, or say what is not theirs to say: one file per kind.
+//!
+//! Each case has 32 healthy clients beside it and asserts three things: none of their requests failed, the hostile
+//! peers were closed at their limit, and the memory of the process grew by a bounded amount. The limits are shortened
+//! by settings, so that the whole runs in two minutes; `HOSTILE=full` runs it at the size of an attack.
+//!
+//! The inputs are harmless to other software: requests that are slow, incomplete or unread.
+//!
+//! Next: `beside`.
+
+#[path = "../it/harness/mod.rs"]
+#[allow(dead_code, reason = "the other test binaries use the rest")]
+mod harness;
+
+mod beside;
+
+mod uploads;
