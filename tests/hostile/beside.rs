@@ -35,7 +35,7 @@ impl Healthy {
     /// Waits until `count` more requests were answered, so that a case has lasted for some work, not for some time.
     pub(crate) async fn answered(&self, count: u64) {
         let aim = self.reading.ok() + self.posting.ok() + count;
-        crate::harness::eventually("healthy clients are answered", Duration::from_secs(60), async || {
+        crate::harness::eventually("healthy clients are answered", Duration::from_mins(1), async || {
             (self.reading.ok() + self.posting.ok() >= aim).then_some(())
         })
         .await;

@@ -7,7 +7,8 @@ use crate::{
     harness::{exclusive, server::Server},
 };
 
-const HEAD: &[u8] = b"POST /v1/quotes HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n";
+const HEAD: &[u8] =
+    b"POST /v1/quotes HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n";
 
 const SHORT: [(&str, &str); 2] = [("APP__SERVER__BODY_TIMEOUT", "4s"), ("APP__SERVER__REQUEST_TIMEOUT", "5s")];
 
