@@ -13,5 +13,9 @@
 mod harness;
 
 mod beside;
+#[path = "../it/connections/frames.rs"]
+#[allow(dead_code, reason = "tests/it uses the rest")]
+mod frames;
 
+mod http2;
 mod uploads;

@@ -201,6 +201,8 @@ fn by_phase(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>
 /// What bounds a connection that was told to finish.
 fn finish_by(state: &State, since: Instant, reason: Closed) -> Step {
     match (state.is_multiplexed(), state.phase()) {
+        // GOAWAY is out, and what is half here holds back all that follows it.
+        (true, _) if reason == Closed::HeaderTimeout => Step::End(reason),
         // Nothing is in flight, and the peer does not answer the PING behind GOAWAY.
         (true, Phase::Idle) => Step::at(since.max(state.since()) + GOAWAY_GRACE, Step::End(reason)),
         // What is in flight has bounds of its own, and the drain cuts what is left.
@@ -226,6 +228,7 @@ fn multiplexed(limits: &Limits, state: &State) -> Step {
         limits.drain_at(state).map(|at| (at, Closed::Drain)),
         limits.ages_at(state).map(|at| (at, Closed::Age)),
         idle.then(|| (state.since() + limits.settings().idle_timeout.get(), Closed::IdleTimeout)),
+        state.half_since().map(|since| (since + limits.settings().header_timeout.get(), Closed::HeaderTimeout)),
     ];
     match ends.into_iter().flatten().min_by_key(|(at, _)| *at) {
         Some((at, reason)) => Step::at(at, Step::Finish(reason)),

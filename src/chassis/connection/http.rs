@@ -103,7 +103,9 @@ impl Http {
             .timer(TokioTimer::new())
             .max_header_list_size(u32::try_from(2 * max_head).unwrap_or(u32::MAX))
             // 250: what Kestrel and others grant; the admission behind it bounds the work.
-            .max_concurrent_streams(250);
+            .max_concurrent_streams(250)
+            // 20, h2's own default: requests that are reset before they are looked at. Beyond it h2 says ENHANCE_YOUR_CALM.
+            .max_pending_accept_reset_streams(20);
         Self(Arc::new(Shared { routes, limits, http1, http2 }))
     }
 
@@ -169,7 +171,8 @@ impl Shared {
 
     async fn run_http2<S: Stream>(&self, stream: S, prefix: Bytes, info: ConnectionInfo, entry: &Arc<Entry>) -> Closed {
         let slot = Slot::default();
-        let io = self.io(stream, prefix, entry, &slot);
+        let mut io = self.io(stream, prefix, entry, &slot);
+        io.inner_mut().watch_frames();
         entry.state.multiplex();
         let mut work = Http2(Box::pin(self.http2.serve_connection(io, self.service(info, entry))));
         let driven = drive(&self.limits, &entry.state, &mut work).await;
@@ -177,8 +180,9 @@ impl Shared {
         match driven {
             Ok(result) => {
                 let reason = outcome(&result, &entry.state);
+                let is_hostile = matches!(reason, Closed::HeaderTimeout | Closed::Flood);
                 // The peer still sends WINDOW_UPDATE for what is on its way: a closed socket would answer with a reset.
-                if let Some(stream) = take(&slot) {
+                if !is_hostile && let Some(stream) = take(&slot) {
                     linger_while_read(stream, &entry.state, self.limits.settings().write_timeout.get()).await;
                 }
                 reason
@@ -267,6 +271,7 @@ fn outcome(result: &hyper::Result<()>, state: &State) -> Closed {
     match result {
         Ok(()) => state.closing().unwrap_or(Closed::Peer),
         Err(_) if state.closing() == Some(Closed::Aborted) => Closed::Aborted,
+        Err(_) if state.closing() == Some(Closed::Flood) => Closed::Flood,
         Err(error) if error.is_parse() => Closed::Malformed,
         Err(error) if error.is_incomplete_message() || error.is_canceled() || error.is_body_write_aborted() => {
             Closed::Peer

@@ -19,6 +19,8 @@ use tokio::{
 };
 
 use super::{
+    closed::Closed,
+    frames::{Frames, Seen},
     registry::Entry,
     state::{Phase, State},
 };
@@ -69,11 +71,18 @@ pub(crate) struct Io<S> {
     entry: Arc<Entry>,
     slot: Slot<S>,
     pace: Pace,
+    /// None for HTTP/1. Boxed, as most connections have none.
+    frames: Option<Box<Frames>>,
 }
 
 impl<S: Stream> Io<S> {
     pub(crate) fn new(stream: S, prefix: Bytes, entry: Arc<Entry>, slot: Slot<S>, min_rate: u64) -> Self {
-        Self { stream: Some(stream), prefix, entry, slot, pace: Pace::new(min_rate) }
+        Self { stream: Some(stream), prefix, entry, slot, pace: Pace::new(min_rate), frames: None }
+    }
+
+    /// From here on HTTP/2: what is half here, and what is too much, is told to the state.
+    pub(super) fn watch_frames(&mut self) {
+        self.frames = Some(Box::new(Frames::new()));
     }
 
     fn stream(&mut self) -> Pin<&mut S> {
@@ -95,6 +104,25 @@ impl<S: Stream> Io<S> {
         Ok(())
     }
 
+    /// Bytes came in.
+    fn read(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(frames) = &mut self.frames else {
+            self.state().received();
+            return Ok(());
+        };
+        match frames.receive(bytes) {
+            Seen::Same => Ok(()),
+            Seen::Now(half) => {
+                self.state().set_half(half);
+                Ok(())
+            }
+            Seen::Flood => {
+                self.state().set_closing(Closed::Flood);
+                Err(io::Error::other("more frames than a client has a use for"))
+            }
+        }
+    }
+
     fn wrote(&mut self, result: &Poll<io::Result<usize>>) -> io::Result<()> {
         self.entry.state.set_blocked(result.is_pending());
         match result {
@@ -114,10 +142,12 @@ impl<S: Stream> AsyncRead for Io<S> {
             let length = self.prefix.len().min(buf.remaining());
             buf.put_slice(&self.prefix.split_to(length));
             // With what lies behind it: hyper would make its buffer larger for a second read.
-            return match self.stream().poll_read(cx, buf) {
-                Poll::Pending => Poll::Ready(Ok(())),
-                ready @ Poll::Ready(_) => ready,
-            };
+            let before = buf.filled().len();
+            if let Poll::Ready(result) = self.stream().poll_read(cx, buf) {
+                result?;
+            }
+            self.read(&buf.filled()[before..])?;
+            return Poll::Ready(Ok(()));
         }
         self.check_cut(cx)?;
         let before = buf.filled().len();
@@ -130,7 +160,7 @@ impl<S: Stream> AsyncRead for Io<S> {
             return Poll::Pending;
         }
         if buf.filled().len() > before {
-            self.state().received();
+            self.read(&buf.filled()[before..])?;
         }
         result
     }
@@ -141,6 +171,9 @@ impl<S: Stream> AsyncWrite for Io<S> {
         self.check_cut(cx)?;
         let result = self.stream().poll_write(cx, buf);
         self.wrote(&result)?;
+        if let (Some(frames), Poll::Ready(Ok(bytes))) = (&mut self.frames, &result) {
+            frames.send(&buf[..*bytes]);
+        }
         result
     }
 
@@ -152,6 +185,14 @@ impl<S: Stream> AsyncWrite for Io<S> {
         self.check_cut(cx)?;
         let result = self.stream().poll_write_vectored(cx, bufs);
         self.wrote(&result)?;
+        if let (Some(frames), Poll::Ready(Ok(bytes))) = (&mut self.frames, &result) {
+            let mut left = *bytes;
+            for buf in bufs {
+                let sent = left.min(buf.len());
+                frames.send(&buf[..sent]);
+                left -= sent;
+            }
+        }
         result
     }
 

@@ -18,7 +18,7 @@ use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{closed::Closed, orders::Orders, streams::Streams};
+use super::{closed::Closed, frames::Half, orders::Orders, streams::Streams};
 
 /// Where a connection is in its life. Every phase has its own deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,9 @@ pub(crate) struct State {
     since: AtomicU64,
     /// Milliseconds from `opened` to the write that blocks, plus one; zero when none does.
     blocked: AtomicU64,
+    /// Milliseconds from `opened` to the start of what is half here, plus one, and twice that; one more for a piece of a
+    /// body. Zero: all is whole.
+    half: AtomicU64,
     /// Requests and bodies that are still moving.
     parts: AtomicU32,
     requests: AtomicU64,
@@ -88,6 +91,7 @@ impl State {
             phase: AtomicU8::new(Phase::Silent as u8),
             since: AtomicU64::new(0),
             blocked: AtomicU64::new(0),
+            half: AtomicU64::new(0),
             parts: AtomicU32::new(0),
             requests: AtomicU64::new(0),
             closing: AtomicU8::new(0),
@@ -127,7 +131,25 @@ impl State {
 
     pub(crate) fn multiplex(&self) {
         self.multiplexed.store(true, Relaxed);
+        // The preface and the first SETTINGS are the head of the connection: one wait.
+        self.half.store((self.since.load(Relaxed) + 1) << 1, Relaxed);
         self.enter(Phase::Idle);
+    }
+
+    /// What is half here from now on.
+    pub(super) fn set_half(&self, half: Option<Half>) {
+        let since = |half| (self.now() + 1) << 1 | u64::from(half == Half::Data);
+        self.half.store(half.map_or(0, since), Relaxed);
+    }
+
+    /// Since when the peer owes the rest of something that nobody else waits for.
+    pub(super) fn half_since(&self) -> Option<Instant> {
+        let half = self.half.load(Relaxed);
+        let since = self.opened + Duration::from_millis((half >> 1).checked_sub(1)?);
+        if half & 1 == 0 {
+            return Some(since);
+        }
+        (self.phase() == Phase::Idle).then(|| since.max(self.since()))
     }
 
     pub(crate) fn is_multiplexed(&self) -> bool {
