@@ -12,6 +12,13 @@
 #[allow(dead_code, reason = "the other test binaries use the rest")]
 mod harness;
 
+#[path = "../doors/packet.rs"]
+mod packet;
+#[path = "../doors/fastcgi/peer.rs"]
+#[allow(dead_code, reason = "tests/doors uses the rest")]
+mod peer;
+
 mod beside;
 
+mod dependencies;
 mod uploads;

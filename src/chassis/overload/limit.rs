@@ -55,7 +55,15 @@ pub(super) struct Bounds {
     pub(super) floor_is_busy: bool,
 }
 
-/// The limit of one pool.
+impl Bounds {
+    /// In flight at most, whatever was measured.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounds are positive and small")]
+    pub(super) fn ceiling(self) -> usize {
+        self.ceiling as usize
+    }
+}
+
+/// The limit of one route.
 #[derive(Debug)]
 pub(super) struct Controller {
     bounds: Bounds,

@@ -220,6 +220,14 @@ impl Server {
         eventually(&what, Duration::from_secs(10), is).await;
     }
 
+    /// Waits until the series of the metric `name` that have `label` sum up to `least` or more.
+    #[allow(dead_code, reason = "the hostile tests do")]
+    pub(crate) async fn series_becomes_more(&self, name: &str, label: &str, least: f64) {
+        let what = format!("{name} with {label} is {least} or more");
+        let is = async || (self.series(name, label).await >= least).then_some(());
+        eventually(&what, Duration::from_secs(30), is).await;
+    }
+
     /// CPU time spent so far, by all threads (utime and stime of proc(5), in ticks of 10 ms).
     pub(crate) fn cpu(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).expect("reading /proc");
