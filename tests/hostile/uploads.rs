@@ -204,3 +204,25 @@ async fn upload_slowly(address: SocketAddr) -> u16 {
     }
     connection.receive().await.expect("an answer").status
 }
+
+/// Each sends most of the largest body and stops: what is in memory has a bound.
+#[tokio::test]
+async fn uploads_that_stop_in_the_middle_hold_a_bounded_memory() {
+    let _turn = exclusive().await;
+    // Half of the default, so that buffers have their room in what a case may cost.
+    let settings = [("APP__SERVER__BODY_TIMEOUT", "30s"), ("APP__SERVER__MAX_UPLOAD_BYTES", "8MiB")];
+    let server = start(&settings).await;
+    let healthy = Healthy::start(server.app);
+    healthy.answered(500).await;
+    let memory = Memory::of(&server);
+    let head =
+        b"POST /v1/quotes HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: 2000000\r\n\r\n";
+    let most = [head, vec![b' '; 1_900_000].as_slice()].concat();
+    let holders = held(server.app, size(40, 200), &most).await;
+    healthy.answered(1000).await;
+    let bytes = server.metric("http_server_upload_bytes").await;
+    assert!(bytes <= f64::from(8 << 20), "{bytes} bytes of uploads in memory");
+    memory.holds(&server, "uploads that stop in the middle");
+    drop(holders);
+    healthy.none_failed("uploads that stop in the middle").await;
+}

@@ -7,6 +7,7 @@
 
 #![expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 
+mod neighbours;
 mod scenarios;
 
 use std::{
