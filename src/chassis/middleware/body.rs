@@ -21,7 +21,7 @@ use tower_http::timeout::{TimeoutBody, TimeoutError};
 use super::uploads::Tracked;
 use crate::chassis::{
     connection::{ConnectionInfo, Pace},
-    overload::{Loan, Return, Returned},
+    overload::{Coming, Loan, Return},
     problem::{BodyError, Code},
 };
 
@@ -88,7 +88,7 @@ struct Waiting {
     loan: Loan,
     is_lent: bool,
     /// The place on its way back, and what to hand over once it is here.
-    returning: Option<(Pin<Box<dyn Future<Output = Returned> + Send>>, Polled)>,
+    returning: Option<(Coming, Polled)>,
     upload: Tracked,
 }
 

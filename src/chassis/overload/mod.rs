@@ -37,7 +37,7 @@ mod window;
 
 pub(crate) use class::Class;
 pub(crate) use limiter::Limiter;
-pub(crate) use place::{Loan, Place, Return, Returned};
+pub(crate) use place::{Coming, Loan, Place, Return};
 
 use std::sync::{Arc, Mutex, MutexGuard};
 

@@ -130,12 +130,15 @@ enum State {
     },
 }
 
+/// A place on its way back.
+pub(crate) type Coming = Pin<Box<dyn Future<Output = Returned> + Send>>;
+
 /// How a place comes back.
 pub(crate) enum Return {
     /// It is here, or there is none.
     Here,
     /// All are taken: it is here when this is.
-    Later(Pin<Box<dyn Future<Output = Returned> + Send>>),
+    Later(Coming),
 }
 
 /// A place for one that lent its own.
