@@ -16,8 +16,8 @@ use crate::{
 async fn a_silent_dependency_refuses_nobody_who_does_not_use_it() {
     let _turn = exclusive().await;
     let server = Server::start_example("streams", &[("APP__SERVER__REQUEST_TIMEOUT", "500ms")]).await;
-    let healthy = Healthy::of(server.app, "/hello", "/upload", "a body");
-    healthy.answered(500).await;
+    let mut healthy = Healthy::of(server.app, "/hello", "/upload", "a body");
+    healthy.settle().await;
     // Its answer never comes: the deadline ends each request.
     let stuck = Load::start(server.app, 16, Mode::ThinkTime(Duration::from_millis(5)), "/slow?ms=3600000");
     server.series_becomes_more("http_server_request_duration_seconds_count", "code=\"504\"", 150.0).await;

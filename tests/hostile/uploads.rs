@@ -50,8 +50,8 @@ async fn take_nothing(count: usize) {
     let _turn = exclusive().await;
     let server = start(&[]).await;
     let what = format!("{count} heads without bodies");
-    let healthy = Healthy::start(server.app);
-    healthy.answered(500).await;
+    let mut healthy = Healthy::start(server.app);
+    healthy.settle().await;
     let memory = Memory::of(&server);
     let mut holders = held(server.app, count, HEAD).await;
     healthy.answered(1000).await;
@@ -79,8 +79,8 @@ async fn many_heads_without_bodies_take_nothing_from_others() {
 async fn above_the_bound_of_uploads_the_oldest_heads_end_and_no_other_request_does() {
     let _turn = exclusive().await;
     let server = start(&[("APP__OVERLOAD__ADAPTIVE", "false"), ("APP__SERVER__BODY_TIMEOUT", "30s")]).await;
-    let healthy = Healthy::start(server.app);
-    healthy.answered(500).await;
+    let mut healthy = Healthy::start(server.app);
+    healthy.settle().await;
     let mut holders = held(server.app, 2100, HEAD).await;
     healthy.answered(1000).await;
     assert_eq!(holders[0].receive().await.map(|answer| answer.status), Ok(408));
@@ -96,8 +96,8 @@ async fn heads_without_bodies_behind_a_proxy_take_nothing_from_others() {
     let _turn = exclusive().await;
     let server = start(&[]).await;
     let proxy = Proxy::haproxy(&[server.app]).await;
-    let healthy = Healthy::start(proxy.address);
-    healthy.answered(500).await;
+    let mut healthy = Healthy::start(proxy.address);
+    healthy.settle().await;
     let mut holders = held(proxy.address, size(100, 1000), HEAD).await;
     healthy.answered(1000).await;
     limit_holds(&server).await;
@@ -111,8 +111,8 @@ async fn heads_without_bodies_behind_a_proxy_take_nothing_from_others() {
 async fn open_streams_without_bodies_take_nothing_from_others() {
     let _turn = exclusive().await;
     let server = start(&[]).await;
-    let healthy = Healthy::start(server.app);
-    healthy.answered(500).await;
+    let mut healthy = Healthy::start(server.app);
+    healthy.settle().await;
     let memory = Memory::of(&server);
     let mut streams = open_streams(server.app, 200).await;
     healthy.answered(1000).await;
@@ -148,8 +148,8 @@ async fn take_nothing_over(door: usize, what: &str, head: &[u8]) {
     let listen = "http://127.0.0.1:0,fastcgi://127.0.0.1:0,uwsgi://127.0.0.1:0";
     let server = start(&[("APP__SERVER__LISTEN", listen)]).await;
     let address = server.urls()[door].rsplit('/').next().expect("an authority").parse().expect("an address");
-    let healthy = Healthy::start(server.app);
-    healthy.answered(500).await;
+    let mut healthy = Healthy::start(server.app);
+    healthy.settle().await;
     let memory = Memory::of(&server);
     let mut holders = held(address, size(100, 1000), head).await;
     healthy.answered(1000).await;
@@ -177,8 +177,8 @@ async fn heads_without_bodies_over_uwsgi_take_nothing_from_others() {
 async fn uploads_that_end_well_after_seconds_take_nothing_from_others_and_are_answered() {
     let _turn = exclusive().await;
     let server = start(&[]).await;
-    let healthy = Healthy::start(server.app);
-    healthy.answered(500).await;
+    let mut healthy = Healthy::start(server.app);
+    healthy.settle().await;
     let mut slow = JoinSet::new();
     for _ in 0..20 {
         slow.spawn(upload_slowly(server.app));
@@ -212,8 +212,8 @@ async fn uploads_that_stop_in_the_middle_hold_a_bounded_memory() {
     // Half of the default, so that buffers have their room in what a case may cost.
     let settings = [("APP__SERVER__BODY_TIMEOUT", "30s"), ("APP__SERVER__MAX_UPLOAD_BYTES", "8MiB")];
     let server = start(&settings).await;
-    let healthy = Healthy::start(server.app);
-    healthy.answered(500).await;
+    let mut healthy = Healthy::start(server.app);
+    healthy.settle().await;
     let memory = Memory::of(&server);
     let head =
         b"POST /v1/quotes HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: 2000000\r\n\r\n";
