@@ -37,6 +37,7 @@ RUN mkdir src && echo 'fn main() {}' >src/main.rs && touch src/lib.rs \
 ARG SERVICE_COMMIT=unknown
 ARG TEMPLATE_COMMIT=unknown
 COPY src src
+COPY deploy/image.toml deploy/image.toml
 # Names of data, of drop glue and of what formats values go: a backtrace is no worse without them, and they are 0.7 MB.
 # Those of all other functions stay.
 RUN find src -name '*.rs' -exec touch {} + \
@@ -46,7 +47,10 @@ RUN find src -name '*.rs' -exec touch {} + \
     && nm /server >/symbols \
     && awk '$2 !~ /[tTwW]/ || $3 ~ /drop_in_place|core\.\.fmt\.\.[A-Za-z]+[$]GT[$]3fmt17h/ { print $3 }' /symbols >/unneeded-symbols \
     && objcopy --strip-symbols=/unneeded-symbols /server \
-    && /server --version
+    && install -D -m 0755 /server /image/server \
+    && install -D -m 0644 deploy/image.toml /image/etc/service/image.toml \
+    && /image/server --version \
+    && /image/server check --config /image/etc/service/image.toml
 
 # No CA bundle and no time zones: the service speaks plain HTTP inside the cluster, and UTC.
 FROM scratch
@@ -62,10 +66,13 @@ LABEL org.opencontainers.image.title="${IMAGE_TITLE}" \
       org.opencontainers.image.version="${IMAGE_VERSION}" \
       org.opencontainers.image.revision="${SERVICE_COMMIT}" \
       org.opencontainers.image.created="${IMAGE_CREATED}"
-COPY --from=build /server /server
+# One layer: the program, and what a container needs beyond its defaults.
+COPY --from=build /image/ /
 USER 65532:65532
 EXPOSE 8080 8081
 STOPSIGNAL SIGTERM
 # For runtimes without probes; Kubernetes has its own. Kept in images of the Docker format only.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["/server", "healthcheck"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["/server", "healthcheck", "--config", "/etc/service/image.toml"]
 ENTRYPOINT ["/server"]
+# A file, and no ENV: arguments of a run take its place, as the chart's do, and its `config` is not overridden.
+CMD ["run", "--config", "/etc/service/image.toml"]

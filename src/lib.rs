@@ -13,7 +13,7 @@ use chassis::{
     Chassis,
     config::{self, AppSettings, Environment, Invocation, Sources, cli},
     openapi,
-    replica::{self, Exit},
+    replica::{self, Exit, HeldSignals},
     router::Router,
     telemetry::Identity,
 };
@@ -21,11 +21,11 @@ use chassis::{
 /// The settings of this service.
 pub type Settings = config::Settings<app::Settings>;
 
-/// Serves until a signal, and drains.
+/// Serves until a signal, and drains. Signals are held from the first line of `main` on.
 #[must_use]
-pub fn run(sources: Sources) -> Exit {
+pub fn run(held: HeldSignals, sources: Sources) -> Exit {
     let identity = identity(&sources.environment);
-    replica::run(sources, identity, app::router)
+    replica::run(held, sources, identity, app::router)
 }
 
 /// A whole `main` for another app on this chassis, with the command line, settings, admin listener, drain and exit codes
@@ -36,6 +36,7 @@ where
     F: FnOnce(&S, &Chassis) -> Result<Router, E>,
     E: fmt::Display,
 {
+    let held = HeldSignals::hold();
     let options = match cli::parse(Invocation::capture().arguments) {
         Ok(cli::Command::Run(options)) => options,
         Ok(_) => return refuse("this app only runs; `server` has the other commands"),
@@ -43,7 +44,7 @@ where
     };
     let sources = Sources::new(options, Environment::capture());
     let identity = identity(&sources.environment);
-    replica::run(sources, identity, app).into()
+    replica::run(held, sources, identity, app).into()
 }
 
 fn refuse(error: &str) -> ExitCode {

@@ -11,17 +11,27 @@ use service::{
     chassis::{
         admin::healthcheck,
         config::{self, Environment, Problems, Sources, cli},
-        replica::Exit,
+        replica::{Exit, HeldSignals},
     },
 };
 
 fn main() -> ExitCode {
+    let held = HeldSignals::hold();
     let command = match cli::parse(env::args_os().skip(1)) {
         Ok(command) => command,
         Err(error) => return refuse(&error),
     };
+    if let cli::Command::Run(options) = command {
+        return service::run(held, Sources::new(options, Environment::capture())).into();
+    }
+    // What only asks or prints ends by a signal, as any tool.
+    held.release();
+    answer(command)
+}
+
+fn answer(command: cli::Command) -> ExitCode {
     match command {
-        cli::Command::Run(options) => service::run(Sources::new(options, Environment::capture())).into(),
+        cli::Command::Run(_) => unreachable!("it has run"),
         cli::Command::Check(options) => with_settings(options, |settings| show(&config::render(settings))),
         cli::Command::Healthcheck { options, url } => {
             with_settings(options, |settings| match healthcheck::ask(url.as_deref(), &settings.admin.listen) {

@@ -126,7 +126,13 @@ echo drained
 #[tokio::test]
 async fn the_defaults_start_and_are_probed_where_there_is_only_ipv6() {
     let _turn = shared().await;
-    visit_in_namespace("[::1]", "ip link set lo up; ip -4 addr flush dev lo; ! ip -4 addr show | grep inet").await;
+    visit_in_namespace(
+        "[::1]",
+        "ip link set lo up; ip -4 addr flush dev lo; ! ip -4 addr show | grep inet
+        # A host without IPv4 has 127.0.0.1 all the same; this one has not.
+        export APP__ADMIN__LISTEN=[::]:8081",
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -1,14 +1,14 @@
 //! What somebody does in the first minute.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::harness::{
     http::{Connection, Response},
-    server::{Server, run_to_exit},
-    shared,
+    server::{self, Server, run_to_exit},
+    shared, tools,
 };
 
 /// A parcel that the sample app prices.
@@ -96,6 +96,26 @@ async fn the_command_line_explains_itself() {
     assert_eq!(schema.code, 0);
     let schema: Value = serde_json::from_str(&schema.text).expect("a schema in JSON");
     assert_eq!(schema["properties"]["lifecycle"]["properties"]["drain_delay"]["default"], "5s");
+}
+
+/// Whoever starts the program opens its admin listener to nobody else; the image is probed from outside.
+#[tokio::test]
+async fn the_admin_listener_is_on_loopback_by_default_and_on_all_addresses_in_the_image() {
+    let _turn = shared().await;
+    let schema: Value = serde_json::from_str(&run_to_exit(&["schema"], &[]).await.text).expect("a schema in JSON");
+    let default = &schema["properties"]["admin"]["properties"]["listen"]["default"];
+    let default: SocketAddr = default.as_str().expect("a default").parse().expect("an address and a port");
+    assert!(default.ip().is_loopback(), "{default}");
+
+    let dockerfile = include_str!("../../Dockerfile");
+    let command = r#"CMD ["run", "--config", "/etc/service/image.toml"]"#;
+    assert!(dockerfile.contains(command), "the image starts without its settings");
+    // The settings of every test win over files; this one has none.
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/image.toml");
+    let mut check = server::command(server::program(), &[]);
+    check.args(["check", "--config", file]);
+    let image = tools::output(check, "", Duration::from_secs(20)).await;
+    assert!(image.code == 0 && image.text.contains("[::]:8081"), "{}", image.text);
 }
 
 #[tokio::test]

@@ -24,4 +24,5 @@ mod metrics;
 mod overload;
 mod settings;
 mod sidecar;
+mod signals;
 mod telemetry;

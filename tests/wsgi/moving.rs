@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use service::chassis::{
     config::{self, Environment, Problems, Sources, cli},
-    replica,
+    replica::{self, HeldSignals},
     router::Router,
     wsgi,
 };
@@ -25,6 +25,7 @@ mod session;
 use self::session::Sessions;
 
 fn main() -> ExitCode {
+    let held = HeldSignals::hold();
     let options = match cli::parse(std::env::args_os().skip(1)) {
         Ok(cli::Command::Run(options)) => options,
         _ => cli::Options::default(),
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
         let router = if settings.moved { routes() } else { Router::new() };
         wsgi::mount(router, settings.wsgi.as_deref(), &settings.python, chassis)
     };
-    replica::run(sources, identity, app).into()
+    replica::run(held, sources, identity, app).into()
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]

@@ -49,7 +49,7 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Address and port of the admin listener. Never expose it beyond the cluster.
+    /// Address and port of the admin listener. The default lets in nobody from outside; image and chart set `[::]:8081`, where probes come from. Never expose it beyond the cluster.
     pub listen: String,
     /// Allows `PUT /log-filter` and `PUT /faults`.
     pub mutable: bool,
@@ -57,7 +57,8 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { listen: "[::]:8081".into(), mutable: false }
+        // Loopback: what has no authentication is opened by whoever knows the network.
+        Self { listen: "127.0.0.1:8081".into(), mutable: false }
     }
 }
 

@@ -10,10 +10,13 @@ use crate::chassis::{
     admin::Heartbeat,
     config::{AppSettings, Environment, Loaded},
     listener::{Access, Bound, Tcp, Unix, authority, bind, unix},
+    replica::HeldSignals,
 };
 
 /// No process is one between two.
-pub(crate) fn stand_between(_: &Environment) {}
+pub(crate) fn stand_between(_: &Environment, held: HeldSignals) -> HeldSignals {
+    held
+}
 
 /// Does nothing.
 pub(crate) struct Host;

@@ -24,7 +24,10 @@ use tokio::{
 };
 
 use super::{link::STARTED, passed::Passed};
-use crate::chassis::config::{Environment, Invocation};
+use crate::chassis::{
+    config::{Environment, Invocation},
+    replica::HeldSignals,
+};
 
 /// Set for this process only.
 pub(super) const MARK: &str = "LISTEN_BETWEEN";
@@ -33,21 +36,24 @@ pub(super) const MARK: &str = "LISTEN_BETWEEN";
 pub(super) const NOT_STARTED: i32 = 127;
 
 /// Where this process is one between two, it does its work here and ends.
-pub(crate) fn stand_between(environment: &Environment) {
+pub(crate) fn stand_between(environment: &Environment, held: HeldSignals) -> HeldSignals {
     if environment.get(MARK).is_some() {
         let runtime = Builder::new_current_thread().enable_all().build();
-        let ended = runtime.and_then(|runtime| runtime.block_on(stand(environment)));
+        let ended = runtime.and_then(|runtime| runtime.block_on(stand(environment, held)));
         process::exit(ended.unwrap_or_else(|error| {
             eprintln!("starting the new process: {error}");
             NOT_STARTED
         }));
     }
+    held
 }
 
-async fn stand(environment: &Environment) -> io::Result<i32> {
+async fn stand(environment: &Environment, held: HeldSignals) -> io::Result<i32> {
     // Where the old process dies, the successor is on its own.
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     let mut told_to_end = signal(SignalKind::terminate())?;
+    // The successor inherits what is held, and would hear of no stop.
+    held.release();
     let Invocation { program, arguments } = Invocation::capture();
     // The descriptors stay open over an exec.
     let mut successor = Command::new(program).args(arguments).env_remove(MARK).spawn()?;

@@ -1,7 +1,7 @@
 //! A replica: its parts started in order, and stopped in order.
 //!
 //! ```text
-//! settings → sockets, privileges (feature host) → telemetry → runtimes → admin (not ready) → listeners → app
+//! signals → settings → sockets, privileges (feature host) → telemetry → runtimes → admin (not ready) → listeners → app
 //!         → a successor's turn (feature host) → accept → ready
 //! SIGTERM → draining, for drain_delay → stop accepting → connections end, within drain_timeout
 //!         → telemetry flushed, within flush_timeout → admin closes → exit
@@ -12,6 +12,7 @@
 //!
 //! Next: [`super::listener`].
 
+mod control;
 #[cfg(feature = "guest")]
 mod embedded;
 mod exit;
@@ -23,6 +24,7 @@ mod start;
 #[cfg(feature = "guest")]
 pub use embedded::{Embedded, Request, ResponseBody};
 pub use exit::{Exit, StartError};
+pub use signals::HeldSignals;
 
 use std::{
     fmt,
@@ -33,11 +35,14 @@ use std::{
 use prometheus::Registry;
 use tokio::runtime::{Builder, Runtime};
 
-use self::{signals::Signals, start::Prepared};
+use self::{
+    control::{Control, Files},
+    start::Prepared,
+};
 use super::{
-    config::{self, AppSettings, Live, Sources, Watcher},
+    config::{AppSettings, Live, Sources, Watcher},
     health::Checks,
-    host::{self, Asked, Host},
+    host::{self, Host},
     lifecycle::{Drain, Lifecycle},
     middleware::Served,
     router::Router,
@@ -84,29 +89,30 @@ impl Chassis {
 /// Loads the settings, runs the app until a signal, and drains.
 ///
 /// `app` makes the routes; it runs inside the I/O runtime.
-pub fn run<A, F, E>(sources: Sources, identity: Identity, app: F) -> Exit
+pub fn run<A, F, E>(held: HeldSignals, sources: Sources, identity: Identity, app: F) -> Exit
 where
     A: AppSettings,
     F: FnOnce(&A, &Chassis) -> Result<Router, E>,
     E: fmt::Display,
 {
-    host::stand_between(&sources.environment);
-    // Before the settings are read: a change in between is not missed.
-    let watcher = Watcher::new(sources.paths());
-    let loaded = match config::load::<A>(&sources) {
-        Ok(loaded) => loaded,
-        Err(problems) => {
+    let held = host::stand_between(&sources.environment, held);
+    let mut control = match Control::start(held) {
+        Ok(control) => control,
+        Err(error) => {
+            eprintln!("{error}");
+            return Exit::Failed;
+        }
+    };
+    let Files { watcher, loaded, certificates } = match control.read::<A>(&sources) {
+        Some(Ok(files)) => files,
+        Some(Err(problems)) => {
             // There is no log yet: its settings are among those that are wrong.
             problems.iter().for_each(|problem| eprintln!("{problem}"));
             return Exit::BadSettings;
         }
-    };
-    // Before privileges are given up: the key may be root's.
-    let certificates = match Certificates::load(&loaded.settings.tls, &loaded.settings.server.listen) {
-        Ok(certificates) => certificates,
-        Err(bad) => {
-            eprintln!("{bad} ({})", loaded.source(bad.key));
-            return Exit::BadSettings;
+        None => {
+            eprintln!("stop signal received while the settings were read; exiting");
+            return Exit::Drained;
         }
     };
     // Before any thread runs: it may give up privileges. What went wrong is told where there is a log.
@@ -122,7 +128,10 @@ where
     };
     let flush_timeout = loaded.settings.lifecycle.flush_timeout.get();
     let live = Arc::new(Live::new(sources, loaded));
-    let started = host.and_then(|host| start(live, watcher, identity, &telemetry, Before { host, certificates }, app));
+    let before = host.map(|host| Before { host, certificates });
+    let started = before.and_then(|before| start(&mut control, live, watcher, identity, &telemetry, before, app));
+    // Never wait for a worker that is blocked: what had to end has ended.
+    control.runtime.shutdown_background();
     started.unwrap_or_else(|error| {
         tracing::error!(%error, "cannot start");
         let _ = telemetry.flush(flush_timeout);
@@ -137,6 +146,7 @@ struct Before {
 }
 
 fn start<A, F, E>(
+    control: &mut Control,
     live: Arc<Live<A>>,
     watcher: Watcher,
     identity: Identity,
@@ -152,30 +162,27 @@ where
     let settings = live.get();
     let io = build_runtime("io", settings.runtime.io_threads())?;
     let work = build_runtime("work", settings.runtime.work_threads())?;
-    let control = Builder::new_current_thread().enable_all().build();
-    let control = control.map_err(|error| StartError::new("starting the admin runtime", error))?;
     telemetry.watch_runtime("io", io.handle().clone());
     telemetry.watch_runtime("work", work.handle().clone());
-    let exit = control.block_on(async {
-        let unheard = |error| StartError::new("listening for signals", error);
-        let mut signals = Signals::new().map_err(unheard)?;
-        let mut asked = Asked::new().map_err(unheard)?;
+    let Control { runtime, signals, asked } = control;
+    let exit = runtime.block_on(async {
         let prepared = Prepared::new(live, identity, telemetry, before, io.handle(), work.handle(), app)?;
+        // The runtime takes in what came meanwhile: a replica that is to stop does not begin to serve.
+        tokio::task::yield_now().await;
         let turn = tokio::select! {
             biased;
-            () = prepared.turn() => Ok(()),
             signal = signals.next_stop() => Err(signal),
+            () = prepared.turn() => Ok(()),
         };
         if let Err(signal) = turn {
-            tracing::info!(?signal, "told to stop before its turn");
+            tracing::info!(signal = signal.as_raw_value(), "stop signal received before serving; exiting");
+            let _ = telemetry.flush(settings.lifecycle.flush_timeout.get());
             return Ok(Exit::Drained);
         }
-        Ok(prepared.open(io.handle()).await.live(&mut signals, &mut asked, watcher).await)
+        Ok(prepared.open(io.handle()).await.live(signals, asked, watcher).await)
     });
-    // Never wait for a worker that is blocked: what had to end has ended.
     io.shutdown_background();
     work.shutdown_background();
-    control.shutdown_background();
     exit
 }
 

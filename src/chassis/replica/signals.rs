@@ -1,10 +1,44 @@
-//! The signals that a replica hears.
+//! The signals that a replica hears, from the first line of `main` on.
 //!
-//! Next: [`super::live`].
+//! A signal without a handler ends the process, and as process 1 it is dropped. So `main` holds the signals in its first
+//! line: the kernel keeps them. They are released once handlers are installed, and reach those. Before `main` nothing
+//! can be done.
+//!
+//! Next: [`super::control`].
 
 use std::io;
 
+use nix::sys::signal::{
+    SigSet,
+    Signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR2},
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Proof that the kernel keeps what a replica answers: SIGTERM, SIGINT, SIGHUP and SIGUSR2.
+///
+/// Threads inherit that, and processes that this one starts, so that it is released before either. It does so by no
+/// drop: a program that ends by itself ends with its own code.
+#[derive(Debug)]
+#[must_use = "signals that are held end nothing"]
+pub struct HeldSignals(());
+
+impl HeldSignals {
+    /// Holds them. Call it in the first line of `main`.
+    pub fn hold() -> Self {
+        // It fails for masks that no kernel knows; then signals do what they do without it.
+        let _ = answered().thread_block();
+        Self(())
+    }
+
+    /// One that came meanwhile reaches its handler, or ends the process where there is none.
+    pub fn release(self) {
+        let _ = answered().thread_unblock();
+    }
+}
+
+fn answered() -> SigSet {
+    SigSet::from_iter([SIGTERM, SIGINT, SIGHUP, SIGUSR2])
+}
 
 /// SIGTERM, SIGINT and SIGHUP.
 pub(super) struct Signals {
