@@ -14,4 +14,5 @@ mod harness;
 
 mod beside;
 
+mod strangers;
 mod uploads;

@@ -90,7 +90,10 @@ impl Load {
     }
 
     fn send(target: SocketAddr, clients: usize, mode: Mode, line: &str, body: &str) -> Self {
-        let length = if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
+        let length = match body.len() {
+            0 => String::new(),
+            length => format!("content-type: application/json\r\ncontent-length: {length}\r\n"),
+        };
         let close = if matches!(mode, Mode::NewConnection) { "connection: close\r\n" } else { "" };
         let request: Arc<str> = format!("{line} HTTP/1.1\r\nhost: test\r\n{close}{length}\r\n{body}").into();
         let (targets, aims) = watch::channel(vec![target]);
