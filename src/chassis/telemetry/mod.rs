@@ -8,6 +8,7 @@
 //! Next: [`span`], what a recorded request leaves behind.
 
 mod access;
+mod cut;
 mod digits;
 mod exporter;
 mod filter;
