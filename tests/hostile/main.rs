@@ -14,5 +14,6 @@ mod harness;
 
 mod beside;
 
+mod logs;
 mod strangers;
 mod uploads;

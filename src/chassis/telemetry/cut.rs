@@ -26,7 +26,8 @@ mod tests {
 
     #[test]
     fn what_is_too_long_is_cut_between_characters_and_marked() {
-        for (text, expected) in [("", ""), ("abcd", "abcd"), ("abcde", "abcd…"), ("abcü", "abc…"), ("🚢🚢", "🚢…")] {
+        for (text, expected) in [("", ""), ("abcd", "abcd"), ("abcde", "abcd…"), ("abcü", "abc…"), ("🚢🚢", "🚢…")]
+        {
             assert_eq!(cut(text, 4), expected);
         }
     }
