@@ -21,4 +21,6 @@ mod peer;
 mod beside;
 
 mod dependencies;
+mod logs;
+mod strangers;
 mod uploads;

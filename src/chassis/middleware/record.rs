@@ -65,8 +65,9 @@ impl Record {
         let head = Head::scan(headers);
         let connection = request.extensions().get::<ConnectionInfo>();
         let trusted = connection.is_some_and(ConnectionInfo::is_trusted);
+        // A stranger's trace would decide what is recorded, and where it shows: theirs begins here.
         let (mut trace, baggage) =
-            if head.has_trace { stack.tracing.sample(headers) } else { (stack.tracing.begin(), None) };
+            if trusted && head.has_trace { stack.tracing.sample(headers) } else { (stack.tracing.begin(), None) };
         trace.sampled &= route.kind != Kind::Probe;
         let context = Arc::new(RequestContext {
             id: id::request_id(head.request_id),
