@@ -8,19 +8,12 @@ use tokio::{
     time::timeout,
 };
 
-use crate::harness::server::Server;
+use crate::{harness::server::Server, packet::packet};
 
 async fn server(settings: &[(&str, &str)]) -> Server {
     let mut all = vec![("APP__SERVER__LISTEN", "uwsgi://127.0.0.1:0")];
     all.extend_from_slice(settings);
     Server::start_example("battery", &all).await
-}
-
-fn packet(modifier: u8, variables: &[(&str, &str)]) -> Vec<u8> {
-    let text = |text: &str| [&u16::try_from(text.len()).expect("a text").to_le_bytes()[..], text.as_bytes()].concat();
-    let block: Vec<u8> = variables.iter().flat_map(|(name, value)| [text(name), text(value)].concat()).collect();
-    let length = u16::try_from(block.len()).expect("at most 64 KiB").to_le_bytes();
-    [&[modifier, length[0], length[1], 0][..], &block].concat()
 }
 
 /// All that comes until the connection ends.

@@ -18,6 +18,8 @@ pub(crate) const ROOM_KIB: u64 = 20_000;
 pub(crate) struct Healthy {
     reading: Load,
     posting: Load,
+    /// The 99th percentile before the case began.
+    before: Option<Duration>,
 }
 
 impl Healthy {
@@ -29,7 +31,23 @@ impl Healthy {
     /// Against any app that answers `GET read` and `POST post` with `body`.
     pub(crate) fn of(target: SocketAddr, read: &str, post: &str, body: &str) -> Self {
         let mode = Mode::ThinkTime(Duration::from_millis(5));
-        Self { reading: Load::start(target, 16, mode, read), posting: Load::post(target, 16, mode, post, body) }
+        let (reading, posting) = (Load::start(target, 16, mode, read), Load::post(target, 16, mode, post, body));
+        Self { reading, posting, before: None }
+    }
+
+    /// Waits until some were answered: what they took stands beside what they take from here on.
+    pub(crate) async fn settle(&mut self) {
+        self.answered(500).await;
+        self.p99();
+        self.answered(1500).await;
+        self.before = self.p99();
+    }
+
+    fn p99(&self) -> Option<Duration> {
+        let mut latencies = self.reading.take_latencies();
+        latencies.append(&mut self.posting.take_latencies());
+        latencies.sort_unstable();
+        latencies.get(latencies.len() * 99 / 100).copied()
     }
 
     /// Waits until `count` more requests were answered, so that a case has lasted for some work, not for some time.
@@ -43,6 +61,11 @@ impl Healthy {
 
     /// Ends them; none of their requests may have failed.
     pub(crate) async fn none_failed(self, beside: &str) -> u64 {
+        if let (Some(before), Some(now)) = (self.before, self.p99()) {
+            // Printed, not asserted: a busy machine has its own.
+            let ratio = now.as_secs_f64() / before.as_secs_f64();
+            println!("beside {beside}: p99 {before:?} before, {now:?} meanwhile, {ratio:.2} times");
+        }
         let (reading, posting): (Outcomes, Outcomes) = (self.reading.stop().await, self.posting.stop().await);
         println!("beside {beside}: GET {reading}; POST {posting}");
         assert_eq!(reading.failed() + posting.failed(), 0, "beside {beside}: GET {reading}; POST {posting}");

@@ -12,10 +12,19 @@
 #[allow(dead_code, reason = "the other test binaries use the rest")]
 mod harness;
 
+#[path = "../doors/packet.rs"]
+mod packet;
+#[path = "../doors/fastcgi/peer.rs"]
+#[allow(dead_code, reason = "tests/doors uses the rest")]
+mod peer;
+
 mod beside;
 #[path = "../it/connections/frames.rs"]
 #[allow(dead_code, reason = "tests/it uses the rest")]
 mod frames;
 
+mod dependencies;
 mod http2;
+mod logs;
+mod strangers;
 mod uploads;

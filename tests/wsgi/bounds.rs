@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use crate::{
-    harness::{eventually, http, server::run_to_exit, shared},
+    harness::{
+        eventually,
+        http::{self, Connection},
+        server::run_to_exit,
+        shared,
+    },
     python::{count, path, seen, start},
 };
 
@@ -33,6 +38,29 @@ async fn a_full_queue_is_a_503_and_the_rest_is_served() {
         assert_eq!(answer.await.expect("a task").status, 200);
     }
     assert_eq!(count(&server, "wsgi_requests_total").await, 2);
+}
+
+#[tokio::test]
+async fn uploads_that_do_not_come_hold_no_thread() {
+    let _turn = shared().await;
+    let server = start("shapes:application", &[("APP__APP__PYTHON__THREADS", "1")]).await;
+    let mut held = Vec::new();
+    for _ in 0..50 {
+        let mut connection = Connection::open(server.app).await.expect("connecting");
+        connection
+            .send(b"POST /body HTTP/1.1\r\nhost: test\r\ncontent-length: 10\r\n\r\nfirst")
+            .await
+            .expect("sending");
+        held.push(connection);
+    }
+    server.metric_becomes("http_server_uploads", 50.0, SOON).await;
+    for _ in 0..100 {
+        assert_eq!(server.get("/one").await.status, 200);
+    }
+    for connection in &mut held {
+        connection.send(b"other").await.expect("sending");
+        assert_eq!(connection.receive().await.expect("an answer").status, 200);
+    }
 }
 
 #[tokio::test]

@@ -11,6 +11,9 @@ use crate::{
 
 const SOON: Duration = Duration::from_secs(10);
 
+/// Python gets a request before its body is whole.
+const STREAM: [(&str, &str); 1] = [("APP__APP__PYTHON__STREAM_BODIES", "true")];
+
 #[tokio::test]
 async fn a_part_goes_out_before_the_next_is_made() {
     let _turn = shared().await;
@@ -29,7 +32,7 @@ async fn a_part_goes_out_before_the_next_is_made() {
 #[tokio::test]
 async fn an_answer_may_begin_before_the_body_has_ended() {
     let _turn = shared().await;
-    let server = start("shapes:application", &[]).await;
+    let server = start("shapes:application", &STREAM).await;
     let mut connection = Connection::open(server.app).await.expect("connecting");
     let head = b"POST /partly HTTP/1.1\r\nhost: test\r\ncontent-length: 10\r\n\r\nfirst";
     connection.send(head).await.expect("sending");
@@ -81,7 +84,7 @@ async fn close_is_called_when_a_client_leaves_a_stream() {
 #[tokio::test]
 async fn a_request_body_that_breaks_off_raises_in_python() {
     let _turn = shared().await;
-    let server = start("shapes:application", &[]).await;
+    let server = start("shapes:application", &STREAM).await;
     let mut connection = Connection::open(server.app).await.expect("connecting");
     let head = b"POST /broken_body HTTP/1.1\r\nhost: test\r\ncontent-length: 1000\r\n\r\nnot all of it";
     connection.send(head).await.expect("sending");

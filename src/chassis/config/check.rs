@@ -55,6 +55,8 @@ impl Check for server::Settings {
         let most = !matches!(self.max_connections, Auto::Value(connections) if connections > MOST);
         problems.require(most, "server.max_connections", "expected `auto`, or at most 1000000");
         problems.require(!self.max_body.is_empty(), "server.max_body", "expected a size above zero");
+        problems.require(self.max_uploads > 0, "server.max_uploads", "expected a number above zero");
+        problems.require(!self.max_upload_bytes.is_empty(), "server.max_upload_bytes", "expected a size above zero");
         problems.require(self.max_head >= Size::kib(1), "server.max_head", "expected a size of at least 1KiB");
         problems.require(!self.max_uri.is_empty(), "server.max_uri", "expected a size above zero");
         if self.max_uri > self.max_head {

@@ -5,7 +5,7 @@
 use super::Settings;
 
 /// Keys that take effect without a restart; one that ends with a dot stands for its whole section.
-const RELOADABLE: [&str; 15] = [
+const RELOADABLE: [&str; 17] = [
     "server.header_timeout",
     "server.idle_timeout",
     "server.request_timeout",
@@ -13,6 +13,8 @@ const RELOADABLE: [&str; 15] = [
     "server.write_timeout",
     "server.min_rate",
     "server.max_body",
+    "server.max_uploads",
+    "server.max_upload_bytes",
     "server.max_connection_age",
     "server.max_upgrade_age",
     "server.max_requests_per_connection",
@@ -40,6 +42,8 @@ pub(super) fn combine<A: Clone>(running: &Settings<A>, new: &Settings<A>) -> Set
     server.write_timeout = from.write_timeout;
     server.min_rate = from.min_rate;
     server.max_body = from.max_body;
+    server.max_uploads = from.max_uploads;
+    server.max_upload_bytes = from.max_upload_bytes;
     server.max_connection_age = from.max_connection_age;
     server.max_upgrade_age = from.max_upgrade_age;
     server.max_requests_per_connection = from.max_requests_per_connection;

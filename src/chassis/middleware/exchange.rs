@@ -84,7 +84,7 @@ impl Step {
         if let Err(problem) = protect::check(&settings, &request, record) {
             return Self::Refused { problem: Some(problem) };
         }
-        record.broken = protect::bound_body(&settings, &mut request);
+        record.bound = protect::bound_body(&settings, &record.stack.uploads, &mut request);
         let fault =
             protect::is_faulty(record.route.kind).then(|| record.stack.faults.draw(&record.route.template)).flatten();
         match protect::admission(record, &request) {
@@ -97,6 +97,10 @@ impl Step {
     }
 
     fn run(record: &Record, request: Request, place: Option<Place>) -> Self {
+        let place = match &record.bound {
+            Some(bound) => place.map(|place| place.lendable(&bound.loan)),
+            None => place,
+        };
         let handler = record.route.handlers.clone().call(request);
         if record.route.kind != Kind::Work {
             return Self::Running { handler, place };

@@ -11,10 +11,11 @@
 //!   head limits  414 431         ours are below the parser's, so that the answer is a problem
 //!   body limit   413             what Content-Length admits to, before anything is read
 //!   deadline     504             passed already: no work
-//!   admission    503             before the body is read, and held until the work ends
+//!   admission    503             before the body is read, held until the work ends, lent while the client is waited for
 //!   faults                       inside admission: a slow fault holds a place as a slow handler does
 //!   timeout      504             up to the response head; its timer starts when the handler first waits
 //!   body pace    408 413         on requests that have a body
+//!   uploads      408             those whose client is waited for, and which of them gives way
 //! handler                        on the I/O runtime, or the work runtime
 //! ```
 //!
@@ -32,6 +33,7 @@ mod protect;
 mod record;
 pub(crate) mod route;
 pub(crate) mod routes;
+mod uploads;
 
 use std::sync::{
     Arc,
@@ -42,7 +44,10 @@ use arc_swap::ArcSwap;
 use prometheus::Registry;
 use tokio::runtime::Handle;
 
-use self::route::{Kind, Route, RouteMetrics};
+use self::{
+    route::{Kind, Route, RouteMetrics},
+    uploads::Uploads,
+};
 use crate::chassis::{
     faults::Faults,
     overload::Overload,
@@ -54,6 +59,7 @@ use crate::chassis::{
 pub(crate) struct Stack {
     settings: Arc<ArcSwap<Settings>>,
     overload: Overload,
+    uploads: Uploads,
     faults: Faults,
     tracing: Tracing,
     access: AccessLog,
@@ -89,12 +95,13 @@ impl Stack {
     pub(crate) fn new(parts: Parts, registry: &Registry) -> Arc<Self> {
         let Parts { settings, overload, faults, tracing, access, work, served } = parts;
         let metrics = RouteMetrics::new(registry);
-        Arc::new(Self { settings, overload, faults, tracing, access, metrics, work, served })
+        let uploads = Uploads::new(Arc::clone(&settings), registry);
+        Arc::new(Self { settings, overload, uploads, faults, tracing, access, metrics, work, served })
     }
 
     /// The route `template`, whose methods are those of `handlers`; `pool` is the name of its pool where it has one of its own.
     pub(crate) fn route(&self, template: &str, kind: Kind, pool: Option<&str>, handlers: axum::Router) -> Arc<Route> {
-        let pool = kind.runtime().map(|runtime| self.overload.pool(runtime, pool));
+        let pool = kind.runtime().map(|runtime| self.overload.limiter(runtime, pool));
         Arc::new(Route::new(template, kind, pool, handlers, &self.metrics))
     }
 }

@@ -8,12 +8,13 @@ use axum::extract::Request;
 use http::Version;
 
 use super::{
-    body::{self, Bounds, Broken},
+    body::{self, Bound, Bounds},
     record::Record,
     route::Kind,
+    uploads::{Tracked, Uploads},
 };
 use crate::chassis::{
-    overload::{Class, Place, Pool, Shed},
+    overload::{Class, Limiter, Place, Shed},
     problem::{Code, Problem},
     server::Settings,
 };
@@ -38,7 +39,7 @@ pub(super) fn check(settings: &Settings, request: &Request, record: &Record) -> 
 }
 
 /// Bounds the request's body; a request without one is left as it is.
-pub(super) fn bound_body(settings: &Settings, request: &mut Request) -> Option<Broken> {
+pub(super) fn bound_body(settings: &Settings, uploads: &Uploads, request: &mut Request) -> Option<Bound> {
     if http_body::Body::is_end_stream(request.body()) {
         return None;
     }
@@ -47,10 +48,11 @@ pub(super) fn bound_body(settings: &Settings, request: &mut Request) -> Option<B
         timeout: settings.body_timeout.get(),
         min_rate: settings.min_rate.get(),
         connection: request.extensions().get().cloned(),
+        upload: Tracked::new(uploads),
     };
-    let (body, broken) = body::bound(std::mem::take(request.body_mut()), bounds);
+    let (body, bound) = body::bound(std::mem::take(request.body_mut()), bounds);
     *request.body_mut() = body;
-    Some(broken)
+    Some(bound)
 }
 
 /// Bytes as HTTP/1 would write them.
@@ -69,7 +71,7 @@ pub(super) fn content_length(request: &Request, is_told: bool) -> Option<u64> {
 /// A place for the request: at once, after a wait, or not needed.
 pub(super) enum Admission {
     Admitted(Option<Place>),
-    Full(Arc<Pool>, Class),
+    Full(Arc<Limiter>, Class),
 }
 
 pub(super) fn admission(record: &Record, request: &Request) -> Admission {
@@ -86,9 +88,9 @@ fn class(record: &Record, request: &Request) -> Class {
 }
 
 /// Waits for a place; a refusal is a problem with a jittered `Retry-After`.
-pub(super) async fn wait(deadline: Option<Instant>, pool: Arc<Pool>, class: Class) -> Result<Place, Problem> {
-    let retry_after = pool.retry_after();
-    pool.admit(class, deadline).await.map_err(|shed| match shed {
+pub(super) async fn wait(deadline: Option<Instant>, limiter: Arc<Limiter>, class: Class) -> Result<Place, Problem> {
+    let retry_after = limiter.retry_after();
+    limiter.admit(class, deadline).await.map_err(|shed| match shed {
         Shed::Deadline => Problem::new(Code::DeadlineExceeded),
         Shed::QueueFull | Shed::QueueTimeout | Shed::Displaced => Problem::overloaded(retry_after),
     })

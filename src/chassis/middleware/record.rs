@@ -14,7 +14,7 @@ use http_body::Body as _;
 
 use super::{
     Stack,
-    body::Broken,
+    body::Bound,
     deadline,
     head::Head,
     id,
@@ -45,7 +45,8 @@ pub(super) struct Record {
     pub(super) request_bytes: Option<u64>,
     client: Option<IpAddr>,
     is_trusted: bool,
-    pub(super) broken: Option<Broken>,
+    /// Of the request's body, where it has one.
+    pub(super) bound: Option<Bound>,
     is_counted: bool,
 }
 
@@ -64,8 +65,9 @@ impl Record {
         let head = Head::scan(headers);
         let connection = request.extensions().get::<ConnectionInfo>();
         let trusted = connection.is_some_and(ConnectionInfo::is_trusted);
+        // A stranger's trace would decide what is recorded, and where it shows: theirs begins here.
         let (mut trace, baggage) =
-            if head.has_trace { stack.tracing.sample(headers) } else { (stack.tracing.begin(), None) };
+            if trusted && head.has_trace { stack.tracing.sample(headers) } else { (stack.tracing.begin(), None) };
         trace.sampled &= route.kind != Kind::Probe;
         let context = Arc::new(RequestContext {
             id: id::request_id(head.request_id),
@@ -92,7 +94,7 @@ impl Record {
                     if head.is_forwarded { connection.client(headers) } else { connection.peer().ip() }
                 }),
                 is_trusted: trusted,
-                broken: None,
+                bound: None,
                 is_counted: false,
             };
         if context.trace.sampled {
@@ -146,7 +148,7 @@ impl Record {
 
     /// An error as a problem: which bound the body broke, else what a bare status says.
     fn explain(&self, response: Response) -> Response {
-        match self.broken.as_ref().and_then(|broken| broken.get()) {
+        match self.bound.as_ref().and_then(|bound| bound.broken.get()) {
             Some(code) if response.status() != code.status() => Problem::new(*code).into_response(),
             _ => Problem::explain(response),
         }

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use http::{Method, StatusCode};
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntGauge, Registry};
 
-use crate::chassis::overload::{Pool, Runtime};
+use crate::chassis::overload::{Limiter, Runtime};
 
 /// What kind of route it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub(crate) struct Route {
     pub(super) template: Arc<str>,
     pub(super) kind: Kind,
     /// What admits its requests; none where they need no place.
-    pub(super) pool: Option<Arc<Pool>>,
+    pub(super) pool: Option<Arc<Limiter>>,
     /// axum's router with this one path.
     pub(super) handlers: axum::Router,
     metrics: RouteMetrics,
@@ -85,7 +85,7 @@ impl Route {
     pub(super) fn new(
         template: &str,
         kind: Kind,
-        pool: Option<Arc<Pool>>,
+        pool: Option<Arc<Limiter>>,
         handlers: axum::Router,
         metrics: &RouteMetrics,
     ) -> Self {

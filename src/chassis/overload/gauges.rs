@@ -2,7 +2,7 @@
 //!
 //! Next: [`super::pool`].
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::sync::Arc;
 
 use prometheus::{
     GaugeVec, IntGaugeVec, Opts,
@@ -23,10 +23,13 @@ pub(super) struct Gauges {
 impl Gauges {
     pub(super) fn new(pools: &Arc<Pools>) -> Self {
         let ints = |name: &str, help: &str| IntGaugeVec::new(Opts::new(name, help), &["pool"]).expect("a valid metric");
-        let opts = Opts::new("overload_saturation_ratio", "Requests in flight by the limit; 1 is full.");
+        let opts = Opts::new(
+            "overload_saturation_ratio",
+            "The pool's requests in flight by its ceiling, or those of its fullest route by that route's limit; 1 is full.",
+        );
         Self {
             pools: Arc::clone(pools),
-            limit: ints("overload_limit", "Requests in flight at most."),
+            limit: ints("overload_limit", "Requests in flight at most: the lowest limit of the pool's routes."),
             in_flight: ints("overload_in_flight", "Requests in flight."),
             saturation: GaugeVec::new(opts, &["pool"]).expect("a valid metric"),
         }
@@ -39,12 +42,11 @@ impl Collector for Gauges {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        for (_, pool) in &*self.pools.list() {
-            let (limit, in_flight) = (pool.limit.load(Relaxed), pool.in_flight());
-            self.limit.with_label_values(&[&pool.name]).set(i64::try_from(limit).unwrap_or(i64::MAX));
-            self.in_flight.with_label_values(&[&pool.name]).set(i64::try_from(in_flight).unwrap_or(i64::MAX));
-            #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-            self.saturation.with_label_values(&[&pool.name]).set(in_flight as f64 / limit.max(1) as f64);
+        for pool in &*self.pools.list() {
+            let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+            self.limit.with_label_values(&[&pool.name]).set(count(pool.limit()));
+            self.in_flight.with_label_values(&[&pool.name]).set(count(pool.in_flight()));
+            self.saturation.with_label_values(&[&pool.name]).set(pool.saturation());
         }
         [self.limit.collect(), self.in_flight.collect(), self.saturation.collect()].concat()
     }

@@ -25,6 +25,8 @@
 //!
 //! Next: [`super::queue`].
 
+use std::time::Duration;
+
 use super::window::Summary;
 
 /// As in Gradient2: latency may be half above the long run before it counts as a queue.
@@ -40,6 +42,8 @@ const FIRST_TRY: u32 = 5;
 const LAST_TRY: u32 = 50;
 /// A steady flow has one time as much in flight as ends meanwhile.
 const FLOOD: f64 = 4.0;
+/// Three times what a busy window lasts: the mean rate of a longer one is not that of its end.
+const SPARSE: Duration = Duration::from_millis(300);
 /// A shrink by less than half proves nothing: the mean of a few latencies varies by as much.
 const SHRUNK: f64 = 0.5;
 /// Where more than half of what ends timed out, no latency is within tolerance: it ends where they cut it off. A smaller
@@ -55,7 +59,15 @@ pub(super) struct Bounds {
     pub(super) floor_is_busy: bool,
 }
 
-/// The limit of one pool.
+impl Bounds {
+    /// In flight at most, whatever was measured.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounds are positive and small")]
+    pub(super) fn ceiling(self) -> usize {
+        self.ceiling as usize
+    }
+}
+
+/// The limit of one route.
 #[derive(Debug)]
 pub(super) struct Controller {
     bounds: Bounds,
@@ -222,8 +234,12 @@ impl Controller {
 
 /// A look ahead, by Little's law again: far more are in flight than end in the time that one takes, so those that were
 /// admitted last will take far longer. Only where the window saw two generations end (in the first, nothing has ended
-/// yet because nothing was there), and beyond what chance gathers.
+/// yet because nothing was there), beyond what chance gathers, and where the rate is that of now: a window of few
+/// requests lasts long, and says nothing of those that came at its end.
 fn is_flooded(window: &Summary) -> bool {
+    if window.lasted > SPARSE {
+        return false;
+    }
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     let in_flight = window.in_flight as f64;
     let ends_meanwhile = window.rate * window.latency;

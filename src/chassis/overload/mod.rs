@@ -1,17 +1,20 @@
 //! Admission: how many requests are worked on at once, and who is refused.
 //!
-//! One pool for each runtime, and one for each name that routes give. A request takes a place before its handler
-//! runs; where none is free it waits in a short queue, and is then refused with 503. A place is given back when the
-//! work ends, not when the client was answered: a handler that outlives its deadline still costs.
+//! One pool for each runtime, and one for each name that routes give; in it each route has a limit of its own, which
+//! follows what that route takes. A request takes a place before its handler runs; where none is free it waits in a
+//! short queue, and is then refused with 503. A place is given back when the work ends, not when the client was
+//! answered: a handler that outlives its deadline still costs. It is lent to others while the client is waited for.
 //!
 //! ```text
-//! class      who goes first when not all can be served
-//! pool       the places: one compare-and-exchange in, one subtraction out
-//!   queue    who waits, and who is next
-//!   control  what was measured of late
-//!     window what ended in 100 ms
-//!     limit  how many may be in flight: the algorithm, and its source
-//! gauges     what an autoscaler and a dashboard read
+//! class       what is shed first
+//! pool        the sum of its routes, and what each leaves to the others
+//!   limiter   one route's places: the way in and out
+//!     place   one in flight, and its loan
+//!     queue   who waits, and who is next
+//!     control what was measured of late
+//!       window what ended in 100 ms
+//!       limit  how many may be in flight: the algorithm, and its source
+//! gauges      what an autoscaler and a dashboard read
 //! ```
 //!
 //! It refuses to know what a request is.
@@ -22,6 +25,8 @@ mod class;
 mod control;
 mod gauges;
 mod limit;
+mod limiter;
+mod place;
 mod pool;
 mod queue;
 #[cfg(test)]
@@ -31,7 +36,8 @@ mod tests;
 mod window;
 
 pub(crate) use class::Class;
-pub(crate) use pool::{Place, Pool, Shed};
+pub(crate) use limiter::Limiter;
+pub(crate) use place::{Coming, Loan, Place, Return};
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -39,7 +45,7 @@ use prometheus::{IntCounterVec, Opts, Registry};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::{gauges::Gauges, limit::Bounds};
+use self::{gauges::Gauges, limit::Bounds, pool::Pool};
 use crate::chassis::config::{Auto, Duration};
 
 /// Settings `overload.*`. Reloadable.
@@ -48,14 +54,14 @@ use crate::chassis::config::{Auto, Duration};
 pub struct Settings {
     /// Whether admission is limited at all.
     pub enabled: bool,
-    /// Whether the limit of each pool follows the latency that it measures; else it is the most that the two settings below allow.
+    /// Whether the limit of each route follows the latency that it measures; else it is the most that the two settings below allow.
     pub adaptive: bool,
     /// Requests in flight at most, for each pool of routes on the I/O runtime.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_in_flight: usize,
     /// Requests in flight at most, for each pool of routes on the work runtime; `auto` is twelve for each of its threads.
     pub work_max_in_flight: Auto<usize>,
-    /// Requests that may wait for a place, in each pool.
+    /// Requests that may wait for a place, of each route.
     pub queue_length: usize,
     /// How long a request may wait for a place; a fifth of it once the queue has stood for twice as long.
     pub queue_timeout: Duration,
@@ -99,14 +105,14 @@ pub(crate) struct Overload(Arc<Pools>);
 
 #[derive(Debug)]
 struct Pools {
-    list: Mutex<Vec<(Runtime, Arc<Pool>)>>,
+    list: Mutex<Vec<Arc<Pool>>>,
     settings: Mutex<Settings>,
     work_threads: usize,
     shed: IntCounterVec,
 }
 
 impl Pools {
-    fn list(&self) -> MutexGuard<'_, Vec<(Runtime, Arc<Pool>)>> {
+    fn list(&self) -> MutexGuard<'_, Vec<Arc<Pool>>> {
         self.list.lock().expect("the pools")
     }
 }
@@ -146,26 +152,59 @@ impl Overload {
     /// Takes new settings over; requests in flight keep their places.
     pub(crate) fn reload(&self, settings: &Settings) {
         settings.clone_into(&mut self.0.settings.lock().expect("the settings"));
-        for (runtime, pool) in &*self.0.list() {
-            pool.set(settings, settings.bounds(*runtime, self.0.work_threads));
+        for pool in &*self.0.list() {
+            pool.set(settings, settings.bounds(pool.runtime, self.0.work_threads));
         }
     }
 
-    /// The pool `name` of routes on `runtime`, or the one of all that name none. It is made where there is none yet.
+    /// A limiter for one more route on `runtime`, in the pool `name` or the one of all that name none. The pool is made
+    /// where there is none yet.
     ///
     /// # Panics
     /// When there is a pool of that name on the other runtime: their limits have nothing in common.
-    pub(crate) fn pool(&self, runtime: Runtime, name: Option<&str>) -> Arc<Pool> {
+    pub(crate) fn limiter(&self, runtime: Runtime, name: Option<&str>) -> Arc<Limiter> {
+        let bounds = self.0.settings.lock().expect("the settings").bounds(runtime, self.0.work_threads);
+        self.pool(runtime, name).limiter(bounds)
+    }
+
+    fn pool(&self, runtime: Runtime, name: Option<&str>) -> Arc<Pool> {
         let name = name.unwrap_or(runtime.pool());
         let mut list = self.0.list();
-        if let Some((on, pool)) = list.iter().find(|(_, pool)| &*pool.name == name) {
-            assert!(*on == runtime, "the pool {name:?} has routes that are `cpu_bound` and routes that are not");
+        if let Some(pool) = list.iter().find(|pool| &*pool.name == name) {
+            let mixed = "has routes that are `cpu_bound` and routes that are not";
+            assert!(pool.runtime == runtime, "the pool {name:?} {mixed}");
             return Arc::clone(pool);
         }
         let settings = self.0.settings.lock().expect("the settings");
-        let bounds = settings.bounds(runtime, self.0.work_threads);
-        let pool = Pool::new(name, &settings, bounds, &self.0.shed);
-        list.push((runtime, Arc::clone(&pool)));
+        let pool = Pool::new(name, runtime, &self.0.shed);
+        pool.set(&settings, settings.bounds(runtime, self.0.work_threads));
+        list.push(Arc::clone(&pool));
         pool
+    }
+}
+
+/// Why a request was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shed {
+    /// As many wait already as may.
+    QueueFull,
+    /// No place came free in time.
+    QueueTimeout,
+    /// A request that matters more, or a newer one under pressure, took its place in the queue.
+    Displaced,
+    /// Its deadline would pass before it is answered.
+    Deadline,
+}
+
+impl Shed {
+    const ALL: [Self; 4] = [Self::QueueFull, Self::QueueTimeout, Self::Displaced, Self::Deadline];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::QueueTimeout => "queue_timeout",
+            Self::Displaced => "displaced",
+            Self::Deadline => "deadline",
+        }
     }
 }

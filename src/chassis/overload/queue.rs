@@ -15,7 +15,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Class, Shed, pool::Place};
+use super::{Class, Shed, place::Slot};
 
 /// How long the queue may stand before the newest goes first, in times of the queue's timeout.
 const STANDING: u32 = 2;
@@ -25,13 +25,13 @@ const CALM: u32 = 5;
 /// What part of the queue's timeout is left then: a refusal that takes long is no better than an answer that does.
 const HURRY: u32 = 5;
 
-/// What a waiting request is told.
-pub(super) type Verdict = Result<Place, Shed>;
+/// What a waiting request is told: its place, and since when it has it.
+pub(super) type Verdict = Result<(Slot, Instant), Shed>;
 
 /// A bounded number of waiting requests.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    waiting: [VecDeque<Waiter>; 3],
+    waiting: [VecDeque<Waiter>; Class::COUNT],
     /// Since when it stands: it has not been empty since, or only for moments under pressure.
     standing: Option<Instant>,
     /// Since when it is empty, where it is.
@@ -72,7 +72,7 @@ impl Queue {
         now: Instant,
         timeout: Duration,
     ) -> Result<u64, Shed> {
-        if self.len() >= length {
+        if self.len() >= length && class != Class::Returning {
             self.displace(class, now, timeout)?;
         }
         if !self.is_pressed(now, timeout) && self.emptied.is_some() {
@@ -87,9 +87,10 @@ impl Queue {
 
     fn displace(&mut self, class: Class, now: Instant, timeout: Duration) -> Result<(), Shed> {
         let pressed = self.is_pressed(now, timeout);
-        let lower = (0..class as usize).find(|lower| !self.waiting[*lower].is_empty());
-        let from = lower.or((pressed && class != Class::Sheddable).then_some(class as usize)).ok_or(Shed::QueueFull)?;
-        let oldest = self.waiting[from].pop_front().ok_or(Shed::QueueFull)?;
+        let is_there = |lower: &Class| *lower < class && !self.waiting[*lower as usize].is_empty();
+        let lower = [Class::Sheddable, Class::Normal].into_iter().find(is_there);
+        let from = lower.or((pressed && class != Class::Sheddable).then_some(class)).ok_or(Shed::QueueFull)?;
+        let oldest = self.waiting[from as usize].pop_front().ok_or(Shed::QueueFull)?;
         // It is there: who gives up takes itself out first.
         let _ = oldest.verdict.send(Err(Shed::Displaced));
         Ok(())
@@ -97,16 +98,16 @@ impl Queue {
 
     /// The class of whoever is next.
     pub(super) fn first(&self) -> Option<Class> {
-        [Class::Critical, Class::Normal, Class::Sheddable]
-            .into_iter()
-            .find(|class| !self.waiting[*class as usize].is_empty())
+        Class::DESCENDING.into_iter().find(|class| !self.waiting[*class as usize].is_empty())
     }
 
     /// Takes the next of `class` out.
     pub(super) fn take(&mut self, class: Class, now: Instant, timeout: Duration) -> Option<oneshot::Sender<Verdict>> {
         let pressed = self.is_pressed(now, timeout);
         let waiting = &mut self.waiting[class as usize];
-        let next = if pressed { waiting.pop_back() } else { waiting.pop_front() };
+        // Those that return have no other place to go: each has its turn.
+        let newest = pressed && class != Class::Returning;
+        let next = if newest { waiting.pop_back() } else { waiting.pop_front() };
         self.note_empty(now);
         next.map(|waiter| waiter.verdict)
     }

@@ -7,6 +7,7 @@
 
 #![expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 
+mod neighbours;
 mod scenarios;
 
 use std::{
@@ -16,7 +17,7 @@ use std::{
 };
 
 use congestion_limiter::{
-    limiter::{DefaultLimiter, Limiter, Outcome},
+    limiter::{DefaultLimiter, Limiter as _, Outcome},
     limits::Vegas,
 };
 use fastrand::Rng;
@@ -28,7 +29,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout_at},
 };
 
-use super::{Class, Overload, Pool, Runtime, Settings};
+use super::{Class, Limiter, Overload, Runtime, Settings};
 use crate::chassis::config::Auto;
 
 /// What a client waits for.
@@ -116,7 +117,7 @@ impl fmt::Debug for Figures {
 }
 
 enum Gate {
-    Pool(Arc<Pool>),
+    Pool(Arc<Limiter>),
     Vegas(Box<DefaultLimiter<Vegas>>),
 }
 
@@ -149,7 +150,7 @@ impl World {
         let runtime = if handler == Handler::Holds { Runtime::Io } else { Runtime::Work };
         let gate = match admission {
             Admission::Vegas => Gate::Vegas(Box::new(DefaultLimiter::new(Vegas::new(20, 1..=2048)))),
-            _ => Gate::Pool(Overload::new(&settings, handler.servers(), &Registry::new()).pool(runtime, None)),
+            _ => Gate::Pool(Overload::new(&settings, handler.servers(), &Registry::new()).limiter(runtime, None)),
         };
         Self { gate, handler, servers: Arc::new(Semaphore::new(handler.servers())) }
     }

@@ -1,3 +1,5 @@
+mod sharing;
+
 use std::time::Duration;
 
 use http::StatusCode;
@@ -15,11 +17,11 @@ fn overload(limit: usize, queue_length: usize) -> (Overload, Registry) {
     (Overload::new(&settings, 1, &registry), registry)
 }
 
-fn io(overload: &Overload) -> Arc<Pool> {
-    overload.pool(Runtime::Io, None)
+fn io(overload: &Overload) -> Arc<Limiter> {
+    overload.limiter(Runtime::Io, None)
 }
 
-fn free(pool: &Arc<Pool>) -> Option<Place> {
+fn free(pool: &Arc<Limiter>) -> Option<Place> {
     pool.try_admit(Instant::now().into_std(), None)
 }
 
@@ -73,30 +75,18 @@ async fn a_lower_limit_holds_once_places_come_back() {
 async fn saturation_is_what_is_in_flight_by_the_limit() {
     let (overload, registry) = overload(4, 0);
     let _place = free(&io(&overload)).expect("free");
-    overload.pool(Runtime::Io, Some("database"));
+    overload.limiter(Runtime::Io, Some("database"));
     let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).expect("encodes");
     assert!(text.contains("overload_saturation_ratio{pool=\"io\"} 0.25"), "{text}");
     assert!(text.contains("overload_limit{pool=\"database\"} 4"), "{text}");
-}
-
-#[tokio::test]
-async fn a_name_is_one_pool_and_the_others_places_are_not_its_own() {
-    let (overload, _) = overload(1, 0);
-    let database = overload.pool(Runtime::Io, Some("database"));
-    assert!(Arc::ptr_eq(&database, &overload.pool(Runtime::Io, Some("database"))));
-    let _place = free(&database).expect("free");
-    assert!(free(&database).is_none());
-    assert!(free(&io(&overload)).is_some());
-    overload.reload(&Settings { max_in_flight: 2, ..Settings::default() });
-    assert!(free(&database).is_some());
 }
 
 #[test]
 #[should_panic(expected = "the pool \"mixed\" has routes that are `cpu_bound` and routes that are not")]
 fn a_pool_is_on_one_runtime() {
     let (overload, _) = overload(1, 0);
-    overload.pool(Runtime::Io, Some("mixed"));
-    overload.pool(Runtime::Work, Some("mixed"));
+    overload.limiter(Runtime::Io, Some("mixed"));
+    overload.limiter(Runtime::Work, Some("mixed"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -61,6 +61,11 @@ pub struct Settings {
     pub min_rate: Size,
     /// Largest request body; answers 413. Reloadable.
     pub max_body: Size,
+    /// Uploads in progress at most: requests whose body has not come whole. One more ends the one with the least progress, which is answered with 408. Reloadable.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_uploads: usize,
+    /// Bytes of uploads in progress that may be in memory; above it the one with the least progress, of those that hold more than their share, is answered with 408. Reloadable.
+    pub max_upload_bytes: Size,
     /// Largest request head; answers 431.
     pub max_head: Size,
     /// Longest request target; answers 414.
@@ -96,6 +101,10 @@ impl Default for Settings {
             // 240 B/s: what Kestrel and IIS hold for slower than any real client.
             min_rate: Size::bytes(240),
             max_body: Size::mib(2),
+            // 1,024: half of what may be in flight; each costs a connection or a stream, and its bytes have a bound.
+            max_uploads: 1024,
+            // 16 MiB: eight of the largest bodies, and a quarter of the smallest container's memory.
+            max_upload_bytes: Size::mib(16),
             // 32 KiB: nginx's four buffers of 8 KiB.
             max_head: Size::kib(32),
             max_uri: Size::kib(8),

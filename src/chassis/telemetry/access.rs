@@ -1,4 +1,4 @@
-//! One line a request, written by hand: it is on every request's path and allocates nothing.
+//! One line a request, written by hand: it is on every request's path and allocates only for a text that it cuts.
 //!
 //! Next: [`super::format`].
 
@@ -13,6 +13,7 @@ use opentelemetry_sdk::logs::SdkLogger;
 use tracing::Level;
 
 use super::{
+    cut::{AGENT, PATH, cut},
     digits,
     filter::{ACCESS, LogControl},
     format::{Format, Name, Value, name},
@@ -31,7 +32,7 @@ pub struct AccessRecord<'a> {
     pub method: &'static str,
     /// The route's template.
     pub route: &'a str,
-    /// The path without the query, which may hold secrets.
+    /// The path without the query, which may hold secrets; written up to 1,024 bytes.
     pub path: &'a str,
     /// The HTTP version.
     pub version: Version,
@@ -45,7 +46,7 @@ pub struct AccessRecord<'a> {
     pub response_bytes: u64,
     /// The peer's address, where it has one.
     pub client: Option<IpAddr>,
-    /// The `user-agent`, where it is text.
+    /// The `user-agent`, where it is text; written up to 256 bytes.
     pub user_agent: Option<&'a str>,
 }
 
@@ -95,7 +96,7 @@ impl AccessRecord<'_> {
         put(name!("sampled"), Value::Bool(self.trace.sampled));
         put(name!("http.request.method"), Value::Plain(self.method));
         put(name!("http.route"), Value::Text(self.route));
-        put(name!("url.path"), Value::Text(self.path));
+        put(name!("url.path"), Value::Text(&cut(self.path, PATH)));
         put(name!("network.protocol.version"), Value::Plain(protocol(self.version)));
         put(name!("http.response.status_code"), Value::Unsigned(self.status.as_u16().into()));
         put(name!("http.server.request.duration"), Value::Seconds(self.duration));
@@ -107,7 +108,7 @@ impl AccessRecord<'_> {
             put(name!("client.address"), Value::Address(client.to_canonical()));
         }
         if let Some(agent) = self.user_agent {
-            put(name!("user_agent.original"), Value::Text(agent));
+            put(name!("user_agent.original"), Value::Text(&cut(agent, AGENT)));
         }
     }
 
@@ -116,7 +117,7 @@ impl AccessRecord<'_> {
         log.set_target(ACCESS);
         log.set_severity_number(if level == Level::ERROR { Severity::Error } else { Severity::Info });
         log.set_severity_text(level.as_str());
-        log.set_body(format!("{} {} {}", self.method, self.path, self.status.as_u16()).into());
+        log.set_body(format!("{} {} {}", self.method, cut(self.path, PATH), self.status.as_u16()).into());
         let flags = TraceFlags::default().with_sampled(self.trace.sampled);
         log.set_trace_context(self.trace.trace_id.0.into(), SpanId::INVALID, Some(flags));
         self.visit(|name, value| {

@@ -132,7 +132,7 @@ impl Format {
     pub(super) fn message(self, out: &mut Vec<u8>, message: fmt::Arguments<'_>) {
         match self {
             Self::Json => json::display(out, message),
-            Self::Text(_) => text::display(out, message),
+            Self::Text(_) => text::message(out, message),
         }
     }
 

@@ -7,6 +7,8 @@ use std::{
     io::Write as _,
 };
 
+use super::text::is_deceptive;
+
 /// Appends `text` as a JSON string, with its quotes.
 pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
@@ -47,9 +49,9 @@ pub(super) fn key(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(b"\":");
 }
 
-/// DEL is legal in JSON; terminals do not deserve it.
+/// DEL is legal in JSON; terminals do not deserve it. What is no ASCII is looked at letter by letter.
 const fn is_plain(byte: u8) -> bool {
-    byte >= 0x20 && byte != b'"' && byte != b'\\' && byte != 0x7f
+    byte >= 0x20 && byte != b'"' && byte != b'\\' && byte < 0x7f
 }
 
 /// Whether no byte needs an escape; eight at once, by the arithmetic of Sean Anderson's `hasless` and `haszero`.
@@ -67,36 +69,31 @@ fn is_plain_word(word: [u8; 8]) -> bool {
     let word = u64::from_ne_bytes(word);
     let has_less = |word: u64, than: u64| word.wrapping_sub(than * ONES) & !word & HIGH;
     let has = |byte: u8| has_less(word ^ (ONES * u64::from(byte)), 1);
-    has_less(word, 0x20) | has(b'"') | has(b'\\') | has(0x7f) == 0
+    (word & HIGH) | has_less(word, 0x20) | has(b'"') | has(b'\\') | has(0x7f) == 0
 }
 
 fn escape(out: &mut Vec<u8>, text: &str) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let bytes = text.as_bytes();
-    if all_plain(bytes) {
-        out.extend_from_slice(bytes);
+    if all_plain(text.as_bytes()) {
+        out.extend_from_slice(text.as_bytes());
         return;
     }
     let mut clean = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        if is_plain(byte) {
+    for (at, letter) in text.char_indices() {
+        if !matches!(letter, '"' | '\\') && !is_deceptive(letter) {
             continue;
         }
-        out.extend_from_slice(&bytes[clean..at]);
-        clean = at + 1;
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            _ => {
-                out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
-            }
+        out.extend_from_slice(&text.as_bytes()[clean..at]);
+        clean = at + letter.len_utf8();
+        match letter {
+            '"' => out.extend_from_slice(b"\\\""),
+            '\\' => out.extend_from_slice(b"\\\\"),
+            '\n' => out.extend_from_slice(b"\\n"),
+            '\r' => out.extend_from_slice(b"\\r"),
+            '\t' => out.extend_from_slice(b"\\t"),
+            _ => _ = write!(out, "\\u{:04x}", u32::from(letter)),
         }
     }
-    out.extend_from_slice(&bytes[clean..]);
+    out.extend_from_slice(&text.as_bytes()[clean..]);
 }
 
 struct Escaped<'a>(&'a mut Vec<u8>);
@@ -118,7 +115,7 @@ mod tests {
         for text in ["", "plain", "\"\\\n\r\t\0\u{1b}[31m\u{7f}", "ünï 🚢 \u{2028}", &all] {
             let mut out = Vec::new();
             string(&mut out, text);
-            assert!(out.iter().all(|&byte| byte >= 0x20), "{text:?}");
+            assert!(!std::str::from_utf8(&out).unwrap().chars().any(is_deceptive), "{text:?}");
             assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
             let mut printed = Vec::new();
             display(&mut printed, format_args!("{text}"));

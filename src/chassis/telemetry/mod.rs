@@ -8,6 +8,7 @@
 //! Next: [`span`], what a recorded request leaves behind.
 
 mod access;
+mod cut;
 mod digits;
 mod exporter;
 mod filter;
@@ -141,7 +142,7 @@ pub fn start(
     let (telemetry, dispatch) = build(settings, identity, environment, output)?;
     tracing::dispatcher::set_global_default(dispatch)
         .map_err(|_| StartError::new("telemetry", "a subscriber is installed already"))?;
-    panic::install(telemetry.sink.clone(), telemetry.format);
+    panic::install(telemetry.sink.clone(), telemetry.format, environment);
     Ok(telemetry)
 }
 

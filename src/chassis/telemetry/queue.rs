@@ -1,6 +1,6 @@
 //! From a finished span or record to its export: a bounded queue and the task that empties it.
 //!
-//! Producers never wait: a full queue drops and counts. An export that fails or takes too long is not tried again;
+//! Producers never wait: a queue that is full, in items or in bytes, drops and counts. An export that fails or takes too long is not tried again;
 //! what it carried is counted, and the log says so at most every 30 s. A flush has a deadline and keeps it whatever
 //! the collector does.
 //!
@@ -21,8 +21,11 @@ use tokio::{
 };
 use tracing::warn;
 
-/// 4,096 spans of about 1 KiB each: a collector that hangs costs 4 MiB at most.
+/// 4,096: what a second of load leaves.
 const CAPACITY: usize = 4096;
+/// 4 MiB: room for [`CAPACITY`] spans of about 1 KiB each. A collector that hangs costs that for each signal, and as much
+/// again for the batch in export.
+const BUDGET: usize = 4 << 20;
 /// The batch size that the OpenTelemetry SDK uses.
 const BATCH: usize = 512;
 /// 1 s: what a killed process may lose.
@@ -30,45 +33,63 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// How often a failing export may be logged.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(30);
 
+/// What an item takes in memory.
+pub(super) trait Weigh {
+    /// Its bytes, roughly: its texts and its own size.
+    fn weight(&self) -> usize;
+}
+
 /// Items that wait for their export.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
-    items: Mutex<VecDeque<T>>,
+    waiting: Mutex<Waiting<T>>,
     batch_ready: Notify,
     dropped: IntCounter,
 }
 
-impl<T> Queue<T> {
+#[derive(Debug)]
+struct Waiting<T> {
+    items: VecDeque<T>,
+    bytes: usize,
+}
+
+impl<T: Weigh> Queue<T> {
     pub(super) fn new(dropped: IntCounter) -> Arc<Self> {
-        Arc::new(Self { items: Mutex::default(), batch_ready: Notify::new(), dropped })
+        let waiting = Mutex::new(Waiting { items: VecDeque::new(), bytes: 0 });
+        Arc::new(Self { waiting, batch_ready: Notify::new(), dropped })
     }
 
     /// Takes `item`, or counts it as dropped when the queue is full.
     pub(super) fn push(&self, item: T) {
-        let mut items = lock(&self.items);
-        if items.len() >= CAPACITY {
-            drop(items);
+        let weight = item.weight();
+        let mut waiting = lock(&self.waiting);
+        let bytes = waiting.bytes + weight;
+        if waiting.items.len() >= CAPACITY || bytes > BUDGET {
+            drop(waiting);
             self.dropped.inc();
             return;
         }
-        items.push_back(item);
-        let ready = items.len() == BATCH;
-        drop(items);
+        waiting.bytes = bytes;
+        waiting.items.push_back(item);
+        let ready = waiting.items.len() == BATCH;
+        drop(waiting);
         if ready {
             self.batch_ready.notify_one();
         }
     }
 
     fn take(&self) -> Vec<T> {
-        let mut items = lock(&self.items);
-        let count = items.len().min(BATCH);
-        items.drain(..count).collect()
+        let mut waiting = lock(&self.waiting);
+        let count = waiting.items.len().min(BATCH);
+        let batch: Vec<T> = waiting.items.drain(..count).collect();
+        waiting.bytes -= batch.iter().map(Weigh::weight).sum::<usize>();
+        batch
     }
 }
 
 /// Sends batches somewhere.
 pub(super) trait Export: Send + Sync + 'static {
-    type Item: Send + 'static;
+    type Item: Weigh + Send + 'static;
     /// As in `telemetry_dropped_total{signal}`.
     const SIGNAL: &'static str;
 

@@ -20,7 +20,10 @@ use opentelemetry::{
     trace::{SpanContext, TraceContextExt, TraceState},
 };
 
-use super::processor::{Finished, Spans};
+use super::{
+    cut::{AGENT, PATH, cut},
+    processor::{Finished, Spans},
+};
 use crate::chassis::request::{RequestContext, TraceContext};
 
 /// What a server span knows when it starts.
@@ -28,7 +31,7 @@ use crate::chassis::request::{RequestContext, TraceContext};
 pub struct SpanRecord<'a> {
     /// The method, `_OTHER` where it is not known.
     pub method: &'static str,
-    /// The path without the query.
+    /// The path without the query; kept up to 1,024 bytes.
     pub path: &'a str,
     /// `http` or `https`.
     pub scheme: &'static str,
@@ -40,7 +43,7 @@ pub struct SpanRecord<'a> {
     pub server: Option<(&'a str, Option<u16>)>,
     /// The peer's address, where it has one.
     pub client: Option<IpAddr>,
-    /// The `user-agent`, where it is text.
+    /// The `user-agent`, where it is text; kept up to 256 bytes.
     pub user_agent: Option<&'a str>,
 }
 
@@ -61,6 +64,8 @@ pub(super) struct Server {
     pub(super) status: StatusCode,
     pub(super) client: Option<IpAddr>,
     pub(super) port: Option<u16>,
+    /// Bytes of the caller's `tracestate`.
+    pub(super) tracestate: usize,
     pub(super) texts: Texts,
 }
 
@@ -79,11 +84,12 @@ impl ServerSpan {
             status: StatusCode::OK,
             client: record.client,
             port,
+            tracestate: request.trace.tracestate.as_ref().map_or(0, http::HeaderValue::len),
             texts: Texts::new([
-                record.path,
+                &cut(record.path, PATH),
                 record.route.unwrap_or_default(),
-                address,
-                record.user_agent.unwrap_or_default(),
+                &cut(address, AGENT),
+                &cut(record.user_agent.unwrap_or_default(), AGENT),
             ]),
         };
         Self(Some((Arc::clone(spans), Box::new(span))))
@@ -130,6 +136,10 @@ impl Texts {
             all.len()
         });
         Self { all, ends }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
     }
 
     pub(super) fn each(&self) -> [&str; 4] {

@@ -252,7 +252,7 @@ fn access_record(trace: &request::TraceContext) -> AccessRecord<'_> {
 }
 
 #[test]
-fn a_panic_is_one_line_with_its_place_and_backtrace() {
+fn a_panic_is_one_line_with_its_place() {
     let fixture = fixture(&Settings::default());
     dispatcher::with_default(&fixture.dispatch, || {
         request::enter(&context(TRACE, false), || super::panic::test_panic("out of parcels"));
@@ -264,7 +264,7 @@ fn a_panic_is_one_line_with_its_place_and_backtrace() {
     assert_eq!((&line["level"], &line["target"]), (&"ERROR".into(), &"panic".into()));
     assert_eq!((&line["message"], &line["request_id"]), (&"out of parcels".into(), &"r-1".into()));
     assert!(line["location"].as_str().unwrap().contains("panic.rs:"));
-    assert!(line["backtrace"].as_str().unwrap().contains("test_panic"));
+    assert_eq!(line.get("backtrace"), None, "its names would be looked up on the request's thread");
 }
 
 #[test]

@@ -41,28 +41,50 @@ pub(super) fn dim(out: &mut Vec<u8>, text: &str, colour: Colour) {
     };
 }
 
-/// Appends what `arguments` print, without its control characters: nothing in a value may forge a line.
-pub(super) fn display(out: &mut Vec<u8>, arguments: fmt::Arguments<'_>) {
-    let _ = Tamed(out).write_fmt(arguments);
+/// Appends a message, in quotes where it could be taken for fields.
+pub(super) fn message(out: &mut Vec<u8>, arguments: fmt::Arguments<'_>) {
+    let start = out.len();
+    display(out, arguments);
+    if out[start..].iter().any(|byte| b"=\"".contains(byte)) {
+        quote(out, start);
+    }
 }
 
-/// Appends a value, in quotes where it has spaces or is empty.
+/// Appends a value, in quotes where it is empty, or could be taken for more than one.
 pub(super) fn value(out: &mut Vec<u8>, arguments: fmt::Arguments<'_>) {
     let start = out.len();
     display(out, arguments);
-    if out.len() == start || out[start..].contains(&b' ') {
-        out.insert(start, b'"');
-        out.push(b'"');
+    if out.len() == start || out[start..].iter().any(|byte| b" =\"\\".contains(byte)) {
+        quote(out, start);
     }
+}
+
+/// Appends what `arguments` print, without characters that forge a line or hide a part of it.
+fn display(out: &mut Vec<u8>, arguments: fmt::Arguments<'_>) {
+    let _ = Tamed(out).write_fmt(arguments);
+}
+
+/// Puts what stands from `start` on in quotes. Backslashes have their escape already; quotes get theirs here.
+fn quote(out: &mut Vec<u8>, start: usize) {
+    let text = out.split_off(start);
+    out.push(b'"');
+    for byte in text {
+        if byte == b'"' {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
 }
 
 struct Tamed<'a>(&'a mut Vec<u8>);
 
 impl fmt::Write for Tamed<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for part in text.split_inclusive(char::is_control) {
+        let is_escaped = |letter: char| letter == '\\' || is_deceptive(letter);
+        for part in text.split_inclusive(is_escaped) {
             match part.chars().next_back() {
-                Some(last) if last.is_control() => {
+                Some(last) if is_escaped(last) => {
                     self.0.extend_from_slice(&part.as_bytes()[..part.len() - last.len_utf8()]);
                     let _ = write!(self.0, "{}", last.escape_default());
                 }
@@ -71,6 +93,16 @@ impl fmt::Write for Tamed<'_> {
         }
         Ok(())
     }
+}
+
+/// Controls (C0, DEL, C1), marks that turn the direction of text, and separators of lines and paragraphs: with them a
+/// terminal or an editor shows another text than the one that is there.
+pub(super) const fn is_deceptive(letter: char) -> bool {
+    matches!(
+        letter,
+        '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}'
+    )
 }
 
 #[cfg(test)]
@@ -82,5 +114,28 @@ mod tests {
         let mut out = Vec::new();
         value(&mut out, format_args!("a\nERROR forged\x1b[31m\u{85}"));
         assert_eq!(String::from_utf8(out).unwrap(), r#""a\nERROR forged\u{1b}[31m\u{85}""#);
+    }
+
+    #[test]
+    fn values_cannot_forge_fields() {
+        for (text, expected) in [
+            ("plain", "plain"),
+            ("", "\"\""),
+            ("a=b", r#""a=b""#),
+            (r#"x"status=200"#, r#""x\"status=200""#),
+            (r#"x" status="200"#, r#""x\" status=\"200""#),
+            (r"ends\", r#""ends\\""#),
+            (r#"\" status=200"#, r#""\\\" status=200""#),
+            ("a\u{202e}b\u{2066}\u{200f}\u{2028}", r#""a\u{202e}b\u{2066}\u{200f}\u{2028}""#),
+        ] {
+            let mut out = Vec::new();
+            value(&mut out, format_args!("{text}"));
+            assert_eq!(String::from_utf8(out).unwrap(), expected, "{text}");
+        }
+        for (text, expected) in [("two\nlines", r"two\nlines"), ("ok status=200", r#""ok status=200""#)] {
+            let mut out = Vec::new();
+            message(&mut out, format_args!("{text}"));
+            assert_eq!(String::from_utf8(out).unwrap(), expected, "{text}");
+        }
     }
 }

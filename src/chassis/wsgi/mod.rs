@@ -35,6 +35,8 @@ pub struct Settings {
     pub threads: usize,
     /// How many requests wait for a thread; more are refused with 503.
     pub queue: usize,
+    /// Hands a request to Python before its body is whole: an application that reads as the body comes needs it, and each client that sends slowly holds one of the threads meanwhile.
+    pub stream_bodies: bool,
 }
 
 impl Default for Settings {
@@ -46,6 +48,8 @@ impl Default for Settings {
             threads: 8,
             // 32: four for each thread, which is 200 ms at 50 ms a request.
             queue: 32,
+            // Off, as in most servers of WSGI: a slow upload waits here, where it costs no thread.
+            stream_bodies: false,
         }
     }
 }

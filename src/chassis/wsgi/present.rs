@@ -6,10 +6,13 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Extension,
+    body::Body,
     extract::Request,
     response::{IntoResponse, Response},
     routing::any,
 };
+use http_body::Body as _;
+use http_body_util::BodyExt;
 use tokio::runtime::Handle;
 use wsgi::{Application, Around, Connection, Failure};
 
@@ -17,7 +20,7 @@ use super::{MountError, Settings, metrics::Metrics};
 use crate::chassis::{
     Chassis,
     connection::ConnectionInfo,
-    problem::Problem,
+    problem::{BodyError, Problem},
     request::{self, RequestContext},
     router::Router,
 };
@@ -42,11 +45,26 @@ pub(super) fn mount(
     let metrics = Metrics::new(application.clone(), settings.threads, router.paths())?;
     tracing::info!(application = wanted.application, routes = metrics.routes(), "Python answers what no route matches");
     chassis.registry.register(Box::new(metrics))?;
+    let streams = settings.stream_bodies;
     let answer = move |Extension(info): Extension<ConnectionInfo>, request: Request| {
         let application = application.clone();
-        async move { answer(&application, &info, request).await }
+        async move {
+            let request = if streams { request } else { whole(request).await? };
+            Ok::<_, Problem>(answer(&application, &info, request).await)
+        }
     };
     Ok(router.fallback(NAME, any(answer)))
+}
+
+/// The request with its body in memory: whoever sends it slowly holds no thread of Python. Its size has its bound, and so
+/// have all of them together (`server.max_upload_bytes`).
+async fn whole(request: Request) -> Result<Request, Problem> {
+    if request.body().is_end_stream() {
+        return Ok(request);
+    }
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map_err(|error| BodyError::find(&error))?;
+    Ok(Request::from_parts(parts, Body::new(body.map_err(|never| match never {}))))
 }
 
 async fn answer(application: &Application, info: &ConnectionInfo, request: Request) -> Response {

@@ -51,12 +51,15 @@ async fn a_panic_is_a_500_and_one_line_and_the_connection_goes_on() {
             log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| Value::String(line.to_owned())));
         json.filter(|line: &Value| line.is_string() || line["target"] == "panic").collect()
     };
-    let logged = async || Some(lines()).filter(|lines| !lines.is_empty());
-    let lines = crate::harness::eventually("the panic is logged", Duration::from_secs(2), logged).await;
-    assert_eq!(lines.len(), 1, "{lines:#?}");
-    assert_eq!(lines[0]["request_id"].as_str(), response.header("x-request-id"));
+    let logged = async || Some(lines()).filter(|lines| lines.len() > 1);
+    // The second one once the names are found, which takes a second on a busy machine.
+    let lines = crate::harness::eventually("the panic is logged", Duration::from_secs(10), logged).await;
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    for line in &lines {
+        assert_eq!(line["request_id"].as_str(), response.header("x-request-id"));
+    }
     assert!(lines[0]["message"].as_str().unwrap().contains("this handler panics"), "{}", lines[0]);
-    assert!(lines[0]["backtrace"].as_str().unwrap().contains("streams::panic"), "{}", lines[0]);
+    assert!(lines[1]["backtrace"].as_str().unwrap().contains("streams::panic"), "{}", lines[1]);
 }
 
 #[tokio::test]

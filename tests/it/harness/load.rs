@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{sync::watch, task::JoinSet, time::timeout};
@@ -75,6 +75,8 @@ pub(crate) struct Load {
 struct Shared {
     ok: AtomicU64,
     outcomes: Mutex<Outcomes>,
+    /// How long each answer took.
+    latencies: Mutex<Vec<Duration>>,
 }
 
 impl Load {
@@ -90,7 +92,10 @@ impl Load {
     }
 
     fn send(target: SocketAddr, clients: usize, mode: Mode, line: &str, body: &str) -> Self {
-        let length = if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
+        let length = match body.len() {
+            0 => String::new(),
+            length => format!("content-type: application/json\r\ncontent-length: {length}\r\n"),
+        };
         let close = if matches!(mode, Mode::NewConnection) { "connection: close\r\n" } else { "" };
         let request: Arc<str> = format!("{line} HTTP/1.1\r\nhost: test\r\n{close}{length}\r\n{body}").into();
         let (targets, aims) = watch::channel(vec![target]);
@@ -113,6 +118,12 @@ impl Load {
     /// Requests answered with 2xx so far.
     pub(crate) fn ok(&self) -> u64 {
         self.shared.ok.load(Relaxed)
+    }
+
+    /// How long each answer took since this was last asked.
+    #[allow(dead_code, reason = "the hostile tests do")]
+    pub(crate) fn take_latencies(&self) -> Vec<Duration> {
+        std::mem::take(&mut *self.shared.latencies.lock().expect("the latencies"))
     }
 
     /// Lets every client finish its request, and counts.
@@ -182,8 +193,11 @@ impl Client {
     }
 
     async fn exchange(&self, connection: &mut Connection) -> Result<Response, Failure> {
+        let begun = Instant::now();
         connection.send(self.request.as_bytes()).await?;
-        connection.receive().await
+        let answer = connection.receive().await?;
+        self.shared.latencies.lock().expect("the latencies").push(begun.elapsed());
+        Ok(answer)
     }
 
     /// Counts a result; whether it was a 2xx.

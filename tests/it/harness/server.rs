@@ -6,7 +6,10 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -79,6 +82,7 @@ pub(crate) struct Server {
     child: Child,
     pid: Pid,
     logs: Logs,
+    deaf: Arc<AtomicBool>,
 }
 
 /// The lines of a process, as they come.
@@ -137,7 +141,9 @@ impl Server {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("starting {command:?}: {error}"));
         let logs = Logs::default();
-        collect(child.stdout.take().expect("a piped standard output"), Arc::clone(&logs));
+        let deaf = Arc::new(AtomicBool::new(false));
+        let stdout = child.stdout.take().expect("a piped standard output");
+        collect_until(stdout, Arc::clone(&logs), Arc::clone(&deaf));
         collect(child.stderr.take().expect("a piped standard error"), Arc::clone(&logs));
         let ports = within(START, async || {
             let ended = child.try_wait().expect("asking for a child's state");
@@ -147,7 +153,13 @@ impl Server {
         });
         let Some((app, admin)) = ports.await else { panic!("no listening lines; its log:\n{}", text(&logs)) };
         let pid = Pid::from_raw(child.id().expect("a running child").try_into().expect("a process id"));
-        Self { app, admin, child, pid, logs }
+        Self { app, admin, child, pid, logs, deaf }
+    }
+
+    /// From the next line on nobody reads its standard output, and the pipe stays open.
+    #[allow(dead_code, reason = "the tests of hostile peers do")]
+    pub(crate) fn stop_reading(&self) {
+        self.deaf.store(true, Relaxed);
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -220,6 +232,14 @@ impl Server {
         eventually(&what, Duration::from_secs(10), is).await;
     }
 
+    /// Waits until the series of the metric `name` that have `label` sum up to `least` or more.
+    #[allow(dead_code, reason = "the hostile tests do")]
+    pub(crate) async fn series_becomes_more(&self, name: &str, label: &str, least: f64) {
+        let what = format!("{name} with {label} is {least} or more");
+        let is = async || (self.series(name, label).await >= least).then_some(());
+        eventually(&what, Duration::from_secs(30), is).await;
+    }
+
     /// CPU time spent so far, by all threads (utime and stime of proc(5), in ticks of 10 ms).
     pub(crate) fn cpu(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).expect("reading /proc");
@@ -259,10 +279,18 @@ pub(crate) fn sum(text: &str, name: &str) -> f64 {
 
 /// Reads the lines of `stream` into `logs`.
 pub(crate) fn collect(stream: impl AsyncRead + Send + Unpin + 'static, logs: Logs) {
+    collect_until(stream, logs, Arc::default());
+}
+
+/// The same, until it is told to stop, and keeps the stream then.
+fn collect_until(stream: impl AsyncRead + Send + Unpin + 'static, logs: Logs, deaf: Arc<AtomicBool>) {
     tokio::spawn(async move {
         let mut lines = BufReader::new(stream).lines();
         while let Ok(Some(line)) = lines.next_line().await {
             logs.lock().expect("the log").push(line);
+            if deaf.load(Relaxed) {
+                std::future::pending::<()>().await;
+            }
         }
     });
 }

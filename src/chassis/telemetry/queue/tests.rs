@@ -7,6 +7,13 @@ use crate::chassis::telemetry::test::counter;
 #[derive(Clone)]
 struct Fake(Answer, Arc<Mutex<Vec<usize>>>);
 
+impl Weigh for u32 {
+    /// Itself, so that a test can choose it.
+    fn weight(&self) -> usize {
+        *self as usize
+    }
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Answer {
     Well,
@@ -46,6 +53,21 @@ fn start_with(answer: Answer, timeout: Duration) -> (Arc<Queue<u32>>, Flusher, F
 fn flush(flusher: &Flusher, timeout: Duration) -> bool {
     let now = std::time::Instant::now();
     flusher.wait(flusher.ask(now + timeout), now + timeout + Duration::from_secs(2))
+}
+
+#[test]
+fn a_queue_is_full_in_bytes_as_well() {
+    let dropped = counter();
+    let queue = Queue::new(dropped.clone());
+    let half = u32::try_from(BUDGET / 2).unwrap();
+    for item in [half, half, 1, 0] {
+        queue.push(item);
+    }
+    assert_eq!(dropped.get(), 1);
+    // What was taken gives its room back.
+    assert_eq!(queue.take(), [half, half, 0]);
+    queue.push(half);
+    assert_eq!((dropped.get(), queue.take()), (1, vec![half]));
 }
 
 #[test]

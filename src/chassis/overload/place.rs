@@ -1,0 +1,225 @@
+//! A place in flight, and the loan of it while a request waits for its client.
+//!
+//! Bytes of a body that are not here yet are the client's time. A request that waits for them lends its place to
+//! whoever has something to work on, and comes back when they are here. The wait counts neither as latency nor as in
+//! flight: peers that send slowly say nothing of how fast the service is, and hold none of its places.
+//!
+//! Next: [`super::queue`].
+
+use std::{
+    mem,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, Instant},
+};
+
+use http::StatusCode;
+
+use super::limiter::{Limiter, now};
+
+/// One in flight; given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Slot(Arc<Limiter>);
+
+impl Slot {
+    pub(super) fn new(limiter: Arc<Limiter>) -> Self {
+        Self(limiter)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.give_back();
+    }
+}
+
+/// A request's place, until its work ends. Dropped before that, the work was given up: at its deadline, which counts as
+/// a latency, or because the client left, which says nothing.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// None once its end was counted.
+    held: Option<Held>,
+    admitted: Instant,
+    deadline: Option<Instant>,
+    /// Whether its end says something of the latency; never where admission is not limited.
+    counts: bool,
+}
+
+#[derive(Debug)]
+enum Held {
+    Slot(Slot),
+    Loan(Loan),
+}
+
+/// What is left of a place when its work ends.
+struct Ended {
+    limiter: Arc<Limiter>,
+    /// What it waited for its client; none where it still did.
+    waited: Option<Duration>,
+    _slot: Option<Slot>,
+}
+
+impl Place {
+    pub(super) fn new(slot: Slot, admitted: Instant, deadline: Option<Instant>, counts: bool) -> Self {
+        Self { held: Some(Held::Slot(slot)), admitted, deadline, counts }
+    }
+
+    /// Puts the place into `loan`, from which the request's body may lend it.
+    pub(crate) fn lendable(mut self, loan: &Loan) -> Self {
+        if let Some(Held::Slot(slot)) = self.held.take() {
+            loan.lock().state = State::Held(slot);
+            self.held = Some(Held::Loan(loan.clone()));
+        }
+        self
+    }
+
+    /// The work ended at `now` with `status`. Errors say nothing of the latency, save for timeouts.
+    pub(crate) fn end(mut self, now: Instant, status: StatusCode) {
+        let timed_out = status == StatusCode::GATEWAY_TIMEOUT;
+        self.counts &= status.as_u16() < 400 || timed_out;
+        self.leave(now, timed_out);
+    }
+
+    fn leave(&mut self, now: Instant, timed_out: bool) {
+        let Some(held) = self.held.take() else { return };
+        let ended = match held {
+            Held::Slot(slot) => Ended { limiter: Arc::clone(&slot.0), waited: Some(Duration::ZERO), _slot: Some(slot) },
+            Held::Loan(loan) => match loan.end() {
+                Some(ended) => ended,
+                None => return,
+            },
+        };
+        if let (true, Some(waited)) = (self.counts, ended.waited) {
+            ended.limiter.ended(self.admitted + waited, now, timed_out);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.held.is_some() {
+            let now = now();
+            self.counts &= self.deadline.is_some_and(|deadline| deadline <= now);
+            self.leave(now, true);
+        }
+    }
+}
+
+/// The place of a request that has a body, shared with that body; a cheap handle. Empty until it is admitted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Loan(Arc<Mutex<Lending>>);
+
+#[derive(Debug, Default)]
+struct Lending {
+    state: State,
+    /// For how long it was lent so far.
+    waited: Duration,
+    /// The body was given up while it was waited for.
+    is_cut_short: bool,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    /// Not admitted, or the work has ended.
+    #[default]
+    Empty,
+    Held(Slot),
+    Lent {
+        limiter: Arc<Limiter>,
+        since: Instant,
+    },
+}
+
+/// A place on its way back.
+pub(crate) type Coming = Pin<Box<dyn Future<Output = Returned> + Send>>;
+
+/// How a place comes back.
+pub(crate) enum Return {
+    /// It is here, or there is none.
+    Here,
+    /// All are taken: it is here when this is.
+    Later(Coming),
+}
+
+/// A place for one that lent its own.
+pub(crate) struct Returned(Slot);
+
+impl Loan {
+    /// The body waits for its client: another request may have the place.
+    pub(crate) fn lend(&self) {
+        let slot = {
+            let mut lending = self.lock();
+            match mem::take(&mut lending.state) {
+                State::Held(slot) => {
+                    lending.state = State::Lent { limiter: Arc::clone(&slot.0), since: now() };
+                    Some(slot)
+                }
+                state => {
+                    lending.state = state;
+                    None
+                }
+            }
+        };
+        // Whoever gets it may be on this thread: after the lock.
+        drop(slot);
+    }
+
+    /// More of the body is here: the request needs a place again.
+    pub(crate) fn return_now(&self) -> Return {
+        let Some(limiter) = self.lender() else { return Return::Here };
+        match limiter.try_return() {
+            Some(slot) => {
+                self.put_back(Returned(slot));
+                Return::Here
+            }
+            None => Return::Later(Box::pin(async move { Returned(limiter.return_to().await) })),
+        }
+    }
+
+    /// Takes a place that came later.
+    pub(crate) fn put_back(&self, Returned(slot): Returned) {
+        let unwanted = {
+            let mut lending = self.lock();
+            match lending.state {
+                State::Lent { since, .. } => {
+                    lending.waited += now().saturating_duration_since(since);
+                    lending.state = State::Held(slot);
+                    None
+                }
+                // The work has ended meanwhile.
+                State::Empty | State::Held(_) => Some(slot),
+            }
+        };
+        drop(unwanted);
+    }
+
+    /// The body was let go while it was waited for: what the handler does now is work, and it is at it already.
+    pub(crate) fn force(&self) {
+        let Some(limiter) = self.lender() else { return };
+        self.lock().is_cut_short = true;
+        self.put_back(Returned(limiter.force()));
+    }
+
+    fn lender(&self) -> Option<Arc<Limiter>> {
+        match &self.lock().state {
+            State::Lent { limiter, .. } => Some(Arc::clone(limiter)),
+            State::Empty | State::Held(_) => None,
+        }
+    }
+
+    fn end(&self) -> Option<Ended> {
+        let mut lending = self.lock();
+        match mem::take(&mut lending.state) {
+            State::Held(slot) => {
+                let waited = (!lending.is_cut_short).then_some(lending.waited);
+                Some(Ended { limiter: Arc::clone(&slot.0), waited, _slot: Some(slot) })
+            }
+            State::Lent { limiter, .. } => Some(Ended { limiter, waited: None, _slot: None }),
+            State::Empty => None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lending> {
+        self.0.lock().expect("a place")
+    }
+}

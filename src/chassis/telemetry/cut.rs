@@ -1,0 +1,34 @@
+//! Texts that strangers choose, at a length that lines, spans and records can bear.
+//!
+//! Next: [`super::access`].
+
+use std::borrow::Cow;
+
+/// 1,024 bytes: longer than any path that a person or a program makes on purpose.
+pub(super) const PATH: usize = 1024;
+/// 256 bytes: browsers send some 120, those inside of apps up to 250.
+pub(super) const AGENT: usize = 256;
+
+/// Says that something is missing.
+const MARK: &str = "…";
+
+/// `text`, or its first `most` bytes at the boundary of a character, and a mark.
+pub(super) fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned([&text[..text.floor_char_boundary(most)], MARK].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_is_cut_between_characters_and_marked() {
+        for (text, expected) in [("", ""), ("abcd", "abcd"), ("abcde", "abcd…"), ("abcü", "abc…"), ("🚢🚢", "🚢…")]
+        {
+            assert_eq!(cut(text, 4), expected);
+        }
+    }
+}

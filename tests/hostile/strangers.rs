@@ -1,0 +1,69 @@
+//! Peers outside `server.trusted_peers` that say what is not theirs to say: which request is recorded, and what goes
+//! along to other services.
+//!
+//! Next: `logs`.
+
+use std::time::Duration;
+
+use crate::{
+    beside::Healthy,
+    harness::{
+        collector::Collector,
+        exclusive,
+        http::Connection,
+        server::{Server, sum},
+    },
+};
+
+/// Each of the formats asks to be recorded.
+const SAMPLED: &str = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\
+     tracestate: a=b\r\nbaggage: user=mallory\r\nb3: 0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1\r\n\
+     x-b3-traceid: 0af7651916cd43dd8448eb211c80319c\r\nx-b3-spanid: b7ad6b7169203331\r\nx-b3-sampled: 1\r\n";
+
+/// At a ratio of 0, with every format of a trace that there is.
+async fn server(collector: &Collector, trusted: &str) -> Server {
+    Server::start(&[
+        ("APP__SERVER__TRUSTED_PEERS", trusted),
+        ("APP__TELEMETRY__SAMPLE_RATIO", "0"),
+        ("APP__TELEMETRY__OTLP_ENDPOINT", &collector.url()),
+        ("OTEL_PROPAGATORS", "tracecontext,baggage,b3,b3multi"),
+    ])
+    .await
+}
+
+/// Sends `count` requests that want to be recorded, on one connection.
+async fn ask(server: &Server, count: usize) {
+    let request = format!("GET /whoami HTTP/1.1\r\nhost: test\r\n{SAMPLED}\r\n");
+    let mut connection = Connection::open(server.app).await.expect("connecting");
+    for _ in 0..count {
+        connection.send(request.as_bytes()).await.expect("sending");
+        assert_eq!(connection.receive().await.map(|answer| answer.status), Ok(200));
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_decides_nothing_about_what_is_recorded() {
+    let _turn = exclusive().await;
+    let collector = Collector::start().await;
+    let mut server = server(&collector, "192.0.2.0/24").await;
+    let healthy = Healthy::start(server.app);
+    ask(&server, 5_000).await;
+    healthy.answered(500).await;
+    healthy.none_failed("sampled strangers").await;
+    let dropped = sum(&server.admin("/metrics").await.text(), "telemetry_dropped_total");
+    // The drain sends what waits.
+    server.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(server.wait_exit(Duration::from_secs(20)).await, 0);
+    println!("5,000 requests with a sampled traceparent: {} spans, {dropped} dropped", collector.spans().len());
+    assert_eq!((collector.spans().len(), dropped), (0, 0.0));
+}
+
+#[tokio::test]
+async fn a_trusted_peer_still_decides() {
+    let _turn = exclusive().await;
+    let collector = Collector::start().await;
+    let server = server(&collector, "127.0.0.0/8").await;
+    ask(&server, 1).await;
+    let span = collector.span_of("0af7651916cd43dd8448eb211c80319c", Duration::from_secs(10)).await;
+    assert_eq!(span.parent, "b7ad6b7169203331");
+}
