@@ -16,7 +16,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use super::{registry::Entry, streams::Stream};
+use super::{gathered::Gathered, registry::Entry, streams::Stream};
 
 /// Keeps the connection busy for as long as it lives.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Drop for Part {
 /// A request body. Dropped early, it is read on for a bounded while: hyper closes a connection whose request body
 /// is left unread, and a proxy in front reports 502 for an answer that was fine.
 pub(crate) struct Inbound {
-    body: Option<Incoming>,
+    body: Option<Gathered<Incoming>>,
     part: Option<Part>,
     /// `Expect: 100-continue` and nothing read: the client waits to be asked, so there is nothing to drain.
     expects: bool,
@@ -56,7 +56,7 @@ pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(2);
 
 impl Inbound {
     pub(super) fn new(body: Incoming, entry: &Arc<Entry>, expects: bool) -> Self {
-        Self { body: Some(body), part: Some(Part::new(entry)), expects }
+        Self { body: Some(Gathered::new(body)), part: Some(Part::new(entry)), expects }
     }
 }
 
@@ -104,7 +104,7 @@ impl Drop for Inbound {
     }
 }
 
-async fn drain(mut body: Incoming, part: Part) {
+async fn drain(mut body: Gathered<Incoming>, part: Part) {
     let read = async {
         let mut left = DRAIN_BYTES;
         while let Some(frame) = body.frame().await {

@@ -14,6 +14,7 @@ mod certificate;
 pub(crate) mod closed;
 pub(crate) mod drive;
 mod forwarded;
+pub(crate) mod gathered;
 pub(crate) mod http;
 pub(crate) mod io;
 pub(crate) mod linger;
