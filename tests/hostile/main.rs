@@ -13,5 +13,9 @@
 mod harness;
 
 mod beside;
+#[path = "../it/connections/frames.rs"]
+#[allow(dead_code, reason = "another test binary uses the rest")]
+mod frames;
 
+mod memory;
 mod uploads;

@@ -36,10 +36,12 @@ pub(crate) enum Closed {
     Untrusted,
     /// The TLS handshake failed.
     Handshake,
+    /// A stalled reader whose response held memory that was needed.
+    Memory,
 }
 
 impl Closed {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Peer,
         Self::Age,
         Self::Requests,
@@ -54,6 +56,7 @@ impl Closed {
         Self::Error,
         Self::Untrusted,
         Self::Handshake,
+        Self::Memory,
     ];
 
     pub(crate) const fn label(self) -> &'static str {
@@ -72,6 +75,7 @@ impl Closed {
             Self::Error => "error",
             Self::Untrusted => "untrusted",
             Self::Handshake => "handshake",
+            Self::Memory => "memory",
         }
     }
 }
