@@ -62,6 +62,13 @@ pub fn max_connections(setting: Auto<usize>) -> usize {
     }
 }
 
+/// Response bytes that may wait for their readers in all: an eighth of the memory limit. 64 MiB where there is none: 64
+/// readers of a MiB each.
+#[must_use]
+pub fn response_memory() -> usize {
+    memory_limit().map_or(64 << 20, |bytes| usize::try_from(bytes / 8).unwrap_or(usize::MAX))
+}
+
 fn most_connections(files: u64, memory: Option<u64>) -> u64 {
     let by_files = files.saturating_sub(RESERVED_FILES);
     // Half of the memory: the rest is the program, its requests and the kernel's socket buffers.

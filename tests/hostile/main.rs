@@ -26,5 +26,6 @@ mod frames;
 mod dependencies;
 mod http2;
 mod logs;
+mod memory;
 mod strangers;
 mod uploads;

@@ -1,6 +1,6 @@
-//! Request bodies that are not read to the end, and the moment at which a response has been handed over.
+//! Request bodies, and what becomes of those that are not read to the end.
 //!
-//! Next: [`super::linger`].
+//! Next: [`super::outbound`].
 
 use std::{
     pin::Pin,
@@ -9,18 +9,17 @@ use std::{
     time::Duration,
 };
 
-use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use super::{registry::Entry, streams::Stream};
+use super::{gathered::Gathered, registry::Entry};
 
 /// Keeps the connection busy for as long as it lives.
 #[derive(Debug)]
-pub(crate) struct Part(Arc<Entry>);
+pub(crate) struct Part(pub(super) Arc<Entry>);
 
 impl Part {
     pub(super) fn new(entry: &Arc<Entry>) -> Self {
@@ -43,7 +42,7 @@ impl Drop for Part {
 /// A request body. Dropped early, it is read on for a bounded while: hyper closes a connection whose request body
 /// is left unread, and a proxy in front reports 502 for an answer that was fine.
 pub(crate) struct Inbound {
-    body: Option<Incoming>,
+    body: Option<Gathered<Incoming>>,
     part: Option<Part>,
     /// `Expect: 100-continue` and nothing read: the client waits to be asked, so there is nothing to drain.
     expects: bool,
@@ -56,7 +55,7 @@ pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(2);
 
 impl Inbound {
     pub(super) fn new(body: Incoming, entry: &Arc<Entry>, expects: bool) -> Self {
-        Self { body: Some(body), part: Some(Part::new(entry)), expects }
+        Self { body: Some(Gathered::new(body)), part: Some(Part::new(entry)), expects }
     }
 }
 
@@ -104,7 +103,7 @@ impl Drop for Inbound {
     }
 }
 
-async fn drain(mut body: Incoming, part: Part) {
+async fn drain(mut body: Gathered<Incoming>, part: Part) {
     let read = async {
         let mut left = DRAIN_BYTES;
         while let Some(frame) = body.frame().await {
@@ -115,78 +114,5 @@ async fn drain(mut body: Incoming, part: Part) {
     };
     if !matches!(timeout(DRAIN_TIME, read).await, Ok(Some(()))) {
         part.0.state.set_unread();
-    }
-}
-
-/// A response body; hyper drops it when it has taken the last of it.
-pub(crate) struct Outbound {
-    body: Body,
-    way: Arc<Way>,
-}
-
-/// The response on its way: gone when hyper and h2 have let go of the last of its bytes, or the stream was reset.
-struct Way {
-    part: Part,
-    stream: Option<Arc<Stream>>,
-}
-
-impl Drop for Way {
-    fn drop(&mut self) {
-        if let Some(stream) = &self.stream {
-            self.part.0.state.streams.end(stream);
-        }
-    }
-}
-
-/// Bytes of a response: h2 keeps them until the peer's window lets them out, long after it dropped the body.
-pub(crate) struct Chunk {
-    bytes: Bytes,
-    _way: Arc<Way>,
-}
-
-impl bytes::Buf for Chunk {
-    fn remaining(&self) -> usize {
-        self.bytes.len()
-    }
-
-    fn chunk(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    fn advance(&mut self, count: usize) {
-        bytes::Buf::advance(&mut self.bytes, count);
-    }
-}
-
-impl Outbound {
-    pub(super) fn new(body: Body, part: Part) -> Self {
-        let state = &part.0.state;
-        let stream = state.is_multiplexed().then(|| state.streams.begin());
-        Self { body, way: Arc::new(Way { part, stream }) }
-    }
-}
-
-impl HttpBody for Outbound {
-    type Data = Chunk;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if let Some(stream) = &self.way.stream {
-            stream.waits(frame.is_ready());
-        }
-        let chunk = |bytes| Chunk { bytes, _way: Arc::clone(&self.way) };
-        frame.map(|frame| frame.map(|frame| frame.map(|frame| frame.map_data(chunk))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

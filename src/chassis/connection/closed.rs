@@ -38,10 +38,12 @@ pub(crate) enum Closed {
     Handshake,
     /// HTTP/2 frames that carry nothing, too many of them.
     Flood,
+    /// A stalled reader whose response held memory that was needed.
+    Memory,
 }
 
 impl Closed {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Peer,
         Self::Age,
         Self::Requests,
@@ -57,6 +59,7 @@ impl Closed {
         Self::Untrusted,
         Self::Handshake,
         Self::Flood,
+        Self::Memory,
     ];
 
     pub(crate) const fn label(self) -> &'static str {
@@ -76,6 +79,7 @@ impl Closed {
             Self::Untrusted => "untrusted",
             Self::Handshake => "handshake",
             Self::Flood => "flood",
+            Self::Memory => "memory",
         }
     }
 }

@@ -143,13 +143,16 @@ fn next(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>) ->
     if state.is_cut() {
         return Step::End(Closed::Cut);
     }
+    if state.is_reset_for_memory() {
+        return Step::End(Closed::Memory);
+    }
     match write_deadline(limits, state) {
         Some(deadline) if deadline <= Instant::now() => Step::End(Closed::WriteTimeout),
         Some(deadline) => earliest(deadline, by_phase(limits, state, finishing)),
-        // Responses of HTTP/2 are not written by this task: it looks at them from time to time.
+        // Responses of HTTP/2 are not written by this task: it looks at them when the first of them may be due.
         None if state.is_multiplexed() && state.is_busy() => {
-            let again = limits.settings().write_timeout.get() / 2;
-            earliest(Instant::now() + again, by_phase(limits, state, finishing))
+            let again = state.streams.reset_stalled(limits.settings().write_timeout.get());
+            earliest(again, by_phase(limits, state, finishing))
         }
         None => by_phase(limits, state, finishing),
     }
@@ -223,6 +226,9 @@ fn multiplexed(limits: &Limits, state: &State) -> Step {
     }
     if state.is_retired() {
         return Step::Finish(Closed::Requests);
+    }
+    if state.streams.is_stuck() {
+        return Step::Finish(Closed::WriteTimeout);
     }
     let ends = [
         limits.drain_at(state).map(|at| (at, Closed::Drain)),

@@ -12,12 +12,14 @@ use std::{
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::time::Instant;
 
 use super::{
     closed::{Closed, Ended},
     drive::{Work, drive},
+    executor::Executor,
+    held::Held,
     io::{Io, Slot, Stream, take},
     linger::{answer, linger, linger_while_read},
     registry::Entry,
@@ -38,11 +40,14 @@ use crate::chassis::{
 pub(crate) struct Limits {
     settings: Arc<ArcSwap<Settings>>,
     pub(super) lifecycle: Lifecycle,
+    /// Response bytes that wait for their readers.
+    pub(crate) held: Arc<Held>,
 }
 
 impl Limits {
     pub(crate) fn new(settings: Arc<ArcSwap<Settings>>, lifecycle: Lifecycle) -> Arc<Self> {
-        Arc::new(Self { settings, lifecycle })
+        let (most, each) = settings.load().response_bytes();
+        Arc::new(Self { settings, lifecycle, held: Held::new(most, each) })
     }
 
     pub(crate) fn settings(&self) -> Guard<Arc<Settings>> {
@@ -88,7 +93,7 @@ struct Shared {
     routes: Routes,
     limits: Arc<Limits>,
     http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
+    max_head: usize,
 }
 
 impl Http {
@@ -98,15 +103,7 @@ impl Http {
         // Our own limit answers first; the parser's is twice as high and stays bare.
         // hyper panics below 8 KiB.
         http1.header_read_timeout(None).max_buf_size((2 * max_head).max(8 * 1024));
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
-        http2
-            .timer(TokioTimer::new())
-            .max_header_list_size(u32::try_from(2 * max_head).unwrap_or(u32::MAX))
-            // 250: what Kestrel and others grant; the admission behind it bounds the work.
-            .max_concurrent_streams(250)
-            // 20, h2's own default: requests that are reset before they are looked at. Beyond it h2 says ENHANCE_YOUR_CALM.
-            .max_pending_accept_reset_streams(20);
-        Self(Arc::new(Shared { routes, limits, http1, http2 }))
+        Self(Arc::new(Shared { routes, limits, http1, max_head }))
     }
 
     /// Serves a connection of which `info` is known. Returns why it ended.
@@ -125,6 +122,21 @@ impl Shared {
             Ok(Err(_)) => Closed::Error,
             Err(reason) => reason,
         }
+    }
+
+    /// Of its own for each connection, as its executor is.
+    fn http2(&self, state: &Arc<State>) -> http2::Builder<Executor> {
+        let mut http2 = http2::Builder::new(Executor::new(state));
+        http2
+            .timer(TokioTimer::new())
+            .max_header_list_size(u32::try_from(2 * self.max_head).unwrap_or(u32::MAX))
+            // 64 KiB: what of an answer never counts.
+            .max_send_buf_size(64 * 1024)
+            // 250: what Kestrel and others grant; the admission behind it bounds the work.
+            .max_concurrent_streams(250)
+            // 20, h2's own default: requests that are reset before they are looked at. Beyond it h2 says ENHANCE_YOUR_CALM.
+            .max_pending_accept_reset_streams(20);
+        http2
     }
 
     fn service(&self, info: ConnectionInfo, entry: &Arc<Entry>) -> Service {
@@ -174,7 +186,7 @@ impl Shared {
         let mut io = self.io(stream, prefix, entry, &slot);
         io.inner_mut().watch_frames();
         entry.state.multiplex();
-        let mut work = Http2(Box::pin(self.http2.serve_connection(io, self.service(info, entry))));
+        let mut work = Http2(Box::pin(self.http2(&entry.state).serve_connection(io, self.service(info, entry))));
         let driven = drive(&self.limits, &entry.state, &mut work).await;
         drop(work);
         match driven {
@@ -242,7 +254,7 @@ impl<S: Stream> Work for Http1<S> {
     }
 }
 
-type Http2Connection<S> = http2::Connection<TokioIo<Io<S>>, Service, TokioExecutor>;
+type Http2Connection<S> = http2::Connection<TokioIo<Io<S>>, Service, Executor>;
 
 struct Http2<S: Stream>(Pin<Box<Http2Connection<S>>>);
 

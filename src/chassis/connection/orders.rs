@@ -11,6 +11,7 @@ pub(super) struct Orders {
     yield_place: AtomicBool,
     close: AtomicBool,
     cut: AtomicBool,
+    reset_for_memory: AtomicBool,
 }
 
 impl State {
@@ -57,5 +58,15 @@ impl State {
 
     pub(crate) fn is_cut(&self) -> bool {
         self.orders.cut.load(Relaxed)
+    }
+
+    /// Ends the connection now: its response holds memory that is needed.
+    pub(super) fn reset_for_memory(&self) {
+        self.orders.reset_for_memory.store(true, Relaxed);
+        self.wake();
+    }
+
+    pub(super) fn is_reset_for_memory(&self) -> bool {
+        self.orders.reset_for_memory.load(Relaxed)
     }
 }

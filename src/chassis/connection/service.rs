@@ -19,11 +19,12 @@ use pin_project_lite::pin_project;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    body::{Inbound, Outbound, Part},
+    body::{Inbound, Part},
     certificate::ClientCertificate,
     closed::Closed,
     forwarded,
     http::Limits,
+    outbound::{Outbound, Way},
     registry::Entry,
 };
 use crate::chassis::middleware::routes::{self, Routes};
@@ -159,7 +160,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 
     fn call(&self, request: Request<Incoming>) -> Answer {
         let number = self.entry.state.begin_request();
-        let part = Part::counted(&self.entry);
+        let way = Way::new(Part::counted(&self.entry), &self.info.0.limits.held);
         let http1 = request.version() <= Version::HTTP_11;
         let has_body = !request.body().is_end_stream();
         let expects = has_body && request.headers().contains_key(header::EXPECT);
@@ -167,7 +168,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
             .map(|body| if has_body { Body::new(Inbound::new(body, &self.entry, expects)) } else { Body::empty() });
         request.extensions_mut().insert(self.info.clone());
         let response = self.routes.call(request);
-        Answer { response, info: self.info.clone(), entry: Arc::clone(&self.entry), part: Some(part), number, http1 }
+        Answer { response, info: self.info.clone(), entry: Arc::clone(&self.entry), way: Some(way), number, http1 }
     }
 }
 
@@ -177,7 +178,7 @@ pin_project! {
         response: routes::Answer,
         info: ConnectionInfo,
         entry: Arc<Entry>,
-        part: Option<Part>,
+        way: Option<Arc<Way>>,
         number: u64,
         http1: bool,
     }
@@ -209,7 +210,7 @@ impl Future for Answer {
             }
             _ => {}
         }
-        let part = this.part.take().expect("answered once");
-        Poll::Ready(Ok(response.map(|body| Outbound::new(body, part))))
+        let way = this.way.take().expect("answered once");
+        Poll::Ready(Ok(response.map(|body| Outbound::new(body, way))))
     }
 }

@@ -8,11 +8,16 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
+    task::Waker,
     time::Duration,
 };
 
+use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
 /// The responses that are on their way.
@@ -24,6 +29,12 @@ pub(crate) struct Streams(Mutex<Slots>);
 struct Slots {
     all: Vec<Option<Arc<Stream>>>,
     free: Vec<usize>,
+    /// The one whose task hyper is about to hand over.
+    begun: Option<Arc<Stream>>,
+    /// None of them has stalled for long before this instant.
+    look_at: Option<Instant>,
+    /// One that cannot be reset has stalled: hyper is done with it, and h2 holds the last of it.
+    is_stuck: bool,
 }
 
 impl Slots {
@@ -43,10 +54,14 @@ pub(crate) struct Stream {
     begun: Instant,
     /// Milliseconds from `begun` to the moment from which the peer is waited for, plus one; zero: the app is.
     waits: AtomicU64,
+    reset: AtomicBool,
+    /// hyper has handed all of it to h2.
+    done: AtomicBool,
+    task: AtomicWaker,
 }
 
 impl Streams {
-    /// A response begins; its peer is waited for until more of it is asked for.
+    /// A request begins, and the app is waited for.
     pub(super) fn begin(&self) -> Arc<Stream> {
         let begun = Instant::now();
         let mut slots = self.lock();
@@ -54,9 +69,42 @@ impl Streams {
             slots.all.push(None);
             slots.all.len() - 1
         });
-        let stream = Arc::new(Stream { slot, begun, waits: AtomicU64::new(1) });
+        let (reset, done, task) = (AtomicBool::new(false), AtomicBool::new(false), AtomicWaker::new());
+        let stream = Arc::new(Stream { slot, begun, waits: AtomicU64::new(0), reset, done, task });
         slots.all[slot] = Some(Arc::clone(&stream));
+        slots.begun = Some(Arc::clone(&stream));
         stream
+    }
+
+    /// The request that has just begun, for its task.
+    pub(super) fn take_begun(&self) -> Option<Arc<Stream>> {
+        self.lock().begun.take()
+    }
+
+    /// Resets each response that has waited for its peer for `timeout`. Returns when to look again.
+    pub(super) fn reset_stalled(&self, timeout: Duration) -> Instant {
+        let (mut slots, now) = (self.lock(), Instant::now());
+        if let Some(at) = slots.look_at.filter(|at| now < *at) {
+            return at;
+        }
+        // One that begins to wait after this is not due any earlier.
+        let mut next = now + timeout;
+        let mut is_stuck = slots.is_stuck;
+        for stream in slots.taken() {
+            match stream.blocked_since().map(|since| since + timeout) {
+                Some(at) if at > now => next = next.min(at),
+                Some(_) if stream.done.load(Relaxed) => is_stuck = true,
+                Some(_) => stream.reset(),
+                None => {}
+            }
+        }
+        (slots.look_at, slots.is_stuck) = (Some(next), is_stuck);
+        next
+    }
+
+    /// Whether a response has stalled that cannot be reset: the connection takes no more requests then.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.lock().is_stuck
     }
 
     /// The response is out, or was given up; told once for each.
@@ -90,9 +138,29 @@ impl Stream {
         self.waits.store(if for_peer { now + 1 } else { 0 }, Relaxed);
     }
 
-    fn blocked_since(&self) -> Option<Instant> {
+    pub(super) fn blocked_since(&self) -> Option<Instant> {
         let waits = self.waits.load(Relaxed).checked_sub(1)?;
         Some(self.begun + Duration::from_millis(waits))
+    }
+}
+
+impl Stream {
+    /// Gives the response up; its task does it.
+    pub(super) fn reset(&self) {
+        self.reset.store(true, SeqCst);
+        self.task.wake();
+    }
+
+    pub(super) fn is_reset(&self) -> bool {
+        self.reset.load(SeqCst)
+    }
+
+    pub(super) fn set_done(&self) {
+        self.done.store(true, Relaxed);
+    }
+
+    pub(super) fn register(&self, waker: &Waker) {
+        self.task.register(waker);
     }
 }
 
@@ -107,8 +175,11 @@ mod tests {
         let (streams, begun) = (Streams::default(), Instant::now());
         assert_eq!(streams.blocked_since(0), None);
         let first = streams.begin();
+        first.waits(true);
         tokio::time::advance(SECOND).await;
         let second = streams.begin();
+        assert_eq!(streams.blocked_since(2), None, "a request without a response goes on");
+        second.waits(true);
         assert_eq!(streams.blocked_since(2), Some(begun + SECOND));
         assert_eq!(streams.blocked_since(3), None, "a request without a response goes on");
         second.waits(false);
@@ -120,5 +191,22 @@ mod tests {
         let third = streams.begin();
         assert_eq!(streams.lock().all.len(), 2, "the slots of those that ended are used again");
         streams.end(&third);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_stalled_response_is_reset_by_itself() {
+        let (streams, begun) = (Streams::default(), Instant::now());
+        let [stalled, app, later] = [(), (), ()].map(|()| streams.begin());
+        stalled.waits(true);
+        assert_eq!(streams.reset_stalled(SECOND * 2), begun + SECOND * 2);
+        tokio::time::advance(SECOND).await;
+        later.waits(true);
+        tokio::time::advance(SECOND).await;
+        assert_eq!(streams.reset_stalled(SECOND * 2), begun + SECOND * 3);
+        assert_eq!([&stalled, &app, &later].map(|stream| stream.is_reset()), [true, false, false]);
+        later.set_done();
+        tokio::time::advance(SECOND).await;
+        streams.reset_stalled(SECOND * 2);
+        assert!(!later.is_reset() && streams.is_stuck(), "h2 holds the last of it");
     }
 }

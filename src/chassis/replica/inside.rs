@@ -50,6 +50,7 @@ impl Inside {
             served: Arc::clone(served),
         };
         let limits = Limits::new(Arc::clone(&settings), verdicts.lifecycle.clone());
+        limits.held.register(registry);
         let stack = Stack::new(parts, registry);
         let max = runtime::max_connections(all.server.max_connections);
         let connections = Connections::new(max, connection::Metrics::new(Some(registry)));

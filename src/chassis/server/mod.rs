@@ -29,6 +29,7 @@ use crate::chassis::{
     config::{Auto, Duration, Size},
     connection::{Connections, Entry, Stream},
     listener::Listener,
+    runtime,
 };
 
 /// Settings `server.*`.
@@ -59,6 +60,10 @@ pub struct Settings {
     pub write_timeout: Duration,
     /// Bytes a second below which an upload or a reader counts as stalled, after 5 s of waiting; `0B` turns it off. Reloadable.
     pub min_rate: Size,
+    /// Response bytes of all connections that wait for their readers, above the first 64 KiB of each response; beyond it the stalled response that weighs most is reset. `0B` takes an eighth of the memory limit, or 64 MiB where there is none.
+    pub max_response_memory: Size,
+    /// The same of one HTTP/2 connection; `0B` takes half of what all may hold.
+    pub max_response_buffer: Size,
     /// Largest request body; answers 413. Reloadable.
     pub max_body: Size,
     /// Uploads in progress at most: requests whose body has not come whole. One more ends the one with the least progress, which is answered with 408. Reloadable.
@@ -100,6 +105,9 @@ impl Default for Settings {
             write_timeout: Duration::from_secs(30),
             // 240 B/s: what Kestrel and IIS hold for slower than any real client.
             min_rate: Size::bytes(240),
+            // Found from the memory limit.
+            max_response_memory: Size::bytes(0),
+            max_response_buffer: Size::bytes(0),
             max_body: Size::mib(2),
             // 1,024: half of what may be in flight; each costs a connection or a stream, and its bytes have a bound.
             max_uploads: 1024,
@@ -117,6 +125,19 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Response bytes that may wait for their readers: in all, and of one connection.
+    pub(crate) fn response_bytes(&self) -> (usize, usize) {
+        let all = match self.max_response_memory.len() {
+            0 => runtime::response_memory(),
+            set => set,
+        };
+        let each = match self.max_response_buffer.len() {
+            0 => all / 2,
+            set => set,
+        };
+        (all, each)
+    }
+
     /// Whether `peer` is in `trusted_peers`; an IPv4 address mapped into IPv6 counts as itself.
     #[must_use]
     pub fn trusts(&self, peer: IpAddr) -> bool {

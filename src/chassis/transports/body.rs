@@ -14,6 +14,8 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::mpsc;
 
+use crate::chassis::connection::gathered::Gathered;
+
 /// The connection's end.
 #[derive(Debug)]
 pub(crate) struct Feed {
@@ -61,7 +63,7 @@ impl std::error::Error for Truncated {}
 pub(crate) fn channel(length: Option<u64>) -> (Feed, Body) {
     let (sender, receiver) = mpsc::channel(1);
     let body = Eaten { parts: receiver, left: length, is_over: length == Some(0) };
-    (Feed { parts: sender, left: length }, Body::new(body))
+    (Feed { parts: sender, left: length }, Body::new(Gathered::new(body)))
 }
 
 impl Feed {

@@ -1,0 +1,163 @@
+//! Response bytes that wait for their readers, of all connections: bounded, as a handler's answer stays in memory until
+//! its peer has taken it.
+//!
+//! Only what an answer holds above its first 64 KiB counts. At the bound the stalled response that weighs most is reset:
+//! what its whole connection holds, times how long it has stalled. Who makes progress is not reset.
+//!
+//! Next: [`super::body`].
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use prometheus::{IntGauge, Registry};
+use tokio::time::Instant;
+
+use super::{state::State, streams::Stream};
+
+/// 64 KiB of each answer never count: what a socket takes at once.
+const FREE: usize = 64 * 1024;
+/// 100 ms without progress is a stall at the bound: several round trips.
+const STALL: Duration = Duration::from_millis(100);
+/// 1 s: from then on a longer stall weighs no more.
+const LONG: Duration = Duration::from_secs(1);
+
+/// What all responses hold.
+#[derive(Debug)]
+pub(crate) struct Held {
+    most: usize,
+    most_each: usize,
+    holders: Mutex<Vec<Weak<Holder>>>,
+    total: AtomicUsize,
+    gauge: IntGauge,
+}
+
+/// One response above its first 64 KiB.
+#[derive(Debug)]
+pub(super) struct Holder {
+    held: Arc<Held>,
+    state: Arc<State>,
+    stream: Option<Arc<Stream>>,
+    bytes: Mutex<usize>,
+    is_reset: AtomicBool,
+}
+
+impl Held {
+    /// At most `most` bytes in all, and `most_each` of one connection.
+    pub(super) fn new(most: usize, most_each: usize) -> Arc<Self> {
+        let help = "Response bytes that wait for their readers, above the first 64 KiB of each response.";
+        let gauge = IntGauge::new("http_server_response_waiting_bytes", help).expect("a valid metric");
+        Arc::new(Self { most, most_each, holders: Mutex::default(), total: AtomicUsize::new(0), gauge })
+    }
+
+    pub(crate) fn register(&self, registry: &Registry) {
+        registry.register(Box::new(self.gauge.clone())).expect("registered once");
+    }
+
+    /// Whether a response that holds `bytes` has to be known here.
+    pub(super) fn counts(bytes: usize) -> bool {
+        bytes > FREE
+    }
+
+    pub(super) fn begin(self: &Arc<Self>, state: &Arc<State>, stream: Option<&Arc<Stream>>) -> Arc<Holder> {
+        let holder = Arc::new(Holder {
+            held: Arc::clone(self),
+            state: Arc::clone(state),
+            stream: stream.cloned(),
+            bytes: Mutex::new(0),
+            is_reset: AtomicBool::new(false),
+        });
+        self.lock().push(Arc::downgrade(&holder));
+        holder
+    }
+
+    /// Resets stalled responses until the rest fits.
+    fn make_room(&self, state: &Arc<State>) {
+        let all: Vec<_> = self.lock().iter().filter_map(Weak::upgrade).filter(|one| !one.is_reset()).collect();
+        let own = |one: &&Arc<Holder>| Arc::ptr_eq(&one.state, state);
+        let mut others: Vec<_> = all.iter().filter(own).collect();
+        if others.len() > 1 {
+            reset_down_to(self.most_each, &mut others);
+        }
+        reset_down_to(self.most, &mut all.iter().collect());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Holder>>> {
+        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn reset_down_to(most: usize, holders: &mut Vec<&Arc<Holder>>) {
+    let mut total: usize = holders.iter().map(|holder| holder.bytes()).sum();
+    while total > most {
+        // At twice the bound, any wait is too long.
+        let stall = if total > most.saturating_mul(2) { Duration::ZERO } else { STALL };
+        let Some(victim) = heaviest(holders, stall) else { return };
+        total -= victim.bytes();
+        victim.reset();
+        holders.retain(|holder| !Arc::ptr_eq(holder, &victim));
+    }
+}
+
+fn heaviest(holders: &[&Arc<Holder>], stall: Duration) -> Option<Arc<Holder>> {
+    let now = Instant::now();
+    let of_connection = |state: &Arc<State>| -> u128 {
+        let own = holders.iter().filter(|holder| Arc::ptr_eq(&holder.state, state));
+        own.map(|holder| holder.bytes() as u128).sum()
+    };
+    let weight = |holder: &&&Arc<Holder>| {
+        let stalled = holder.blocked_since().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        (of_connection(&holder.state) * (stalled.min(LONG).as_millis() + 1), holder.bytes())
+    };
+    let is_stalled =
+        |holder: &&&Arc<Holder>| holder.blocked_since().is_some_and(|since| since + stall <= now) && holder.bytes() > 0;
+    holders.iter().filter(is_stalled).max_by_key(weight).map(|holder| Arc::clone(holder))
+}
+
+impl Holder {
+    /// The response holds `alive` bytes now. Where that is more than before, room is made for it.
+    pub(super) fn set(&self, alive: usize) {
+        let bytes = alive.saturating_sub(FREE);
+        let before = std::mem::replace(&mut *self.bytes.lock().unwrap_or_else(PoisonError::into_inner), bytes);
+        let held = &self.held;
+        let total = held.total.fetch_add(bytes.wrapping_sub(before), Relaxed).wrapping_add(bytes.wrapping_sub(before));
+        held.gauge.set(i64::try_from(total).unwrap_or(i64::MAX));
+        if bytes > before && (total > held.most || (self.stream.is_some() && total > held.most_each)) {
+            held.make_room(&self.state);
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        *self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_reset(&self) -> bool {
+        self.is_reset.load(Relaxed)
+    }
+
+    fn blocked_since(&self) -> Option<Instant> {
+        match &self.stream {
+            Some(stream) => stream.blocked_since(),
+            None => self.state.blocked_since(),
+        }
+    }
+
+    fn reset(&self) {
+        self.is_reset.store(true, Relaxed);
+        match &self.stream {
+            Some(stream) => stream.reset(),
+            None => self.state.reset_for_memory(),
+        }
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        self.set(0);
+        self.held.lock().retain(|holder| holder.strong_count() > 0);
+    }
+}

@@ -1,0 +1,190 @@
+//! Response bodies, until the last of their bytes has left.
+//!
+//! Over HTTP/2 a large part of a body is handed over in pieces of 16 KiB, the last of them as a copy: what h2 holds for a
+//! closed window is small, and the part itself goes with the stream when that is reset.
+//!
+//! Next: [`super::held`].
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering::AcqRel, Ordering::Acquire},
+    },
+    task::{Context, Poll},
+};
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use super::{
+    body::Part,
+    held::{Held, Holder},
+    streams::Stream,
+};
+
+/// 16 KiB: a frame of HTTP/2 as peers accept it by default (RFC 9113, section 4.2).
+const PIECE: usize = 16 * 1024;
+
+/// A response body; hyper drops it when it has taken the last of it.
+pub(crate) struct Outbound {
+    body: Body,
+    way: Arc<Way>,
+    /// The part that is handed over in pieces, and its length.
+    rest: Bytes,
+    length: usize,
+    /// It was in pieces, so its end waits until they have left: until then it can be reset.
+    is_long: bool,
+}
+
+/// A request, and its response on its way: gone when hyper and h2 have let go of the last of its bytes, or the stream
+/// was reset.
+pub(super) struct Way {
+    part: Part,
+    stream: Option<Arc<Stream>>,
+    held: Arc<Held>,
+    /// Bytes that hyper and h2 hold, and of which they hold a part.
+    alive: AtomicUsize,
+    holder: OnceLock<Arc<Holder>>,
+    left: AtomicWaker,
+}
+
+impl Way {
+    pub(super) fn new(part: Part, held: &Arc<Held>) -> Arc<Self> {
+        let state = &part.0.state;
+        let stream = state.is_multiplexed().then(|| state.streams.begin());
+        let (alive, holder, left) = (AtomicUsize::new(0), OnceLock::new(), AtomicWaker::new());
+        Arc::new(Self { part, stream, held: Arc::clone(held), alive, holder, left })
+    }
+
+    fn add(&self, bytes: usize) {
+        let alive = self.alive.fetch_add(bytes, AcqRel) + bytes;
+        if Held::counts(alive) {
+            let begin = || self.held.begin(&self.part.0.state, self.stream.as_ref());
+            self.holder.get_or_init(begin).set(alive);
+        }
+    }
+
+    fn remove(&self, bytes: usize) {
+        let alive = self.alive.fetch_sub(bytes, AcqRel) - bytes;
+        if let Some(holder) = self.holder.get() {
+            holder.set(alive);
+        }
+        if alive == 0 && self.stream.is_some() {
+            self.left.wake();
+        }
+    }
+}
+
+impl Drop for Way {
+    fn drop(&mut self) {
+        if let Some(stream) = &self.stream {
+            self.part.0.state.streams.end(stream);
+        }
+    }
+}
+
+/// Bytes of a response: h2 keeps them until the peer's window lets them out, long after it dropped the body.
+pub(crate) struct Chunk {
+    bytes: Bytes,
+    /// What goes with it.
+    counted: usize,
+    way: Arc<Way>,
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        self.way.remove(self.counted);
+    }
+}
+
+impl bytes::Buf for Chunk {
+    fn remaining(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn advance(&mut self, count: usize) {
+        bytes::Buf::advance(&mut self.bytes, count);
+    }
+}
+
+impl Outbound {
+    pub(super) fn new(body: Body, way: Arc<Way>) -> Self {
+        if let Some(stream) = &way.stream {
+            stream.waits(true);
+        }
+        Self { body, way, rest: Bytes::new(), length: 0, is_long: false }
+    }
+
+    fn chunk(&mut self, bytes: Bytes) -> Chunk {
+        let length = bytes.len();
+        self.way.add(length);
+        if self.way.stream.is_none() || length <= PIECE {
+            return Chunk { bytes, counted: length, way: Arc::clone(&self.way) };
+        }
+        (self.rest, self.length, self.is_long) = (bytes, length, true);
+        self.piece()
+    }
+
+    /// The next piece; the last one is a copy, so that it does not keep the whole.
+    fn piece(&mut self) -> Chunk {
+        let way = Arc::clone(&self.way);
+        if self.rest.len() > PIECE {
+            // Counted with the rest, but so that the end waits for it.
+            return Chunk { bytes: self.rest.split_to(PIECE), counted: 0, way };
+        }
+        let bytes = Bytes::copy_from_slice(&std::mem::take(&mut self.rest));
+        let counted = bytes.len();
+        self.way.remove(self.length - counted);
+        Chunk { bytes, counted, way }
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Chunk>, axum::Error>>> {
+        let polled = match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(None) if self.is_long => return self.poll_left(cx).map(|()| None),
+            polled => polled,
+        };
+        if let Some(stream) = &self.way.stream {
+            stream.waits(polled.is_ready());
+        }
+        polled.map(|frame| frame.map(|frame| frame.map(|frame| frame.map_data(|bytes| self.chunk(bytes)))))
+    }
+
+    /// Ready when all that was handed over has left.
+    fn poll_left(&self, cx: &Context<'_>) -> Poll<()> {
+        self.way.left.register(cx.waker());
+        if self.way.alive.load(Acquire) == 0 { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl HttpBody for Outbound {
+    type Data = Chunk;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        if self.rest.is_empty() {
+            return self.poll_body(cx);
+        }
+        if let Some(stream) = &self.way.stream {
+            stream.waits(true);
+        }
+        Poll::Ready(Some(Ok(Frame::data(self.piece()))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        !self.is_long && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,149 @@
+//! Memory that peers hold: bodies in small pieces, and responses that nobody reads.
+
+use std::time::{Duration, Instant};
+
+use tokio::{task::JoinSet, time::interval};
+
+use crate::{
+    beside::{Healthy, ROOM_KIB, size},
+    frames,
+    harness::{exclusive, http::Connection, server::Server},
+};
+
+const RST_STREAM: u8 = 3;
+const SECOND: Duration = Duration::from_secs(1);
+const MIB: &str = "/blob?bytes=1048576";
+
+/// The most resident memory in KiB while `work` runs.
+async fn peak<T>(server: &Server, work: impl Future<Output = T>) -> (T, u64) {
+    let (mut work, mut tick, mut peak) = (std::pin::pin!(work), interval(Duration::from_millis(5)), 0);
+    loop {
+        tokio::select! {
+            done = &mut work => return (done, peak.max(server.resident_kib())),
+            _ = tick.tick() => peak = peak.max(server.resident_kib()),
+        }
+    }
+}
+
+async fn start(settings: &[(&str, &str)]) -> (Server, Healthy, u64) {
+    let server = Server::start_example("streams", settings).await;
+    let healthy = Healthy::of(server.app, "/hello", "/echo", "a body");
+    healthy.answered(2000).await;
+    let before = server.resident_kib();
+    (server, healthy, before)
+}
+
+fn holds(before: u64, peak: u64, beside: &str) {
+    println!("beside {beside}: {before} KiB before, {peak} KiB at most");
+    assert!(peak <= before + ROOM_KIB, "beside {beside}: {before} KiB before, {peak} KiB at most");
+}
+
+/// 2 MB in chunks of a byte, each of which is 6 bytes on the wire.
+async fn upload(address: std::net::SocketAddr, bytes: usize, each: usize) -> u16 {
+    let mut connection = Connection::open(address).await.expect("connecting");
+    let head = b"POST /upload HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n";
+    connection.send(head).await.expect("sending");
+    let chunks = b"1\r\nx\r\n".repeat(each);
+    for _ in 0..bytes / each {
+        connection.send(&chunks).await.expect("sending");
+    }
+    connection.send(b"0\r\n\r\n").await.expect("sending");
+    connection.receive().await.expect("an answer").status
+}
+
+async fn four_uploads(server: &Server, bytes: usize, each: usize, beside: &str, healthy: &Healthy, before: u64) {
+    let mut uploads: JoinSet<_> = (0..4).map(|_| upload(server.app, bytes, each)).collect();
+    let all = async {
+        while let Some(status) = uploads.join_next().await {
+            assert_eq!(status.expect("an upload"), 200);
+        }
+    };
+    let ((), peak) = peak(server, all).await;
+    healthy.answered(100).await;
+    holds(before, peak, beside);
+}
+
+#[tokio::test]
+async fn bodies_in_chunks_of_a_byte_cost_what_their_bytes_do() {
+    let _turn = exclusive().await;
+    let long = [("APP__SERVER__REQUEST_TIMEOUT", "60s"), ("APP__LIFECYCLE__DRAIN_TIMEOUT", "60s")];
+    let (server, healthy, before) = start(&long).await;
+    four_uploads(&server, 2_000_000, 2000, "2 MB in chunks of a byte", &healthy, before).await;
+    let bytes = size(200_000, 2_000_000);
+    four_uploads(&server, bytes, 1, "chunks of a byte, each written by itself", &healthy, before).await;
+    healthy.none_failed("chunks of a byte").await;
+}
+
+/// A connection whose windows stay closed, but for a stream of events.
+async fn closed_windows(address: std::net::SocketAddr) -> Connection {
+    let mut connection = frames::open(address, &frames::window(0)).await;
+    frames::send_get_on(&mut connection, 1, "/sse").await;
+    frames::open_window(&mut connection, 1, 60_000).await.expect("sending");
+    for stream in (3..=u8::MAX).step_by(2) {
+        frames::send_get_on(&mut connection, stream, MIB).await;
+    }
+    connection
+}
+
+/// Reads until all but the stream of events were reset.
+async fn resets(connection: &mut Connection) {
+    let mut left: Vec<u8> = (3..=u8::MAX).step_by(2).collect();
+    while !left.is_empty() {
+        let frame = frames::next(connection).await.expect("the connection lives on");
+        if frame.kind == RST_STREAM {
+            assert_ne!(frame.stream, 1, "the stream of events was reset");
+            left.retain(|stream| *stream != frame.stream);
+        }
+    }
+}
+
+#[tokio::test]
+async fn closed_windows_hold_little_and_each_stalled_stream_is_reset_by_itself() {
+    let _turn = exclusive().await;
+    let settings = [
+        ("APP__SERVER__WRITE_TIMEOUT", "3s"),
+        ("APP__SERVER__MAX_CONNECTION_AGE", "0"),
+        ("APP__SERVER__MAX_RESPONSE_MEMORY", "4MiB"),
+    ];
+    let (server, healthy, before) = start(&settings).await;
+    let begun = Instant::now();
+    let all = async {
+        let mut connections = Vec::new();
+        for _ in 0..4 {
+            connections.push(closed_windows(server.app).await);
+        }
+        for connection in &mut connections {
+            resets(connection).await;
+        }
+        connections
+    };
+    let (mut connections, peak) = peak(&server, all).await;
+    println!("the last was reset after {:?}", begun.elapsed());
+    assert!(begun.elapsed() < 5 * SECOND, "the last was reset after {:?}", begun.elapsed());
+    for connection in &mut connections {
+        // Events that came while others were reset lie in the socket; these are of later.
+        while begun.elapsed() < 6 * SECOND {
+            let event = frames::next_of(connection, frames::DATA).await;
+            assert_eq!((event.stream, event.payload.as_slice()), (1, b"data: tick\n\n".as_slice()));
+        }
+    }
+    holds(before, peak, "closed windows");
+    healthy.none_failed("closed windows").await;
+}
+
+#[tokio::test]
+async fn readers_that_stop_are_reset_when_they_hold_too_much() {
+    let _turn = exclusive().await;
+    let (server, healthy, before) = start(&[("APP__SERVER__MAX_RESPONSE_MEMORY", "4MiB")]).await;
+    let request = b"GET /blob?bytes=8388608 HTTP/1.1\r\nhost: test\r\n\r\n";
+    let held = crate::beside::held(server.app, 100, request);
+    let (held, peak) = peak(&server, held).await;
+    healthy.answered(500).await;
+    let waiting = server.metric("http_server_response_waiting_bytes").await;
+    let reset = server.series("http_server_connections_closed_total", "reason=\"memory\"").await;
+    println!("{waiting} bytes wait, {reset} were reset");
+    drop(held);
+    assert!(reset > 0.0, "none was reset");
+    holds(before, peak.max(server.resident_kib()), "readers that stop");
+    healthy.none_failed("readers that stop").await;
+}
