@@ -22,7 +22,7 @@ const END_HEADERS: u8 = 4;
 const AT_ONCE: u32 = 1_000;
 /// 100 a second cost less than one request does. Keep-alive takes one in ten seconds.
 const PER_SECOND: f64 = 100.0;
-/// For each frame of an answer: what Envoy takes of WINDOW_UPDATE. gRPC clients send a PING besides, to measure the path.
+/// For each frame of an answer: what Envoy takes of `WINDOW_UPDATE`. gRPC clients send a PING besides, to measure the path.
 const PER_FRAME_SENT: u32 = 10;
 /// For each request: its end, and its priority.
 const PER_REQUEST: u32 = 2;

@@ -51,8 +51,7 @@ pub(crate) struct State {
     since: AtomicU64,
     /// Milliseconds from `opened` to the write that blocks, plus one; zero when none does.
     blocked: AtomicU64,
-    /// Milliseconds from `opened` to the start of what is half here, plus one, and twice that; one more for a piece of a
-    /// body. Zero: all is whole.
+    /// Twice the milliseconds from `opened` to what is half here, plus two; one more for a piece of a body. Zero: nothing is.
     half: AtomicU64,
     /// Requests and bodies that are still moving.
     parts: AtomicU32,
@@ -138,18 +137,14 @@ impl State {
 
     /// What is half here from now on.
     pub(super) fn set_half(&self, half: Option<Half>) {
-        let since = |half| (self.now() + 1) << 1 | u64::from(half == Half::Data);
-        self.half.store(half.map_or(0, since), Relaxed);
+        self.half.store(half.map_or(0, |half| (self.now() + 1) << 1 | u64::from(half == Half::Data)), Relaxed);
     }
 
     /// Since when the peer owes the rest of something that nobody else waits for.
     pub(super) fn half_since(&self) -> Option<Instant> {
         let half = self.half.load(Relaxed);
         let since = self.opened + Duration::from_millis((half >> 1).checked_sub(1)?);
-        if half & 1 == 0 {
-            return Some(since);
-        }
-        (self.phase() == Phase::Idle).then(|| since.max(self.since()))
+        if half & 1 == 0 { Some(since) } else { (self.phase() == Phase::Idle).then(|| since.max(self.since())) }
     }
 
     pub(crate) fn is_multiplexed(&self) -> bool {

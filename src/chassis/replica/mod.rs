@@ -107,7 +107,7 @@ where
         Some(Ok(files)) => files,
         Some(Err(problems)) => {
             // There is no log yet: its settings are among those that are wrong.
-            problems.iter().for_each(|problem| eprintln!("{problem}"));
+            eprintln!("{}", problems.join("\n"));
             return Exit::BadSettings;
         }
         None => {
