@@ -10,7 +10,6 @@ use crate::{
     harness::{exclusive, http::Connection, peers, server::Server},
 };
 
-const RST_STREAM: u8 = 3;
 const SECOND: Duration = Duration::from_secs(1);
 const MIB: &str = "/blob?bytes=1048576";
 
@@ -91,7 +90,7 @@ async fn resets(connection: &mut Connection) {
     let mut left: Vec<u8> = (3..=u8::MAX).step_by(2).collect();
     while !left.is_empty() {
         let frame = frames::next(connection).await.expect("the connection lives on");
-        if frame.kind == RST_STREAM {
+        if frame.kind == frames::RST_STREAM {
             assert_ne!(frame.stream, 1, "the stream of events was reset");
             left.retain(|stream| *stream != frame.stream);
         }
