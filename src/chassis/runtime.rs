@@ -41,8 +41,8 @@ fn threads(setting: Auto<usize>) -> usize {
 
 /// Descriptors that are not connections: listeners, logs, the admin listener, upstreams, the exporter.
 const RESERVED_FILES: u64 = 64;
-/// What a busy connection holds: hyper's buffers, a request, a response; idle ones hold a third of it.
-const BYTES_PER_CONNECTION: u64 = 32 * 1024;
+/// What a connection can hold: the first 64 KiB of a response, which never count, and a head of 32 KiB with its buffer.
+const BYTES_PER_CONNECTION: u64 = 128 * 1024;
 /// No replica needs more; above it, replicas are cheaper than a kernel's tables.
 const MOST_CONNECTIONS: u64 = 65_536;
 
@@ -71,8 +71,9 @@ pub fn response_memory() -> usize {
 
 fn most_connections(files: u64, memory: Option<u64>) -> u64 {
     let by_files = files.saturating_sub(RESERVED_FILES);
-    // Half of the memory: the rest is the program, its requests and the kernel's socket buffers.
-    let by_memory = memory.map_or(MOST_CONNECTIONS, |bytes| bytes / 2 / BYTES_PER_CONNECTION);
+    // Half of the memory, less an eighth for responses that wait: the rest is the program, its requests and the
+    // kernel's socket buffers.
+    let by_memory = memory.map_or(MOST_CONNECTIONS, |bytes| (bytes / 2 - bytes / 8) / BYTES_PER_CONNECTION);
     by_files.min(by_memory).clamp(16, MOST_CONNECTIONS)
 }
 
@@ -99,7 +100,7 @@ mod tests {
     #[test]
     fn connections_follow_the_tighter_limit() {
         assert_eq!(most_connections(1024, None), 960);
-        assert_eq!(most_connections(1 << 20, Some(64 << 20)), 1024);
+        assert_eq!(most_connections(1 << 20, Some(64 << 20)), 192);
         assert_eq!(most_connections(32, None), 16);
         assert_eq!(most_connections(u64::MAX, None), 65_536);
     }

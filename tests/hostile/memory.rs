@@ -7,10 +7,9 @@ use tokio::{task::JoinSet, time::interval};
 use crate::{
     beside::{Healthy, ROOM_KIB, size},
     frames,
-    harness::{exclusive, http::Connection, server::Server},
+    harness::{exclusive, http::Connection, peers, server::Server},
 };
 
-const RST_STREAM: u8 = 3;
 const SECOND: Duration = Duration::from_secs(1);
 const MIB: &str = "/blob?bytes=1048576";
 
@@ -66,10 +65,11 @@ async fn four_uploads(server: &Server, bytes: usize, each: usize, beside: &str, 
 #[tokio::test]
 async fn bodies_in_chunks_of_a_byte_cost_what_their_bytes_do() {
     let _turn = exclusive().await;
-    let long = [("APP__SERVER__REQUEST_TIMEOUT", "60s"), ("APP__LIFECYCLE__DRAIN_TIMEOUT", "60s")];
+    let long = [("APP__SERVER__REQUEST_TIMEOUT", "120s"), ("APP__LIFECYCLE__DRAIN_TIMEOUT", "120s")];
     let (server, healthy, before) = start(&long).await;
-    four_uploads(&server, 2_000_000, 2000, "2 MB in chunks of a byte", &healthy, before).await;
-    let bytes = size(200_000, 2_000_000);
+    // A debug build takes half a minute for four times 2 MB.
+    four_uploads(&server, size(500_000, 2_000_000), 2000, "a body in chunks of a byte", &healthy, before).await;
+    let bytes = size(40_000, 2_000_000);
     four_uploads(&server, bytes, 1, "chunks of a byte, each written by itself", &healthy, before).await;
     healthy.none_failed("chunks of a byte").await;
 }
@@ -90,7 +90,7 @@ async fn resets(connection: &mut Connection) {
     let mut left: Vec<u8> = (3..=u8::MAX).step_by(2).collect();
     while !left.is_empty() {
         let frame = frames::next(connection).await.expect("the connection lives on");
-        if frame.kind == RST_STREAM {
+        if frame.kind == frames::RST_STREAM {
             assert_ne!(frame.stream, 1, "the stream of events was reset");
             left.retain(|stream| *stream != frame.stream);
         }
@@ -135,8 +135,15 @@ async fn closed_windows_hold_little_and_each_stalled_stream_is_reset_by_itself()
 async fn readers_that_stop_are_reset_when_they_hold_too_much() {
     let _turn = exclusive().await;
     let (server, healthy, before) = start(&[("APP__SERVER__MAX_RESPONSE_MEMORY", "4MiB")]).await;
-    let request = b"GET /blob?bytes=8388608 HTTP/1.1\r\nhost: test\r\n\r\n";
-    let held = crate::beside::held(server.app, 100, request);
+    let held = async {
+        let mut readers = Vec::new();
+        for _ in 0..100 {
+            let mut reader = peers::narrow(server.app).await;
+            reader.send(format!("GET {MIB} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes()).await.expect("sending");
+            readers.push(reader);
+        }
+        readers
+    };
     let (held, peak) = peak(&server, held).await;
     healthy.answered(500).await;
     let waiting = server.metric("http_server_response_waiting_bytes").await;

@@ -94,8 +94,8 @@ impl Held {
 fn reset_down_to(most: usize, holders: &mut Vec<&Arc<Holder>>) {
     let mut total: usize = holders.iter().map(|holder| holder.bytes()).sum();
     while total > most {
-        // At twice the bound, any wait is too long.
-        let stall = if total > most.saturating_mul(2) { Duration::ZERO } else { STALL };
+        // At half as much again, any wait is too long.
+        let stall = if total > most.saturating_add(most / 2) { Duration::ZERO } else { STALL };
         let Some(victim) = heaviest(holders, stall) else { return };
         total -= victim.bytes();
         victim.reset();

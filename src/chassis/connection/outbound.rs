@@ -1,7 +1,7 @@
 //! Response bodies, until the last of their bytes has left.
 //!
-//! Over HTTP/2 a large part of a body is handed over in pieces of 16 KiB, the last of them as a copy: what h2 holds for a
-//! closed window is small, and the part itself goes with the stream when that is reset.
+//! Over HTTP/2 a large part of a body is handed over in copies of 16 KiB: what hyper and h2 hold for a closed window is
+//! small, and the part itself is freed at once when the stream is reset.
 //!
 //! Next: [`super::held`].
 
@@ -32,8 +32,8 @@ const PIECE: usize = 16 * 1024;
 pub(crate) struct Outbound {
     body: Body,
     way: Arc<Way>,
-    /// The part that is handed over in pieces, and its length.
-    rest: Bytes,
+    /// Bytes of a large part that are not handed over yet; the part is the stream's.
+    rest: usize,
     length: usize,
     /// It was in pieces, so its end waits until they have left: until then it can be reset.
     is_long: bool,
@@ -119,30 +119,43 @@ impl Outbound {
         if let Some(stream) = &way.stream {
             stream.waits(true);
         }
-        Self { body, way, rest: Bytes::new(), length: 0, is_long: false }
+        Self { body, way, rest: 0, length: 0, is_long: false }
     }
 
-    fn chunk(&mut self, bytes: Bytes) -> Chunk {
+    fn chunk(&mut self, bytes: Bytes) -> Result<Chunk, axum::Error> {
         let length = bytes.len();
-        self.way.add(length);
-        if self.way.stream.is_none() || length <= PIECE {
-            return Chunk { bytes, counted: length, way: Arc::clone(&self.way) };
+        let large = self.way.stream.as_ref().filter(|_| length > PIECE);
+        if let Some(stream) = large {
+            *stream.rest() = bytes;
+            (self.rest, self.length, self.is_long) = (length, length, true);
+            self.way.add(length);
+            return self.piece();
         }
-        (self.rest, self.length, self.is_long) = (bytes, length, true);
-        self.piece()
+        self.way.add(length);
+        Ok(Chunk { bytes, counted: length, way: Arc::clone(&self.way) })
     }
 
-    /// The next piece; the last one is a copy, so that it does not keep the whole.
-    fn piece(&mut self) -> Chunk {
-        let way = Arc::clone(&self.way);
-        if self.rest.len() > PIECE {
-            // Counted with the rest, but so that the end waits for it.
-            return Chunk { bytes: self.rest.split_to(PIECE), counted: 0, way };
+    /// The next piece of the large part. With the last one the part is gone, and only that piece counts.
+    fn piece(&mut self) -> Result<Chunk, axum::Error> {
+        let stream = self.way.stream.as_ref().expect("only HTTP/2 has pieces");
+        let mut rest = stream.rest();
+        let piece = rest.len().min(PIECE);
+        let bytes = Bytes::copy_from_slice(&rest[..piece]);
+        bytes::Buf::advance(&mut *rest, piece);
+        let is_last = rest.is_empty();
+        if is_last {
+            *rest = Bytes::new();
         }
-        let bytes = Bytes::copy_from_slice(&std::mem::take(&mut self.rest));
-        let counted = bytes.len();
-        self.way.remove(self.length - counted);
-        Chunk { bytes, counted, way }
+        drop(rest);
+        if stream.is_reset() {
+            return Err(axum::Error::new("the response was reset"));
+        }
+        self.rest -= piece;
+        let counted = if is_last { piece } else { 0 };
+        if is_last {
+            self.way.remove(self.length - piece);
+        }
+        Ok(Chunk { bytes, counted, way: Arc::clone(&self.way) })
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Chunk>, axum::Error>>> {
@@ -153,7 +166,12 @@ impl Outbound {
         if let Some(stream) = &self.way.stream {
             stream.waits(polled.is_ready());
         }
-        polled.map(|frame| frame.map(|frame| frame.map(|frame| frame.map_data(|bytes| self.chunk(bytes)))))
+        polled.map(|frame| {
+            frame.map(|frame| match frame?.into_data() {
+                Ok(bytes) => self.chunk(bytes).map(Frame::data),
+                Err(frame) => Ok(frame.map_data(|_| unreachable!("no data"))),
+            })
+        })
     }
 
     /// Ready when all that was handed over has left.
@@ -171,13 +189,13 @@ impl HttpBody for Outbound {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        if self.rest.is_empty() {
+        if self.rest == 0 {
             return self.poll_body(cx);
         }
         if let Some(stream) = &self.way.stream {
             stream.waits(true);
         }
-        Poll::Ready(Some(Ok(Frame::data(self.piece()))))
+        Poll::Ready(Some(self.piece().map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
@@ -58,6 +59,8 @@ pub(crate) struct Stream {
     /// hyper has handed all of it to h2.
     done: AtomicBool,
     task: AtomicWaker,
+    /// What is not handed over yet of a large part: it is let go at once when the response is reset.
+    rest: Mutex<Bytes>,
 }
 
 impl Streams {
@@ -69,8 +72,15 @@ impl Streams {
             slots.all.push(None);
             slots.all.len() - 1
         });
-        let (reset, done, task) = (AtomicBool::new(false), AtomicBool::new(false), AtomicWaker::new());
-        let stream = Arc::new(Stream { slot, begun, waits: AtomicU64::new(0), reset, done, task });
+        let stream = Arc::new(Stream {
+            slot,
+            begun,
+            waits: AtomicU64::new(0),
+            reset: AtomicBool::new(false),
+            done: AtomicBool::new(false),
+            task: AtomicWaker::new(),
+            rest: Mutex::default(),
+        });
         slots.all[slot] = Some(Arc::clone(&stream));
         slots.begun = Some(Arc::clone(&stream));
         stream
@@ -148,11 +158,16 @@ impl Stream {
     /// Gives the response up; its task does it.
     pub(super) fn reset(&self) {
         self.reset.store(true, SeqCst);
+        drop(std::mem::take(&mut *self.rest()));
         self.task.wake();
     }
 
     pub(super) fn is_reset(&self) -> bool {
         self.reset.load(SeqCst)
+    }
+
+    pub(super) fn rest(&self) -> MutexGuard<'_, Bytes> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn set_done(&self) {
