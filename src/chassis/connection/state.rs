@@ -125,6 +125,13 @@ impl State {
         self.phase.store(phase as u8, Release);
     }
 
+    /// Takes up a phase again that began at `since`: what came meanwhile was no request's.
+    pub(crate) fn resume(&self, phase: Phase, since: Instant) {
+        let since = since.saturating_duration_since(self.opened).as_millis();
+        self.since.store(u64::try_from(since).unwrap_or(u64::MAX - 1), Relaxed);
+        self.phase.store(phase as u8, Release);
+    }
+
     pub(crate) fn multiplex(&self) {
         self.multiplexed.store(true, Relaxed);
         self.enter(Phase::Idle);
