@@ -72,7 +72,7 @@ async fn echo(Extension(connection): Extension<ConnectionInfo>, request: Request
         "client": connection.client(&parts.headers).to_string(),
         "certificate": connection.client_certificate().map(|certificate| certificate.subject().to_owned()),
         "scheme": connection.scheme(&parts.headers),
-        "asked": connection.host(&parts.headers),
+        "asked": connection.host(&parts.uri, &parts.headers),
         "body": body.ok(),
     }))
 }

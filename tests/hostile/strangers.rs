@@ -67,3 +67,32 @@ async fn a_trusted_peer_still_decides() {
     let span = collector.span_of("0af7651916cd43dd8448eb211c80319c", Duration::from_secs(10)).await;
     assert_eq!(span.parent, "b7ad6b7169203331");
 }
+
+/// The status of a request with these lines, on a connection of its own.
+async fn status(address: std::net::SocketAddr, target: &str, version: &str, lines: &str) -> Option<u16> {
+    let mut connection = Connection::open(address).await.expect("connecting");
+    let request = format!("GET {target} HTTP/{version}\r\n{lines}connection: close\r\n\r\n");
+    connection.send(request.as_bytes()).await.expect("sending");
+    connection.receive().await.ok().map(|answer| answer.status)
+}
+
+#[tokio::test]
+async fn a_request_names_one_host_that_can_be_read() {
+    let server = Server::start(&[]).await;
+    for (target, version, lines, app, admin) in [
+        ("/readyz", "1.1", "host: a\r\n", 404, 200),
+        ("/readyz", "1.1", "host: a:80\r\n", 404, 200),
+        ("/readyz", "1.0", "", 404, 200),
+        ("/readyz", "1.1", "", 400, 200),
+        ("/readyz", "1.1", "host: a\r\nhost: a\r\n", 400, 400),
+        ("/readyz", "1.0", "host: a\r\nhost: b\r\n", 400, 400),
+        ("/readyz", "1.1", "host: a/b\r\n", 400, 400),
+        ("/readyz", "1.1", "host: u@a\r\n", 400, 400),
+        ("http://b/readyz", "1.1", "host: a\r\n", 404, 200),
+        ("http://u@b/readyz", "1.1", "host: a\r\n", 400, 400),
+    ] {
+        let got =
+            (status(server.app, target, version, lines).await, status(server.admin, target, version, lines).await);
+        assert_eq!(got, (Some(app), Some(admin)), "{target} HTTP/{version} {lines:?}");
+    }
+}

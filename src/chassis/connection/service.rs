@@ -12,7 +12,7 @@ use std::{
 };
 
 use axum::{body::Body, extract::Request, response::Response};
-use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header, uri::Authority};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -40,6 +40,8 @@ struct Info {
     /// `http` or `https`, as the peer spoke.
     scheme: &'static str,
     certificate: Option<Box<ClientCertificate>>,
+    /// The peer speaks HTTP itself, and no web server has read its request before.
+    speaks_http: bool,
     entry: std::sync::Weak<Entry>,
     limits: Arc<Limits>,
 }
@@ -54,7 +56,7 @@ impl ConnectionInfo {
     ) -> Self {
         let trusted = limits.settings().trusts(peer.ip());
         let (entry, limits) = (Arc::downgrade(entry), Arc::clone(limits));
-        Self(Arc::new(Info { peer, trusted, scheme, certificate, entry, limits }))
+        Self(Arc::new(Info { peer, trusted, scheme, certificate, speaks_http: false, entry, limits }))
     }
 
     /// The other end of the socket: the balancer, where there is one; behind the PROXY protocol, whom that names.
@@ -95,11 +97,18 @@ impl ConnectionInfo {
     }
 
     /// The host and port that the client asked for: what a trusted proxy says in `X-Forwarded-Host`, else in `Forwarded`,
-    /// else `Host`.
+    /// else the target's own (`:authority` of HTTP/2, the absolute form of HTTP/1.1), else `Host`.
     #[must_use]
-    pub fn host<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+    pub fn host<'a>(&self, uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
         let said = if self.0.trusted { forwarded::host(headers) } else { None };
-        said.or_else(|| headers.get(header::HOST)?.to_str().ok())
+        let target = || uri.authority().map(Authority::as_str);
+        let host = || headers.get(header::HOST)?.to_str().ok();
+        said.or_else(target).or_else(host).filter(|host| !host.is_empty())
+    }
+
+    /// Whether a request of HTTP/1.1 has to name a host: a web server in front has seen to that itself.
+    pub(crate) fn has_to_name_a_host(&self) -> bool {
+        self.0.speaks_http
     }
 
     /// The rest of a request body is not waited for; the connection ends after the response.
@@ -148,7 +157,11 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(super) fn new(routes: Routes, entry: Arc<Entry>, info: ConnectionInfo) -> Self {
+    pub(super) fn new(routes: Routes, entry: Arc<Entry>, mut info: ConnectionInfo) -> Self {
+        // Nobody else has it yet.
+        if let Some(info) = Arc::get_mut(&mut info.0) {
+            info.speaks_http = true;
+        }
         Self { routes, entry, info }
     }
 }

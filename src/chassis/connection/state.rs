@@ -128,6 +128,14 @@ impl State {
         self.phase.store(phase as u8, Release);
     }
 
+    /// Takes up a phase again that began at `since`: what came meanwhile was no request's.
+    #[cfg_attr(not(feature = "fastcgi"), expect(dead_code, reason = "records of no request are FastCGI's"))]
+    pub(crate) fn resume(&self, phase: Phase, since: Instant) {
+        let since = since.saturating_duration_since(self.opened).as_millis();
+        self.since.store(u64::try_from(since).unwrap_or(u64::MAX - 1), Relaxed);
+        self.phase.store(phase as u8, Release);
+    }
+
     pub(crate) fn multiplex(&self) {
         self.multiplexed.store(true, Relaxed);
         // The preface and the first SETTINGS are the head of the connection: one wait.

@@ -197,7 +197,7 @@ fn poll_step(mut step: Pin<&mut Step>, record: &Record, cx: &mut Context<'_>) ->
     }
 }
 
-/// The panic hook has logged it, with its backtrace.
+/// The panic hook has logged it.
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
     // A payload whose own drop panics must not take the connection along.
     let _ = catch_unwind(AssertUnwindSafe(move || drop(panic)));

@@ -2,15 +2,18 @@
 //!
 //! A look-up in a header map hashes the name. Each request would make a dozen, nearly all of them in vain.
 //!
-//! Next: [`super::id`].
+//! Next: [`super::host`].
 
 use http::{HeaderMap, HeaderValue};
+
+use super::host::Host;
 
 /// A head at a glance. Where a flag is set, the header is there to be looked up.
 #[derive(Default)]
 pub(super) struct Head<'a> {
     /// As HTTP/1 writes the fields: each line has a colon, a space, CR and LF.
     pub(super) bytes: usize,
+    pub(super) host: Host<'a>,
     pub(super) request_id: Option<&'a HeaderValue>,
     pub(super) user_agent: Option<&'a HeaderValue>,
     /// A place in a trace, in any of the formats, or baggage.
@@ -28,6 +31,7 @@ impl<'a> Head<'a> {
             let name = name.as_str();
             head.bytes += name.len() + value.len() + 4;
             match name {
+                "host" => head.host.add(value),
                 "x-request-id" => head.request_id = head.request_id.or(Some(value)),
                 "user-agent" => head.user_agent = head.user_agent.or(Some(value)),
                 "content-length" => head.length = Some(value),

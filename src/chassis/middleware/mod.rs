@@ -28,6 +28,7 @@ mod body;
 mod deadline;
 mod exchange;
 mod head;
+mod host;
 mod id;
 mod protect;
 mod record;

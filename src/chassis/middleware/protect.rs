@@ -19,8 +19,11 @@ use crate::chassis::{
     server::Settings,
 };
 
-/// Refuses a request whose head or announced body is too large, or whose deadline has passed.
+/// Refuses a request whose host is doubtful, whose head or announced body is too large, or whose deadline has passed.
 pub(super) fn check(settings: &Settings, request: &Request, record: &Record) -> Result<(), Problem> {
+    if let Some(detail) = record.bad_host {
+        return Err(Problem::new(Code::MalformedRequest).with_detail(detail));
+    }
     let uri = request.uri();
     let target = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
     if target > settings.max_uri.len() {

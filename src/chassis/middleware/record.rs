@@ -17,6 +17,7 @@ use super::{
     body::Bound,
     deadline,
     head::Head,
+    host::Refusal,
     id,
     protect::content_length,
     route::{Kind, Route, method_label},
@@ -47,6 +48,8 @@ pub(super) struct Record {
     is_trusted: bool,
     /// Of the request's body, where it has one.
     pub(super) bound: Option<Bound>,
+    /// What is wrong with the host that the head names.
+    pub(super) bad_host: Option<Refusal>,
     is_counted: bool,
 }
 
@@ -95,23 +98,29 @@ impl Record {
                 }),
                 is_trusted: trusted,
                 bound: None,
+                bad_host: head.host.check(
+                    request.uri(),
+                    request.version(),
+                    connection.is_some_and(ConnectionInfo::has_to_name_a_host),
+                ),
                 is_counted: false,
             };
         if context.trace.sampled {
             let scheme = connection.map_or("http", |connection| connection.scheme(headers));
-            record.span = record.server_span(scheme, headers);
+            let host = connection.and_then(|connection| connection.host(request.uri(), headers));
+            record.span = record.server_span(scheme, host);
         }
         (record, context)
     }
 
-    fn server_span(&self, scheme: &'static str, headers: &HeaderMap) -> ServerSpan {
+    fn server_span(&self, scheme: &'static str, host: Option<&str>) -> ServerSpan {
         let record = SpanRecord {
             method: self.method,
             route: Some(&*self.route.template).filter(|template| !template.is_empty()),
             path: self.uri.path(),
             scheme,
             version: self.version,
-            server: authority(&self.uri, headers),
+            server: host.map(split),
             client: self.client,
             user_agent: self.user_agent(),
         };
@@ -211,14 +220,10 @@ fn deadline_of(stack: &Stack, believed: bool, headers: &HeaderMap, started: Inst
     started.checked_add(asked.map_or(own, |asked| asked.min(own)))
 }
 
-/// The host that the client asked, and its port: `:authority` of HTTP/2, else `Host`.
-fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<(&'a str, Option<u16>)> {
-    if let Some(authority) = uri.authority() {
-        return Some((authority.host(), authority.port_u16()));
-    }
-    let host = headers.get(header::HOST)?.to_str().ok()?;
+/// A host and its port.
+fn split(host: &str) -> (&str, Option<u16>) {
     match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => Some((name, port.parse().ok())),
-        _ => Some((host, None)),
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (name, port.parse().ok()),
+        _ => (host, None),
     }
 }

@@ -9,11 +9,15 @@
 
 use std::{fmt, pin::Pin, sync::Arc};
 
-use axum::{extract::Request, response::Response};
+use axum::{
+    extract::Request,
+    response::{IntoResponse as _, Response},
+};
 use http::Method;
 use tower_service::Service as _;
 
-use super::{Stack, exchange::Exchange, route::Route};
+use super::{Stack, exchange::Exchange, host::Host, route::Route};
+use crate::chassis::problem::{Code, Problem};
 
 /// Routes; a cheap handle.
 #[derive(Clone)]
@@ -62,6 +66,11 @@ impl Routes {
                 Box::pin(async { Exchange::begin(stack, route, request).await })
             }
             Self::Bare(router) => {
+                // Old checkers name no host; one that is doubtful is refused here too.
+                if let Some(detail) = Host::of(request.headers()).check(request.uri(), request.version(), false) {
+                    let problem = Problem::new(Code::MalformedRequest).with_detail(detail);
+                    return Box::pin(std::future::ready(problem.into_response()));
+                }
                 let answer = router.clone().call(request);
                 Box::pin(async { answer.await.unwrap_or_else(|never| match never {}) })
             }

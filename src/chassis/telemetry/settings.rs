@@ -24,7 +24,7 @@ pub struct Settings {
     pub otlp_protocol: OtlpProtocol,
     /// Whether log lines are sent over OTLP as well.
     pub otlp_logs: bool,
-    /// The share of new traces that is recorded, 0 to 1; a caller's decision is followed. Reloadable.
+    /// The share of new traces that is recorded, 0 to 1; a trusted caller's decision is followed. Reloadable.
     #[schemars(range(min = 0, max = 1))]
     pub sample_ratio: f64,
 }

@@ -232,11 +232,8 @@ fn names_a_client(name: &str) -> bool {
 
 fn target(target: &[u8]) -> Option<Uri> {
     let uri = Uri::try_from(target).ok()?;
-    match uri.path_and_query() {
-        Some(path) if uri.authority().is_some() => Some(Uri::from(path.clone())),
-        Some(_) => Some(uri),
-        None => None,
-    }
+    // The absolute form stays as it is: its host wins over `Host`, as in HTTP.
+    uri.path_and_query().is_some().then_some(uri)
 }
 
 fn version(protocol: &[u8]) -> Version {

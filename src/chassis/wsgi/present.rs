@@ -82,12 +82,11 @@ async fn answer(application: &Application, info: &ConnectionInfo, request: Reque
 fn connection(info: &ConnectionInfo, request: &Request, context: Option<&RequestContext>) -> Connection {
     let headers = request.headers();
     let client = info.client(headers);
-    let authority = || request.uri().authority().map(http::uri::Authority::as_str);
     Connection {
         scheme: info.scheme(headers),
         client,
         client_port: (client == info.peer().ip()).then(|| info.peer().port()),
-        host: info.host(headers).or_else(authority).map(str::to_owned),
+        host: info.host(request.uri(), headers).map(str::to_owned),
         is_trusted: info.is_trusted(),
         request_id: context.map(|context| context.id().to_owned()),
     }

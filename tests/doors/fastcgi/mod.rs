@@ -1,5 +1,6 @@
 //! What web servers do not send every day, as records on a socket.
 
+mod nagging;
 mod peer;
 
 use std::time::Duration;

@@ -7,7 +7,10 @@
 
 use std::io;
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
 
 use super::{
     reader::Reader,
@@ -45,8 +48,9 @@ pub(super) async fn read<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     let most = 2 * line.inner.limits.settings().max_head.len() + BESIDE;
     let mut opened: Option<(Begun, Vec<u8>)> = None;
     let mut too_long = false;
+    let waiting = Waiting { phase: if served { Phase::Idle } else { Phase::Silent }, since: line.entry.state.since() };
     loop {
-        rest(line, served, reader, opened.is_some());
+        waiting.rest(line, reader, opened.is_some());
         let Some(record) = reader.next().await? else { return Ok(Opening::Closed) };
         match (&mut opened, record.kind) {
             (_, _) if record.id == 0 => writer.manage(&record, line.inner.max_connections()).await?,
@@ -87,15 +91,24 @@ pub(super) async fn read<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     }
 }
 
-/// Between records: bytes that are here begin a head, and a record that was no request's leaves the connection idle.
-fn rest<R: AsyncRead + Unpin>(line: &Line<'_>, served: bool, reader: &mut Reader<R>, is_open: bool) {
-    let state = &line.entry.state;
-    if is_open || !reader.is_empty() {
-        state.received();
-    } else if state.phase() == Phase::Head {
-        state.enter(if served { Phase::Idle } else { Phase::Silent });
+/// The wait for a request, from its start: a peer that sends records of no request waits no longer for it.
+struct Waiting {
+    phase: Phase,
+    since: Instant,
+}
+
+impl Waiting {
+    /// Between records: bytes that are here begin a head, and a record that was no request's leaves the connection as
+    /// idle as it was.
+    fn rest<R: AsyncRead + Unpin>(&self, line: &Line<'_>, reader: &mut Reader<R>, is_open: bool) {
+        let state = &line.entry.state;
+        if is_open || !reader.is_empty() {
+            state.received();
+        } else if state.phase() == Phase::Head {
+            state.resume(self.phase, self.since);
+        }
+        reader.rest();
     }
-    reader.rest();
 }
 
 fn begin(record: &Record) -> io::Result<(u16, Begun)> {

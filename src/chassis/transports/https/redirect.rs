@@ -43,8 +43,7 @@ async fn redirect(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    // HTTP/2 has the host in the target; a client that asks as if we were its proxy has it there as well.
-    let host = uri.authority().map(http::uri::Authority::as_str).or_else(|| info.host(&headers));
+    let host = info.host(&uri, &headers);
     let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     match host.and_then(|host| target.location(host, path)) {
         Some(location) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)]).into_response(),
