@@ -20,6 +20,8 @@ mod peer;
 
 mod beside;
 
+mod admin;
+mod cap;
 mod dependencies;
 mod logs;
 mod strangers;

@@ -85,18 +85,23 @@ impl<S: Stream> Io<S> {
     }
 
     /// An upgraded socket is polled by a handler's task, which the driver reaches only from here.
-    fn check_cut(&self, cx: &Context<'_>) -> io::Result<()> {
-        if self.state().phase() == Phase::Upgraded {
+    /// Whether it is one.
+    fn check_cut(&self, cx: &Context<'_>) -> io::Result<bool> {
+        let upgraded = self.state().phase() == Phase::Upgraded;
+        if upgraded {
             self.state().upgraded_io.register(cx.waker());
             if self.state().is_cut() {
-                return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut at the drain's deadline"));
+                return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut by the server"));
             }
         }
-        Ok(())
+        Ok(upgraded)
     }
 
-    fn wrote(&mut self, result: &Poll<io::Result<usize>>) -> io::Result<()> {
+    fn wrote(&mut self, result: &Poll<io::Result<usize>>, upgraded: bool) -> io::Result<()> {
         self.entry.state.set_blocked(result.is_pending());
+        if upgraded && result.is_ready() {
+            self.entry.state.set_moved();
+        }
         match result {
             Poll::Pending => self.pace.wait(),
             Poll::Ready(Ok(bytes)) if !self.pace.moved(*bytes as u64) => {
@@ -119,7 +124,7 @@ impl<S: Stream> AsyncRead for Io<S> {
                 ready @ Poll::Ready(_) => ready,
             };
         }
-        self.check_cut(cx)?;
+        let upgraded = self.check_cut(cx)?;
         let before = buf.filled().len();
         let result = self.stream().poll_read(cx, buf);
         if result.is_pending() {
@@ -131,6 +136,9 @@ impl<S: Stream> AsyncRead for Io<S> {
         }
         if buf.filled().len() > before {
             self.state().received();
+            if upgraded {
+                self.state().set_moved();
+            }
         }
         result
     }
@@ -138,9 +146,9 @@ impl<S: Stream> AsyncRead for Io<S> {
 
 impl<S: Stream> AsyncWrite for Io<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.check_cut(cx)?;
+        let upgraded = self.check_cut(cx)?;
         let result = self.stream().poll_write(cx, buf);
-        self.wrote(&result)?;
+        self.wrote(&result, upgraded)?;
         result
     }
 
@@ -149,9 +157,9 @@ impl<S: Stream> AsyncWrite for Io<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.check_cut(cx)?;
+        let upgraded = self.check_cut(cx)?;
         let result = self.stream().poll_write_vectored(cx, bufs);
-        self.wrote(&result)?;
+        self.wrote(&result, upgraded)?;
         result
     }
 
