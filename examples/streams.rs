@@ -77,12 +77,20 @@ async fn sse(Extension(connection): Extension<ConnectionInfo>) -> Sse<impl Strea
     }))
 }
 
-/// Echoes messages, and closes with 1001 (going away) when the replica drains.
+/// Echoes messages, pings a client that is quiet, and closes with 1001 (going away) when the replica drains.
 async fn websocket(Extension(connection): Extension<ConnectionInfo>, upgrade: ws::WebSocketUpgrade) -> Response {
     let ending = connection.ending();
+    let every = connection.ping_interval().unwrap_or(Duration::MAX);
     upgrade.on_upgrade(async move |mut socket| {
         loop {
+            // Anew after each message: what the client sends shows that it is there.
+            let quiet = tokio::time::sleep(every);
             tokio::select! {
+                () = quiet => {
+                    if socket.send(ws::Message::Ping(Vec::new().into())).await.is_err() {
+                        return;
+                    }
+                }
                 message = socket.recv() => match message {
                     Some(Ok(message @ (ws::Message::Text(_) | ws::Message::Binary(_)))) => {
                         if socket.send(message).await.is_err() {

@@ -79,12 +79,18 @@ pub struct Plan {
 /// A forgotten fault must not outlive the drill by long.
 const LONGEST: time::Duration = time::Duration::from_hours(1);
 
+/// 64: more than a drill needs. Every request walks all of them.
+const MAX_RULES: usize = 64;
+
 impl Plan {
     /// Everything that is wrong with the plan.
     ///
     /// # Errors
     /// One line for each fault, with its place in the plan.
     pub fn validate(&self) -> Result<(), Vec<String>> {
+        if self.rules.len() > MAX_RULES {
+            return Err(vec![format!("rules: expected at most {MAX_RULES}")]);
+        }
         let mut wrong = Vec::new();
         for (at, rule) in self.rules.iter().enumerate() {
             let mut reject =
@@ -226,6 +232,8 @@ mod tests {
         let wrong = plan(r#"{"rules": [{"ratio": 2, "status": 200, "expires_in": "2h"}]}"#);
         assert_eq!(wrong.validate().expect_err("wrong").len(), 3);
         assert!(serde_json::from_str::<Plan>(r#"{"rulez": []}"#).is_err());
+        let rules = vec![r#"{"expires_in": "1m"}"#; MAX_RULES + 1].join(",");
+        assert_eq!(plan(&format!(r#"{{"rules": [{rules}]}}"#)).validate().expect_err("too many").len(), 1);
     }
 
     #[tokio::test(start_paused = true)]

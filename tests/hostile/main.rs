@@ -23,6 +23,8 @@ mod beside;
 #[allow(dead_code, reason = "tests/it uses the rest")]
 mod frames;
 
+mod admin;
+mod cap;
 mod dependencies;
 mod http2;
 mod logs;

@@ -6,9 +6,12 @@
 //!
 //! Next: `probes`.
 
+mod guard;
 mod heartbeat;
 pub mod healthcheck;
 pub(crate) mod probes;
+mod scrape;
+mod settings;
 
 use std::{
     io,
@@ -17,24 +20,28 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use axum::{
     Json, Router,
     extract::{Path, RawQuery, State},
+    middleware,
     response::{IntoResponse, Response},
     routing::get,
 };
 use http::{StatusCode, header};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use prometheus::Registry;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::heartbeat::Heartbeat;
-use self::probes::Probes;
+pub(crate) use self::scrape::Scrape;
+pub use self::settings::Settings;
+use self::{
+    guard::{Guard, guard},
+    probes::Probes,
+};
 use super::{
-    connection::{self, Connections, Http, Limits},
+    connection::{self, Connections, Http, Limits, Rules},
     faults::{Faults, Plan},
     health,
     host::Host,
@@ -42,34 +49,17 @@ use super::{
     listener::Tcp,
     problem::{Code, Problem},
     server::{self, AcceptErrors, Server},
-    telemetry::{self, LogControl},
+    telemetry::LogControl,
 };
-
-/// Settings `admin.*`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Settings {
-    /// Address and port of the admin listener. The default lets in nobody from outside; image and chart set `[::]:8081`, where probes come from. Never expose it beyond the cluster.
-    pub listen: String,
-    /// Allows `PUT /log-filter` and `PUT /faults`.
-    pub mutable: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        // Loopback: what has no authentication is opened by whoever knows the network.
-        Self { listen: "127.0.0.1:8081".into(), mutable: false }
-    }
-}
 
 /// What the admin routes show and change.
 #[derive(Clone)]
 pub(crate) struct Admin {
     pub(crate) probes: Probes,
     pub(crate) registry: Registry,
+    pub(crate) scrape: Scrape,
     pub(crate) logs: LogControl,
     pub(crate) faults: Faults,
-    pub(crate) mutable: bool,
     /// `GET /version`.
     pub(crate) version: Value,
     /// `GET /config`, made when asked for.
@@ -77,8 +67,8 @@ pub(crate) struct Admin {
 }
 
 impl Admin {
-    /// The admin routes.
-    pub(crate) fn router(self) -> Router {
+    /// The admin routes, inside their guard.
+    pub(crate) fn router(self, settings: &Settings) -> Router {
         Router::new()
             .route("/livez", get(livez))
             .route("/readyz", get(readyz))
@@ -91,6 +81,7 @@ impl Admin {
             .route("/faults", get(async |State(admin): State<Self>| Json(admin.faults.plan())).put(set_faults))
             .fallback(async || Problem::new(Code::NotFound))
             .with_state(self)
+            .layer(middleware::from_fn_with_state(Guard::new(settings), guard))
     }
 }
 
@@ -120,7 +111,7 @@ fn respond((status, body): (StatusCode, String)) -> Response {
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
-    ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], telemetry::render(&admin.registry)).into_response()
+    ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], admin.scrape.text(&admin.registry).await).into_response()
 }
 
 async fn log_filter(State(admin): State<Admin>) -> String {
@@ -128,14 +119,12 @@ async fn log_filter(State(admin): State<Admin>) -> String {
 }
 
 async fn set_log_filter(State(admin): State<Admin>, filter: String) -> Result<String, Problem> {
-    admin.check_mutable()?;
     admin.logs.set_filter(filter.trim()).map_err(|error| Problem::new(Code::MalformedRequest).with_detail(error))?;
     tracing::info!(filter = %admin.logs.filter(), "the log filter was changed on the admin listener");
     Ok(admin.logs.filter())
 }
 
 async fn set_faults(State(admin): State<Admin>, body: String) -> Result<Json<Plan>, Problem> {
-    admin.check_mutable()?;
     let malformed = |detail: String| Problem::new(Code::MalformedRequest).with_detail(detail);
     let plan: Plan = serde_json::from_str(&body).map_err(|error| malformed(error.to_string()))?;
     plan.validate().map_err(|wrong| malformed(wrong.join("; ")))?;
@@ -144,21 +133,13 @@ async fn set_faults(State(admin): State<Admin>, body: String) -> Result<Json<Pla
     Ok(Json(admin.faults.plan()))
 }
 
-impl Admin {
-    fn check_mutable(&self) -> Result<(), Problem> {
-        if self.mutable {
-            return Ok(());
-        }
-        Err(Problem::custom(StatusCode::FORBIDDEN, "not_mutable").with_detail("The setting admin.mutable is off."))
-    }
-}
-
 /// The admin listener's address among the listen URLs.
 pub(crate) fn url(listen: &str) -> String {
     format!("admin://{listen}")
 }
 
-/// More than any monitoring opens, and too few to matter.
+/// More than any monitoring opens, and too few to matter. At the cap the one that has waited longest for its peer makes
+/// room, whatever it waits for and from wherever it comes: a probe is always let in.
 const MAX_CONNECTIONS: usize = 256;
 
 /// The running admin listener.
@@ -181,12 +162,11 @@ impl Running {
     }
 
     /// What will serve `router` on `listener`.
-    pub(crate) fn new(listener: Tcp, router: Router) -> Self {
-        let settings =
-            server::Settings { max_connection_age: super::config::Duration::default(), ..server::Settings::default() };
+    pub(crate) fn new(listener: Tcp, router: Router, settings: &Settings) -> Self {
         let lifecycle = Lifecycle::new(None);
-        let limits = Limits::new(Arc::new(ArcSwap::from_pointee(settings)), lifecycle.clone());
-        let connections = Connections::new(MAX_CONNECTIONS, connection::Metrics::new(None));
+        let limits = Limits::with_total(settings.of_connections(), lifecycle.clone(), settings.request_timeout.get());
+        let rules = Rules { shared: everyone(), eager: true };
+        let connections = Connections::new(MAX_CONNECTIONS, rules, connection::Metrics::new(None));
         let stop = CancellationToken::new();
         let server = Server {
             listener,
@@ -219,4 +199,9 @@ impl Running {
         // 250 ms: an answer takes a fraction of it, and a silent peer must not hold up the exit.
         let _ = tokio::time::timeout(Duration::from_millis(250), self.connections.closed()).await;
     }
+}
+
+/// Every address: none of them is counted.
+fn everyone() -> Vec<IpNet> {
+    vec![Ipv4Net::default().into(), Ipv6Net::default().into()]
 }

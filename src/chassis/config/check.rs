@@ -119,6 +119,19 @@ impl Check for admin::Settings {
     fn check(&self, problems: &mut Problems) {
         let message = "expected an IP address and a port, such as [::]:8081 or 0.0.0.0:8081";
         problems.require(self.listen.parse::<SocketAddr>().is_ok(), "admin.listen", message);
+        for (key, timeout) in [
+            ("admin.header_timeout", self.header_timeout),
+            ("admin.body_timeout", self.body_timeout),
+            ("admin.write_timeout", self.write_timeout),
+            ("admin.request_timeout", self.request_timeout),
+        ] {
+            problems.require(timeout > Duration::default(), key, "expected a duration above zero");
+        }
+        for (index, name) in self.hosts.iter().enumerate() {
+            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+            let sane = !name.is_empty() && name.bytes().all(is_name);
+            problems.require(sane, &format!("admin.hosts[{index}]"), "expected a host name, without a port");
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 use super::Settings;
 
 /// Keys that take effect without a restart; one that ends with a dot stands for its whole section.
-const RELOADABLE: [&str; 17] = [
+const RELOADABLE: [&str; 18] = [
     "server.header_timeout",
     "server.idle_timeout",
     "server.request_timeout",
@@ -17,6 +17,7 @@ const RELOADABLE: [&str; 17] = [
     "server.max_upload_bytes",
     "server.max_connection_age",
     "server.max_upgrade_age",
+    "server.upgrade_idle_timeout",
     "server.max_requests_per_connection",
     "overload.",
     "telemetry.log_filter",
@@ -46,6 +47,7 @@ pub(super) fn combine<A: Clone>(running: &Settings<A>, new: &Settings<A>) -> Set
     server.max_upload_bytes = from.max_upload_bytes;
     server.max_connection_age = from.max_connection_age;
     server.max_upgrade_age = from.max_upgrade_age;
+    server.upgrade_idle_timeout = from.upgrade_idle_timeout;
     server.max_requests_per_connection = from.max_requests_per_connection;
     settings.overload = new.overload.clone();
     settings.telemetry.log_filter.clone_from(&new.telemetry.log_filter);

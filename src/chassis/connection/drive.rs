@@ -19,6 +19,7 @@ use super::{
     closed::Closed,
     http::Limits,
     state::{Phase, State},
+    yielding::ON_ITS_WAY,
 };
 
 /// A connection that has just been opened is about to send, and a head that has begun is about to be whole; in a
@@ -146,7 +147,7 @@ fn next(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>) ->
     if state.is_reset_for_memory() {
         return Step::End(Closed::Memory);
     }
-    match write_deadline(limits, state) {
+    match write_deadline(limits, state).into_iter().chain(limits.total(state)).min() {
         Some(deadline) if deadline <= Instant::now() => Step::End(Closed::WriteTimeout),
         Some(deadline) => earliest(deadline, by_phase(limits, state, finishing)),
         // Responses of HTTP/2 are not written by this task: it looks at them when the first of them may be due.
@@ -182,23 +183,33 @@ fn by_phase(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>
     let header_timeout = || limits.settings().header_timeout.get();
     match state.phase() {
         // The last response is not out yet.
-        _ if state.blocked_since().is_some() => Step::Wait(None),
+        _ if state.blocked_since().is_some() => stalled(state),
         Phase::Silent if state.is_asked_to_close() => {
             Step::at(state.since() + HEAD_GRACE.min(header_timeout()), Step::Finish(Closed::Drain))
         }
         Phase::Head if state.is_asked_to_close() => {
             Step::at(state.since() + HEAD_GRACE.min(header_timeout()), Step::End(Closed::HeaderTimeout))
         }
+        Phase::Head if state.takes_yield() => Step::End(Closed::Yielded),
         Phase::Silent if state.takes_yield() => Step::Finish(Closed::Yielded),
         Phase::Silent => Step::at(state.since() + header_timeout(), Step::Finish(Closed::HeaderTimeout)),
         Phase::Head => Step::at(state.since() + header_timeout(), Step::End(Closed::HeaderTimeout)),
-        Phase::Busy | Phase::Upgraded => Step::Wait(None),
+        Phase::Busy => stalled(state),
+        Phase::Upgraded => Step::Wait(None),
         Phase::Idle if state.is_asked_to_close() => Step::Finish(Closed::Drain),
         Phase::Idle if state.takes_yield() => Step::Finish(Closed::Yielded),
         Phase::Idle => {
             Step::at(state.since() + limits.settings().idle_timeout.get(), Step::Finish(Closed::IdleTimeout))
         }
     }
+}
+
+/// Its peer is waited for, or not any more: it was asked for its place a moment ago.
+fn stalled(state: &State) -> Step {
+    if state.takes_yield() && state.is_stalled_for(ON_ITS_WAY) {
+        return Step::End(Closed::Yielded);
+    }
+    Step::Wait(None)
 }
 
 /// What bounds a connection that was told to finish.
@@ -221,8 +232,11 @@ fn multiplexed(limits: &Limits, state: &State) -> Step {
         return Step::Finish(Closed::Drain);
     }
     let idle = state.phase() == Phase::Idle;
-    if state.takes_yield() && idle {
+    if idle && state.takes_yield() {
         return Step::Finish(Closed::Yielded);
+    }
+    if let Step::End(reason) = stalled(state) {
+        return Step::End(reason);
     }
     if state.is_retired() {
         return Step::Finish(Closed::Requests);

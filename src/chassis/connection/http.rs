@@ -7,6 +7,7 @@ use std::{
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use arc_swap::{ArcSwap, Guard};
@@ -21,11 +22,12 @@ use super::{
     executor::Executor,
     held::Held,
     io::{Io, Slot, Stream, take},
-    linger::{answer, linger, linger_while_read},
+    linger::{answer, linger, linger_while_read, part},
     registry::Entry,
     service::{ConnectionInfo, Service},
     sniff::{Sniff, Sniffed},
     state::{Phase, State},
+    upgraded::Watch,
 };
 use crate::chassis::{
     lifecycle::Lifecycle,
@@ -42,12 +44,28 @@ pub(crate) struct Limits {
     pub(super) lifecycle: Lifecycle,
     /// Response bytes that wait for their readers.
     pub(crate) held: Arc<Held>,
+    /// For a request and its response in all; none where each has bounds of its own only.
+    total: Option<Duration>,
 }
 
 impl Limits {
     pub(crate) fn new(settings: Arc<ArcSwap<Settings>>, lifecycle: Lifecycle) -> Arc<Self> {
         let (most, each) = settings.load().response_bytes();
-        Arc::new(Self { settings, lifecycle, held: Held::new(most, each) })
+        Arc::new(Self { settings, lifecycle, held: Held::new(most, each), total: None })
+    }
+
+    /// The same, with a bound on each request from its head until its response is out.
+    pub(crate) fn with_total(settings: Settings, lifecycle: Lifecycle, total: Duration) -> Arc<Self> {
+        let (most, each) = settings.response_bytes();
+        let settings = Arc::new(ArcSwap::from_pointee(settings));
+        Arc::new(Self { settings, lifecycle, held: Held::new(most, each), total: Some(total) })
+    }
+
+    /// When the present request has to be over. The phase of a busy connection began with the head, or with the end of
+    /// the request before.
+    pub(super) fn total(&self, state: &State) -> Option<Instant> {
+        let total = self.total.filter(|_| state.phase() == Phase::Busy)?;
+        Some(state.since() + self.settings().header_timeout.get() + total)
     }
 
     pub(crate) fn settings(&self) -> Guard<Arc<Settings>> {
@@ -153,16 +171,27 @@ impl Shared {
         let io = self.io(stream, prefix, entry, &slot);
         let mut work = Http1(self.http1.serve_connection(io, self.service(info, entry)).with_upgrades());
         let driven = drive(&self.limits, &entry.state, &mut work).await;
+        let stalled = entry.state.stalled_since().is_some();
         // Gives the socket back.
         drop(work);
         let Some(stream) = take(&slot) else {
-            return self.await_upgraded(&slot, &entry.state).await;
+            return self.await_upgraded(&slot, entry).await;
         };
         let state = &entry.state;
         match driven {
             Err(Closed::HeaderTimeout) if state.phase() == Phase::Head => {
-                answer(stream, state, &timed_out_head()).await;
+                answer(stream, state, &timed_out("The request head did not arrive in time.")).await;
                 Closed::HeaderTimeout
+            }
+            Err(Closed::Yielded) => {
+                let response = match state.phase() {
+                    Phase::Head => timed_out("The connection was needed before the request head was complete."),
+                    _ if stalled => timed_out("The connection was needed while the request body did not arrive."),
+                    _ => Vec::new(),
+                };
+                part(stream, &response).await;
+                entry.give_up_place();
+                Closed::Yielded
             }
             Err(reason) => {
                 reset_if_unfinished(&stream, state);
@@ -199,16 +228,25 @@ impl Shared {
                 }
                 reason
             }
-            Err(reason) => reason,
+            Err(reason) => {
+                if reason == Closed::Yielded {
+                    // Its streams are tasks, which hear of the end by and by.
+                    entry.give_up_place();
+                }
+                reason
+            }
         }
     }
 
-    /// The socket is a handler's now: it ends by itself, is told to at its age, and is cut with the rest.
-    async fn await_upgraded<S: Stream>(&self, slot: &Slot<S>, state: &State) -> Closed {
+    /// The socket is a handler's now: it ends by itself, is told to at its age and when its peer is silent, makes room
+    /// at the cap, and is cut with the rest.
+    async fn await_upgraded<S: Stream>(&self, slot: &Slot<S>, entry: &Entry) -> Closed {
+        let state = &entry.state;
         state.enter(Phase::Upgraded);
-        let age = self.limits.settings().max_upgrade_age.get();
-        let mut aged = std::pin::pin!(tokio::time::sleep(age));
-        let mut told = age.is_zero();
+        state.set_moved();
+        let settings = self.limits.settings().clone();
+        let mut watch = Watch::new(settings.max_upgrade_age.get(), settings.upgrade_idle_timeout.get());
+        let mut timer = std::pin::pin!(tokio::time::sleep_until(watch.next(state)));
         std::future::poll_fn(|cx| {
             state.register(cx.waker());
             if let Some(stream) = take(slot) {
@@ -218,10 +256,18 @@ impl Shared {
             if state.is_cut() {
                 return Poll::Ready(Closed::Cut);
             }
-            if !told && aged.as_mut().poll(cx).is_ready() {
-                told = true;
-                state.set_closing(Closed::Age);
+            if state.takes_yield() {
                 state.end();
+                state.cut();
+                entry.give_up_place();
+                return Poll::Ready(Closed::Yielded);
+            }
+            while timer.as_mut().poll(cx).is_ready() {
+                if let Some(reason) = watch.look(state) {
+                    state.cut();
+                    return Poll::Ready(reason);
+                }
+                timer.as_mut().reset(watch.next(state));
             }
             Poll::Pending
         })
@@ -292,10 +338,10 @@ fn outcome(result: &hyper::Result<()>, state: &State) -> Closed {
     }
 }
 
-/// A whole HTTP/1.1 response for a head that did not come in time: no request exists that could carry one.
-fn timed_out_head() -> Vec<u8> {
+/// A whole HTTP/1.1 response for a request that did not come in time: nothing exists any more that could carry one.
+fn timed_out(detail: &'static str) -> Vec<u8> {
     let context = Arc::new(RequestContext::anonymous());
-    let problem = Problem::new(Code::RequestTimeout).with_detail("The request head did not arrive in time.");
+    let problem = Problem::new(Code::RequestTimeout).with_detail(detail);
     let body = request::enter(&context, || serde_json::to_vec(&problem)).unwrap_or_default();
     let head = format!(
         "HTTP/1.1 408 Request Timeout\r\ncontent-type: {}\r\ncontent-length: {}\r\nx-request-id: {}\r\n\

@@ -94,14 +94,16 @@ impl<S: Stream> Io<S> {
     }
 
     /// An upgraded socket is polled by a handler's task, which the driver reaches only from here.
-    fn check_cut(&self, cx: &Context<'_>) -> io::Result<()> {
-        if self.state().phase() == Phase::Upgraded {
+    /// Whether it is one.
+    fn check_cut(&self, cx: &Context<'_>) -> io::Result<bool> {
+        let upgraded = self.state().phase() == Phase::Upgraded;
+        if upgraded {
             self.state().upgraded_io.register(cx.waker());
             if self.state().is_cut() {
-                return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut at the drain's deadline"));
+                return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut by the server"));
             }
         }
-        Ok(())
+        Ok(upgraded)
     }
 
     /// Bytes came in.
@@ -123,8 +125,11 @@ impl<S: Stream> Io<S> {
         }
     }
 
-    fn wrote(&mut self, result: &Poll<io::Result<usize>>) -> io::Result<()> {
+    fn wrote(&mut self, result: &Poll<io::Result<usize>>, upgraded: bool) -> io::Result<()> {
         self.entry.state.set_blocked(result.is_pending());
+        if upgraded && result.is_ready() {
+            self.entry.state.set_moved();
+        }
         match result {
             Poll::Pending => self.pace.wait(),
             Poll::Ready(Ok(bytes)) if !self.pace.moved(*bytes as u64) => {
@@ -149,7 +154,7 @@ impl<S: Stream> AsyncRead for Io<S> {
             self.read(&buf.filled()[before..])?;
             return Poll::Ready(Ok(()));
         }
-        self.check_cut(cx)?;
+        let upgraded = self.check_cut(cx)?;
         let before = buf.filled().len();
         let result = self.stream().poll_read(cx, buf);
         if result.is_pending() {
@@ -161,6 +166,9 @@ impl<S: Stream> AsyncRead for Io<S> {
         }
         if buf.filled().len() > before {
             self.read(&buf.filled()[before..])?;
+            if upgraded {
+                self.state().set_moved();
+            }
         }
         result
     }
@@ -168,9 +176,9 @@ impl<S: Stream> AsyncRead for Io<S> {
 
 impl<S: Stream> AsyncWrite for Io<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.check_cut(cx)?;
+        let upgraded = self.check_cut(cx)?;
         let result = self.stream().poll_write(cx, buf);
-        self.wrote(&result)?;
+        self.wrote(&result, upgraded)?;
         if let (Some(frames), Poll::Ready(Ok(bytes))) = (&mut self.frames, &result) {
             frames.send(&buf[..*bytes]);
         }
@@ -182,9 +190,9 @@ impl<S: Stream> AsyncWrite for Io<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.check_cut(cx)?;
+        let upgraded = self.check_cut(cx)?;
         let result = self.stream().poll_write_vectored(cx, bufs);
-        self.wrote(&result)?;
+        self.wrote(&result, upgraded)?;
         if let (Some(frames), Poll::Ready(Ok(bytes))) = (&mut self.frames, &result) {
             let mut left = *bytes;
             for buf in bufs {

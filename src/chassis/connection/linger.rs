@@ -24,11 +24,33 @@ const TOTAL_IN_DRAIN: Duration = Duration::from_millis(250);
 pub(crate) async fn linger(mut stream: impl Stream, state: &State) {
     let total = if state.is_asked_to_close() { TOTAL_IN_DRAIN } else { TOTAL };
     let deadline = Instant::now() + total;
-    if timeout_at(deadline, stream.shutdown()).await.is_err() {
-        return;
+    let read_on = async {
+        if timeout_at(deadline, stream.shutdown()).await.is_err() {
+            return;
+        }
+        let mut scrap = vec![0; 16 * 1024];
+        while let Ok(Ok(1..)) = timeout_at(deadline, stream.read(&mut scrap)).await {}
+    };
+    unless_asked(state, read_on).await;
+}
+
+/// Lingers for as long as nobody needs the place.
+async fn unless_asked(state: &State, lingering: impl Future<Output = ()>) {
+    state.set_lingering();
+    tokio::select! {
+        () = lingering => {}
+        () = state.asked_to_yield() => {}
     }
-    let mut scrap = vec![0; 16 * 1024];
-    while let Ok(Ok(1..)) = timeout_at(deadline, stream.read(&mut scrap)).await {}
+}
+
+/// A last answer to a peer whose place is needed now: what goes out at once.
+pub(super) async fn part(mut stream: impl Stream, response: &[u8]) {
+    // 50 ms: the answer fits in an empty buffer of the socket, and a full one is not waited for.
+    let _ = timeout(Duration::from_millis(50), async {
+        stream.write_all(response).await?;
+        stream.shutdown().await
+    })
+    .await;
 }
 
 /// The same for HTTP/2, whose peers acknowledge what they read: as long as they do, they are still reading.
@@ -39,11 +61,14 @@ pub(super) async fn linger_while_read(mut stream: impl Stream, state: &State, to
         return;
     }
     let mut scrap = vec![0; 4 * 1024];
-    while Instant::now() < deadline && !state.is_cut() {
-        if !matches!(timeout(gap, stream.read(&mut scrap)).await, Ok(Ok(1..))) {
-            return;
+    let read_on = async {
+        while Instant::now() < deadline && !state.is_cut() {
+            if !matches!(timeout(gap, stream.read(&mut scrap)).await, Ok(Ok(1..))) {
+                return;
+            }
         }
-    }
+    };
+    unless_asked(state, read_on).await;
 }
 
 /// Sends a last answer, and lingers.

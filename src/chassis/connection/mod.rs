@@ -28,6 +28,8 @@ pub(crate) mod service;
 mod sniff;
 pub(crate) mod state;
 mod streams;
+mod upgraded;
+mod yielding;
 #[cfg(test)]
 mod tests;
 
@@ -37,3 +39,4 @@ pub(crate) use io::{Pace, Stream};
 pub(crate) use registry::{Connections, Entry, Metrics};
 pub(crate) use service::Abort;
 pub use service::ConnectionInfo;
+pub(crate) use yielding::Rules;

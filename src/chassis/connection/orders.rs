@@ -2,7 +2,10 @@
 //!
 //! Next: [`super::drive`].
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    task::Poll,
+};
 
 use super::state::State;
 
@@ -15,12 +18,12 @@ pub(super) struct Orders {
 }
 
 impl State {
-    /// Whether it was asked for its place already, or is about to end.
-    pub(crate) fn is_leaving(&self) -> bool {
-        self.orders.yield_place.load(Relaxed) || self.closing().is_some()
+    /// Whether it was asked for its place already.
+    pub(super) fn is_asked_to_yield(&self) -> bool {
+        self.orders.yield_place.load(Relaxed)
     }
 
-    /// Asks an idle connection to make room for a new one.
+    /// Asks the connection to make room for a new one.
     pub(crate) fn yield_place(&self) {
         self.orders.yield_place.store(true, Relaxed);
         self.wake();
@@ -29,6 +32,15 @@ impl State {
     /// Takes the order: a connection that became busy meanwhile keeps its place.
     pub(crate) fn takes_yield(&self) -> bool {
         self.orders.yield_place.swap(false, Relaxed)
+    }
+
+    /// Resolves when it is asked for its place, for what is no [`super::drive::Work`].
+    pub(super) async fn asked_to_yield(&self) {
+        std::future::poll_fn(|cx| {
+            self.register(cx.waker());
+            if self.takes_yield() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// A connection that became busy keeps its place.

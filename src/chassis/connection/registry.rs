@@ -4,6 +4,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -20,10 +21,11 @@ use tokio::{
 
 use super::{
     closed::Closed,
-    state::{Phase, State},
+    state::State,
+    yielding::{Ranked, Rules},
 };
 
-/// 20 ms: a new connection at the cap waits no longer for one that has become idle.
+/// 20 ms: a new connection waits no longer for one that has become idle.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The open connections of one server, and how many there may be.
@@ -33,19 +35,23 @@ pub(crate) struct Connections {
     open: Mutex<HashMap<u64, Arc<State>>>,
     left: Notify,
     places: Arc<Semaphore>,
+    rules: Rules,
+    ranked: Mutex<Ranked>,
     metrics: Metrics,
     /// The runtime that serves them.
     runtime: Handle,
 }
 
 impl Connections {
-    /// Room for `max` connections, served by the runtime that is entered.
-    pub(crate) fn new(max: usize, metrics: Metrics) -> Arc<Self> {
+    /// Room for `max` connections, served by the runtime that is entered; at the cap they make room by `rules`.
+    pub(crate) fn new(max: usize, rules: Rules, metrics: Metrics) -> Arc<Self> {
         Arc::new(Self {
             next: AtomicU64::new(0),
             open: Mutex::default(),
             left: Notify::new(),
             places: Arc::new(Semaphore::new(max)),
+            rules,
+            ranked: Mutex::default(),
             metrics,
             runtime: Handle::current(),
         })
@@ -56,8 +62,8 @@ impl Connections {
         Arc::clone(&self.places).try_acquire_owned().ok()
     }
 
-    /// Waits for a place, and asks the longest-idle connection for its own: again and again, as all may be busy now,
-    /// and one that was asked may become busy before it hears.
+    /// Waits for a place, and asks a connection for its own: again and again, as all may be busy now, and one that was
+    /// asked may become busy before it hears.
     pub(crate) async fn place(&self) -> OwnedSemaphorePermit {
         loop {
             self.ask_for_a_place();
@@ -68,10 +74,16 @@ impl Connections {
         }
     }
 
-    /// Asks the longest-idle connection to yield; a busy one is never asked.
+    /// Asks the next connection to yield; one whose request makes progress is never asked.
     pub(crate) fn ask_for_a_place(&self) {
-        let idle = |state: &&Arc<State>| !state.is_busy() && state.phase() != Phase::Head && !state.is_leaving();
-        if let Some(state) = self.lock().values().filter(idle).min_by_key(|state| state.since()) {
+        let mut ranked = self.ranked.lock().unwrap_or_else(PoisonError::into_inner);
+        let eager = self.rules.eager;
+        let mut next = ranked.take(eager);
+        if next.is_none() && ranked.may_look() {
+            ranked.look(self.lock().values(), eager);
+            next = ranked.take(eager);
+        }
+        if let Some(state) = next {
             state.yield_place();
         }
     }
@@ -82,7 +94,14 @@ impl Connections {
         let state = Arc::new(State::new());
         self.lock().insert(id, Arc::clone(&state));
         self.metrics.open.inc();
-        Arc::new(Entry { id, state, connections: Arc::clone(self), _place: place })
+        Arc::new(Entry { id, state, connections: Arc::clone(self), place: Mutex::new(place) })
+    }
+
+    /// The same for a connection of `peer`.
+    pub(crate) fn enter_from(self: &Arc<Self>, peer: IpAddr, place: Option<OwnedSemaphorePermit>) -> Arc<Entry> {
+        let entry = self.enter(place);
+        entry.set_peer(peer);
+        entry
     }
 
     /// How many are open, upgraded ones included.
@@ -151,12 +170,22 @@ pub(crate) struct Entry {
     id: u64,
     pub(crate) state: Arc<State>,
     connections: Arc<Connections>,
-    _place: Option<OwnedSemaphorePermit>,
+    place: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl Entry {
     pub(crate) fn connections(&self) -> &Connections {
         &self.connections
+    }
+
+    /// Whose connection it is, where the cap counts by addresses.
+    pub(crate) fn set_peer(&self, peer: IpAddr) {
+        self.state.set_group(self.connections.rules.group(peer));
+    }
+
+    /// Gives the place up before the last who shares the entry has let go of it.
+    pub(super) fn give_up_place(&self) {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
@@ -195,7 +224,7 @@ mod tests {
     use super::*;
 
     fn connections(max: usize) -> Arc<Connections> {
-        Connections::new(max, Metrics::new(None))
+        Connections::new(max, Rules::default(), Metrics::new(None))
     }
 
     #[tokio::test]

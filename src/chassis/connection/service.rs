@@ -9,6 +9,7 @@ use std::{
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use axum::{body::Body, extract::Request, response::Response};
@@ -125,6 +126,15 @@ impl ConnectionInfo {
         }
     }
 
+    /// How often a handler of an upgraded connection (a WebSocket) has to ping: the peer's answer is what keeps it
+    /// within `server.upgrade_idle_timeout`. None where that is off.
+    #[must_use]
+    pub fn ping_interval(&self) -> Option<Duration> {
+        let limit = self.0.limits.settings().upgrade_idle_timeout.get();
+        // Half: an answer may take as long as the ping was late.
+        (!limit.is_zero()).then(|| limit / 2)
+    }
+
     /// Cancelled when the drain begins, or when an upgraded connection is past its age.
     #[must_use]
     pub fn ending(&self) -> CancellationToken {
@@ -209,6 +219,9 @@ impl Future for Answer {
                 state.set_closing(Closed::Aborted);
             }
             return Poll::Ready(Err(Aborted));
+        }
+        if *this.http1 {
+            state.answers();
         }
         match this.info.0.limits.ends(state, *this.number) {
             // GOAWAY is the driver's; it keeps age and drain by its own timer.

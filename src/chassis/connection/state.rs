@@ -18,7 +18,7 @@ use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{closed::Closed, frames::Half, orders::Orders, streams::Streams};
+use super::{closed::Closed, frames::Half, orders::Orders, streams::Streams, yielding::SHARED};
 
 /// Where a connection is in its life. Every phase has its own deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,17 @@ pub(crate) struct State {
     phase: AtomicU8,
     /// Milliseconds from `opened` to the start of the phase.
     since: AtomicU64,
+    /// What the peer counts as at the cap.
+    group: AtomicU64,
+    /// Request bodies that are waited for, and milliseconds from `opened` to the moment since which all of them are.
+    stalled: AtomicU32,
+    stalled_since: AtomicU64,
+    /// HTTP/1: the response to the present request has begun.
+    answering: AtomicBool,
+    /// Milliseconds from `opened` to the last byte of an upgraded connection, either way.
+    moved: AtomicU64,
+    /// It is done, and only reads on until its peer has seen the end.
+    lingering: AtomicBool,
     /// Milliseconds from `opened` to the write that blocks, plus one; zero when none does.
     blocked: AtomicU64,
     /// Twice the milliseconds from `opened` to what is half here, plus two; one more for a piece of a body. Zero: nothing is.
@@ -89,6 +100,12 @@ impl State {
             draw: fastrand::f32(),
             phase: AtomicU8::new(Phase::Silent as u8),
             since: AtomicU64::new(0),
+            group: AtomicU64::new(SHARED),
+            stalled: AtomicU32::new(0),
+            stalled_since: AtomicU64::new(0),
+            answering: AtomicBool::new(false),
+            moved: AtomicU64::new(0),
+            lingering: AtomicBool::new(false),
             blocked: AtomicU64::new(0),
             half: AtomicU64::new(0),
             parts: AtomicU32::new(0),
@@ -161,8 +178,11 @@ impl State {
 
     /// Bytes came in: between requests they are the start of a head.
     pub(crate) fn received(&self) {
-        if matches!(self.phase(), Phase::Silent | Phase::Idle) && !self.is_multiplexed() {
-            self.enter(Phase::Head);
+        match self.phase() {
+            Phase::Silent | Phase::Idle if !self.is_multiplexed() => self.enter(Phase::Head),
+            // Its phase begins anew with each byte: the peer is there.
+            Phase::Upgraded => self.since.store(self.now(), Relaxed),
+            _ => {}
         }
     }
 
@@ -170,6 +190,7 @@ impl State {
     pub(crate) fn begin_request(&self) -> u64 {
         self.begin_part();
         self.phase.store(Phase::Busy as u8, Release);
+        self.answering.store(false, Relaxed);
         // It was asked while idle; another one is asked in its stead.
         self.forget_yield();
         self.requests.fetch_add(1, Relaxed) + 1
@@ -204,6 +225,68 @@ impl State {
     /// Requests, responses and bodies that are still moving.
     pub(crate) fn parts(&self) -> usize {
         self.parts.load(Acquire) as usize
+    }
+
+    /// A response has begun: a request that was given up can no longer be answered otherwise.
+    pub(super) fn answers(&self) {
+        self.answering.store(true, Relaxed);
+    }
+
+    /// A request body is waited for; `since` when, less what its bytes have earned.
+    pub(super) fn body_stalls(&self, since: Instant) {
+        let since = u64::try_from((since - self.opened).as_millis()).unwrap_or(u64::MAX);
+        // Of several the latest: all of them have waited since then.
+        if self.stalled.fetch_add(1, AcqRel) == 0 {
+            self.stalled_since.store(since, Relaxed);
+        } else {
+            self.stalled_since.fetch_max(since, Relaxed);
+        }
+    }
+
+    /// It is not waited for any more.
+    pub(super) fn body_moves(&self) {
+        self.stalled.fetch_sub(1, AcqRel);
+    }
+
+    /// Since when nothing but the bodies of its requests has been waited for.
+    pub(super) fn stalled_since(&self) -> Option<Instant> {
+        let bodies = self.stalled.load(Acquire) as usize;
+        // A request and its body are two parts.
+        if bodies == 0 || 2 * bodies < self.parts() || self.answering.load(Relaxed) || self.streams.any() {
+            return None;
+        }
+        Some(self.opened + Duration::from_millis(self.stalled_since.load(Relaxed)))
+    }
+
+    /// Whether its peer has kept it waiting for `patience`, by a body or by taking nothing.
+    pub(super) fn is_stalled_for(&self, patience: Duration) -> bool {
+        let since = self.blocked_since().or_else(|| self.stalled_since());
+        since.is_some_and(|since| since.elapsed() >= patience)
+    }
+
+    /// Bytes of an upgraded connection moved.
+    pub(super) fn set_moved(&self) {
+        self.moved.store(self.now(), Relaxed);
+    }
+
+    pub(super) fn moved(&self) -> Instant {
+        self.opened + Duration::from_millis(self.moved.load(Relaxed))
+    }
+
+    pub(super) fn group(&self) -> u64 {
+        self.group.load(Relaxed)
+    }
+
+    pub(super) fn set_group(&self, group: u64) {
+        self.group.store(group, Relaxed);
+    }
+
+    pub(super) fn is_lingering(&self) -> bool {
+        self.lingering.load(Relaxed)
+    }
+
+    pub(super) fn set_lingering(&self) {
+        self.lingering.store(true, Relaxed);
     }
 
     /// A write could not go on, or went on.

@@ -136,6 +136,11 @@ impl Streams {
         waits?.into_iter().max()
     }
 
+    /// Whether a response is on its way.
+    pub(super) fn any(&self) -> bool {
+        self.lock().count() > 0
+    }
+
     fn lock(&self) -> MutexGuard<'_, Slots> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

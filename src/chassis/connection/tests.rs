@@ -5,7 +5,7 @@ use std::{net::Ipv4Addr, sync::Arc};
 use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Connections, Http, Limits, Metrics};
+use super::{Connections, Http, Limits, Metrics, Rules};
 use crate::chassis::{
     lifecycle::Lifecycle,
     server::{Protocol, Settings},
@@ -19,7 +19,7 @@ async fn the_task_of_a_connection_is_small() {
     let peer = stream.peer_addr().expect("an address");
     let limits = Limits::new(Arc::new(ArcSwap::from_pointee(Settings::default())), Lifecycle::new(None));
     let http = Http::new(axum::Router::new().into(), limits);
-    let entry = Connections::new(1, Metrics::new(None)).enter(None);
+    let entry = Connections::new(1, Rules::default(), Metrics::new(None)).enter(None);
     let bytes = size_of_val(&http.serve(stream, peer, entry));
     println!("{bytes} bytes");
     assert!(bytes <= 2048, "{bytes} bytes: does a future hold a connection twice?");

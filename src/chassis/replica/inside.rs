@@ -53,7 +53,9 @@ impl Inside {
         limits.held.register(registry);
         let stack = Stack::new(parts, registry);
         let max = runtime::max_connections(all.server.max_connections);
-        let connections = Connections::new(max, connection::Metrics::new(Some(registry)));
+        // Who may forward does so for many.
+        let rules = connection::Rules { shared: all.server.trusted_peers.clone(), eager: false };
+        let connections = Connections::new(max, rules, connection::Metrics::new(Some(registry)));
         Self { settings, overload, stack, limits, connections }
     }
 }

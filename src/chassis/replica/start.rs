@@ -18,7 +18,7 @@ use super::{
     inside::{Inside, healthz},
 };
 use crate::chassis::{
-    admin::{Admin, Heartbeat, Running, probes::Probes},
+    admin::{Admin, Heartbeat, Running, Scrape, probes::Probes},
     config::{self, AppSettings, Live, Source, listen},
     connection::Connections,
     faults::Faults,
@@ -155,9 +155,9 @@ fn prepare_admin<A: AppSettings>(
     let admin = Admin {
         probes: verdicts.probes.clone(),
         registry: telemetry.registry().clone(),
+        scrape: Scrape::default(),
         logs: telemetry.log_control().clone(),
         faults: verdicts.faults.clone(),
-        mutable: settings.admin.mutable,
         version: json!(identity),
         config: Arc::new(move || show(&shown)),
     };
@@ -165,7 +165,7 @@ fn prepare_admin<A: AppSettings>(
     let (address, listener) = Running::bind(host, listen)
         .map_err(|error| cannot_bind("admin", listen, &live.loaded().source("admin.listen"), &error))?;
     tracing::info!(target: "listener", listener = "admin", url = %format_args!("http://{address}"), "listening");
-    Ok(Running::new(listener, admin.router()))
+    Ok(Running::new(listener, admin.router(&settings.admin), &settings.admin))
 }
 
 /// The app's listeners, their accept loops and their connections.

@@ -46,7 +46,7 @@ pub struct Settings {
     pub unix_owner: Option<String>,
     /// How many connections the kernel holds before they are accepted; it caps this by `net.core.somaxconn`.
     pub backlog: u32,
-    /// Open connections at most. `auto` takes it from the open-file limit and the memory limit, less a reserve; at the cap the longest-idle connection makes room.
+    /// Open connections at most. `auto` takes it from the open-file limit and the memory limit, less a reserve; at the cap half-sent heads and stalled bodies make room, then idle connections, each time the oldest of the address with the most.
     pub max_connections: Auto<usize>,
     /// From connect to the first byte, and from the first byte to the full head. Reloadable.
     pub header_timeout: Duration,
@@ -79,6 +79,8 @@ pub struct Settings {
     pub max_connection_age: Duration,
     /// Age at which an upgraded connection (a WebSocket) is told to end; `0` turns it off. Reloadable.
     pub max_upgrade_age: Duration,
+    /// How long the peer of an upgraded connection (a WebSocket) may send nothing, not even the answer to a ping, before the connection is told to end; `0` turns it off. Reloadable.
+    pub upgrade_idle_timeout: Duration,
     /// Requests after which a connection is asked to close; `0` turns it off. Reloadable.
     pub max_requests_per_connection: u64,
     /// Networks whose deadline and forwarding headers are believed: loopback and the private ranges by default.
@@ -118,6 +120,8 @@ impl Default for Settings {
             max_uri: Size::kib(8),
             max_connection_age: Duration::from_secs(60),
             max_upgrade_age: Duration::from_secs(3600),
+            // 60 s: what nginx and ALB give a quiet connection, so that who lives behind them pings as often already.
+            upgrade_idle_timeout: Duration::from_secs(60),
             max_requests_per_connection: 0,
             trusted_peers: private_networks(),
         }
@@ -194,7 +198,7 @@ impl<L: Listener, P: Protocol> Server<L, P> {
         self.empty_queue().await;
     }
 
-    /// One connection above the cap is accepted before the longest-idle one is asked for its place: asked any
+    /// One connection above the cap is accepted before another is asked for its place: asked any
     /// earlier, it would be closed for a connection that may never come.
     async fn admit(&self, stream: L::Stream, peer: SocketAddr, stop: &CancellationToken) {
         let mut place = self.connections.try_place();
@@ -206,7 +210,7 @@ impl<L: Listener, P: Protocol> Server<L, P> {
                 () = stop.cancelled() => None,
             };
         }
-        let entry = self.connections.enter(place);
+        let entry = self.connections.enter_from(peer.ip(), place);
         tokio::spawn(self.protocol.clone().serve(stream, peer, entry));
     }
 
@@ -218,7 +222,7 @@ impl<L: Listener, P: Protocol> Server<L, P> {
             match self.listener.accept_now() {
                 Ok(None) => return,
                 Ok(Some((stream, peer))) => {
-                    let entry = self.connections.enter(self.connections.try_place());
+                    let entry = self.connections.enter_from(peer.ip(), self.connections.try_place());
                     tokio::spawn(self.protocol.clone().serve(stream, peer, entry));
                 }
                 Err(error) => {

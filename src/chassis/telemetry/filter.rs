@@ -85,9 +85,15 @@ impl<S> Filter<S> for LogControl {
     }
 }
 
+/// 64: more than a person writes. Every log line that is not remembered walks all of them.
+const MAX_DIRECTIVES: usize = 64;
+
 /// Parses a filter strictly: a bare name that is no level is a typo, not a target.
 pub(super) fn parse(filter: &str) -> Result<Targets, String> {
     const SHAPE: &str = "expected a level (off, error, warn, info, debug, trace), or target=level pairs with commas";
+    if filter.split(',').count() > MAX_DIRECTIVES {
+        return Err(format!("expected at most {MAX_DIRECTIVES} directives"));
+    }
     let directives = filter.split(',').map(|part| {
         let (target, level) = match part.trim().split_once('=') {
             Some(("", _)) => return Err(SHAPE.to_owned()),
@@ -132,6 +138,12 @@ mod tests {
             assert!(control.set_filter(bad).is_err(), "{bad}");
         }
         assert_eq!(control.filter(), "info");
+    }
+
+    #[test]
+    fn directives_are_bounded_in_number() {
+        assert!(parse(&["a=info"; MAX_DIRECTIVES].join(",")).is_ok());
+        assert!(parse(&["a=info"; MAX_DIRECTIVES + 1].join(",")).is_err());
     }
 
     #[test]

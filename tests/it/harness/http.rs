@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, ErrorKind},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     time::Duration,
 };
 
@@ -11,7 +11,7 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 
@@ -81,7 +81,18 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Result<Self, Failure> {
-        let connecting = timeout(PATIENCE, TcpStream::connect(address)).await.map_err(|_| Failure::Timeout)?;
+        Self::open_from(None, address).await
+    }
+
+    /// The same from the address `source` of this host: all of 127.0.0.0/8 is.
+    pub(crate) async fn open_from(source: Option<IpAddr>, address: SocketAddr) -> Result<Self, Failure> {
+        let connecting = async {
+            let Some(source) = source else { return TcpStream::connect(address).await };
+            let socket = TcpSocket::new_v4()?;
+            socket.bind(SocketAddr::new(source, 0))?;
+            socket.connect(address).await
+        };
+        let connecting = timeout(PATIENCE, connecting).await.map_err(|_| Failure::Timeout)?;
         let stream = connecting.map_err(|error| Failure::Connect(error.kind()))?;
         stream.set_nodelay(true).map_err(|error| Failure::Connect(error.kind()))?;
         Ok(Self::over(stream))

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -82,16 +82,23 @@ struct Shared {
 impl Load {
     /// `clients` clients that ask `target` for `path`.
     pub(crate) fn start(target: SocketAddr, clients: usize, mode: Mode, path: &str) -> Self {
-        Self::send(target, clients, mode, &format!("GET {path}"), "")
+        Self::send(None, target, clients, mode, &format!("GET {path}"), "")
     }
 
     /// `clients` clients that post `body` to `path`.
     #[allow(dead_code, reason = "the tests of the doors do")]
     pub(crate) fn post(target: SocketAddr, clients: usize, mode: Mode, path: &str, body: &str) -> Self {
-        Self::send(target, clients, mode, &format!("POST {path}"), body)
+        Self::send(None, target, clients, mode, &format!("POST {path}"), body)
     }
 
-    fn send(target: SocketAddr, clients: usize, mode: Mode, line: &str, body: &str) -> Self {
+    /// `clients` clients with the address `source`; they post `body` where it is not empty.
+    #[allow(dead_code, reason = "the hostile tests do")]
+    pub(crate) fn from(source: IpAddr, target: SocketAddr, clients: usize, mode: Mode, path: &str, body: &str) -> Self {
+        let method = if body.is_empty() { "GET" } else { "POST" };
+        Self::send(Some(source), target, clients, mode, &format!("{method} {path}"), body)
+    }
+
+    fn send(source: Option<IpAddr>, target: SocketAddr, clients: usize, mode: Mode, line: &str, body: &str) -> Self {
         let length = match body.len() {
             0 => String::new(),
             length => format!("content-type: application/json\r\ncontent-length: {length}\r\n"),
@@ -104,7 +111,7 @@ impl Load {
         for _ in 0..clients {
             let shared = Arc::clone(&load.shared);
             let (aims, stopped, request) = (aims.clone(), stopped.clone(), Arc::clone(&request));
-            let client = Client { aims, stopped, mode, request, shared };
+            let client = Client { source, aims, stopped, mode, request, shared };
             load.clients.spawn(client.run());
         }
         load
@@ -138,6 +145,7 @@ impl Load {
 }
 
 struct Client {
+    source: Option<IpAddr>,
     aims: watch::Receiver<Vec<SocketAddr>>,
     stopped: watch::Receiver<bool>,
     mode: Mode,
@@ -175,7 +183,7 @@ impl Client {
                 _ = self.stopped.wait_for(|stopped| *stopped) => return None,
                 targets = self.aims.wait_for(|targets| !targets.is_empty()) => targets.ok()?[0],
             };
-            match Connection::open(target).await {
+            match Connection::open_from(self.source, target).await {
                 Ok(connection) => return Some((true, connection)),
                 Err(failure) => self.count(&Err(failure)),
             };

@@ -153,6 +153,7 @@ fn what_is_called_reloadable_is_what_a_reload_takes() {
     (server.header_timeout, server.idle_timeout, server.request_timeout) = (long, long, long);
     (server.body_timeout, server.write_timeout, server.max_connection_age) = (long, long, long);
     (server.max_upgrade_age, server.max_requests_per_connection, server.backlog) = (long, 7, 7);
+    (server.upgrade_idle_timeout, server.max_requests_per_connection, server.backlog) = (long, 7, 7);
     (server.min_rate, server.max_body) = (Size::bytes(7), Size::bytes(7));
     (server.max_uploads, server.max_upload_bytes) = (7, Size::bytes(7));
     (server.max_head, server.max_uri) = (Size::bytes(7), Size::bytes(7));

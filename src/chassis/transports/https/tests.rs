@@ -22,7 +22,7 @@ use super::{
     stream::{Raw, Secured},
 };
 use crate::chassis::{
-    connection::{Connections, Metrics, Stream, drive::HEAD_GRACE},
+    connection::{Connections, Metrics, Rules, Stream, drive::HEAD_GRACE},
     transports::settings::Settings,
 };
 
@@ -49,7 +49,7 @@ async fn connected() -> (Secured<DuplexStream>, DuplexStream, ClientConnection) 
         .with_root_certificates(roots)
         .with_no_client_auth();
     let (near, far) = duplex(64 * 1024);
-    let entry = Connections::new(1, Metrics::new(None)).enter(None);
+    let entry = Connections::new(1, Rules::default(), Metrics::new(None)).enter(None);
     let name = ServerName::try_from("localhost").expect("a name");
     let (accepted, connected) = tokio::join!(
         TlsAcceptor::from(Arc::new(server)).accept(Raw::new(near, entry)),

@@ -80,7 +80,10 @@ impl<P> Proxied<P> {
 impl<P: Protocol> Protocol for Proxied<P> {
     async fn serve<S: Stream>(self, mut stream: S, peer: SocketAddr, entry: Arc<Entry>) {
         match Box::pin(self.source(&mut stream, peer, &entry.state)).await {
-            Ok(client) => self.door.serve(stream, client, entry).await,
+            Ok(client) => {
+                entry.set_peer(client.ip());
+                self.door.serve(stream, client, entry).await;
+            }
             Err(reason) => Ended::new(&entry).reason = reason,
         }
     }

@@ -1,0 +1,143 @@
+//! The cap on connections: one address holds all of them, and clients of another address come.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+use crate::harness::{
+    eventually, exclusive,
+    http::Connection,
+    load::{Load, Mode},
+    server::Server,
+};
+
+const HELD: usize = 128;
+const HEALTHY: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+const HOSTILE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
+
+/// Long limits, so that it is the cap that closes a connection; no address is trusted.
+const SETTINGS: [(&str, &str); 8] = [
+    ("APP__SERVER__MAX_CONNECTIONS", "128"),
+    ("APP__SERVER__TRUSTED_PEERS", "192.0.2.1/32"),
+    ("APP__SERVER__HEADER_TIMEOUT", "60s"),
+    ("APP__SERVER__BODY_TIMEOUT", "60s"),
+    ("APP__SERVER__REQUEST_TIMEOUT", "60s"),
+    ("APP__LIFECYCLE__DRAIN_TIMEOUT", "60s"),
+    ("APP__SERVER__MAX_CONNECTION_AGE", "10m"),
+    // What uploads do to a pool's limit is another kind: `uploads`.
+    ("APP__OVERLOAD__ADAPTIVE", "false"),
+];
+
+const HALF_HEAD: &str = "GET /hello HTTP/1.1\r\nhost: te";
+const HALF_BODY: &str = "POST /upload HTTP/1.1\r\nhost: test\r\ncontent-length: 1000\r\n\r\nx";
+const WHOLE: &str = "GET /hello HTTP/1.1\r\nhost: test\r\n\r\n";
+const WEBSOCKET: &str = "GET /ws HTTP/1.1\r\nhost: test\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+     sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+
+/// `HELD` connections of one address; each has sent `bytes`, and read an answer of `status` where there is one.
+async fn hold(server: &Server, bytes: &str, status: Option<u16>) -> Vec<Connection> {
+    let mut held = Vec::new();
+    for _ in 0..HELD {
+        let mut connection = Connection::open_from(Some(HOSTILE), server.app).await.expect("connecting");
+        connection.send(bytes.as_bytes()).await.expect("sending");
+        if let Some(status) = status {
+            let answer = match status {
+                101 => connection.receive_head().await,
+                _ => connection.receive().await,
+            };
+            assert_eq!(answer.map(|answer| answer.status), Ok(status));
+        }
+        held.push(connection);
+    }
+    server.metric_becomes("http_server_connections", 128.0, Duration::from_secs(10)).await;
+    held
+}
+
+/// 16 clients of another address, half of which post: all are served, and take no more places than they need.
+async fn others_are_served(server: &Server, beside: &str) {
+    let mode = Mode::ThinkTime(Duration::from_millis(5));
+    let reading = Load::from(HEALTHY, server.app, 8, mode, "/hello", "");
+    let posting = Load::from(HEALTHY, server.app, 8, mode, "/upload", "a body");
+    eventually("healthy clients are answered", Duration::from_mins(1), async || {
+        (reading.ok() >= 500 && posting.ok() >= 500).then_some(())
+    })
+    .await;
+    let (reading, posting) = (reading.stop().await, posting.stop().await);
+    println!("beside {beside}: GET {reading}; POST {posting}");
+    assert_eq!(reading.failed() + posting.failed(), 0, "beside {beside}: GET {reading}; POST {posting}");
+    let yielded = server.series("http_server_connections_closed_total", "reason=\"yielded\"").await;
+    println!("beside {beside}: {yielded} yielded");
+    assert!((16.0..64.0).contains(&yielded), "{yielded} connections yielded for 16");
+}
+
+/// How many of `held` were answered with `status`.
+async fn answered(held: &mut [Connection], status: u16) -> usize {
+    let mut count = 0;
+    for connection in held {
+        // Those that still hold their places have no answer.
+        let answer = tokio::time::timeout(Duration::from_millis(20), connection.receive()).await;
+        count += usize::from(matches!(answer, Ok(Ok(answer)) if answer.status == status));
+    }
+    count
+}
+
+#[tokio::test]
+async fn half_heads_make_room() {
+    let _turn = exclusive().await;
+    let server = Server::start_example("streams", &SETTINGS).await;
+    let mut held = hold(&server, HALF_HEAD, None).await;
+    others_are_served(&server, "half heads").await;
+    assert!(answered(&mut held, 408).await >= 16, "no 408 for the heads that made room");
+}
+
+#[tokio::test]
+async fn half_heads_of_trusted_peers_make_room_oldest_first() {
+    let _turn = exclusive().await;
+    let mut settings = SETTINGS;
+    settings[1].1 = "127.0.0.0/8";
+    let server = Server::start_example("streams", &settings).await;
+    let mut held = hold(&server, HALF_HEAD, None).await;
+    others_are_served(&server, "half heads of trusted peers").await;
+    assert!(answered(&mut held[..16], 408).await >= 15, "others than the oldest made room");
+}
+
+#[tokio::test]
+async fn stalled_bodies_make_room() {
+    let _turn = exclusive().await;
+    let server = Server::start_example("streams", &SETTINGS).await;
+    let mut held = hold(&server, HALF_BODY, None).await;
+    others_are_served(&server, "stalled bodies").await;
+    assert!(answered(&mut held, 408).await >= 16, "no 408 for the uploads that made room");
+}
+
+#[tokio::test]
+async fn idle_connections_of_the_address_with_the_most_make_room() {
+    let _turn = exclusive().await;
+    let server = Server::start_example("streams", &SETTINGS).await;
+    let _held = hold(&server, WHOLE, Some(200)).await;
+    others_are_served(&server, "idle connections").await;
+}
+
+#[tokio::test]
+async fn idle_websockets_make_room() {
+    let _turn = exclusive().await;
+    let server = Server::start_example("streams", &SETTINGS).await;
+    let _held = hold(&server, WEBSOCKET, Some(101)).await;
+    others_are_served(&server, "idle WebSockets").await;
+}
+
+#[tokio::test]
+async fn a_silent_websocket_is_pinged_and_then_ended() {
+    let _turn = exclusive().await;
+    let server = Server::start_example("streams", &[("APP__SERVER__UPGRADE_IDLE_TIMEOUT", "2s")]).await;
+    let mut silent = Connection::open(server.app).await.expect("connecting");
+    silent.send(WEBSOCKET.as_bytes()).await.expect("sending");
+    assert_eq!(silent.receive_head().await.map(|answer| answer.status), Ok(101));
+    assert_eq!(silent.receive_bytes(2).await, Ok(vec![0x89, 0]), "no ping");
+    // Pong answers, with a mask as a client has to: it is alive, and pinged again.
+    silent.send(&[0x8a, 0x80, 1, 2, 3, 4]).await.expect("answering");
+    assert_eq!(silent.receive_bytes(2).await, Ok(vec![0x89, 0]), "no second ping");
+    assert!(silent.ended_within(Duration::from_secs(5)).await.is_some(), "a silent WebSocket is still open");
+    server.series_becomes("http_server_connections_closed_total", "reason=\"idle_timeout\"", 1.0).await;
+}
