@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn more_than_monitoring_needs_are_a_crowd() {
         let scrape = Scrape::default();
-        let asking: Vec<_> = (0..CROWD + 1).map(|_| scrape.ask()).collect();
+        let asking: Vec<_> = (0..=CROWD).map(|_| scrape.ask()).collect();
         assert_eq!(asking.iter().filter(|asking| asking.is_crowded()).count(), 1);
         drop(asking);
         assert!(!scrape.ask().is_crowded());
