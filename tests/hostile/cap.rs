@@ -17,7 +17,7 @@ const HEALTHY: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 const HOSTILE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
 
 /// Long limits, so that it is the cap that closes a connection; no address is trusted.
-const SETTINGS: [(&str, &str); 8] = [
+const SETTINGS: [(&str, &str); 7] = [
     ("APP__SERVER__MAX_CONNECTIONS", "128"),
     ("APP__SERVER__TRUSTED_PEERS", "192.0.2.1/32"),
     ("APP__SERVER__HEADER_TIMEOUT", "60s"),
@@ -25,8 +25,6 @@ const SETTINGS: [(&str, &str); 8] = [
     ("APP__SERVER__REQUEST_TIMEOUT", "60s"),
     ("APP__LIFECYCLE__DRAIN_TIMEOUT", "60s"),
     ("APP__SERVER__MAX_CONNECTION_AGE", "10m"),
-    // What uploads do to a pool's limit is another kind: `uploads`.
-    ("APP__OVERLOAD__ADAPTIVE", "false"),
 ];
 
 const HALF_HEAD: &str = "GET /hello HTTP/1.1\r\nhost: te";
