@@ -54,7 +54,7 @@ pub(crate) struct State {
     /// Request bodies that are waited for, and milliseconds from `opened` to the moment since which all of them are.
     stalled: AtomicU32,
     stalled_since: AtomicU64,
-    /// HTTP/1: the response to the present request has begun.
+    /// HTTP/1 and the CGI doors: the response to the present request has begun.
     answering: AtomicBool,
     /// Milliseconds from `opened` to the last byte of an upgraded connection, either way.
     moved: AtomicU64,
@@ -228,7 +228,7 @@ impl State {
     }
 
     /// A response has begun: a request that was given up can no longer be answered otherwise.
-    pub(super) fn answers(&self) {
+    pub(crate) fn answers(&self) {
         self.answering.store(true, Relaxed);
     }
 
@@ -249,9 +249,9 @@ impl State {
     }
 
     /// Since when nothing but the bodies of its requests has been waited for.
-    pub(super) fn stalled_since(&self) -> Option<Instant> {
+    pub(crate) fn stalled_since(&self) -> Option<Instant> {
         let bodies = self.stalled.load(Acquire) as usize;
-        // A request and its body are two parts.
+        // A request of HTTP and its body are two parts; through a CGI door they are one.
         if bodies == 0 || 2 * bodies < self.parts() || self.answering.load(Relaxed) || self.streams.any() {
             return None;
         }
