@@ -22,7 +22,7 @@ pub(super) struct Waits {
     /// Request bodies that are waited for, and the moment since which all of them are.
     stalled: AtomicU32,
     stalled_since: AtomicU64,
-    /// HTTP/1: the response to the present request has begun.
+    /// HTTP/1 and the CGI doors: the response to the present request has begun.
     answering: AtomicBool,
     /// The last byte of an upgraded connection, either way.
     moved: AtomicU64,
@@ -46,7 +46,7 @@ impl State {
     }
 
     /// A response has begun: a request that was given up can no longer be answered otherwise.
-    pub(super) fn answers(&self) {
+    pub(crate) fn answers(&self) {
         self.waits.answering.store(true, Relaxed);
     }
 
@@ -67,9 +67,9 @@ impl State {
     }
 
     /// Since when nothing but the bodies of its requests has been waited for.
-    pub(super) fn stalled_since(&self) -> Option<Instant> {
+    pub(crate) fn stalled_since(&self) -> Option<Instant> {
         let bodies = self.waits.stalled.load(Acquire) as usize;
-        // A request and its body are two parts.
+        // A request of HTTP and its body are two parts; through a CGI door they are one.
         if bodies == 0 || 2 * bodies < self.parts() || self.waits.answering.load(Relaxed) || self.streams.any() {
             return None;
         }
