@@ -126,14 +126,14 @@ async fn stalled_bodies_make_room() {
 }
 
 /// At the doors that web servers use; their peers are trusted.
-async fn stalled_bodies_make_room_at(door: usize, beside: &str, head: &[u8]) {
+async fn stalled_bodies_make_room_at(door: usize, beside: &str, opening: &[u8]) {
     let _turn = exclusive().await;
     let mut settings = SETTINGS.to_vec();
     settings[1].1 = "127.0.0.3/32";
     settings.push(("APP__SERVER__LISTEN", "http://127.0.0.1:0,fastcgi://127.0.0.1:0,uwsgi://127.0.0.1:0"));
     let server = Server::start(&settings).await;
     let address = server.urls()[door].rsplit('/').next().expect("an authority").parse().expect("an address");
-    let mut held = hold_at(&server, address, head, None).await;
+    let mut held = hold_at(&server, address, opening, None).await;
     others_get(&server, beside, "/whoami", ("/v1/quotes", QUOTE)).await;
     let mut ended = 0;
     for connection in &mut held {
