@@ -19,8 +19,8 @@ use crate::{
 const PUT: &[u8] = b"PUT /log-filter HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 1000\r\n\r\nin";
 const POST: &[u8] = b"POST /livez HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 1000\r\n\r\nin";
 const HALF_HEAD: &[u8] = b"GET /livez HTTP/1.1\r\nhost: 127";
-/// 1 s: a kubelet waits as long. Twice that for an unoptimized build beside its own attackers.
-const PROBE: Duration = Duration::from_secs(if cfg!(debug_assertions) { 2 } else { 1 });
+/// 1 s: a kubelet waits as long. 3 s for an unoptimized build beside its own attackers.
+const PROBE: Duration = Duration::from_secs(if cfg!(debug_assertions) { 3 } else { 1 });
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Asks `/livez` and `/readyz` in turn, 20 times a second, each within [`PROBE`].
