@@ -39,6 +39,9 @@ const DOOR: Door = Door {
 /// How long a start or an end may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// 16: above what the battery asks at a time.
+const THREADS: usize = 16;
+
 /// uWSGI with the battery app inside. Dropping it ends it.
 struct Host {
     address: SocketAddr,
@@ -64,7 +67,15 @@ impl Host {
         command.args(["--symcall", "battery_request", "--symcall-post-fork", "battery_start"]);
         command.args(["--hook-as-user-atexit", "call:battery_stop", "--http-socket", &address.to_string()]);
         command.args(["--hook-master-start", "unix_signal:15 gracefully_kill_them_all"]);
-        command.args(["--processes", "1", "--threads", "16", "--disable-logging", "--worker-reload-mercy", "20"]);
+        command.args([
+            "--processes",
+            "1",
+            "--threads",
+            &THREADS.to_string(),
+            "--disable-logging",
+            "--worker-reload-mercy",
+            "20",
+        ]);
         for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("APP__")) {
             command.env_remove(name);
         }
@@ -90,6 +101,17 @@ impl Host {
         self.log().matches("started inside another server").count()
     }
 
+    /// How many threads of uWSGI's own the worker has.
+    fn threads(&self) -> usize {
+        let log = self.log();
+        let worker = log.split("spawned uWSGI worker 1 (pid: ").nth(1).and_then(|rest| rest.split(',').next());
+        let tasks = worker.and_then(|worker| fs::read_dir(format!("/proc/{worker}/task")).ok());
+        let is_its_own = |task: fs::DirEntry| {
+            fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.starts_with("uwsgi"))
+        };
+        tasks.into_iter().flatten().flatten().filter_map(|task| is_its_own(task).then_some(())).count()
+    }
+
     /// Asks for what takes `ms`, and waits until it runs.
     async fn slow(&self, ms: u32) -> Connection {
         let mut connection = Connection::open(self.address).await.expect("connecting");
@@ -97,6 +119,9 @@ impl Host {
         connection.send(request.as_bytes()).await.expect("sending");
         let runs = async || http::get(self.address, "/slow/running").await.ok().filter(|running| running.text() == "1");
         assert!(within(PATIENCE, runs).await.is_some(), "the handler does not run");
+        // uWSGI 2.0.21 cancels threads that it has not begun yet, and crashes: a stop comes once all of them are there.
+        let are_up = async || (self.threads() >= THREADS).then_some(());
+        assert!(within(PATIENCE, are_up).await.is_some(), "not {THREADS} threads:\n{}", self.log());
         connection
     }
 
