@@ -101,15 +101,15 @@ impl Host {
         self.log().matches("started inside another server").count()
     }
 
-    /// How many threads of uWSGI's own the worker has.
-    fn threads(&self) -> usize {
+    /// Whether the worker has made all of uWSGI's own threads, the first of which makes the others and then waits.
+    fn has_all_threads(&self) -> bool {
         let log = self.log();
         let worker = log.split("spawned uWSGI worker 1 (pid: ").nth(1).and_then(|rest| rest.split(',').next());
-        let tasks = worker.and_then(|worker| fs::read_dir(format!("/proc/{worker}/task")).ok());
-        let is_its_own = |task: fs::DirEntry| {
-            fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.starts_with("uwsgi"))
-        };
-        tasks.into_iter().flatten().flatten().filter_map(|task| is_its_own(task).then_some(())).count()
+        let Some(worker) = worker else { return false };
+        let tasks = fs::read_dir(format!("/proc/{worker}/task")).into_iter().flatten().flatten();
+        let names = tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+        let state = fs::read_to_string(format!("/proc/{worker}/task/{worker}/stat")).unwrap_or_default();
+        names.filter(|name| name.starts_with("uwsgi")).count() >= THREADS && state.contains(") S ")
     }
 
     /// Asks for what takes `ms`, and waits until it runs.
@@ -120,7 +120,7 @@ impl Host {
         let runs = async || http::get(self.address, "/slow/running").await.ok().filter(|running| running.text() == "1");
         assert!(within(PATIENCE, runs).await.is_some(), "the handler does not run");
         // uWSGI 2.0.21 cancels threads that it has not begun yet, and crashes: a stop comes once all of them are there.
-        let are_up = async || (self.threads() >= THREADS).then_some(());
+        let are_up = async || self.has_all_threads().then_some(());
         assert!(within(PATIENCE, are_up).await.is_some(), "not {THREADS} threads:\n{}", self.log());
         connection
     }
