@@ -22,8 +22,8 @@ use tokio::process::{ChildStderr, ChildStdout, Command};
 
 use crate::harness::{
     Scratch, eventually, http,
-    server::{self, Logs},
-    within,
+    log::{self, Logs},
+    server, within,
 };
 
 const START: Duration = Duration::from_secs(20);
@@ -67,11 +67,11 @@ impl Line {
         let logs = Logs::default();
         let stdout = ChildStdout::from_std(child.stdout.take().expect("a piped standard output"));
         let stderr = ChildStderr::from_std(child.stderr.take().expect("a piped standard error"));
-        server::collect(stdout.expect("a pipe"), Logs::clone(&logs));
-        server::collect(stderr.expect("a pipe"), Logs::clone(&logs));
+        log::collect(stdout.expect("a pipe"), Logs::clone(&logs));
+        log::collect(stderr.expect("a pipe"), Logs::clone(&logs));
         let pid = Pid::from_raw(child.id().try_into().expect("a process id"));
         let mut line = Self { app: ANY, admin: ANY, pids: vec![pid], logs, scratch };
-        let ports = async || Some((server::listener(&line.logs, "app")?, server::listener(&line.logs, "admin")?));
+        let ports = async || Some((log::listener(&line.logs, "app")?, log::listener(&line.logs, "admin")?));
         let Some(ports) = within(START, ports).await else { panic!("no listening lines; its log:\n{}", line.log()) };
         (line.app, line.admin) = ports;
         line.holds("the first process is ready", async || (line.pid_file() == Some(pid)).then_some(())).await;

@@ -1,15 +1,21 @@
 //! The cap on connections: one address holds all of them, and clients of another address come.
 
 use std::{
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
-use crate::harness::{
-    eventually, exclusive,
-    http::Connection,
-    load::{Load, Mode},
-    server::Server,
+use crate::{
+    beside::QUOTE,
+    harness::{
+        eventually, exclusive,
+        http::Connection,
+        load::{Load, Mode},
+        server::Server,
+    },
+    packet::packet,
+    peer::{PARAMS, begin, pairs, record},
+    uploads::VARIABLES,
 };
 
 const HELD: usize = 128;
@@ -17,7 +23,7 @@ const HEALTHY: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 const HOSTILE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
 
 /// Long limits, so that it is the cap that closes a connection; no address is trusted.
-const SETTINGS: [(&str, &str); 8] = [
+const SETTINGS: [(&str, &str); 7] = [
     ("APP__SERVER__MAX_CONNECTIONS", "128"),
     ("APP__SERVER__TRUSTED_PEERS", "192.0.2.1/32"),
     ("APP__SERVER__HEADER_TIMEOUT", "60s"),
@@ -25,8 +31,6 @@ const SETTINGS: [(&str, &str); 8] = [
     ("APP__SERVER__REQUEST_TIMEOUT", "60s"),
     ("APP__LIFECYCLE__DRAIN_TIMEOUT", "60s"),
     ("APP__SERVER__MAX_CONNECTION_AGE", "10m"),
-    // What uploads do to a pool's limit is another kind: `uploads`.
-    ("APP__OVERLOAD__ADAPTIVE", "false"),
 ];
 
 const HALF_HEAD: &str = "GET /hello HTTP/1.1\r\nhost: te";
@@ -37,10 +41,15 @@ const WEBSOCKET: &str = "GET /ws HTTP/1.1\r\nhost: test\r\nconnection: upgrade\r
 
 /// `HELD` connections of one address; each has sent `bytes`, and read an answer of `status` where there is one.
 async fn hold(server: &Server, bytes: &str, status: Option<u16>) -> Vec<Connection> {
+    hold_at(server, server.app, bytes.as_bytes(), status).await
+}
+
+/// The same at one of the server's other doors.
+async fn hold_at(server: &Server, door: SocketAddr, bytes: &[u8], status: Option<u16>) -> Vec<Connection> {
     let mut held = Vec::new();
     for _ in 0..HELD {
-        let mut connection = Connection::open_from(Some(HOSTILE), server.app).await.expect("connecting");
-        connection.send(bytes.as_bytes()).await.expect("sending");
+        let mut connection = Connection::open_from(Some(HOSTILE), door).await.expect("connecting");
+        connection.send(bytes).await.expect("sending");
         if let Some(status) = status {
             let answer = match status {
                 101 => connection.receive_head().await,
@@ -56,9 +65,14 @@ async fn hold(server: &Server, bytes: &str, status: Option<u16>) -> Vec<Connecti
 
 /// 16 clients of another address, half of which post: all are served, and take no more places than they need.
 async fn others_are_served(server: &Server, beside: &str) {
+    others_get(server, beside, "/hello", ("/upload", "a body")).await;
+}
+
+/// The same of an app that answers `GET read` and `POST post` with `body`.
+async fn others_get(server: &Server, beside: &str, read: &str, (post, body): (&str, &str)) {
     let mode = Mode::ThinkTime(Duration::from_millis(5));
-    let reading = Load::from(HEALTHY, server.app, 8, mode, "/hello", "");
-    let posting = Load::from(HEALTHY, server.app, 8, mode, "/upload", "a body");
+    let reading = Load::from(HEALTHY, server.app, 8, mode, read, "");
+    let posting = Load::from(HEALTHY, server.app, 8, mode, post, body);
     eventually("healthy clients are answered", Duration::from_mins(1), async || {
         (reading.ok() >= 500 && posting.ok() >= 500).then_some(())
     })
@@ -109,6 +123,34 @@ async fn stalled_bodies_make_room() {
     let mut held = hold(&server, HALF_BODY, None).await;
     others_are_served(&server, "stalled bodies").await;
     assert!(answered(&mut held, 408).await >= 16, "no 408 for the uploads that made room");
+}
+
+/// At the doors that web servers use; their peers are trusted.
+async fn stalled_bodies_make_room_at(door: usize, beside: &str, opening: &[u8]) {
+    let _turn = exclusive().await;
+    let mut settings = SETTINGS.to_vec();
+    settings[1].1 = "127.0.0.3/32";
+    settings.push(("APP__SERVER__LISTEN", "http://127.0.0.1:0,fastcgi://127.0.0.1:0,uwsgi://127.0.0.1:0"));
+    let server = Server::start(&settings).await;
+    let address = server.urls()[door].rsplit('/').next().expect("an authority").parse().expect("an address");
+    let mut held = hold_at(&server, address, opening, None).await;
+    others_get(&server, beside, "/whoami", ("/v1/quotes", QUOTE)).await;
+    let mut ended = 0;
+    for connection in &mut held {
+        ended += usize::from(connection.ended_within(Duration::from_millis(20)).await.is_some());
+    }
+    assert!(ended >= 16, "{ended} uploads made room");
+}
+
+#[tokio::test]
+async fn stalled_bodies_over_fastcgi_make_room() {
+    let head = [begin(1, 1, 0), record(PARAMS, 1, &pairs(&VARIABLES), 0), record(PARAMS, 1, b"", 0)].concat();
+    stalled_bodies_make_room_at(1, "stalled bodies over FastCGI", &head).await;
+}
+
+#[tokio::test]
+async fn stalled_bodies_over_uwsgi_make_room() {
+    stalled_bodies_make_room_at(2, "stalled bodies over uwsgi", &packet(0, &VARIABLES)).await;
 }
 
 #[tokio::test]

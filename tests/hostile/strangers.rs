@@ -3,7 +3,13 @@
 //!
 //! Next: `logs`.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
 
 use crate::{
     beside::Healthy,
@@ -69,7 +75,7 @@ async fn a_trusted_peer_still_decides() {
 }
 
 /// The status of a request with these lines, on a connection of its own.
-async fn status(address: std::net::SocketAddr, target: &str, version: &str, lines: &str) -> Option<u16> {
+async fn status(address: SocketAddr, target: &str, version: &str, lines: &str) -> Option<u16> {
     let mut connection = Connection::open(address).await.expect("connecting");
     let request = format!("GET {target} HTTP/{version}\r\n{lines}connection: close\r\n\r\n");
     connection.send(request.as_bytes()).await.expect("sending");
@@ -94,5 +100,35 @@ async fn a_request_names_one_host_that_can_be_read() {
         let got =
             (status(server.app, target, version, lines).await, status(server.admin, target, version, lines).await);
         assert_eq!(got, (Some(app), Some(admin)), "{target} HTTP/{version} {lines:?}");
+    }
+}
+
+/// The statuses of `GET /readyz` on one HTTP/2 connection, each with these `Host` fields beside its `:authority`.
+async fn statuses_over_http2(address: SocketAddr, cases: &[(&str, &[&str])]) -> Vec<u16> {
+    let stream = TcpStream::connect(address).await.expect("connecting");
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    let mut statuses = Vec::new();
+    for (authority, hosts) in cases {
+        let request = hyper::Request::get(format!("http://{authority}/readyz"));
+        let request = hosts.iter().fold(request, |request, host| request.header("host", *host));
+        let request = request.body(Empty::<Bytes>::new()).expect("a request");
+        statuses.push(sender.send_request(request).await.expect("an answer").status().as_u16());
+    }
+    statuses
+}
+
+#[tokio::test]
+async fn an_authority_and_a_host_agree() {
+    let server = Server::start(&[]).await;
+    let good: [(&str, &[&str]); 4] = [("a", &[]), ("a", &["A"]), ("a:80", &["a"]), ("a:8080", &["a:8080"])];
+    let bad: [(&str, &[&str]); 5] =
+        [("a", &["b"]), ("a", &["a:8080"]), ("a", &["a", "a"]), ("a", &["a", "b"]), ("a", &["a/b"])];
+    // In turn: what is refused ends no other stream.
+    let cases: Vec<_> = bad.iter().zip(good.iter().cycle()).flat_map(|(bad, good)| [*bad, *good]).collect();
+    assert_eq!(statuses_over_http2(server.app, &cases).await, [400, 404].repeat(bad.len()));
+    // The admin listener ends a connection after eight requests.
+    for pair in cases.chunks(2) {
+        assert_eq!(statuses_over_http2(server.admin, pair).await, [400, 200], "{pair:?}");
     }
 }

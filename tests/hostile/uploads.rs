@@ -20,7 +20,7 @@ const HEAD: &[u8] =
     b"POST /v1/quotes HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n";
 
 /// The same as CGI variables.
-const VARIABLES: [(&str, &str); 5] = [
+pub(crate) const VARIABLES: [(&str, &str); 5] = [
     ("REQUEST_METHOD", "POST"),
     ("REQUEST_URI", "/v1/quotes"),
     ("HTTP_HOST", "test"),

@@ -18,7 +18,7 @@ use crate::harness::{
 
 async fn put(address: SocketAddr, path: &str, body: &str) -> Response {
     let mut connection = Connection::open(address).await.expect("connecting");
-    let request = format!("PUT {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let request = format!("PUT {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     connection.send(request.as_bytes()).await.expect("sending");
     connection.receive().await.unwrap_or_else(|failure| panic!("PUT {path}: {failure:?}"))
 }

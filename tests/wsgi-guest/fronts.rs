@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 
 use crate::{
     door::{Around, Carrier, Door, Front, Protocol},
-    harness::{Scratch, free_port, http, local, server::collect, within},
+    harness::{Scratch, free_port, http, local, log::collect, within},
 };
 
 /// One worker that imports the app, and one whose parent has imported it.

@@ -20,7 +20,7 @@ use axum::{
 use http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header, uri::Authority};
 use http_body::Body as _;
 use http_body_util::LengthLimitError;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::Settings;
 use crate::chassis::{
@@ -68,14 +68,16 @@ pub(super) async fn guard(State(Guard(rules)): State<Guard>, mut request: Reques
     if let Some(refusal) = refusal {
         return refusal.into_response();
     }
-    let answered = timeout(rules.request_timeout, async {
-        let request = if is_put { rules.read(request, connection.as_ref()).await? } else { request };
-        Ok::<_, Problem>(next.run(request).await)
-    });
-    match answered.await {
-        Ok(answer) => answer.unwrap_or_else(IntoResponse::into_response),
-        Err(_) => Problem::new(Code::DeadlineExceeded).into_response(),
+    let deadline = Instant::now() + rules.request_timeout;
+    // Before the rest: a body that does not come is a 408, and whoever reads it has to give it up.
+    if is_put {
+        request = match rules.read(request, connection.as_ref(), deadline).await {
+            Ok(request) => request,
+            Err(problem) => return problem.into_response(),
+        };
     }
+    let answered = timeout_at(deadline, next.run(request)).await;
+    answered.unwrap_or_else(|_| Problem::new(Code::DeadlineExceeded).into_response())
 }
 
 fn abandon(connection: Option<&ConnectionInfo>) {
@@ -114,13 +116,17 @@ impl Rules {
         bare.parse::<IpAddr>().is_ok() || named("localhost") || self.hosts.iter().any(|name| named(name))
     }
 
-    /// The request with its whole body.
-    async fn read(&self, request: Request, connection: Option<&ConnectionInfo>) -> Result<Request, Problem> {
+    /// The request with its whole body, which has to be here by `deadline` at the latest.
+    async fn read(
+        &self,
+        request: Request,
+        connection: Option<&ConnectionInfo>,
+        deadline: Instant,
+    ) -> Result<Request, Problem> {
         let (parts, body) = request.into_parts();
-        // The shorter of the two, so that a body that does not come is a 408 in either case.
-        let bound = self.body_timeout.min(self.request_timeout);
+        let bound = deadline.min(Instant::now() + self.body_timeout);
         let mut reading = Box::pin(body::to_bytes(body, MAX_BODY));
-        let problem = match timeout(bound, reading.as_mut()).await {
+        let problem = match timeout_at(bound, reading.as_mut()).await {
             Ok(Ok(bytes)) => return Ok(Request::from_parts(parts, Body::from(bytes))),
             Ok(Err(error)) if is_too_long(&error) => Problem::new(Code::BodyTooLarge),
             Ok(Err(_)) => Problem::new(Code::MalformedRequest),

@@ -21,7 +21,7 @@ use std::{
 };
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::{Path, RawQuery, State},
     middleware,
     response::{IntoResponse, Response},
@@ -41,7 +41,7 @@ use self::{
     probes::Probes,
 };
 use super::{
-    connection::{self, Connections, Http, Limits, Rules},
+    connection::{self, ConnectionInfo, Connections, Http, Limits, Rules},
     faults::{Faults, Plan},
     health,
     host::Host,
@@ -110,8 +110,12 @@ fn respond((status, body): (StatusCode, String)) -> Response {
     (status, headers, body).into_response()
 }
 
-async fn metrics(State(admin): State<Admin>) -> Response {
-    ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], admin.scrape.text(&admin.registry).await).into_response()
+async fn metrics(State(admin): State<Admin>, Extension(connection): Extension<ConnectionInfo>) -> Response {
+    let asking = admin.scrape.ask();
+    if asking.is_crowded() {
+        connection.close();
+    }
+    ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], asking.text(&admin.registry).await).into_response()
 }
 
 async fn log_filter(State(admin): State<Admin>) -> String {

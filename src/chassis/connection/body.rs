@@ -13,9 +13,9 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
-use super::{gathered::Gathered, registry::Entry};
+use super::{body_wait::Wait, gathered::Gathered, registry::Entry};
 
 /// Keeps the connection busy for as long as it lives.
 #[derive(Debug)]
@@ -46,13 +46,8 @@ pub(crate) struct Inbound {
     part: Option<Part>,
     /// `Expect: 100-continue` and nothing read: the client waits to be asked, so there is nothing to drain.
     expects: bool,
-    /// Since when its bytes have been too few; the state is told while they are waited for.
-    short_since: Option<Instant>,
-    waits: bool,
+    wait: Wait,
 }
-
-/// 4 ms for each byte that comes: at 240 B/s, the default of `server.min_rate`, a body makes progress.
-const EARNED: Duration = Duration::from_millis(4);
 
 /// 256 KiB: what a client has typically sent before it could see an early answer.
 pub(crate) const DRAIN_BYTES: usize = 256 * 1024;
@@ -61,26 +56,18 @@ pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(2);
 
 impl Inbound {
     pub(super) fn new(body: Incoming, entry: &Arc<Entry>, expects: bool) -> Self {
-        Self { body: Some(Gathered::new(body)), part: Some(Part::new(entry)), expects, short_since: None, waits: false }
+        Self { body: Some(Gathered::new(body)), part: Some(Part::new(entry)), expects, wait: Wait::default() }
     }
 
     fn waits(&mut self) {
-        if let (false, Some(part)) = (self.waits, &self.part) {
-            let since = *self.short_since.get_or_insert_with(Instant::now);
-            part.0.state.body_stalls(since);
-            self.waits = true;
+        if let Some(part) = &self.part {
+            self.wait.begin(&part.0.state);
         }
     }
 
-    /// `bytes` came. A few of them do not undo a long wait.
     fn moves(&mut self, bytes: usize) {
-        if let (true, Some(part)) = (self.waits, &self.part) {
-            part.0.state.body_moves();
-            self.waits = false;
-        }
-        if let Some(since) = self.short_since {
-            let since = since + EARNED * u32::try_from(bytes).unwrap_or(u32::MAX);
-            self.short_since = (since < Instant::now()).then_some(since);
+        if let Some(part) = &self.part {
+            self.wait.end(&part.0.state, bytes);
         }
     }
 }

@@ -29,6 +29,8 @@ mod sniff;
 pub(crate) mod state;
 mod streams;
 mod upgraded;
+pub(crate) mod body_wait;
+mod waits;
 mod yielding;
 #[cfg(test)]
 mod tests;

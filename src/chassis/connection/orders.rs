@@ -15,6 +15,7 @@ pub(super) struct Orders {
     close: AtomicBool,
     cut: AtomicBool,
     reset_for_memory: AtomicBool,
+    retire: AtomicBool,
 }
 
 impl State {
@@ -80,5 +81,15 @@ impl State {
 
     pub(super) fn is_reset_for_memory(&self) -> bool {
         self.orders.reset_for_memory.load(Relaxed)
+    }
+
+    /// Past its number of requests: HTTP/2 says so by a frame of its own.
+    pub(crate) fn retire(&self) {
+        self.orders.retire.store(true, Relaxed);
+        self.wake();
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.orders.retire.load(Relaxed)
     }
 }

@@ -18,7 +18,7 @@ use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{closed::Closed, frames::Half, orders::Orders, streams::Streams, yielding::SHARED};
+use super::{closed::Closed, orders::Orders, streams::Streams, waits::Waits, yielding::SHARED};
 
 /// Where a connection is in its life. Every phase has its own deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,19 +51,8 @@ pub(crate) struct State {
     since: AtomicU64,
     /// What the peer counts as at the cap.
     group: AtomicU64,
-    /// Request bodies that are waited for, and milliseconds from `opened` to the moment since which all of them are.
-    stalled: AtomicU32,
-    stalled_since: AtomicU64,
-    /// HTTP/1: the response to the present request has begun.
-    answering: AtomicBool,
-    /// Milliseconds from `opened` to the last byte of an upgraded connection, either way.
-    moved: AtomicU64,
     /// It is done, and only reads on until its peer has seen the end.
     lingering: AtomicBool,
-    /// Milliseconds from `opened` to the write that blocks, plus one; zero when none does.
-    blocked: AtomicU64,
-    /// Twice the milliseconds from `opened` to what is half here, plus two; one more for a piece of a body. Zero: nothing is.
-    half: AtomicU64,
     /// Requests and bodies that are still moving.
     parts: AtomicU32,
     requests: AtomicU64,
@@ -78,12 +67,12 @@ pub(crate) struct State {
     /// The driver wants to know whether input waits in the socket; `io` answers in `input`.
     pub(crate) probe: AtomicBool,
     pub(crate) input: AtomicBool,
+    pub(super) waits: Waits,
     pub(super) orders: Orders,
     driver: AtomicWaker,
     pub(crate) upgraded_io: AtomicWaker,
     ending: OnceLock<CancellationToken>,
     has_ended: AtomicBool,
-    retired: AtomicBool,
     /// It was ended in the middle of a response.
     pub(crate) unfinished: AtomicBool,
 }
@@ -101,13 +90,7 @@ impl State {
             phase: AtomicU8::new(Phase::Silent as u8),
             since: AtomicU64::new(0),
             group: AtomicU64::new(SHARED),
-            stalled: AtomicU32::new(0),
-            stalled_since: AtomicU64::new(0),
-            answering: AtomicBool::new(false),
-            moved: AtomicU64::new(0),
             lingering: AtomicBool::new(false),
-            blocked: AtomicU64::new(0),
-            half: AtomicU64::new(0),
             parts: AtomicU32::new(0),
             requests: AtomicU64::new(0),
             closing: AtomicU8::new(0),
@@ -116,12 +99,12 @@ impl State {
             unread: AtomicBool::new(false),
             probe: AtomicBool::new(false),
             input: AtomicBool::new(false),
+            waits: Waits::default(),
             orders: Orders::default(),
             driver: AtomicWaker::new(),
             upgraded_io: AtomicWaker::new(),
             ending: OnceLock::new(),
             has_ended: AtomicBool::new(false),
-            retired: AtomicBool::new(false),
             unfinished: AtomicBool::new(false),
         }
     }
@@ -156,20 +139,8 @@ impl State {
     pub(crate) fn multiplex(&self) {
         self.multiplexed.store(true, Relaxed);
         // The preface and the first SETTINGS are the head of the connection: one wait.
-        self.half.store((self.since.load(Relaxed) + 1) << 1, Relaxed);
+        self.owes_since(self.since.load(Relaxed));
         self.enter(Phase::Idle);
-    }
-
-    /// What is half here from now on.
-    pub(super) fn set_half(&self, half: Option<Half>) {
-        self.half.store(half.map_or(0, |half| (self.now() + 1) << 1 | u64::from(half == Half::Data)), Relaxed);
-    }
-
-    /// Since when the peer owes the rest of something that nobody else waits for.
-    pub(super) fn half_since(&self) -> Option<Instant> {
-        let half = self.half.load(Relaxed);
-        let since = self.opened + Duration::from_millis((half >> 1).checked_sub(1)?);
-        if half & 1 == 0 { Some(since) } else { (self.phase() == Phase::Idle).then(|| since.max(self.since())) }
     }
 
     pub(crate) fn is_multiplexed(&self) -> bool {
@@ -190,7 +161,7 @@ impl State {
     pub(crate) fn begin_request(&self) -> u64 {
         self.begin_part();
         self.phase.store(Phase::Busy as u8, Release);
-        self.answering.store(false, Relaxed);
+        self.forget_answer();
         // It was asked while idle; another one is asked in its stead.
         self.forget_yield();
         self.requests.fetch_add(1, Relaxed) + 1
@@ -227,52 +198,6 @@ impl State {
         self.parts.load(Acquire) as usize
     }
 
-    /// A response has begun: a request that was given up can no longer be answered otherwise.
-    pub(super) fn answers(&self) {
-        self.answering.store(true, Relaxed);
-    }
-
-    /// A request body is waited for; `since` when, less what its bytes have earned.
-    pub(super) fn body_stalls(&self, since: Instant) {
-        let since = u64::try_from((since - self.opened).as_millis()).unwrap_or(u64::MAX);
-        // Of several the latest: all of them have waited since then.
-        if self.stalled.fetch_add(1, AcqRel) == 0 {
-            self.stalled_since.store(since, Relaxed);
-        } else {
-            self.stalled_since.fetch_max(since, Relaxed);
-        }
-    }
-
-    /// It is not waited for any more.
-    pub(super) fn body_moves(&self) {
-        self.stalled.fetch_sub(1, AcqRel);
-    }
-
-    /// Since when nothing but the bodies of its requests has been waited for.
-    pub(super) fn stalled_since(&self) -> Option<Instant> {
-        let bodies = self.stalled.load(Acquire) as usize;
-        // A request and its body are two parts.
-        if bodies == 0 || 2 * bodies < self.parts() || self.answering.load(Relaxed) || self.streams.any() {
-            return None;
-        }
-        Some(self.opened + Duration::from_millis(self.stalled_since.load(Relaxed)))
-    }
-
-    /// Whether its peer has kept it waiting for `patience`, by a body or by taking nothing.
-    pub(super) fn is_stalled_for(&self, patience: Duration) -> bool {
-        let since = self.blocked_since().or_else(|| self.stalled_since());
-        since.is_some_and(|since| since.elapsed() >= patience)
-    }
-
-    /// Bytes of an upgraded connection moved.
-    pub(super) fn set_moved(&self) {
-        self.moved.store(self.now(), Relaxed);
-    }
-
-    pub(super) fn moved(&self) -> Instant {
-        self.opened + Duration::from_millis(self.moved.load(Relaxed))
-    }
-
     pub(super) fn group(&self) -> u64 {
         self.group.load(Relaxed)
     }
@@ -287,21 +212,6 @@ impl State {
 
     pub(super) fn set_lingering(&self) {
         self.lingering.store(true, Relaxed);
-    }
-
-    /// A write could not go on, or went on.
-    pub(crate) fn set_blocked(&self, blocked: bool) {
-        match (blocked, self.blocked.load(Relaxed)) {
-            (true, 0) => self.blocked.store(self.now() + 1, Relaxed),
-            (false, 1..) => self.blocked.store(0, Relaxed),
-            _ => {}
-        }
-    }
-
-    /// Since when a write has been waiting for the peer.
-    pub(crate) fn blocked_since(&self) -> Option<Instant> {
-        let blocked = self.blocked.load(Relaxed).checked_sub(1)?;
-        Some(self.opened + Duration::from_millis(blocked))
     }
 
     /// Whether a request is in flight, its response is not out yet, or a handler holds the connection.
@@ -332,16 +242,6 @@ impl State {
         self.unread.store(!self.is_multiplexed(), Relaxed);
     }
 
-    /// Past its number of requests: HTTP/2 says so by a frame of its own.
-    pub(crate) fn retire(&self) {
-        self.retired.store(true, Relaxed);
-        self.wake();
-    }
-
-    pub(crate) fn is_retired(&self) -> bool {
-        self.retired.load(Relaxed)
-    }
-
     /// A token for handlers that hold the connection long: a child of `drain` that its age ends as well.
     pub(crate) fn ending(&self, drain: &CancellationToken) -> CancellationToken {
         let token = self.ending.get_or_init(|| drain.child_token()).clone();
@@ -359,7 +259,8 @@ impl State {
         }
     }
 
-    fn now(&self) -> u64 {
+    /// Milliseconds from `opened`.
+    pub(super) fn now(&self) -> u64 {
         u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
     }
 }

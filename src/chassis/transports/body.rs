@@ -6,6 +6,7 @@
 use std::{
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::mpsc;
 
-use crate::chassis::connection::gathered::Gathered;
+use crate::chassis::connection::{body_wait::Wait, gathered::Gathered, state::State};
 
 /// The connection's end.
 #[derive(Debug)]
@@ -40,7 +41,13 @@ pub(crate) enum Fed {
     Wrong,
 }
 
-/// The handler's end.
+/// The handler's end. While it waits, the connection may be asked to make room.
+struct Awaited {
+    body: Gathered<Eaten>,
+    state: Arc<State>,
+    wait: Wait,
+}
+
 struct Eaten {
     parts: mpsc::Receiver<Part>,
     left: Option<u64>,
@@ -59,11 +66,12 @@ impl fmt::Display for Truncated {
 
 impl std::error::Error for Truncated {}
 
-/// A body of `length` bytes, or of as many as come.
-pub(crate) fn channel(length: Option<u64>) -> (Feed, Body) {
+/// A body of `length` bytes, or of as many as come, on the connection of `state`.
+pub(crate) fn channel(length: Option<u64>, state: &Arc<State>) -> (Feed, Body) {
     let (sender, receiver) = mpsc::channel(1);
     let body = Eaten { parts: receiver, left: length, is_over: length == Some(0) };
-    (Feed { parts: sender, left: length }, Body::new(Gathered::new(body)))
+    let body = Awaited { body: Gathered::new(body), state: Arc::clone(state), wait: Wait::default() };
+    (Feed { parts: sender, left: length }, Body::new(body))
 }
 
 impl Feed {
@@ -89,6 +97,36 @@ impl Feed {
             None if self.parts.send(Part::End).await.is_ok() => Fed::Taken,
             None => Fed::Unread,
         }
+    }
+}
+
+impl HttpBody for Awaited {
+    type Data = Bytes;
+    type Error = Truncated;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Truncated>>> {
+        let this = self.get_mut();
+        let frame = Pin::new(&mut this.body).poll_frame(cx);
+        match &frame {
+            Poll::Pending => this.wait.begin(&this.state),
+            Poll::Ready(Some(Ok(frame))) => this.wait.end(&this.state, frame.data_ref().map_or(0, Bytes::len)),
+            Poll::Ready(_) => this.wait.end(&this.state, 0),
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.wait.end(&self.state, 0);
     }
 }
 
@@ -133,7 +171,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     async fn fed(length: Option<u64>, parts: &'static [&'static str]) -> (Vec<Fed>, Option<Bytes>) {
-        let (mut feed, body) = channel(length);
+        let (mut feed, body) = channel(length, &Arc::new(State::new()));
         let reader = tokio::spawn(async move { body.collect().await.ok().map(http_body_util::Collected::to_bytes) });
         let mut seen = Vec::new();
         for part in parts {
@@ -160,9 +198,26 @@ mod tests {
         assert_eq!(fed(Some(3), &["12", "345"]).await.0[1], Fed::Wrong);
     }
 
+    /// At the cap it makes room while its handler waits, and keeps its place while it works.
+    #[tokio::test]
+    async fn a_body_that_is_waited_for_is_known() {
+        let state = Arc::new(State::new());
+        let (mut feed, mut body) = channel(Some(2), &state);
+        assert!(state.stalled_since().is_none(), "nobody asked for it");
+        assert!(futures_util::poll!(body.frame()).is_pending());
+        assert!(state.stalled_since().is_some(), "its handler waits");
+        assert_eq!(feed.push(Bytes::from_static(b"1")).await, Fed::Taken);
+        // The first poll gives a second part its chance.
+        assert!(body.frame().await.is_some_and(|frame| frame.is_ok()));
+        assert!(state.stalled_since().is_none(), "its handler works");
+        assert!(futures_util::poll!(body.frame()).is_pending());
+        drop(body);
+        assert!(state.stalled_since().is_none(), "nobody waits any more");
+    }
+
     #[tokio::test]
     async fn a_body_that_nobody_reads_is_known() {
-        let (mut feed, body) = channel(None);
+        let (mut feed, body) = channel(None, &Arc::new(State::new()));
         drop(body);
         assert_eq!(feed.push(Bytes::from_static(b"1")).await, Fed::Unread);
     }

@@ -125,6 +125,7 @@ impl Line<'_> {
         if response.extensions().get::<Abort>().is_some() {
             return None;
         }
+        entry.state.answers();
         let closing = inner.limits.ends(&entry.state, number);
         Some(Answer::new(&method, response, closing))
     }

@@ -12,7 +12,7 @@ use tokio::time::{self, Instant};
 use tower::retry::budget::Budget;
 use tracing::{Instrument, Span, field::Empty, info_span};
 
-use super::{Inner, UpstreamError, breaker::Permit, metrics::Outcome};
+use super::{Inner, UpstreamError, breaker::Permit, interim::Interim, metrics::Outcome};
 use crate::chassis::request;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -113,8 +113,13 @@ impl Inner {
         self.propagation.inject(headers);
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Answer {
-        let response = self.pool.client().request(request).await.map_err(UpstreamError::from_client)?;
+    async fn exchange(&self, mut request: Request<Full<Bytes>>) -> Answer {
+        let interim = Interim::count(&mut request);
+        let response = tokio::select! {
+            response = self.pool.client().request(request) => response.map_err(UpstreamError::from_client)?,
+            // The request is dropped, and hyper ends its connection.
+            () = interim.too_many() => return Err(UpstreamError::Interim),
+        };
         let (head, body) = response.into_parts();
         Ok(Response::from_parts(head, collect(body, self.settings.max_body.len()).await?))
     }

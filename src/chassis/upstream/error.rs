@@ -35,6 +35,9 @@ pub enum UpstreamError {
     /// The response is not HTTP.
     #[error("the answer cannot be read")]
     Protocol(#[source] legacy::Error),
+    /// Too many interim (1xx) responses came before the response.
+    #[error("too many interim answers")]
+    Interim,
     /// The response's body is above the limit.
     #[error("the answer is too large")]
     TooLarge,
@@ -60,7 +63,7 @@ impl UpstreamError {
             Self::CircuitOpen => Outcome::CircuitOpen,
             Self::DeadlineExceeded | Self::Timeout => Outcome::Timeout,
             Self::Connect(_) | Self::Closed(_) => Outcome::ConnectError,
-            Self::Protocol(_) | Self::TooLarge | Self::Body(_) => Outcome::ServerError,
+            Self::Protocol(_) | Self::Interim | Self::TooLarge | Self::Body(_) => Outcome::ServerError,
         }
     }
 

@@ -11,6 +11,7 @@
 mod breaker;
 mod call;
 mod error;
+mod interim;
 mod metrics;
 mod pool;
 mod settings;

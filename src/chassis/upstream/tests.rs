@@ -20,6 +20,8 @@ use crate::chassis::{
     request::{self, RequestContext, TraceContext},
 };
 
+mod interim;
+
 /// A server that answers with the given statuses, and then 200 for ever.
 #[derive(Clone, Default)]
 struct Script {

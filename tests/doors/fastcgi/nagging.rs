@@ -8,6 +8,7 @@ use super::{
     CLOSED,
     peer::{KEEP, PARAMS, Peer, begin, pairs, record, request, server},
 };
+use crate::harness::at;
 
 #[tokio::test]
 async fn records_of_no_request_restart_no_timer() {
@@ -39,10 +40,11 @@ async fn records_of_no_request_restart_no_timer() {
 
 /// Sends a record of no request every 200 ms for 20 s. Returns when the connection ended, if it did.
 async fn nagged(peer: &mut Peer) -> Option<Instant> {
+    let begun = Instant::now();
     let (mut from, mut to) = peer.0.split();
     let nagging = async {
-        for _ in 0..100 {
-            tokio::time::sleep(Duration::from_millis(200)).await;
+        for turn in 1..=100 {
+            at(begun + turn * Duration::from_millis(200)).await;
             let _ = to.write_all(&record(99, 0, b"", 0)).await;
         }
     };

@@ -56,7 +56,7 @@ async fn the_docs_page_says_when_it_cannot_show_the_document() {
     let body = r#"{"rules":[{"route":"/openapi.json","status":503,"expires_in":"1m"}]}"#;
     let length = body.len();
     let request = format!(
-        "PUT /faults HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        "PUT /faults HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
     );
     let mut admin = Connection::open(server.admin).await.expect("connecting");
     admin.send(request.as_bytes()).await.expect("sending");

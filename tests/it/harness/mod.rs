@@ -5,6 +5,7 @@ pub(crate) mod collector;
 pub(crate) mod envoy;
 pub(crate) mod http;
 pub(crate) mod load;
+pub(crate) mod log;
 pub(crate) mod peers;
 pub(crate) mod proxy;
 pub(crate) mod rotel;

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
@@ -17,9 +17,7 @@ use nix::{
     sys::signal::{self, Signal},
     unistd::Pid,
 };
-use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, Command},
     time::timeout,
 };
@@ -27,6 +25,7 @@ use tokio::{
 use super::{
     eventually,
     http::{self, Response},
+    log::{Logs, collect, collect_until, listener, text, urls},
     tools, within,
 };
 
@@ -84,9 +83,6 @@ pub(crate) struct Server {
     logs: Logs,
     deaf: Arc<AtomicBool>,
 }
-
-/// The lines of a process, as they come.
-pub(crate) type Logs = Arc<Mutex<Vec<String>>>;
 
 impl Server {
     /// Starts the service and waits until it is ready.
@@ -277,47 +273,9 @@ pub(crate) fn sum(text: &str, name: &str) -> f64 {
         .sum()
 }
 
-/// Reads the lines of `stream` into `logs`.
-pub(crate) fn collect(stream: impl AsyncRead + Send + Unpin + 'static, logs: Logs) {
-    collect_until(stream, logs, Arc::default());
-}
-
-/// The same, until it is told to stop, and keeps the stream then.
-fn collect_until(stream: impl AsyncRead + Send + Unpin + 'static, logs: Logs, deaf: Arc<AtomicBool>) {
-    tokio::spawn(async move {
-        let mut lines = BufReader::new(stream).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            logs.lock().expect("the log").push(line);
-            if deaf.load(Relaxed) {
-                std::future::pending::<()>().await;
-            }
-        }
-    });
-}
-
-/// The address of the listener `name`, once the log tells it.
-pub(crate) fn listener(logs: &Logs, name: &str) -> Option<SocketAddr> {
-    logs.lock().expect("the log").iter().find_map(|line| {
-        let line: Value = serde_json::from_str(line).ok()?;
-        let ours = line["target"] == "listener" && line["message"] == "listening" && line["listener"] == name;
-        ours.then(|| line["url"].as_str()?.rsplit('/').next()?.parse().ok())?
-    })
-}
-
-fn urls(logs: &Logs) -> Vec<String> {
-    let logs = logs.lock().expect("the log");
-    let lines = logs.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let ours = lines.filter(|line| line["message"] == "listening" && line["listener"] == "app");
-    ours.filter_map(|line| line["url"].as_str().map(ToOwned::to_owned)).collect()
-}
-
 /// How many listeners the environment names; one where it is left to a file.
 fn doors(command: &Command) -> usize {
     let mut settings = command.as_std().get_envs();
     let listen = settings.find_map(|(name, value)| value.filter(|_| name == "APP__SERVER__LISTEN"));
     listen.map_or(1, |urls| urls.to_string_lossy().split(',').count())
-}
-
-fn text(logs: &Logs) -> String {
-    logs.lock().expect("the log").join("\n")
 }

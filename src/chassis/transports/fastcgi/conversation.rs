@@ -111,7 +111,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Conversation<'_, R, W> {
     async fn exchange(&mut self, begun: Begun, head: Head, number: u64) -> io::Result<Option<Closed>> {
         let Self { line, reader, writer, leaving, .. } = self;
         let state = &line.entry.state;
-        let (mut stdin, body) = Stdin::open(begun.id, head.length, reader);
+        let (mut stdin, body) = Stdin::open(begun.id, head.length, reader, line);
         let software = head.software;
         // nginx can be told; where the connection is not kept, nobody has to be.
         let is_told = software == Software::Nginx || !begun.keep;

@@ -48,9 +48,14 @@ pub(super) enum Heard {
 
 impl Stdin {
     /// A body of `length` bytes, where that is known; empty where its end is here already.
-    pub(super) fn open<R: AsyncRead + Unpin>(id: u16, length: Option<u64>, reader: &Reader<R>) -> (Self, Body) {
+    pub(super) fn open<R: AsyncRead + Unpin>(
+        id: u16,
+        length: Option<u64>,
+        reader: &Reader<R>,
+        line: &Line<'_>,
+    ) -> (Self, Body) {
         let is_empty = length == Some(0) || (length.is_none() && reader.has_end(record::STDIN, id));
-        let (feed, body) = channel(length);
+        let (feed, body) = channel(length, &line.entry.state);
         let stdin = |feed| Self { id, feed, is_over: false, is_wrong: false, unread: 0 };
         if is_empty { (stdin(None), Body::empty()) } else { (stdin(Some(feed)), body) }
     }

@@ -96,7 +96,7 @@ where
     W: AsyncWrite + Unpin,
 {
     let state = &line.entry.state;
-    let (mut stdin, body) = Stdin::open(head.length.unwrap_or(0));
+    let (mut stdin, body) = Stdin::open(head.length.unwrap_or(0), state);
     let answered = {
         let mut answering = pin!(async {
             match line.ask(head, body, number).await {

@@ -2,14 +2,14 @@
 //!
 //! Next: [`super::super::body`].
 
-use std::{future::pending, io};
+use std::{future::pending, io, sync::Arc};
 
 use axum::body::Body;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::chassis::{
-    connection::body::DRAIN_BYTES,
+    connection::{body::DRAIN_BYTES, state::State},
     transports::body::{Fed, Feed, channel},
 };
 
@@ -26,11 +26,11 @@ pub(super) struct Stdin {
 }
 
 impl Stdin {
-    pub(super) fn open(length: u64) -> (Self, Body) {
+    pub(super) fn open(length: u64, state: &Arc<State>) -> (Self, Body) {
         if length == 0 {
             return (Self { feed: None, left: 0, unread: 0 }, Body::empty());
         }
-        let (feed, body) = channel(Some(length));
+        let (feed, body) = channel(Some(length), state);
         (Self { feed: Some(feed), left: length, unread: 0 }, body)
     }
 

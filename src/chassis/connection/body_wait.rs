@@ -1,0 +1,42 @@
+//! A handler's wait for its request's body, as the cap on connections sees it: through whichever door the body comes.
+//!
+//! Next: [`super::yielding`].
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::state::State;
+
+/// 4 ms for each byte that comes: at 240 B/s, the default of `server.min_rate`, a body makes progress.
+const EARNED: Duration = Duration::from_millis(4);
+
+/// One body's. The state is told while it is waited for; whoever has it ends it.
+#[derive(Debug, Default)]
+pub(crate) struct Wait {
+    /// Since when its bytes have been too few.
+    short_since: Option<Instant>,
+    is_told: bool,
+}
+
+impl Wait {
+    /// The handler asked, and nothing is here.
+    pub(crate) fn begin(&mut self, state: &State) {
+        if !self.is_told {
+            state.body_stalls(*self.short_since.get_or_insert_with(Instant::now));
+            self.is_told = true;
+        }
+    }
+
+    /// `bytes` came. A few of them do not undo a long wait.
+    pub(crate) fn end(&mut self, state: &State, bytes: usize) {
+        if self.is_told {
+            state.body_moves();
+            self.is_told = false;
+        }
+        if let Some(since) = self.short_since {
+            let since = since + EARNED * u32::try_from(bytes).unwrap_or(u32::MAX);
+            self.short_since = (since < Instant::now()).then_some(since);
+        }
+    }
+}
