@@ -185,12 +185,11 @@ impl Holder {
 
     fn reset(&self) {
         self.is_reset.store(true, Relaxed);
-        match &self.stream {
-            Some(stream) => stream.reset(),
-            None => {
-                drop(std::mem::take(&mut *self.rest()));
-                self.state.reset_for_memory();
-            }
+        if let Some(stream) = &self.stream {
+            stream.reset();
+        } else {
+            drop(std::mem::take(&mut *self.rest()));
+            self.state.reset_for_memory();
         }
         self.set(0);
     }
