@@ -157,15 +157,15 @@ async fn readers_that_stop_are_reset_when_they_hold_too_much() {
 
 /// 500 connections with `bytes` of a head that does not end.
 async fn half_heads(server: &Server, bytes: usize) -> Vec<Connection> {
-    let mut held = Vec::new();
+    let mut connections = Vec::new();
     for _ in 0..500 {
         let mut connection = Connection::open(server.app).await.expect("connecting");
         let head = format!("GET /hello HTTP/1.1\r\nhost: test\r\nx-long: {}", "x".repeat(bytes));
         // It is refused before its end where it is too long.
         let _ = connection.send(head.as_bytes()).await;
-        held.push(connection);
+        connections.push(connection);
     }
-    held
+    connections
 }
 
 #[tokio::test]
