@@ -118,9 +118,8 @@ impl Http {
     pub(crate) fn new(routes: Routes, limits: Arc<Limits>) -> Self {
         let max_head = limits.settings().max_head.len();
         let mut http1 = http1::Builder::new();
-        // Our own limit answers first; the parser's is twice as high and stays bare.
-        // hyper panics below 8 KiB.
-        http1.header_read_timeout(None).max_buf_size((2 * max_head).max(8 * 1024));
+        // Our own limit answers first; the parser's is 8 KiB higher and stays bare. 8 KiB is the least that hyper takes.
+        http1.header_read_timeout(None).max_buf_size(max_head + 8 * 1024);
         Self(Arc::new(Shared { routes, limits, http1, max_head }))
     }
 
