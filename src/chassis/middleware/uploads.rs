@@ -98,7 +98,8 @@ impl Uploads {
         let id = open.next;
         open.uploads.insert(id, Arc::clone(&progress));
         self.0.count.inc();
-        if open.uploads.len() - open.leaving > self.0.settings.load().max_uploads {
+        // More than one where a reload lowered the bound.
+        while open.uploads.len() - open.leaving > self.0.settings.load().max_uploads {
             self.0.shed(&mut open, |upload| !std::ptr::eq(upload, &raw const *progress));
         }
         Upload { id, progress, uploads: self.clone() }
