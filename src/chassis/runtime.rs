@@ -41,8 +41,9 @@ fn threads(setting: Auto<usize>) -> usize {
 
 /// Descriptors that are not connections: listeners, logs, the admin listener, upstreams, the exporter.
 const RESERVED_FILES: u64 = 64;
-/// What a connection can hold: the first 64 KiB of a response, which never count, and a head of 32 KiB with its buffer.
-const BYTES_PER_CONNECTION: u64 = 128 * 1024;
+/// What a connection can hold beyond what has a bound for the process: a head's buffer of 40 KiB, its task, and a part of
+/// the first 64 KiB of a response. An idle one holds about 11 KiB.
+const BYTES_PER_CONNECTION: u64 = 64 * 1024;
 /// No replica needs more; above it, replicas are cheaper than a kernel's tables.
 const MOST_CONNECTIONS: u64 = 65_536;
 
@@ -100,7 +101,7 @@ mod tests {
     #[test]
     fn connections_follow_the_tighter_limit() {
         assert_eq!(most_connections(1024, None), 960);
-        assert_eq!(most_connections(1 << 20, Some(64 << 20)), 192);
+        assert_eq!(most_connections(1 << 20, Some(64 << 20)), 384);
         assert_eq!(most_connections(32, None), 16);
         assert_eq!(most_connections(u64::MAX, None), 65_536);
     }

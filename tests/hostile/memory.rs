@@ -154,3 +154,27 @@ async fn readers_that_stop_are_reset_when_they_hold_too_much() {
     holds(before, peak.max(server.resident_kib()), "readers that stop");
     healthy.none_failed("readers that stop").await;
 }
+
+/// 500 connections with `bytes` of a head that does not end.
+async fn half_heads(server: &Server, bytes: usize) -> Vec<Connection> {
+    let mut connections = Vec::new();
+    for _ in 0..500 {
+        let mut connection = Connection::open(server.app).await.expect("connecting");
+        let head = format!("GET /hello HTTP/1.1\r\nhost: test\r\nx-long: {}", "x".repeat(bytes));
+        // It is refused before its end where it is too long.
+        let _ = connection.send(head.as_bytes()).await;
+        connections.push(connection);
+    }
+    connections
+}
+
+#[tokio::test]
+async fn heads_without_an_end_hold_little() {
+    let _turn = exclusive().await;
+    let (server, healthy, before) = start(&[]).await;
+    let (held, peak) = peak(&server, half_heads(&server, 60 * 1024)).await;
+    healthy.answered(500).await;
+    drop(held);
+    holds(before, peak.max(server.resident_kib()), "500 heads of 60 KiB");
+    healthy.none_failed("heads without an end").await;
+}

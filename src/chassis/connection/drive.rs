@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
     closed::Closed,
-    http::Limits,
+    limits::Limits,
     state::{Phase, State},
     yielding::ON_ITS_WAY,
 };

@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use prometheus::{IntGauge, Registry};
 use tokio::time::Instant;
 
@@ -21,7 +22,7 @@ use super::{state::State, streams::Stream};
 
 /// 64 KiB of each answer never count: what a socket takes at once.
 const FREE: usize = 64 * 1024;
-/// 100 ms without progress is a stall at the bound: several round trips.
+/// 100 ms without progress is a stall below 1.5 times the bound: several round trips.
 const STALL: Duration = Duration::from_millis(100);
 /// 1 s: from then on a longer stall weighs no more.
 const LONG: Duration = Duration::from_secs(1);
@@ -33,6 +34,8 @@ pub(crate) struct Held {
     most_each: usize,
     holders: Mutex<Vec<Weak<Holder>>>,
     total: AtomicUsize,
+    /// A look is due when the grace of those that have just stalled is over.
+    looks_again: AtomicBool,
     gauge: IntGauge,
 }
 
@@ -44,6 +47,8 @@ pub(super) struct Holder {
     stream: Option<Arc<Stream>>,
     bytes: Mutex<usize>,
     is_reset: AtomicBool,
+    /// What is not handed over yet of a large part over HTTP/1: it is let go at once when the response is reset.
+    rest: Mutex<Bytes>,
 }
 
 impl Held {
@@ -51,7 +56,14 @@ impl Held {
     pub(super) fn new(most: usize, most_each: usize) -> Arc<Self> {
         let help = "Response bytes that wait for their readers, above the first 64 KiB of each response.";
         let gauge = IntGauge::new("http_server_response_waiting_bytes", help).expect("a valid metric");
-        Arc::new(Self { most, most_each, holders: Mutex::default(), total: AtomicUsize::new(0), gauge })
+        Arc::new(Self {
+            most,
+            most_each,
+            holders: Mutex::default(),
+            total: AtomicUsize::new(0),
+            looks_again: AtomicBool::new(false),
+            gauge,
+        })
     }
 
     pub(crate) fn register(&self, registry: &Registry) {
@@ -70,13 +82,33 @@ impl Held {
             stream: stream.cloned(),
             bytes: Mutex::new(0),
             is_reset: AtomicBool::new(false),
+            rest: Mutex::default(),
         });
         self.lock().push(Arc::downgrade(&holder));
         holder
     }
 
-    /// Resets stalled responses until the rest fits.
-    fn make_room(&self, state: &Arc<State>) {
+    /// Resets stalled responses until the rest fits. Who has stalled only now is looked at again after its grace, as
+    /// nothing else may come that would.
+    fn make_room(self: &Arc<Self>, state: &Arc<State>) {
+        self.reset_most(state);
+        if self.is_over() && !self.looks_again.swap(true, Relaxed) {
+            let (held, state) = (Arc::clone(self), Arc::clone(state));
+            tokio::spawn(async move {
+                tokio::time::sleep(STALL).await;
+                held.looks_again.store(false, Relaxed);
+                if held.is_over() {
+                    held.make_room(&state);
+                }
+            });
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.total.load(Relaxed) > self.most
+    }
+
+    fn reset_most(&self, state: &Arc<State>) {
         let all: Vec<_> = self.lock().iter().filter_map(Weak::upgrade).filter(|one| !one.is_reset()).collect();
         let own = |one: &&Arc<Holder>| Arc::ptr_eq(&one.state, state);
         let mut others: Vec<_> = all.iter().filter(own).collect();
@@ -121,7 +153,8 @@ fn heaviest(holders: &[&Arc<Holder>], stall: Duration) -> Option<Arc<Holder>> {
 impl Holder {
     /// The response holds `alive` bytes now. Where that is more than before, room is made for it.
     pub(super) fn set(&self, alive: usize) {
-        let bytes = alive.saturating_sub(FREE);
+        // What is reset is let go of at once.
+        let bytes = if self.is_reset() { 0 } else { alive.saturating_sub(FREE) };
         let before = std::mem::replace(&mut *self.bytes.lock().unwrap_or_else(PoisonError::into_inner), bytes);
         let held = &self.held;
         let total = held.total.fetch_add(bytes.wrapping_sub(before), Relaxed).wrapping_add(bytes.wrapping_sub(before));
@@ -135,8 +168,12 @@ impl Holder {
         *self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_reset(&self) -> bool {
+    pub(super) fn is_reset(&self) -> bool {
         self.is_reset.load(Relaxed)
+    }
+
+    pub(super) fn rest(&self) -> MutexGuard<'_, Bytes> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn blocked_since(&self) -> Option<Instant> {
@@ -148,10 +185,13 @@ impl Holder {
 
     fn reset(&self) {
         self.is_reset.store(true, Relaxed);
-        match &self.stream {
-            Some(stream) => stream.reset(),
-            None => self.state.reset_for_memory(),
+        if let Some(stream) = &self.stream {
+            stream.reset();
+        } else {
+            drop(std::mem::take(&mut *self.rest()));
+            self.state.reset_for_memory();
         }
+        self.set(0);
     }
 }
 

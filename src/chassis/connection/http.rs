@@ -7,21 +7,18 @@ use std::{
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
-    time::Duration,
 };
 
-use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::time::Instant;
 
 use super::{
     closed::{Closed, Ended},
     drive::{Work, drive},
     executor::Executor,
-    held::Held,
     io::{Io, Slot, Stream, take},
+    limits::Limits,
     linger::{answer, linger, linger_while_read, part},
     registry::Entry,
     service::{ConnectionInfo, Service},
@@ -30,77 +27,11 @@ use super::{
     upgraded::Watch,
 };
 use crate::chassis::{
-    lifecycle::Lifecycle,
     middleware::routes::Routes,
     problem::{self, Code, Problem},
     request::{self, RequestContext},
-    server::{Protocol, Settings},
+    server::Protocol,
 };
-
-/// The bounds of every connection of a server.
-#[derive(Debug)]
-pub(crate) struct Limits {
-    settings: Arc<ArcSwap<Settings>>,
-    pub(super) lifecycle: Lifecycle,
-    /// Response bytes that wait for their readers.
-    pub(crate) held: Arc<Held>,
-    /// For a request and its response in all; none where each has bounds of its own only.
-    total: Option<Duration>,
-}
-
-impl Limits {
-    pub(crate) fn new(settings: Arc<ArcSwap<Settings>>, lifecycle: Lifecycle) -> Arc<Self> {
-        let (most, each) = settings.load().response_bytes();
-        Arc::new(Self { settings, lifecycle, held: Held::new(most, each), total: None })
-    }
-
-    /// The same, with a bound on each request from its head until its response is out.
-    pub(crate) fn with_total(settings: Settings, lifecycle: Lifecycle, total: Duration) -> Arc<Self> {
-        let (most, each) = settings.response_bytes();
-        let settings = Arc::new(ArcSwap::from_pointee(settings));
-        Arc::new(Self { settings, lifecycle, held: Held::new(most, each), total: Some(total) })
-    }
-
-    /// When the present request has to be over. The phase of a busy connection began with the head, or with the end of
-    /// the request before.
-    pub(super) fn total(&self, state: &State) -> Option<Instant> {
-        let total = self.total.filter(|_| state.phase() == Phase::Busy)?;
-        Some(state.since() + self.settings().header_timeout.get() + total)
-    }
-
-    pub(crate) fn settings(&self) -> Guard<Arc<Settings>> {
-        self.settings.load()
-    }
-
-    /// When this connection is past its age: 0.9 to 1.1 of the setting.
-    pub(super) fn ages_at(&self, state: &State) -> Option<Instant> {
-        Self::age(&self.settings(), state)
-    }
-
-    fn age(settings: &Settings, state: &State) -> Option<Instant> {
-        let age = settings.max_connection_age.get();
-        (!age.is_zero()).then(|| state.opened + age.mul_f32(0.9 + 0.2 * state.draw))
-    }
-
-    /// When this connection is asked to close in a drain that has begun.
-    pub(super) fn drain_at(&self, state: &State) -> Option<Instant> {
-        self.lifecycle.drain_at(state.draw)
-    }
-
-    /// Why the response to request `number` has to be the connection's last, if it has.
-    pub(crate) fn ends(&self, state: &State, number: u64) -> Option<Closed> {
-        let settings = self.settings();
-        let max = settings.max_requests_per_connection;
-        if max > 0 && number >= max {
-            return Some(Closed::Requests);
-        }
-        let past = |at: Option<Instant>| at.is_some_and(|at| at <= Instant::now());
-        if state.is_asked_to_close() || past(self.drain_at(state)) {
-            return Some(Closed::Drain);
-        }
-        past(Self::age(&settings, state)).then_some(Closed::Age)
-    }
-}
 
 /// Serves routes over HTTP; a cheap handle, since each connection holds one.
 #[derive(Clone, Debug)]
@@ -118,9 +49,8 @@ impl Http {
     pub(crate) fn new(routes: Routes, limits: Arc<Limits>) -> Self {
         let max_head = limits.settings().max_head.len();
         let mut http1 = http1::Builder::new();
-        // Our own limit answers first; the parser's is twice as high and stays bare.
-        // hyper panics below 8 KiB.
-        http1.header_read_timeout(None).max_buf_size((2 * max_head).max(8 * 1024));
+        // Our own limit answers first; the parser's is 8 KiB higher and stays bare. 8 KiB is the least that hyper takes.
+        http1.header_read_timeout(None).max_buf_size(max_head + 8 * 1024);
         Self(Arc::new(Shared { routes, limits, http1, max_head }))
     }
 

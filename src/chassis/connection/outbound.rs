@@ -1,14 +1,14 @@
 //! Response bodies, until the last of their bytes has left.
 //!
 //! Over HTTP/2 a large part of a body is handed over in copies of 16 KiB: what hyper and h2 hold for a closed window is
-//! small, and the part itself is freed at once when the stream is reset.
+//! small, and the part itself is freed at once when the stream is reset. Over HTTP/1 the same is done above 64 KiB.
 //!
 //! Next: [`super::held`].
 
 use std::{
     pin::Pin,
     sync::{
-        Arc, OnceLock,
+        Arc, MutexGuard, OnceLock,
         atomic::{AtomicUsize, Ordering::AcqRel, Ordering::Acquire},
     },
     task::{Context, Poll},
@@ -27,6 +27,8 @@ use super::{
 
 /// 16 KiB: a frame of HTTP/2 as peers accept it by default (RFC 9113, section 4.2).
 const PIECE: usize = 16 * 1024;
+/// 32 KiB: two of them are what of an answer never counts.
+const PIECE_HTTP1: usize = 32 * 1024;
 
 /// A response body; hyper drops it when it has taken the last of it.
 pub(crate) struct Outbound {
@@ -78,6 +80,23 @@ impl Way {
     }
 }
 
+impl Way {
+    /// What is not handed over yet of a large part.
+    fn rest(&self) -> MutexGuard<'_, Bytes> {
+        match &self.stream {
+            Some(stream) => stream.rest(),
+            None => self.holder.get().expect("a large part is counted").rest(),
+        }
+    }
+
+    fn is_reset(&self) -> bool {
+        match &self.stream {
+            Some(stream) => stream.is_reset(),
+            None => self.holder.get().is_some_and(|holder| holder.is_reset()),
+        }
+    }
+}
+
 impl Drop for Way {
     fn drop(&mut self) {
         if let Some(stream) = &self.stream {
@@ -124,22 +143,27 @@ impl Outbound {
 
     fn chunk(&mut self, bytes: Bytes) -> Result<Chunk, axum::Error> {
         let length = bytes.len();
-        let large = self.way.stream.as_ref().filter(|_| length > PIECE);
-        if let Some(stream) = large {
-            *stream.rest() = bytes;
-            (self.rest, self.length, self.is_long) = (length, length, true);
-            self.way.add(length);
+        // First, as the holder keeps what HTTP/1 has of it.
+        self.way.add(length);
+        let is_large = if self.way.stream.is_some() { length > PIECE } else { Held::counts(length) };
+        if is_large {
+            *self.way.rest() = bytes;
+            // Only HTTP/2 is reset by stream, so that its end has to wait.
+            (self.rest, self.length, self.is_long) = (length, length, self.way.stream.is_some());
             return self.piece();
         }
-        self.way.add(length);
         Ok(Chunk { bytes, counted: length, way: Arc::clone(&self.way) })
     }
 
     /// The next piece of the large part. With the last one the part is gone, and only that piece counts.
     fn piece(&mut self) -> Result<Chunk, axum::Error> {
-        let stream = self.way.stream.as_ref().expect("only HTTP/2 has pieces");
-        let mut rest = stream.rest();
-        let piece = rest.len().min(PIECE);
+        let most = if self.way.stream.is_some() { PIECE } else { PIECE_HTTP1 };
+        let mut rest = self.way.rest();
+        if self.way.is_reset() {
+            *rest = Bytes::new();
+            return Err(axum::Error::new("the response was reset"));
+        }
+        let piece = rest.len().min(most);
         let bytes = Bytes::copy_from_slice(&rest[..piece]);
         bytes::Buf::advance(&mut *rest, piece);
         let is_last = rest.is_empty();
@@ -147,9 +171,6 @@ impl Outbound {
             *rest = Bytes::new();
         }
         drop(rest);
-        if stream.is_reset() {
-            return Err(axum::Error::new("the response was reset"));
-        }
         self.rest -= piece;
         let counted = if is_last { piece } else { 0 };
         if is_last {
@@ -199,7 +220,7 @@ impl HttpBody for Outbound {
     }
 
     fn is_end_stream(&self) -> bool {
-        !self.is_long && self.body.is_end_stream()
+        self.rest == 0 && !self.is_long && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

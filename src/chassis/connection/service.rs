@@ -24,7 +24,7 @@ use super::{
     certificate::ClientCertificate,
     closed::Closed,
     forwarded,
-    http::Limits,
+    limits::Limits,
     outbound::{Outbound, Way},
     registry::Entry,
 };

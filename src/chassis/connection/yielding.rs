@@ -116,6 +116,11 @@ fn standing(state: &State, now: Instant, eager: bool) -> Option<(Rank, Instant)>
     (early && waited >= ON_ITS_WAY).then_some((Rank::Young, since))
 }
 
+/// Whether its head, or the first byte of it, is likely on its way.
+fn is_on_its_way(state: &State, now: Instant) -> bool {
+    matches!(state.phase(), Phase::Silent | Phase::Head) && now.saturating_duration_since(state.since()) < ON_ITS_WAY
+}
+
 /// How one stands, and since when.
 type Candidate<'a> = (Rank, Instant, &'a Arc<State>);
 /// Those of a tier, by their addresses.
@@ -153,15 +158,23 @@ impl Ranked {
     pub(super) fn look<'a>(&mut self, open: impl Iterator<Item = &'a Arc<State>>, eager: bool) {
         let begun = Instant::now();
         let mut tiers: [Groups<'_>; 3] = Default::default();
+        let mut coming: HashMap<u64, usize> = HashMap::new();
         for state in open {
             if let Some((rank, since)) = standing(state, begun, eager) {
                 tiers[rank.tier()].entry(state.group()).or_default().push((rank, since, state));
+            } else if state.group() != SHARED && is_on_its_way(state, begun) {
+                *coming.entry(state.group()).or_default() += 1;
             }
         }
         self.queue.clear();
-        for tier in tiers {
-            self.rank(tier);
-        }
+        let [waiting, mut idle, upgraded] = tiers;
+        self.rank(waiting);
+        // Who opens many at a time is waited for: a moment later its own stand here. Others keep theirs until then.
+        let most = coming.values().copied().max().unwrap_or_default();
+        let fresh = |group: &u64| coming.get(group).copied().unwrap_or_default();
+        idle.retain(|group, all| *group == SHARED || all.len() + fresh(group) >= most);
+        self.rank(idle);
+        self.rank(upgraded);
         self.looked = Some((begun, begun.elapsed()));
     }
 

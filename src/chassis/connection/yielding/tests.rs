@@ -75,6 +75,17 @@ async fn the_oldest_of_the_address_with_the_most_goes_first() {
     assert_eq!(order(&open), [1, 2, 0, 3]);
 }
 
+/// They stand among the others as soon as a head on its way would have come.
+#[tokio::test(start_paused = true)]
+async fn a_burst_pushes_out_no_idle_connection_of_another_address() {
+    let mut open = vec![idle("192.0.2.1"), idle("192.0.2.1")];
+    pass(Duration::from_secs(1)).await;
+    open.extend((0..3).map(|_| half_head("192.0.2.2")));
+    assert!(order(&open).is_empty(), "nobody, for a moment");
+    pass(ON_ITS_WAY).await;
+    assert!(order(&open)[0] >= 2, "one of the burst");
+}
+
 #[tokio::test(start_paused = true)]
 async fn many_connections_of_a_forwarder_are_many_peers() {
     let mut open = vec![];
