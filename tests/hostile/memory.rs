@@ -47,7 +47,8 @@ async fn upload(address: std::net::SocketAddr, bytes: usize, each: usize) -> u16
         connection.send(&chunks).await.expect("sending");
     }
     connection.send(b"0\r\n\r\n").await.expect("sending");
-    connection.receive().await.expect("an answer").status
+    // The request's own time bounds it: a debug build takes a while for so many chunks.
+    connection.receive_slowly().await.expect("an answer").status
 }
 
 async fn four_uploads(server: &Server, bytes: usize, each: usize, beside: &str, healthy: &Healthy, before: u64) {
@@ -109,7 +110,8 @@ async fn closed_windows_hold_little_and_each_stalled_stream_is_reset_by_itself()
     let begun = Instant::now();
     let all = async {
         let mut connections = Vec::new();
-        for _ in 0..4 {
+        // Two, as four leave little of the room to what the allocator keeps for itself.
+        for _ in 0..size(2, 4) {
             connections.push(closed_windows(server.app).await);
         }
         for connection in &mut connections {
