@@ -218,7 +218,7 @@ async fn uploads_that_stop_in_the_middle_hold_a_bounded_memory() {
     let head =
         b"POST /v1/quotes HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: 2000000\r\n\r\n";
     let most = [head, vec![b' '; 1_900_000].as_slice()].concat();
-    let holders = held(server.app, size(40, 200), &most).await;
+    let holders = held(server.app, size(40, 100), &most).await;
     healthy.answered(1000).await;
     let bytes = server.metric("http_server_upload_bytes").await;
     assert!(bytes <= f64::from(8 << 20), "{bytes} bytes of uploads in memory");
