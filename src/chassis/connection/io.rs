@@ -93,8 +93,8 @@ impl<S: Stream> Io<S> {
         &self.entry.state
     }
 
-    /// An upgraded socket is polled by a handler's task, which the driver reaches only from here.
-    /// Whether it is one.
+    /// Whether the socket is an upgraded one. A handler's task polls such a socket, and the driver reaches that task only
+    /// from here.
     fn check_cut(&self, cx: &Context<'_>) -> io::Result<bool> {
         let upgraded = self.state().phase() == Phase::Upgraded;
         if upgraded {

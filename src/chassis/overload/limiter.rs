@@ -172,7 +172,8 @@ impl Limiter {
         }
     }
 
-    /// A place that is free now for one that lent its own.
+    /// A place that is free now for one that lent its own. Where there is none it goes on to wait in the queue, and looks
+    /// once more there.
     pub(super) fn try_return(self: &Arc<Self>) -> Option<Slot> {
         if !self.pool.enabled.load(Relaxed) {
             return Some(self.force());
