@@ -4,7 +4,7 @@ use http::Uri;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::chassis::{
+use chassis::{
     config::{Check, Duration, Problem, Problems},
     upstream::{self, Upstream},
     wsgi,

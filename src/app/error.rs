@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use tracing::error;
 
 use super::rates::{Lane, Service};
-use crate::chassis::{
+use chassis::{
     openapi::{Operation, Output},
     problem::Problem,
 };

@@ -21,9 +21,7 @@ use http::{HeaderValue, Method, header};
 use tower_http::cors::CorsLayer;
 
 use self::rates::Book;
-use crate::chassis::{
-    Chassis, health::DuplicateCheck, openapi::Methods, router::Router, upstream::UpstreamError, wsgi,
-};
+use chassis::{Chassis, health::DuplicateCheck, openapi::Methods, router::Router, upstream::UpstreamError, wsgi};
 
 /// Why the app cannot start.
 #[derive(Debug, thiserror::Error)]

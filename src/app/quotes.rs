@@ -13,7 +13,7 @@ use super::{
     error::Error,
     rates::{Book, Country, Current, Lane, Service, Source, Table},
 };
-use crate::chassis::{
+use chassis::{
     openapi::{Methods, post},
     problem::{Draft, Form, Json, Problem},
 };

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 use super::*;
-use crate::chassis::{config, telemetry::Identity};
+use chassis::{config, telemetry::Identity};
 
 fn chassis() -> Chassis {
     Chassis::detached(Identity {
@@ -24,6 +24,7 @@ fn chassis() -> Chassis {
         replica: "replica-1".into(),
         zone: Some("zone-a".into()),
         version: "1.2.3".into(),
+        ..Identity::default()
     })
 }
 

@@ -7,7 +7,7 @@ use http::header;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::chassis::{
+use chassis::{
     Chassis,
     lifecycle::Drain,
     middleware::Served,

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::time;
 
-use crate::chassis::{
+use chassis::{
     openapi::{Methods, Output, get},
     problem::{FieldError, Problem, Query},
 };

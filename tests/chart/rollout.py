@@ -19,7 +19,7 @@ import chart
 import yaml
 
 TARGET = chart.ROOT / "target/debug"
-PROGRAMS = {"server": TARGET / "server", "example": TARGET / "examples/streams"}
+PROGRAMS = {"server": TARGET / "server", "example": TARGET / "streams"}
 # A setting that only one of the programs knows.
 OWN = {"config": {"app": {"cors_origins": ["https://shop.example"]}}}
 OVERLAY = {"overlay": {"values": {"overload": {"max_in_flight": 100}}}}
@@ -107,7 +107,7 @@ def rollout(old, new):
 def main():
     for program in PROGRAMS.values():
         if not os.access(program, os.X_OK):
-            sys.exit(f"rollout: there is no {program.relative_to(chart.ROOT)}; run: cargo build --bins --examples")
+            sys.exit(f"rollout: there is no {program.relative_to(chart.ROOT)}; run: cargo build --package chassis-tests --bins")
     plain, own = Revision("example", {}), Revision("server", {**OWN, **OVERLAY})
     complaints = [f"the key comes: {text}" for text in rollout(plain, own)]
     complaints += [f"the key goes: {text}" for text in rollout(own, plain)]

@@ -61,7 +61,7 @@ fn edits(tree: &Tree) -> Result<Vec<Edit>, String> {
         Edit::new(
             "examples/sample/sample.rs",
             "pub mod app;\npub mod chassis;\n",
-            "#[path = \"app/mod.rs\"]\npub mod app;\npub use ::service::chassis;\n",
+            "#[path = \"app/mod.rs\"]\npub mod app;\npub use ::chassis;\n",
         ),
         Edit::new(
             "tests/it/harness/server.rs",

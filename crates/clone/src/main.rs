@@ -70,7 +70,7 @@ fn run(arguments: &Arguments) -> Result<String, String> {
 fn root() -> Result<PathBuf, String> {
     let here = env::current_dir().map_err(|error| format!("the present folder: {error}"))?;
     let root = PathBuf::from(git::output(&here, &["rev-parse", "--show-toplevel"])?.trim_end());
-    let is_ours = root.join("crates/clone").is_dir() && root.join("src/chassis").is_dir();
+    let is_ours = root.join("crates/clone").is_dir() && root.join("crates/chassis").is_dir();
     if is_ours { Ok(root) } else { Err(format!("{} is no service to start from", root.display())) }
 }
 

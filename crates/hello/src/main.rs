@@ -6,15 +6,15 @@
 use std::{convert::Infallible, process::ExitCode};
 
 use axum::routing::get;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use service::chassis::{
+use chassis::{
     config::{Check, Problems},
     router::Router,
 };
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 fn main() -> ExitCode {
-    service::serve(|settings: &Settings, _| Ok::<_, Infallible>(routes(settings)))
+    chassis::main(chassis::service!(), |settings: &Settings, _| Ok::<_, Infallible>(routes(settings)))
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

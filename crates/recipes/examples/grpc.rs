@@ -12,15 +12,15 @@ use axum::{
     body::Body,
     routing::{any_service, get, post},
 };
-use http::{Request, Response};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use service::chassis::{
+use chassis::{
     Chassis,
     config::{Check, Problems},
     lifecycle::Drain,
     router::Router,
 };
+use http::{Request, Response};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tonic::{Status, server::Grpc};
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tonic_prost::ProstCodec;
@@ -49,7 +49,7 @@ struct Greeting {
 }
 
 fn main() -> ExitCode {
-    recipes::serve(|_: &Settings, chassis| Ok::<_, Infallible>(router(chassis)))
+    chassis::main(chassis::service!(), |_: &Settings, chassis| Ok::<_, Infallible>(router(chassis)))
 }
 
 fn router(chassis: &Chassis) -> Router {

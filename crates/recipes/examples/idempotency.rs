@@ -19,19 +19,19 @@ use axum::{
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use http_body_util::BodyExt;
-use recipes::store;
-use redis::{AsyncCommands, ExistenceCheck, SetExpiry, SetOptions, aio::ConnectionManager};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use service::chassis::{
+use chassis::{
     Chassis,
     config::{Check, Problems},
     problem::{Json, Problem},
     request,
     router::Router,
 };
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http_body_util::BodyExt;
+use recipes::store;
+use redis::{AsyncCommands, ExistenceCheck, SetExpiry, SetOptions, aio::ConnectionManager};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -65,7 +65,7 @@ impl Check for Settings {
 }
 
 fn main() -> ExitCode {
-    recipes::serve(router)
+    chassis::main(chassis::service!(), router)
 }
 
 fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, store::StartError> {

@@ -19,11 +19,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use http::{HeaderValue, StatusCode, header};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::JwkSet};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use service::chassis::{
+use chassis::{
     Chassis,
     config::{self, Check, Problem as Wrong, Problems},
     health::{self, Kind},
@@ -31,6 +27,10 @@ use service::chassis::{
     router::Router,
     upstream::{self, Upstream, UpstreamError, Upstreams},
 };
+use http::{HeaderValue, StatusCode, header};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::JwkSet};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tracing::{info, warn};
 
@@ -84,7 +84,7 @@ enum StartError {
 }
 
 fn main() -> ExitCode {
-    recipes::serve(router)
+    chassis::main(chassis::service!(), router)
 }
 
 fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, StartError> {

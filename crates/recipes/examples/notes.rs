@@ -8,17 +8,17 @@
 use std::process::ExitCode;
 
 use axum::{extract::State, routing::get};
-use http::StatusCode;
-use recipes::store;
-use redis::{AsyncCommands, SetExpiry, SetOptions, aio::ConnectionManager};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use service::chassis::{
+use chassis::{
     Chassis,
     config::{Check, Duration, Problems},
     problem::{Code, Json, Path, Problem},
     router::Router,
 };
+use http::StatusCode;
+use recipes::store;
+use redis::{AsyncCommands, SetExpiry, SetOptions, aio::ConnectionManager};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// Settings `app.*`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -59,7 +59,7 @@ struct Notes {
 }
 
 fn main() -> ExitCode {
-    recipes::serve(router)
+    chassis::main(chassis::service!(), router)
 }
 
 fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, store::StartError> {

@@ -15,19 +15,19 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use http::{HeaderName, HeaderValue, StatusCode};
-use prometheus::IntCounter;
-use recipes::store;
-use redis::{RedisError, Script, aio::ConnectionManager};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use service::chassis::{
+use chassis::{
     Chassis,
     config::{self, Check, Problems},
     connection::ConnectionInfo,
     problem::Problem,
     router::Router,
 };
+use http::{HeaderName, HeaderValue, StatusCode};
+use prometheus::IntCounter;
+use recipes::store;
+use redis::{RedisError, Script, aio::ConnectionManager};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 /// Settings `app.*`.
@@ -57,7 +57,7 @@ impl Check for Settings {
 }
 
 fn main() -> ExitCode {
-    recipes::serve(router)
+    chassis::main(chassis::service!(), router)
 }
 
 fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, store::StartError> {

@@ -12,6 +12,14 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use axum::{extract::State, routing::post};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
+use chassis::{
+    Chassis,
+    config::{self, Check, Problem as Wrong, Problems, Secret},
+    problem::{Json, Problem},
+    request,
+    router::Router,
+    upstream::{self, Upstream, UpstreamError, Upstreams},
+};
 use hmac::{Hmac, KeyInit, Mac};
 use http::{Request, StatusCode};
 use prometheus::{IntCounterVec, Opts};
@@ -20,14 +28,6 @@ use redis::{RedisError, Script, aio::ConnectionManager};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use service::chassis::{
-    Chassis,
-    config::{self, Check, Problem as Wrong, Problems, Secret},
-    problem::{Json, Problem},
-    request,
-    router::Router,
-    upstream::{self, Upstream, UpstreamError, Upstreams},
-};
 use sha2::Sha256;
 use tracing::{info, warn};
 
@@ -86,7 +86,7 @@ enum StartError {
 }
 
 fn main() -> ExitCode {
-    recipes::serve(router)
+    chassis::main(chassis::service!(), router)
 }
 
 fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, StartError> {
@@ -164,7 +164,7 @@ impl Outbox {
     }
 
     /// Works until the drain begins; the delivery that is under way then is finished.
-    async fn deliver_until_drained(self: Arc<Self>, drain: service::chassis::lifecycle::Drain) {
+    async fn deliver_until_drained(self: Arc<Self>, drain: chassis::lifecycle::Drain) {
         /// Half a second: how late an event may be on an idle replica, and two queries a second of each.
         const IDLE: Duration = Duration::from_millis(500);
         while !drain.is_draining() {

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use redis::{
-    Client, RedisError,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-};
-use service::chassis::{
+use chassis::{
     Chassis,
     config::{Problem as Wrong, Problems},
     health::{Check, DuplicateCheck, Kind},
     problem::Problem,
+};
+use redis::{
+    Client, RedisError,
+    aio::{ConnectionManager, ConnectionManagerConfig},
 };
 use tracing::warn;
 

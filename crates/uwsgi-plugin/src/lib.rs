@@ -20,13 +20,13 @@ mod wanted;
 
 use std::{fmt, process::exit, sync::OnceLock};
 
-use nix::sys::signal::{SigSet, SigmaskHow};
-use service::chassis::{
+use chassis::{
     Chassis,
     config::{AppSettings, Environment, Sources, cli},
     replica::Embedded,
     router::Router,
 };
+use nix::sys::signal::{SigSet, SigmaskHow};
 
 use self::api::{Api, Request};
 
@@ -57,7 +57,7 @@ where
 {
     let worker = Api::find().and_then(|api| {
         let sources = Sources::new(cli::Options::default(), Environment::capture());
-        let identity = service::identity(&sources.environment);
+        let identity = service::SERVICE.identity(&sources.environment);
         let app = undisturbed(|| Embedded::start(sources, identity, app))?;
         Ok(Worker { api, app: app.map_err(|error| error.to_string())? })
     });

@@ -1,16 +1,16 @@
 //! One request: uWSGI's thread reads and writes, the handler runs on the service's own runtime, and events go between
 //! them, one part of a body at a time.
 //!
-//! Next: [`service::chassis::replica::Embedded`], which has the routes.
+//! Next: [`chassis::replica::Embedded`], which has the routes.
 
 use std::{io::ErrorKind, mem::MaybeUninit, time::Duration};
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
+use chassis::replica::{Embedded, Request as Asked};
 use http::response::Parts;
 use http_body_util::BodyExt;
 use nix::libc::{MSG_DONTWAIT, MSG_PEEK};
-use service::chassis::replica::{Embedded, Request as Asked};
 use socket2::SockRef;
 use tokio::{
     sync::{

@@ -1,7 +1,7 @@
 //! The doors' test app as a WSGI callable: `gunicorn battery:application`.
 
 #[allow(dead_code, reason = "its own main is not ours")]
-#[path = "../../../examples/battery.rs"]
+#[path = "../../chassis/tests/programs/battery.rs"]
 mod app;
 
 use std::convert::Infallible;

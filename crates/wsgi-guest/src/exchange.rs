@@ -9,6 +9,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use chassis::replica::{Embedded, Request};
 use http::{StatusCode, header, response::Parts};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
@@ -17,7 +18,6 @@ use pyo3::{
     prelude::*,
     types::{PyBytes, PyDict, PyList, PyString},
 };
-use service::chassis::replica::{Embedded, Request};
 
 use crate::{
     environ,
@@ -83,7 +83,7 @@ fn ask(
 }
 
 /// A task that ends when nobody waits for it.
-struct Answering(tokio::task::JoinHandle<Option<http::Response<service::chassis::replica::ResponseBody>>>);
+struct Answering(tokio::task::JoinHandle<Option<http::Response<chassis::replica::ResponseBody>>>);
 
 impl Drop for Answering {
     fn drop(&mut self) {
@@ -92,7 +92,7 @@ impl Drop for Answering {
 }
 
 enum Waited {
-    Answered(Option<http::Response<service::chassis::replica::ResponseBody>>),
+    Answered(Option<http::Response<chassis::replica::ResponseBody>>),
     /// The handler wants more of the body.
     Asked,
     Failed,

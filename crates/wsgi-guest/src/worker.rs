@@ -9,16 +9,16 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use pyo3::{
-    exceptions::PyRuntimeError,
-    prelude::*,
-    types::{PyCFunction, PyDict},
-};
-use service::chassis::{
+use chassis::{
     Chassis,
     config::{self, AppSettings, Environment, Sources, cli::Options},
     replica::{Embedded, StartError},
     router::Router,
+};
+use pyo3::{
+    exceptions::PyRuntimeError,
+    prelude::*,
+    types::{PyCFunction, PyDict},
 };
 
 use crate::exchange;
@@ -55,7 +55,7 @@ impl Application {
         }
         let start = move || {
             let sources = sources();
-            let identity = service::identity(&sources.environment);
+            let identity = service::SERVICE.identity(&sources.environment);
             Embedded::start(sources, identity, &app)
         };
         Ok(Self { start: Box::new(start), started: Mutex::default() })

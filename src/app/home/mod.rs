@@ -6,7 +6,7 @@
 use axum::response::Html;
 use http::header;
 
-use crate::chassis::openapi::{Methods, Script, Style, get};
+use chassis::openapi::{Methods, Script, Style, get};
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

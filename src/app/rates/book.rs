@@ -9,6 +9,10 @@ use std::{
     time::Duration,
 };
 
+use chassis::{
+    Chassis, request,
+    upstream::{Upstream, UpstreamError, Upstreams},
+};
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -16,13 +20,7 @@ use tokio::time::{self, Instant};
 use tracing::{Instrument, debug};
 
 use super::Table;
-use crate::{
-    app::{Settings, StartError},
-    chassis::{
-        Chassis, request,
-        upstream::{Upstream, UpstreamError, Upstreams},
-    },
-};
+use crate::app::{Settings, StartError};
 
 /// 1 s: how long a request waits for rates before it takes the built-in ones, and how long a failure stands unasked.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -23,7 +23,7 @@ use serde_json::json;
 use tower_http::compression::CompressionLayer;
 
 use super::Settings;
-use crate::chassis::{
+use chassis::{
     Chassis,
     health::{Check, DuplicateCheck, Kind},
     openapi::{Methods, Operation, Output, get},

@@ -2,10 +2,10 @@
 //!
 //! `make uwsgi-plugin` builds and runs it. Cases and client are those of `tests/doors` and `tests/it`.
 
-#[path = "../../../../tests/doors/cases.rs"]
+#[path = "../../../chassis/tests/doors/cases.rs"]
 mod cases;
 #[allow(dead_code, reason = "there is one door here")]
-#[path = "../../../../tests/doors/door.rs"]
+#[path = "../../../chassis/tests/doors/door.rs"]
 mod door;
 
 mod harness;

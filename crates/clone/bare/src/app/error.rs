@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 
-use crate::chassis::{
+use chassis::{
     openapi::{Operation, Output},
     problem::Problem,
 };

@@ -10,7 +10,7 @@ pub mod error;
 
 pub use config::Settings;
 
-use crate::chassis::{Chassis, router::Router};
+use chassis::{Chassis, router::Router};
 
 /// The API's title and description, for `/openapi.json` and `/docs`.
 const ABOUT: &str = "A new service\n\nWhat it is for.";

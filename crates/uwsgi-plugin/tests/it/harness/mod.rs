@@ -1,7 +1,7 @@
 //! What the cases need of the root package's harness.
 
 #[allow(dead_code, reason = "the root package's tests use the rest")]
-#[path = "../../../../../tests/it/harness/http.rs"]
+#[path = "../../../../chassis/tests/it/harness/http.rs"]
 pub(crate) mod http;
 
 use std::time::{Duration, Instant};

@@ -1,0 +1,80 @@
+# The engine's own steps; the Makefile includes it.
+
+# Tests that mostly wait run beside each other; those that measure take turns (see tests/it/harness).
+TEST_THREADS ?= 8
+# pyo3 asks the interpreter of this name what to link with: Debian's has a shared library, one that pyenv built has none.
+export PYO3_PYTHON ?= $(or $(wildcard /usr/bin/python3),python3)
+ENGINE = --package chassis --package chassis-tests
+ENGINE_STEPS = engine-lint engine test-host recipes doors hostile uwsgi-plugin wsgi wsgi-guest fuzz
+
+engine-lint: ## The engine's lints and documentation links.
+	cargo clippy --locked $(ENGINE) --all-targets -- -D warnings
+	cargo clippy --locked $(ENGINE) --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib --package chassis
+
+engine: tools ## The engine's own tests: its units, and its program behind real proxies and under real load.
+	cargo test --locked $(ENGINE) -- --test-threads=$(TEST_THREADS)
+
+test-full: tools lint ## The same with the full number of restarts and requests.
+	FLEET_ROUNDS=20 $(MAKE) engine
+	HOST_RESTARTS=40 $(MAKE) test-host
+	HOST_RESTARTS=40 $(MAKE) doors
+	HOSTILE=full $(MAKE) hostile
+	FULL=yes cargo test --locked --package clone
+	FULL=yes $(MAKE) load
+	SCHEMATHESIS_EXAMPLES=500 $(MAKE) api
+	$(MAKE) bench-check
+
+bench: ## What a request, a connection and a start cost, beside others: docs/performance.md. QUICK=yes for a look, PARTS=cpu for some.
+	scripts/tools bench
+	benches/run $(if $(QUICK),--quick) $(PARTS)
+
+bench-check: ## Format and lints of what `make bench` builds.
+	cargo clippy --locked --package hello -- -D warnings
+	cargo fmt --manifest-path benches/Cargo.toml --check
+	cargo clippy --manifest-path benches/Cargo.toml --target-dir target/benches --locked --all-targets -- -D warnings
+
+test-host: ## The feature host: restarts, passed sockets, privileges (as root), systemd.
+	cargo test --locked $(ENGINE) --features host --lib --bins --test host -- --test-threads=$(TEST_THREADS)
+
+FUZZ_SECONDS ?= 5
+
+# The doors that are cargo features.
+DOORS = fastcgi,proxy-protocol,tls,uwsgi
+
+# With the feature host as well: every door is handed over in a restart.
+doors: tools ## Every door beyond plain HTTP, behind the real servers.
+	cargo clippy --locked $(ENGINE) --all-targets --features host,$(DOORS) -- -D warnings
+	cargo test --locked --package chassis --features host,$(DOORS) --lib transports
+	cargo test --locked --package chassis-tests --features host,$(DOORS) --bins --test doors
+
+hostile: tools ## Peers that are slow, greedy or lie, with healthy clients beside them; HOSTILE=full for the size of an attack.
+	cargo test --locked --package chassis-tests --features host,$(DOORS) --bins --test hostile -- --test-threads=1
+
+uwsgi-plugin: ## The service inside Debian's uWSGI, behind HTTP.
+	cargo clippy --locked --package uwsgi-plugin --all-targets -- -D warnings
+	cargo build --locked --package uwsgi-plugin --lib --example battery_plugin
+	cargo test --locked --package uwsgi-plugin
+
+wsgi: ## A Python WSGI application behind the routes: PEP 3333, Flask, Django, a route that moves.
+	scripts/wsgi-tools
+	cargo clippy --locked --package wsgi --all-targets -- -D warnings
+	cargo test --locked --package wsgi
+	cargo test --locked --package chassis --features wsgi --lib wsgi
+	cargo test --locked --package chassis-tests --features wsgi --bins --test wsgi -- --test-threads=$(TEST_THREADS)
+
+wsgi-guest: ## The service as a WSGI callable, under gunicorn and wsgiref.validate.
+	scripts/wsgi-tools
+	cargo clippy --locked --package wsgi-guest --all-targets -- -D warnings
+	cargo build --locked --package wsgi-guest --lib --example battery
+	cargo test --locked --package chassis-tests --features guest --bins --test wsgi-guest
+
+fuzz: ## The parsers of what strangers send, for FUZZ_SECONDS each, from the corpus in crates/chassis/fuzz/.
+	scripts/fuzz $(FUZZ_SECONDS)
+
+image-test: ## The image built on bases made here, and three containers restarted and rolled out under load; root, a quarter of an hour.
+	scripts/image-test
+
+recipes: ## The recipes' own tests, with a real Redis.
+	cargo clippy --locked --package recipes --all-targets -- -D warnings
+	cargo test --locked --package recipes

@@ -1,0 +1,93 @@
+//! Settings: built-in defaults, then files, then the environment.
+//!
+//! Each module owns the struct of its section; here they are composed, filled, checked against each other, shown and
+//! reloaded. Unknown keys, wrong types and contradictions are all reported at once, with key and source and without
+//! the value. This is the only place that reads the process's environment. It opens no socket and starts nothing.
+//!
+//! Next: [`load()`].
+
+mod check;
+pub mod cli;
+mod content;
+mod de;
+mod doors;
+mod environment;
+mod fault;
+mod file;
+mod invocation;
+mod keys;
+pub(crate) mod listen;
+mod live;
+mod load;
+mod metrics;
+mod otel;
+mod problem;
+mod reference;
+mod reloadable;
+mod schema;
+mod show;
+mod types;
+mod value;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+pub use environment::Environment;
+pub use invocation::Invocation;
+pub use live::{Live, Reload};
+pub use load::{Loaded, Sources, load};
+pub use metrics::Metrics;
+pub use problem::{Check, Problem, Problems, Source};
+pub use reference::reference;
+pub use reloadable::is_reloadable;
+pub use schema::schema;
+pub use show::{redacted, render};
+pub use types::{Auto, Duration, Secret, Size};
+pub use watch::{Watcher, watch};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{admin, faults, host, lifecycle, overload, runtime, server, telemetry, transports};
+
+/// All settings of a service; `A` are the app's own.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, bound(deserialize = "A: Default + Deserialize<'de>"))]
+#[schemars(bound = "A: Default + Serialize + JsonSchema")]
+pub struct Settings<A> {
+    /// The listener, its connections and their timeouts.
+    pub server: server::Settings,
+    /// HTTPS: certificates, clients' certificates, redirects.
+    pub tls: transports::settings::Settings,
+    /// Start, drain and stop.
+    pub lifecycle: lifecycle::Settings,
+    /// The admin listener: probes, metrics, live configuration.
+    pub admin: admin::Settings,
+    /// Admission: how much work is let in at once.
+    pub overload: overload::Settings,
+    /// Logs, metrics and traces.
+    pub telemetry: telemetry::Settings,
+    /// Threads.
+    pub runtime: runtime::Settings,
+    /// Life on a host without a cluster.
+    pub host: host::Settings,
+    /// Faults for drills; off by default.
+    pub faults: faults::Settings,
+    /// The app's own settings.
+    pub app: A,
+}
+
+/// What an app's own settings have to be; whatever is, is one.
+///
+/// Every key needs a default (`#[serde(default, deny_unknown_fields)]`). Of a type's own error messages only those are
+/// shown that share no word with the value; `Error::invalid_value` with a good `expected` is always shown.
+pub trait AppSettings:
+    Default + Clone + Serialize + DeserializeOwned + JsonSchema + Check + PartialEq + Send + Sync + 'static
+{
+}
+
+impl<A> AppSettings for A where
+    A: Default + Clone + Serialize + DeserializeOwned + JsonSchema + Check + PartialEq + Send + Sync + 'static
+{
+}

@@ -1,0 +1,111 @@
+//! Which layer wins.
+
+use super::*;
+use crate::config::{Auto, Duration, Size};
+use crate::telemetry::OtlpProtocol;
+
+#[test]
+fn the_defaults_fit() {
+    let loaded = with_environment(&[]).unwrap();
+    assert_eq!(*loaded.settings, Settings::default());
+    assert!(loaded.notes.is_empty());
+    load::<()>(&Sources::default()).unwrap_or_else(|problems| panic!("{problems}"));
+}
+
+#[test]
+fn a_later_file_wins_and_the_environment_wins_over_files() {
+    let directory = Directory::new();
+    let first = directory.write(
+        "a.toml",
+        "[server]\nlisten = [\"http://[::]:1\"]\nbacklog = 1\nmax_body = \"1KiB\"\n[app.labels]\na = \"1\"\nb = \"1\"",
+    );
+    let second = directory.write("b.yaml", "server:\n  backlog: 2\n  max_body: 2KiB\napp:\n  labels: { b: '2' }\n");
+    let pairs = [("APP__SERVER__MAX_BODY", "3KiB"), ("APP__APP__LABELS__C", "3")];
+    let settings = load::<App>(&sources(&pairs, &[&first, &second])).unwrap().settings;
+    assert_eq!(settings.server.listen, ["http://[::]:1"]);
+    assert_eq!(settings.server.backlog, 2);
+    assert_eq!(settings.server.max_body, Size::kib(3));
+    let labels: Vec<_> = settings.app.labels.iter().map(|(key, value)| format!("{key}{value}")).collect();
+    assert_eq!(labels, ["a1", "b2", "c3"]);
+}
+
+#[test]
+fn the_environment_takes_the_types_of_its_targets() {
+    let settings = settings(&[
+        ("APP__SERVER__LISTEN", "http://[::]:1, http://0.0.0.0:2"),
+        ("APP__server__request_timeout", "250ms"),
+        ("APP__SERVER__MAX_CONNECTIONS", "100"),
+        ("APP__RUNTIME__WORKER_THREADS", "auto"),
+        ("APP__SERVER__MAX_CONNECTION_AGE", "0"),
+        ("APP__SERVER__TRUSTED_PEERS", "10.0.0.0/8"),
+        ("APP__LIFECYCLE__GRACE_PERIOD", ""),
+        ("APP__APP__TOKEN", "0071"),
+        ("APP__APP__PORTS", ""),
+        ("APP__APP__MODE", "fancy"),
+        ("APP__APP__NETWORK__NAME", "n"),
+        ("APP__APP__NETWORK__HOPS", "3"),
+        ("UNRELATED", "x"),
+        ("APP_PORT", "tcp://10.0.0.1:80"),
+    ]);
+    assert_eq!(settings.server.listen, ["http://[::]:1", "http://0.0.0.0:2"]);
+    assert_eq!(settings.server.request_timeout, Duration::from_millis(250));
+    assert_eq!(settings.server.max_connections, Auto::Value(100));
+    assert_eq!(settings.server.max_connection_age, Duration::default());
+    assert_eq!(settings.server.trusted_peers.len(), 1);
+    assert_eq!(settings.lifecycle.grace_period, None);
+    assert_eq!(settings.app.token.expose(), "0071");
+    assert!(settings.app.ports.is_empty());
+    assert_eq!(settings.app.mode, Mode::Fancy);
+    assert_eq!(settings.app.network, Some(Network { name: "n".into(), hops: 3 }));
+}
+
+#[test]
+fn empty_sections_and_optional_nulls_are_allowed_in_files() {
+    let directory = Directory::new();
+    let path = directory.write("a.yaml", "server:\nlifecycle:\n  grace_period: null\napp: {}\n");
+    let empty = directory.write("b.yaml", "");
+    assert_eq!(*load::<App>(&sources(&[], &[&path, &empty])).unwrap().settings, Settings::default());
+}
+
+#[test]
+fn the_standard_names_rank_between_files_and_ours() {
+    let directory = Directory::new();
+    let path = directory.write("a.toml", "[telemetry]\nsample_ratio = 0.5\notlp_endpoint = \"http://file:1\"");
+    let standard = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://all:4318"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+        ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+    ];
+    let telemetry = |extra: &[(&str, &str)]| {
+        let pairs: Vec<_> = standard.iter().chain(extra).copied().collect();
+        load::<App>(&sources(&pairs, &[&path])).unwrap().settings.telemetry.clone()
+    };
+    let plain = telemetry(&[]);
+    assert_eq!(plain.otlp_endpoint.as_deref(), Some("http://all:4318"));
+    assert_eq!(plain.otlp_protocol, OtlpProtocol::HttpProtobuf);
+    assert!((plain.sample_ratio - 0.25).abs() < f64::EPSILON);
+    let narrower = telemetry(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:4318/v1/traces")]);
+    assert_eq!(narrower.otlp_endpoint.as_deref(), Some("http://traces:4318/v1/traces"));
+    let ours = telemetry(&[("APP__TELEMETRY__OTLP_ENDPOINT", "http://ours:1"), ("OTEL_SDK_DISABLED", "true")]);
+    assert_eq!(ours.otlp_endpoint.as_deref(), Some("http://ours:1"));
+    assert_eq!(telemetry(&[("OTEL_SDK_DISABLED", "TRUE")]).otlp_endpoint, None);
+    assert_eq!(telemetry(&[("OTEL_SDK_DISABLED", "")]).otlp_endpoint, plain.otlp_endpoint);
+}
+
+#[test]
+fn a_standard_sampler_sets_the_ratio() {
+    for (sampler, ratio) in [("always_on", 1.0), ("parentbased_always_off", 0.0), ("traceidratio", 1.0), ("", 0.1)] {
+        let settings = settings(&[("OTEL_TRACES_SAMPLER", sampler)]);
+        assert!((settings.telemetry.sample_ratio - ratio).abs() < f64::EPSILON, "{sampler}");
+    }
+    // Without a sampler that takes it, the argument means nothing.
+    assert_eq!(settings(&[("OTEL_TRACES_SAMPLER_ARG", "7")]), Settings::default());
+}
+
+#[test]
+fn names_that_differ_in_case_only_are_refused() {
+    let pairs = [("APP__SERVER__BACKLOG", "1"), ("APP__server__backlog", "2")];
+    let shown = with_environment(&pairs).unwrap_err().to_string();
+    assert!(shown.contains("set twice"), "{shown}");
+}

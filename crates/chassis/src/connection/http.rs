@@ -1,0 +1,284 @@
+//! HTTP/1.1 and HTTP/2 with prior knowledge, on the same port.
+//!
+//! Next: [`super::sniff`].
+
+use std::{
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+
+use super::{
+    closed::{Closed, Ended},
+    drive::{Work, drive},
+    executor::Executor,
+    io::{Io, Slot, Stream, take},
+    limits::Limits,
+    linger::{answer, linger, linger_while_read, part},
+    registry::Entry,
+    service::{ConnectionInfo, Service},
+    sniff::{Sniff, Sniffed},
+    state::{Phase, State},
+    upgraded::Watch,
+};
+use crate::{
+    middleware::routes::Routes,
+    problem::{self, Code, Problem},
+    request::{self, RequestContext},
+    server::Protocol,
+};
+
+/// Serves routes over HTTP; a cheap handle, since each connection holds one.
+#[derive(Clone, Debug)]
+pub(crate) struct Http(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    routes: Routes,
+    limits: Arc<Limits>,
+    http1: http1::Builder,
+    max_head: usize,
+}
+
+impl Http {
+    pub(crate) fn new(routes: Routes, limits: Arc<Limits>) -> Self {
+        let max_head = limits.settings().max_head.len();
+        let mut http1 = http1::Builder::new();
+        // Our own limit answers first; the parser's is 8 KiB higher and stays bare. 8 KiB is the least that hyper takes.
+        http1.header_read_timeout(None).max_buf_size(max_head + 8 * 1024);
+        Self(Arc::new(Shared { routes, limits, http1, max_head }))
+    }
+
+    /// Serves a connection of which `info` is known. Returns why it ended.
+    pub(crate) async fn run<S: Stream>(&self, stream: S, info: ConnectionInfo, entry: &Arc<Entry>) -> Closed {
+        self.0.run(stream, info, entry).await
+    }
+}
+
+impl Shared {
+    async fn run<S: Stream>(&self, mut stream: S, info: ConnectionInfo, entry: &Arc<Entry>) -> Closed {
+        let sniffed = drive(&self.limits, &entry.state, &mut Sniff::new(&mut stream, &entry.state)).await;
+        match sniffed {
+            Ok(Ok(Sniffed::Http1(prefix))) => self.run_http1(stream, prefix, info, entry).await,
+            Ok(Ok(Sniffed::Http2(prefix))) => Box::pin(self.run_http2(stream, prefix, info, entry)).await,
+            Ok(Ok(Sniffed::Closed)) => Closed::Peer,
+            Ok(Err(_)) => Closed::Error,
+            Err(reason) => reason,
+        }
+    }
+
+    /// Of its own for each connection, as its executor is.
+    fn http2(&self, state: &Arc<State>) -> http2::Builder<Executor> {
+        let mut http2 = http2::Builder::new(Executor::new(state));
+        http2
+            .timer(TokioTimer::new())
+            .max_header_list_size(u32::try_from(2 * self.max_head).unwrap_or(u32::MAX))
+            // 64 KiB: what of an answer never counts.
+            .max_send_buf_size(64 * 1024)
+            // 250: what Kestrel and others grant; the admission behind it bounds the work.
+            .max_concurrent_streams(250)
+            // 20, h2's own default: requests that are reset before they are looked at. Beyond it h2 says ENHANCE_YOUR_CALM.
+            .max_pending_accept_reset_streams(20);
+        http2
+    }
+
+    fn service(&self, info: ConnectionInfo, entry: &Arc<Entry>) -> Service {
+        Service::new(self.routes.clone(), Arc::clone(entry), info)
+    }
+
+    fn io<S: Stream>(&self, stream: S, prefix: Bytes, entry: &Arc<Entry>, slot: &Slot<S>) -> TokioIo<Io<S>> {
+        let min_rate = self.limits.settings().min_rate.get();
+        TokioIo::new(Io::new(stream, prefix, Arc::clone(entry), Arc::clone(slot), min_rate))
+    }
+
+    async fn run_http1<S: Stream>(&self, stream: S, prefix: Bytes, info: ConnectionInfo, entry: &Arc<Entry>) -> Closed {
+        let slot = Slot::default();
+        let io = self.io(stream, prefix, entry, &slot);
+        let mut work = Http1(self.http1.serve_connection(io, self.service(info, entry)).with_upgrades());
+        let driven = drive(&self.limits, &entry.state, &mut work).await;
+        let stalled = entry.state.stalled_since().is_some();
+        // Gives the socket back.
+        drop(work);
+        let Some(stream) = take(&slot) else {
+            return self.await_upgraded(&slot, entry).await;
+        };
+        let state = &entry.state;
+        match driven {
+            Err(Closed::HeaderTimeout) if state.phase() == Phase::Head => {
+                answer(stream, state, &timed_out("The request head did not arrive in time.")).await;
+                Closed::HeaderTimeout
+            }
+            Err(Closed::Yielded) => {
+                let response = match state.phase() {
+                    Phase::Head => timed_out("The connection was needed before the request head was complete."),
+                    _ if stalled => timed_out("The connection was needed while the request body did not arrive."),
+                    _ => Vec::new(),
+                };
+                part(stream, &response).await;
+                entry.give_up_place();
+                Closed::Yielded
+            }
+            Err(reason) => {
+                reset_if_unfinished(&stream, state);
+                reason
+            }
+            Ok(result) => {
+                let reason = outcome(&result, state);
+                if result.as_ref().is_err_and(hyper::Error::is_user) {
+                    // The handler's body failed: what was sent is not the whole.
+                    stream.reset();
+                } else if reason == Closed::Malformed || state.unread.load(Relaxed) || stream.has_input() {
+                    linger(stream, state).await;
+                }
+                reason
+            }
+        }
+    }
+
+    async fn run_http2<S: Stream>(&self, stream: S, prefix: Bytes, info: ConnectionInfo, entry: &Arc<Entry>) -> Closed {
+        let slot = Slot::default();
+        let mut io = self.io(stream, prefix, entry, &slot);
+        io.inner_mut().watch_frames();
+        entry.state.multiplex();
+        let mut work = Http2(Box::pin(self.http2(&entry.state).serve_connection(io, self.service(info, entry))));
+        let driven = drive(&self.limits, &entry.state, &mut work).await;
+        drop(work);
+        match driven {
+            Ok(result) => {
+                let reason = outcome(&result, &entry.state);
+                let is_hostile = matches!(reason, Closed::HeaderTimeout | Closed::Flood);
+                // The peer still sends WINDOW_UPDATE for what is on its way: a closed socket would answer with a reset.
+                if !is_hostile && let Some(stream) = take(&slot) {
+                    linger_while_read(stream, &entry.state, self.limits.settings().write_timeout.get()).await;
+                }
+                reason
+            }
+            Err(reason) => {
+                if reason == Closed::Yielded {
+                    // Its streams are tasks, which hear of the end by and by.
+                    entry.give_up_place();
+                }
+                reason
+            }
+        }
+    }
+
+    /// The socket is a handler's now: it ends by itself, is told to at its age and when its peer is silent, makes room
+    /// at the cap, and is cut with the rest.
+    async fn await_upgraded<S: Stream>(&self, slot: &Slot<S>, entry: &Entry) -> Closed {
+        let state = &entry.state;
+        state.enter(Phase::Upgraded);
+        state.set_moved();
+        let settings = self.limits.settings().clone();
+        let mut watch = Watch::new(settings.max_upgrade_age.get(), settings.upgrade_idle_timeout.get());
+        let mut timer = std::pin::pin!(tokio::time::sleep_until(watch.next(state)));
+        std::future::poll_fn(|cx| {
+            state.register(cx.waker());
+            if let Some(stream) = take(slot) {
+                drop(stream);
+                return Poll::Ready(state.closing().unwrap_or(Closed::Peer));
+            }
+            if state.is_cut() {
+                return Poll::Ready(Closed::Cut);
+            }
+            if state.takes_yield() {
+                state.end();
+                state.cut();
+                entry.give_up_place();
+                return Poll::Ready(Closed::Yielded);
+            }
+            while timer.as_mut().poll(cx).is_ready() {
+                if let Some(reason) = watch.look(state) {
+                    state.cut();
+                    return Poll::Ready(reason);
+                }
+                timer.as_mut().reset(watch.next(state));
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+impl Protocol for Http {
+    async fn serve<S: Stream>(self, stream: S, peer: SocketAddr, entry: Arc<Entry>) {
+        let mut ended = Ended::new(&entry);
+        let info = ConnectionInfo::new(peer, "http", None, &entry, &self.0.limits);
+        ended.reason = self.run(stream, info, &entry).await;
+    }
+}
+
+type Http1Connection<S> = http1::UpgradeableConnection<TokioIo<Io<S>>, Service>;
+
+struct Http1<S: Stream>(Http1Connection<S>);
+
+impl<S: Stream> Work for Http1<S> {
+    type Output = hyper::Result<()>;
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+
+    fn finish(&mut self) -> bool {
+        Pin::new(&mut self.0).graceful_shutdown();
+        true
+    }
+}
+
+type Http2Connection<S> = http2::Connection<TokioIo<Io<S>>, Service, Executor>;
+
+struct Http2<S: Stream>(Pin<Box<Http2Connection<S>>>);
+
+impl<S: Stream> Work for Http2<S> {
+    type Output = hyper::Result<()>;
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+
+    fn finish(&mut self) -> bool {
+        self.0.as_mut().graceful_shutdown();
+        true
+    }
+}
+
+/// A response that ends with its connection (HTTP/1.0) must not look whole where it is not.
+fn reset_if_unfinished(stream: &impl Stream, state: &State) {
+    if state.unfinished.load(Relaxed) {
+        stream.reset();
+    }
+}
+
+/// Why hyper ended a connection.
+fn outcome(result: &hyper::Result<()>, state: &State) -> Closed {
+    match result {
+        Ok(()) => state.closing().unwrap_or(Closed::Peer),
+        Err(_) if state.closing() == Some(Closed::Aborted) => Closed::Aborted,
+        Err(_) if state.closing() == Some(Closed::Flood) => Closed::Flood,
+        Err(error) if error.is_parse() => Closed::Malformed,
+        Err(error) if error.is_incomplete_message() || error.is_canceled() || error.is_body_write_aborted() => {
+            Closed::Peer
+        }
+        Err(_) => Closed::Error,
+    }
+}
+
+/// A whole HTTP/1.1 response for a request that did not come in time: nothing exists any more that could carry one.
+fn timed_out(detail: &'static str) -> Vec<u8> {
+    let context = Arc::new(RequestContext::anonymous());
+    let problem = Problem::new(Code::RequestTimeout).with_detail(detail);
+    let body = request::enter(&context, || serde_json::to_vec(&problem)).unwrap_or_default();
+    let head = format!(
+        "HTTP/1.1 408 Request Timeout\r\ncontent-type: {}\r\ncontent-length: {}\r\nx-request-id: {}\r\n\
+         connection: close\r\n\r\n",
+        problem::CONTENT_TYPE,
+        body.len(),
+        context.id(),
+    );
+    [head.into_bytes(), body].concat()
+}

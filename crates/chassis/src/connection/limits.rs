@@ -1,0 +1,80 @@
+//! The bounds of connections, and when each of them has to end for its age, its requests or a drain.
+//!
+//! Next: [`super::drive`], which holds a connection to them.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::{ArcSwap, Guard};
+use tokio::time::Instant;
+
+use super::{
+    closed::Closed,
+    held::Held,
+    state::{Phase, State},
+};
+use crate::{lifecycle::Lifecycle, server::Settings};
+
+/// The bounds of every connection of a server.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    settings: Arc<ArcSwap<Settings>>,
+    pub(super) lifecycle: Lifecycle,
+    /// Response bytes that wait for their readers.
+    pub(crate) held: Arc<Held>,
+    /// For a request and its response in all; none where each has bounds of its own only.
+    total: Option<Duration>,
+}
+
+impl Limits {
+    pub(crate) fn new(settings: Arc<ArcSwap<Settings>>, lifecycle: Lifecycle) -> Arc<Self> {
+        let (most, each) = settings.load().response_bytes();
+        Arc::new(Self { settings, lifecycle, held: Held::new(most, each), total: None })
+    }
+
+    /// The same, with a bound on each request from its head until its response is out.
+    pub(crate) fn with_total(settings: Settings, lifecycle: Lifecycle, total: Duration) -> Arc<Self> {
+        let (most, each) = settings.response_bytes();
+        let settings = Arc::new(ArcSwap::from_pointee(settings));
+        Arc::new(Self { settings, lifecycle, held: Held::new(most, each), total: Some(total) })
+    }
+
+    /// When the present request has to be over. The phase of a busy connection began with the head, or with the end of
+    /// the request before.
+    pub(super) fn total(&self, state: &State) -> Option<Instant> {
+        let total = self.total.filter(|_| state.phase() == Phase::Busy)?;
+        Some(state.since() + self.settings().header_timeout.get() + total)
+    }
+
+    pub(crate) fn settings(&self) -> Guard<Arc<Settings>> {
+        self.settings.load()
+    }
+
+    /// When this connection is past its age: 0.9 to 1.1 of the setting.
+    pub(super) fn ages_at(&self, state: &State) -> Option<Instant> {
+        Self::age(&self.settings(), state)
+    }
+
+    fn age(settings: &Settings, state: &State) -> Option<Instant> {
+        let age = settings.max_connection_age.get();
+        (!age.is_zero()).then(|| state.opened + age.mul_f32(0.9 + 0.2 * state.draw))
+    }
+
+    /// When this connection is asked to close in a drain that has begun.
+    pub(super) fn drain_at(&self, state: &State) -> Option<Instant> {
+        self.lifecycle.drain_at(state.draw)
+    }
+
+    /// Why the response to request `number` has to be the connection's last, if it has.
+    pub(crate) fn ends(&self, state: &State, number: u64) -> Option<Closed> {
+        let settings = self.settings();
+        let max = settings.max_requests_per_connection;
+        if max > 0 && number >= max {
+            return Some(Closed::Requests);
+        }
+        let past = |at: Option<Instant>| at.is_some_and(|at| at <= Instant::now());
+        if state.is_asked_to_close() || past(self.drain_at(state)) {
+            return Some(Closed::Drain);
+        }
+        past(Self::age(&settings, state)).then_some(Closed::Age)
+    }
+}

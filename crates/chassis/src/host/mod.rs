@@ -1,0 +1,74 @@
+//! Life on a host without a cluster: privileges, systemd, and a restart that loses nothing.
+//!
+//! All of it is the cargo feature `host`. This file is the only one that asks whether the feature is on: without it,
+//! `absent` stands in for the rest, does nothing, and brings no dependency. The settings are there in every build, so
+//! that the reference is one; a build without the feature refuses them.
+//!
+//! It refuses to know routes and connections, and to reload settings.
+//!
+//! Next: [`super::listener`], which it prepares sockets for.
+
+#[cfg(not(feature = "host"))]
+mod absent;
+#[cfg(feature = "host")]
+mod between;
+#[cfg(feature = "host")]
+mod link;
+#[cfg(feature = "host")]
+mod passed;
+#[cfg(feature = "host")]
+mod pid_file;
+#[cfg(feature = "host")]
+mod present;
+#[cfg(feature = "host")]
+mod privileges;
+#[cfg(feature = "host")]
+mod sockets;
+#[cfg(feature = "host")]
+mod successor;
+#[cfg(feature = "host")]
+mod systemd;
+#[cfg(feature = "host")]
+mod upgrade;
+
+#[cfg(not(feature = "host"))]
+pub(crate) use absent::{Asked, Host, stand_between};
+#[cfg(feature = "host")]
+pub(crate) use {between::stand_between, present::Host, upgrade::Asked};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Duration;
+
+/// Whether this build has the feature.
+pub(crate) const AVAILABLE: bool = cfg!(feature = "host");
+
+/// Settings `host.*`: for a build with the cargo feature `host`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The user to become once the listeners are bound: a name, or a number. Needs a start as root.
+    pub user: Option<String>,
+    /// The group to become: a name, or a number; by default the user's own.
+    pub group: Option<String>,
+    /// Keeps the capabilities that the process was started with. By default they are given up once the listeners are bound, for good.
+    pub keep_capabilities: bool,
+    /// A file that holds the process id, replaced by rename at the start and at each restart by SIGUSR2. The user that the process becomes writes it.
+    pub pid_file: Option<String>,
+    /// How long a new process may take to get ready after SIGUSR2, before it is ended and the old one goes on.
+    pub upgrade_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            user: None,
+            group: None,
+            keep_capabilities: false,
+            pid_file: None,
+            // 30 s: a start takes well under one; an app may warm a cache or wait for a check.
+            upgrade_timeout: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The host's part in a start and a stop, in the order in which a replica calls it.
+//!
+//! ```text
+//! prepare   sockets are taken or bound, privileges dropped; no thread runs yet
+//! announce  metrics, the watchdog
+//! bind      a prepared socket listens
+//! turn      a successor waits here until it is ready and its predecessor lets it
+//! started   the PID file, READY, a word to the predecessor
+//! stopping  STOPPING; the sockets are let go
+//! ```
+//!
+//! Next: [`super::passed`].
+
+use std::{io, path::Path, sync::Mutex};
+
+use nix::unistd::geteuid;
+use prometheus::Registry;
+
+use super::{
+    Settings,
+    passed::Passed,
+    pid_file::PidFile,
+    privileges,
+    sockets::Sockets,
+    successor::Predecessor,
+    systemd::{self, Notice},
+    upgrade::Attempts,
+};
+use crate::{
+    admin::{self, Heartbeat},
+    config::{AppSettings, Environment, Invocation, Loaded},
+    listener::{Access, Bound, Tcp},
+    replica::StartError,
+};
+
+/// What this process holds of its host.
+pub(crate) struct Host {
+    pub(super) settings: Settings,
+    pub(super) sockets: Sockets,
+    /// None in the first process of a line.
+    pub(super) predecessor: Option<Predecessor>,
+    pub(super) pid_file: Option<PidFile>,
+    pub(super) invocation: Invocation,
+    pub(super) attempts: Attempts,
+    /// Names of passed descriptors that no setting asks for.
+    unused: Mutex<Vec<String>>,
+}
+
+#[expect(clippy::unused_self, reason = "a host without a service manager has nobody to tell")]
+impl Host {
+    /// Takes or binds every listener, and then drops privileges. Call it before any thread starts: the first changes
+    /// the environment, the second holds for all threads only where there is one.
+    ///
+    /// # Errors
+    /// Privileges that cannot be dropped, a PID file that cannot be written. A socket that cannot be bound is an error
+    /// of [`bind`](Self::bind), where there is a log.
+    pub(crate) fn prepare<A: AppSettings>(loaded: &Loaded<A>, environment: &Environment) -> Result<Self, StartError> {
+        let settings = loaded.settings.host.clone();
+        let invocation = Invocation::capture();
+        let mut passed = Passed::take(environment);
+        let predecessor =
+            passed.link().map_err(|error| StartError::new("taking the link to the predecessor", error))?;
+        let admin = admin::url(&loaded.settings.admin.listen);
+        let urls = loaded.settings.server.listen.iter().chain([&admin]);
+        let sockets = Sockets::prepare(urls, &mut passed, predecessor.is_some());
+        if predecessor.is_some() {
+            passed.close_rest();
+        }
+        privileges::drop(&settings)?;
+        let pid_file = settings.pid_file.as_ref().map(PidFile::prepare).transpose()?;
+        Ok(Self {
+            settings,
+            sockets,
+            predecessor: predecessor.map(Predecessor::new),
+            pid_file,
+            invocation,
+            attempts: Attempts::new(),
+            unused: Mutex::new(passed.unused()),
+        })
+    }
+
+    /// Registers the metrics and starts the watchdog, on the runtime that is entered.
+    pub(crate) fn announce(&self, registry: &Registry, heartbeat: &Heartbeat) -> Result<(), prometheus::Error> {
+        for name in self.unused.lock().expect("the names").drain(..) {
+            tracing::warn!(name, "a descriptor was passed that no key of server.listen asks for");
+        }
+        if geteuid().is_root() {
+            tracing::warn!("this process is root: set host.user");
+        }
+        systemd::watch(heartbeat.clone());
+        self.attempts.register(registry)
+    }
+
+    /// The prepared socket of `url`, listening. Call it inside a runtime.
+    ///
+    /// # Errors
+    /// What the system says of the address, or that no such descriptor was passed.
+    pub(crate) fn bind(&self, url: &str, backlog: u32) -> io::Result<Tcp> {
+        self.sockets.listen(url, backlog)
+    }
+
+    /// The prepared socket of `url`, listening; a Unix socket where it has a `path`. Call it inside a runtime.
+    ///
+    /// # Errors
+    /// What the system says of the address, the path or the rights, or that no such descriptor was passed.
+    pub(crate) fn open(
+        &self,
+        url: &str,
+        path: Option<&Path>,
+        access: &Access<'_>,
+        backlog: u32,
+    ) -> io::Result<(Bound, String)> {
+        self.sockets.open(url, path, access, backlog)
+    }
+
+    /// Settings are read again.
+    pub(crate) fn reloading(&self) {
+        systemd::tell(Notice::Reloading);
+    }
+
+    /// The reload is over, whatever came of it.
+    pub(crate) fn reloaded(&self) {
+        systemd::tell(Notice::Ready);
+    }
+
+    /// A drain begins that no successor takes part in: with the accept loops, the sockets end.
+    pub(crate) fn stopping(&self) {
+        systemd::tell(Notice::Stopping);
+        self.sockets.let_go();
+    }
+}

@@ -1,0 +1,189 @@
+//! The listeners of this process: taken or bound before privileges go, and kept for a successor.
+//!
+//! A Unix socket that nobody passed is bound at its time: what it needs is the directory, not privileges.
+//!
+//! Next: [`super::privileges`].
+
+use std::{
+    io,
+    os::fd::OwnedFd,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
+};
+
+use socket2::Socket;
+
+use super::passed::{Passed, name_of, name_with_id, standard_input};
+use crate::{
+    config::listen::{self, Address},
+    listener::{self, Access, Bound, Share, Tcp, Unix, authority, unix},
+};
+
+/// Sockets by the URL that they listen on.
+#[derive(Default)]
+pub(super) struct Sockets {
+    prepared: Mutex<Vec<Prepared>>,
+    kept: Mutex<Vec<Kept>>,
+}
+
+struct Prepared {
+    url: String,
+    socket: io::Result<Owned>,
+}
+
+/// Whose a socket is, and who set its backlog.
+enum Owned {
+    /// Ours, by `server.backlog`.
+    Ours(Socket),
+    /// A Unix socket of ours, with the backlog that it had at its place.
+    Placed(Socket),
+    /// The socket unit's.
+    Activated(Socket),
+    /// A Unix socket that is to be bound.
+    Later,
+}
+
+/// A second handle of a listening socket.
+struct Kept {
+    name: String,
+    socket: Socket,
+    share: Arc<Share>,
+}
+
+impl Sockets {
+    /// Takes what was passed for `urls`, and binds the rest.
+    pub(super) fn prepare<'a>(urls: impl Iterator<Item = &'a String>, passed: &mut Passed, inherits: bool) -> Self {
+        let prepared = urls.map(|url| Prepared { url: url.clone(), socket: socket(url, passed, inherits) });
+        Self { prepared: Mutex::new(prepared.collect()), kept: Mutex::default() }
+    }
+
+    /// The TCP socket of `url`, listening.
+    pub(super) fn listen(&self, url: &str, backlog: u32) -> io::Result<Tcp> {
+        let (socket, backlog) = match self.take(url)? {
+            Owned::Ours(socket) => (socket, Some(backlog)),
+            Owned::Activated(socket) | Owned::Placed(socket) => (socket, None),
+            Owned::Later => return Err(unprepared()),
+        };
+        let share = self.keep(name_of(url), &socket)?;
+        Tcp::listen(socket, backlog, share)
+    }
+
+    /// The socket of `url` and of `path`, if it has one, listening.
+    pub(super) fn open(
+        &self,
+        url: &str,
+        path: Option<&Path>,
+        access: &Access<'_>,
+        backlog: u32,
+    ) -> io::Result<(Bound, String)> {
+        let Some(path) = path else { return self.open_passed(url, backlog) };
+        let inherited = match self.take(url)? {
+            Owned::Placed(socket) => Some(socket),
+            _ => None,
+        };
+        let is_lent = inherited.is_some();
+        let socket = match inherited {
+            Some(socket) => access.grant(path).map(|()| socket),
+            None => unix::bind(path, access, backlog),
+        }?;
+        let share = self.keep(name_with_id(url, unix::id(path)?), &socket)?;
+        share.lent.store(is_lent, Relaxed);
+        Ok(Bound::unix(Unix::listen(socket, Some(path), share)?, path))
+    }
+
+    /// A descriptor that was passed may be of either kind.
+    fn open_passed(&self, url: &str, backlog: u32) -> io::Result<(Bound, String)> {
+        let path = match lock(&self.prepared).iter().find(|prepared| prepared.url == url).map(|found| &found.socket) {
+            Some(Ok(Owned::Activated(socket))) => socket.local_addr()?.as_pathname().map(Path::to_owned),
+            _ => None,
+        };
+        let Some(path) = path else { return Bound::tcp(self.listen(url, backlog)?) };
+        let Owned::Activated(socket) = self.take(url)? else { return Err(unprepared()) };
+        let share = self.keep(name_of(url), &socket)?;
+        Ok(Bound::unix(Unix::listen(socket, None, share)?, &path))
+    }
+
+    fn take(&self, url: &str) -> io::Result<Owned> {
+        let mut waiting = lock(&self.prepared);
+        let at = waiting.iter().position(|prepared| prepared.url == url);
+        waiting.remove(at.ok_or_else(unprepared)?).socket
+    }
+
+    fn keep(&self, name: String, socket: &Socket) -> io::Result<Arc<Share>> {
+        let share = Arc::<Share>::default();
+        lock(&self.kept).push(Kept { name, socket: socket.try_clone()?, share: Arc::clone(&share) });
+        Ok(share)
+    }
+
+    /// A handle of each listening socket with its name, for a successor.
+    pub(super) fn for_successor(&self) -> io::Result<Vec<(String, OwnedFd)>> {
+        let copy = |kept: &Kept| Ok((kept.name.clone(), kept.socket.try_clone()?.into()));
+        lock(&self.kept).iter().map(copy).collect()
+    }
+
+    /// The names of the listening sockets.
+    pub(super) fn names(&self) -> Vec<String> {
+        lock(&self.kept).iter().map(|kept| kept.name.clone()).collect()
+    }
+
+    /// What is shared of each: to be told later that it is nobody else's.
+    pub(super) fn shares(&self) -> Vec<Arc<Share>> {
+        lock(&self.kept).iter().map(|kept| Arc::clone(&kept.share)).collect()
+    }
+
+    /// Leaves the sockets called `names` to the successor that has them too: their queues, and the files of those that
+    /// have one.
+    pub(super) fn leave<'a>(&self, names: impl Iterator<Item = &'a str>) {
+        let mut kept = lock(&self.kept);
+        for name in names {
+            if let Some(at) = kept.iter().position(|kept| kept.name == name) {
+                kept.remove(at).share.left.store(true, Relaxed);
+            }
+        }
+    }
+
+    /// Drops the second handles: a listener closes with its accept loop.
+    pub(super) fn let_go(&self) {
+        lock(&self.kept).clear();
+    }
+}
+
+fn socket(url: &str, passed: &mut Passed, inherits: bool) -> io::Result<Owned> {
+    let address = listen::parse(url).map(|listen| listen.address);
+    if let Ok(Address::Unix(path)) = address {
+        // Without its file nobody finds it: then it is bound anew.
+        let name = unix::id(&path).ok().filter(|_| inherits).map(|id| name_with_id(url, id));
+        let inherited = name.map_or(Ok(None), |name| passed.named(&name))?;
+        return inherited.map_or(Ok(Owned::Later), |socket| listening(socket).map(Owned::Placed));
+    }
+    let wanted = if let Ok(Address::Passed(name)) = address { Some(name) } else { None };
+    if inherits && let Some(socket) = passed.named(&name_of(url))? {
+        let socket = listening(socket)?;
+        return Ok(if wanted.is_some() { Owned::Activated(socket) } else { Owned::Ours(socket) });
+    }
+    let Some(wanted) = wanted else { return listener::bind(authority(url)).map(Owned::Ours) };
+    let found = match wanted.parse() {
+        Ok(0) if !inherits && passed.is_empty() => standard_input()?,
+        // Positions are the service manager's; a predecessor passes by name only.
+        Ok(at) if !inherits => passed.numbered(at)?,
+        _ => passed.named(&wanted)?,
+    };
+    let missing = || io::Error::new(io::ErrorKind::NotFound, "no descriptor of this name was passed (LISTEN_FDNAMES)");
+    listening(found.ok_or_else(missing)?).map(Owned::Activated)
+}
+
+fn unprepared() -> io::Error {
+    io::Error::other("no socket was prepared for it")
+}
+
+fn listening(socket: Socket) -> io::Result<Socket> {
+    if !socket.is_listener()? {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the descriptor that was passed does not listen"));
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,279 @@
+//! The old process in a restart: SIGUSR2 starts the program again, and this process serves until that one does.
+//!
+//! The program is looked up by the name that this one was started by, so that it may have been replaced; it gets the
+//! same arguments and environment, and the listeners. Whatever goes wrong with it leaves this process serving, and is
+//! logged and counted. One restart at a time; none as process 1, whose end is the container's.
+//!
+//! Next: [`super::absent`], which stands in where the feature is off.
+
+use std::{
+    convert::Infallible,
+    fmt, io,
+    os::unix::net::UnixStream,
+    process::{self, ExitStatus},
+    time::Duration,
+};
+
+use command_fds::{CommandFdExt, FdMapping};
+use nix::{
+    sys::signal::{Signal::SIGTERM, kill},
+    unistd::Pid,
+};
+use prometheus::{IntCounterVec, Opts, Registry};
+use tokio::{
+    process::{Child, Command},
+    signal::unix::{Signal, SignalKind, signal},
+    time::timeout,
+};
+
+use super::{
+    between::{MARK, NOT_STARTED},
+    link::{ACCEPTING, GO, Link, PREPARED, STARTED, YOURS},
+    passed::LINK,
+    present::Host,
+    systemd::{self, Notice},
+};
+
+/// SIGUSR2.
+pub(crate) struct Asked(Signal);
+
+impl Asked {
+    pub(crate) fn new() -> io::Result<Self> {
+        signal(SignalKind::user_defined2()).map(Self)
+    }
+}
+
+/// Why there was no restart.
+#[derive(Debug)]
+enum Failure {
+    Refused(&'static str),
+    Spawn(io::Error),
+    Exited(ExitStatus),
+    TimedOut(Duration),
+    /// It runs, and says what no successor says.
+    Confused,
+}
+
+/// 78: `EX_CONFIG`, as in [`crate::replica::Exit`].
+const BAD_SETTINGS: i32 = 78;
+
+impl Failure {
+    const LABELS: [&str; 5] = ["refused", "not_started", "bad_settings", "exited", "timed_out"];
+
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "refused",
+            Self::Spawn(_) => "not_started",
+            Self::Exited(status) if status.code() == Some(NOT_STARTED) => "not_started",
+            Self::Exited(status) if status.code() == Some(BAD_SETTINGS) => "bad_settings",
+            Self::Exited(_) | Self::Confused => "exited",
+            Self::TimedOut(_) => "timed_out",
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(why) => f.write_str(why),
+            Self::Spawn(error) => write!(f, "the program cannot be started: {error}"),
+            Self::Exited(status) if status.code() == Some(BAD_SETTINGS) => {
+                f.write_str("the new process refused its settings; it printed which")
+            }
+            Self::Exited(status) if status.code() == Some(NOT_STARTED) => {
+                f.write_str("the program cannot be started; it is printed why")
+            }
+            // A shell's code: 128 and the signal, where one killed it.
+            Self::Exited(status) => write!(f, "the new process ended before it was ready: {status}"),
+            Self::TimedOut(bound) => write!(f, "the new process was not ready within {bound:?} and was ended"),
+            Self::Confused => f.write_str("the new process is no successor: it said something else"),
+        }
+    }
+}
+
+/// `host_upgrades_total`.
+pub(super) struct Attempts(IntCounterVec);
+
+impl Attempts {
+    pub(super) fn new() -> Self {
+        let opts = Opts::new("host_upgrades_total", "Restarts by SIGUSR2 that were asked for, by outcome.");
+        let attempts = IntCounterVec::new(opts, &["outcome"]).expect("a valid metric");
+        for label in Failure::LABELS.iter().chain(&["handed_over"]) {
+            attempts.with_label_values(&[label]);
+        }
+        Self(attempts)
+    }
+
+    pub(super) fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+        registry.register(Box::new(self.0.clone()))
+    }
+
+    fn count(&self, label: &str) {
+        self.0.with_label_values(&[label]).inc();
+    }
+}
+
+impl Host {
+    /// Resolves when a successor serves in this process's stead.
+    pub(crate) async fn handed_over(&self, asked: &mut Asked) {
+        loop {
+            asked.0.recv().await;
+            match self.upgrade(asked).await {
+                Ok(pid) => {
+                    self.attempts.count("handed_over");
+                    tracing::info!(successor = pid, "handed over");
+                    return;
+                }
+                Err(failure) => self.tell(&failure),
+            }
+        }
+    }
+
+    /// While this process leaves, it starts no other.
+    pub(crate) async fn refuse_upgrades(&self, asked: &mut Asked) -> Infallible {
+        loop {
+            asked.0.recv().await;
+            self.tell(&Failure::Refused("this process is on its way out"));
+        }
+    }
+
+    fn tell(&self, failure: &Failure) {
+        self.attempts.count(failure.label());
+        tracing::error!(outcome = failure.label(), "no restart, this process serves on: {failure}");
+    }
+
+    async fn upgrade(&self, asked: &mut Asked) -> Result<u32, Failure> {
+        if process::id() == 1 {
+            return Err(Failure::Refused("as process 1 this one cannot leave: its end is the container's"));
+        }
+        systemd::tell(Notice::Reloading);
+        let exchanged = {
+            let exchange = self.exchange();
+            tokio::pin!(exchange);
+            loop {
+                tokio::select! {
+                    exchanged = &mut exchange => break exchanged,
+                    _ = asked.0.recv() => self.tell(&Failure::Refused("one restart is under way already")),
+                }
+            }
+        };
+        if exchanged.is_err() {
+            systemd::tell(Notice::Ready);
+        }
+        exchanged
+    }
+
+    /// Starts the successor, and brings it to the point at which it accepts.
+    async fn exchange(&self) -> Result<u32, Failure> {
+        let (ours, theirs) = UnixStream::pair().map_err(Failure::Spawn)?;
+        let link = Link::new(ours).map_err(Failure::Spawn)?;
+        let mut successor = self.spawn(link, theirs).map_err(Failure::Spawn)?;
+        let bound = self.settings.upgrade_timeout.get();
+        let late = |_| Failure::TimedOut(bound);
+        let names = timeout(bound, successor.says(PREPARED)).await.map_err(late)??;
+        successor.accepts = true;
+        // Where nobody hears it, the process's end tells more.
+        let _ = successor.link.say(GO).await;
+        timeout(bound, successor.says(ACCEPTING)).await.map_err(late)??;
+        let pid = successor.let_go().await?;
+        systemd::tell(Notice::MainIs(pid));
+        self.sockets.leave(names.split(' '));
+        self.sockets.let_go();
+        // Where it is not heard, files stay that the next start replaces.
+        let _ = successor.link.say(YOURS).await;
+        Ok(pid)
+    }
+
+    /// The old program once more, that starts the new one: see [`super::between`].
+    fn spawn(&self, link: Link, theirs: UnixStream) -> io::Result<Successor> {
+        let mut descriptors = self.sockets.for_successor()?;
+        descriptors.push((LINK.to_owned(), theirs.into()));
+        let names: Vec<_> = descriptors.iter().map(|(name, _)| name.as_str()).collect();
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .arg0(&self.invocation.program)
+            .args(&self.invocation.arguments)
+            .env(MARK, "1")
+            .env("LISTEN_FDS", names.len().to_string())
+            .env("LISTEN_FDNAMES", names.join(":"))
+            // They name this process; without them the successor takes what is meant for it.
+            .env_remove("LISTEN_PID")
+            .env_remove("WATCHDOG_PID");
+        let mappings = (3..).zip(descriptors).map(|(child_fd, (_, parent_fd))| FdMapping { parent_fd, child_fd });
+        command.as_std_mut().fd_mappings(mappings.collect()).map_err(io::Error::other)?;
+        Ok(Successor { between: Some(command.spawn()?), link, pid: None, accepts: false })
+    }
+}
+
+/// The new process, ended unless it is let go.
+struct Successor {
+    /// Its parent, which ends with its exit code, kills it on SIGTERM, and leaves it alone when killed itself.
+    between: Option<Child>,
+    link: Link,
+    pid: Option<u32>,
+    /// It may have connections of its own: it is asked to drain them.
+    accepts: bool,
+}
+
+impl Successor {
+    /// Waits until it says `word`: what comes with it.
+    async fn says(&mut self, word: &str) -> Result<String, Failure> {
+        loop {
+            let Ok(line) = self.link.hear().await else { return Err(self.ended().await) };
+            let (said, rest) = line.split_once(' ').unwrap_or((&line, ""));
+            if said == STARTED {
+                self.pid = rest.parse().ok();
+                tracing::info!(successor = self.pid, "a new process gets ready");
+            }
+            if said == word {
+                return Ok(rest.to_owned());
+            }
+            if said != STARTED {
+                return Err(Failure::Confused);
+            }
+        }
+    }
+
+    /// Its end of the link is closed: it has ended, or is about to.
+    async fn ended(&mut self) -> Failure {
+        let Some(between) = &mut self.between else { return Failure::Confused };
+        between.wait().await.map_or_else(Failure::Spawn, Failure::Exited)
+    }
+
+    /// Leaves it to the service manager. Its id, which it or its parent told long before.
+    async fn let_go(&mut self) -> Result<u32, Failure> {
+        if self.pid.is_none() {
+            self.says(STARTED).await?;
+        }
+        let mut between = self.between.take().ok_or(Failure::Confused)?;
+        between.kill().await.map_err(Failure::Spawn)?;
+        self.pid.ok_or(Failure::Confused)
+    }
+}
+
+impl Drop for Successor {
+    fn drop(&mut self) {
+        let Some(mut between) = self.between.take() else { return };
+        // One that was waited for has no id any more.
+        let Some(parent) = between.id() else { return };
+        if let Some(pid) = self.pid.filter(|_| self.accepts) {
+            // It drains, as any replica; its own bounds end that.
+            terminate(pid);
+            tokio::spawn(async move { timeout(DRAIN, between.wait()).await.is_ok() || terminate(parent) });
+        } else {
+            terminate(parent);
+        }
+    }
+}
+
+/// 60 s: more than a drain with the default settings takes.
+const DRAIN: Duration = Duration::from_mins(1);
+
+fn terminate(pid: u32) -> bool {
+    let Ok(id) = i32::try_from(pid) else { return false };
+    let ended = kill(Pid::from_raw(id), SIGTERM);
+    if let Err(error) = ended {
+        tracing::warn!(%error, pid, "cannot end the new process");
+    }
+    ended.is_ok()
+}

@@ -1,0 +1,210 @@
+//! Where a replica is in its life, and what a drain tells its connections.
+//!
+//! Starting, Ready, Draining, Stopped: the phases only ever go forward. This file holds the state; [`super::replica`]
+//! walks through it. It refuses to know sockets or signals.
+//!
+//! Next: [`super::replica`], which walks through the phases.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, AtomicU8, Ordering::SeqCst},
+};
+
+use prometheus::{IntGaugeVec, Opts, Registry};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Duration;
+
+/// Settings `lifecycle.*`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// How long to keep serving after SIGTERM, while endpoints propagate; SIGINT skips it.
+    pub drain_delay: Duration,
+    /// How long requests in flight may take after that. At least `server.request_timeout`.
+    pub drain_timeout: Duration,
+    /// What the platform grants in all (terminationGracePeriodSeconds); a smaller one than the sum of the others is refused.
+    pub grace_period: Option<Duration>,
+    /// How long the last logs and spans may take to leave.
+    pub flush_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            // 5 s: half of the 10 s that `docker stop` grants; the other half is for requests in flight.
+            drain_delay: Duration::from_secs(5),
+            drain_timeout: Duration::from_secs(30),
+            grace_period: None,
+            flush_timeout: Duration::from_secs(3),
+        }
+    }
+}
+
+/// Where a replica is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Phase {
+    /// Not yet serving.
+    Starting,
+    /// Serving.
+    Ready,
+    /// Serving what still comes, and asking connections to end.
+    Draining,
+    /// Nothing is served any more.
+    Stopped,
+}
+
+impl Phase {
+    const ALL: [Self; 4] = [Self::Starting, Self::Ready, Self::Draining, Self::Stopped];
+
+    /// The phase's name in `lifecycle_phase`.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// A replica's phase; a cheap handle.
+#[derive(Clone, Debug)]
+pub struct Lifecycle(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    phase: AtomicU8,
+    drain: CancellationToken,
+    handed_over: AtomicBool,
+    /// When the drain began, and how long connections have to hear of it.
+    window: OnceLock<(Instant, std::time::Duration)>,
+    gauge: IntGaugeVec,
+}
+
+/// Connections are asked to close in the first 80 % of the delay: one that sends a request only now and then still
+/// gets to hear it on a response, before idle connections are closed at the delay's end.
+const WINDOW_SHARE: f32 = 0.8;
+
+impl Lifecycle {
+    /// A replica that starts. Without a registry (the admin listener) its phase is not exported.
+    #[must_use]
+    pub(crate) fn new(registry: Option<&Registry>) -> Self {
+        let opts = Opts::new("lifecycle_phase", "1 for the phase that the replica is in.");
+        let gauge = IntGaugeVec::new(opts, &["phase"]).expect("a valid metric");
+        if let Some(registry) = registry {
+            registry.register(Box::new(gauge.clone())).expect("registered once");
+        }
+        let inner = Inner {
+            phase: AtomicU8::new(0),
+            drain: CancellationToken::new(),
+            handed_over: AtomicBool::new(false),
+            window: OnceLock::new(),
+            gauge,
+        };
+        let lifecycle = Self(Arc::new(inner));
+        lifecycle.enter(Phase::Starting);
+        lifecycle
+    }
+
+    /// The present phase.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        Phase::ALL[usize::from(self.0.phase.load(SeqCst))]
+    }
+
+    /// For handlers and streams that last long.
+    #[must_use]
+    pub fn drain(&self) -> Drain {
+        Drain(self.0.drain.clone())
+    }
+
+    /// Cancelled when the drain begins.
+    pub(crate) fn drain_token(&self) -> CancellationToken {
+        self.0.drain.clone()
+    }
+
+    /// When a connection that drew `draw` (0 to 1) has to hear of the drain; none before one began.
+    pub(crate) fn drain_at(&self, draw: f32) -> Option<Instant> {
+        if self.phase() < Phase::Draining {
+            return None;
+        }
+        let (start, delay) = self.0.window.get()?;
+        Some(*start + delay.mul_f32(draw * WINDOW_SHARE))
+    }
+
+    /// The start is done.
+    pub(crate) fn ready(&self) {
+        self.enter(Phase::Ready);
+    }
+
+    /// The drain begins, and new requests are served for `delay`.
+    pub(crate) fn begin_drain(&self, delay: std::time::Duration) {
+        // The window first: whoever sees the phase finds it.
+        let _ = self.0.window.set((Instant::now(), delay));
+        self.enter(Phase::Draining);
+        self.0.drain.cancel();
+    }
+
+    /// A successor has the listeners: the drain that follows is no reason to send traffic elsewhere.
+    pub(crate) fn hand_over(&self) {
+        self.0.handed_over.store(true, SeqCst);
+    }
+
+    /// Whether a successor serves at the same addresses.
+    pub(crate) fn is_handed_over(&self) -> bool {
+        self.0.handed_over.load(SeqCst)
+    }
+
+    /// Nothing is served any more.
+    pub(crate) fn stopped(&self) {
+        self.enter(Phase::Stopped);
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.0.phase.store(phase as u8, SeqCst);
+        for other in Phase::ALL {
+            self.0.gauge.with_label_values(&[other.label()]).set(i64::from(other == phase));
+        }
+    }
+}
+
+/// Tells a handler or a stream that the replica drains, so that it can end politely.
+#[derive(Clone, Debug)]
+pub struct Drain(CancellationToken);
+
+impl Drain {
+    /// Resolves when the drain begins; at once when it has.
+    pub async fn started(&self) {
+        self.0.cancelled().await;
+    }
+
+    /// Whether the drain has begun.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.0.is_cancelled()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_hear_of_a_drain_spread_over_its_window() {
+        let lifecycle = Lifecycle::new(None);
+        lifecycle.ready();
+        assert_eq!(lifecycle.drain_at(0.5), None);
+        lifecycle.begin_drain(std::time::Duration::from_secs(10));
+        let start = lifecycle.drain_at(0.0).expect("draining");
+        let at = |draw| lifecycle.drain_at(draw).expect("draining") - start;
+        assert_eq!(at(0.5).as_secs(), 4);
+        assert_eq!(at(1.0).as_secs(), 8);
+        assert!(lifecycle.drain().is_draining());
+    }
+}

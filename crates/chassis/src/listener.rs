@@ -1,0 +1,229 @@
+//! Sockets that accept: bound from `server.listen`, with the options that a server behind a balancer needs.
+//!
+//! It refuses to accept by itself; the loop that does is in [`super::server`].
+//!
+//! Next: [`super::server`].
+
+pub(crate) mod unix;
+
+pub(crate) use unix::{Access, Unix};
+
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::connection::Stream;
+
+/// Something that accepts connections.
+pub(crate) trait Listener: Send + 'static {
+    type Stream: Stream;
+
+    /// The next connection and its peer.
+    fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
+
+    /// A connection that waits already, if one does. It asks the kernel: the runtime's readiness may lag behind.
+    fn accept_now(&mut self) -> io::Result<Option<(Self::Stream, SocketAddr)>>;
+
+    /// The loop is about to empty the queue for the last time.
+    fn retire(&mut self) {}
+}
+
+/// Which of a listening socket's processes the rest of it is for, where a restart gives it to two.
+#[derive(Debug, Default)]
+pub(crate) struct Share {
+    /// A successor has it: what waits in the queue is for that one, and so is the file of a Unix socket.
+    pub(crate) left: AtomicBool,
+    /// A predecessor may still serve on it: the file is not ours to remove.
+    pub(crate) lent: AtomicBool,
+}
+
+/// A listener of any kind.
+#[derive(Debug)]
+pub(crate) enum Bound {
+    Tcp(Tcp),
+    Unix(Unix),
+}
+
+impl Bound {
+    /// `socket`, and what to show of it, as it stands behind the scheme in a URL.
+    ///
+    /// # Errors
+    /// When the system does not tell its address.
+    pub(crate) fn tcp(socket: Tcp) -> io::Result<(Self, String)> {
+        let shown = format!("://{}", socket.local_addr()?);
+        Ok((Self::Tcp(socket), shown))
+    }
+
+    /// `socket`, which has `path`, and what to show of it.
+    pub(crate) fn unix(socket: Unix, path: &Path) -> (Self, String) {
+        (Self::Unix(socket), format!("+unix://{}", path.display()))
+    }
+}
+
+/// A TCP socket that listens.
+#[derive(Debug)]
+pub(crate) struct Tcp {
+    socket: TcpListener,
+    share: Arc<Share>,
+}
+
+impl Tcp {
+    /// Listens on `socket`, which is bound; without a backlog it listens already, with one of its own. `share` says later
+    /// that its queue is a successor's. Call it inside a runtime.
+    ///
+    /// # Errors
+    /// What the system says of the address: in use.
+    pub(crate) fn listen(socket: Socket, backlog: Option<u32>, share: Arc<Share>) -> io::Result<Self> {
+        if let Some(backlog) = backlog {
+            socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        }
+        TcpListener::from_std(socket.into()).map(|socket| Self { socket, share })
+    }
+
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+}
+
+impl Listener for Tcp {
+    type Stream = TcpStream;
+
+    async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, peer) = self.socket.accept().await?;
+        tune(&stream);
+        Ok((stream, peer))
+    }
+
+    fn accept_now(&mut self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+        if self.share.left.load(Relaxed) {
+            return Ok(None);
+        }
+        match SockRef::from(&self.socket).accept() {
+            Ok((socket, peer)) => {
+                socket.set_nonblocking(true)?;
+                let stream = TcpStream::from_std(socket.into())?;
+                tune(&stream);
+                let peer = peer.as_socket().ok_or_else(|| io::Error::other("a peer without an address"))?;
+                Ok(Some((stream, peer)))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// `host:port` of a listen URL.
+pub(crate) fn authority(url: &str) -> &str {
+    url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/')
+}
+
+/// A socket bound to `host:port` that does not listen yet; `[::]` is dual-stack, and `0.0.0.0` where the host has no
+/// IPv6.
+///
+/// # Errors
+/// What the system says of the address: in use, not ours, not permitted.
+pub(crate) fn bind(authority: &str) -> io::Result<Socket> {
+    let address = resolve(authority)?;
+    match bind_to(address) {
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && lacks_ipv6(&error) => {
+            bind_to((Ipv4Addr::UNSPECIFIED, address.port()).into())
+        }
+        bound => bound,
+    }
+}
+
+fn resolve(authority: &str) -> io::Result<SocketAddr> {
+    let none = || io::Error::new(io::ErrorKind::AddrNotAvailable, "the host has no address");
+    authority.to_socket_addrs()?.next().ok_or_else(none)
+}
+
+fn bind_to(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(address.ip() != Ipv6Addr::UNSPECIFIED)?;
+    }
+    // A restart may bind while old connections are in TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn lacks_ipv6(error: &io::Error) -> bool {
+    use nix::errno::Errno;
+    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL))
+}
+
+/// 60 s idle, then a probe every 15 s, four times: a peer that vanished is noticed within two minutes.
+const KEEPALIVE: TcpKeepalive =
+    TcpKeepalive::new().with_time(Duration::from_mins(1)).with_interval(Duration::from_secs(15)).with_retries(4);
+
+/// 128 KiB: with more than that unsent, the socket is not writable. The kernel's own rule is a third of a buffer that
+/// grows to megabytes: a slow reader's progress would show once a minute, and look like none. With this it shows each 64 KiB.
+const UNSENT: u32 = 128 * 1024;
+
+/// Failing to tune is not failing to serve, and the socket tells of its own end.
+fn tune(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(stream).set_tcp_keepalive(&KEEPALIVE);
+    let _ = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listening(authority: &str) -> io::Result<Tcp> {
+        Tcp::listen(bind(authority)?, Some(16), Arc::default())
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_waits_is_accepted_now() {
+        let mut listener = listening("127.0.0.1:0").expect("binds");
+        assert!(listener.accept_now().expect("no error").is_none());
+        let address = listener.local_addr().expect("bound");
+        let client = std::net::TcpStream::connect(address).expect("connects");
+        let (_, peer) = listener.accept_now().expect("no error").expect("a connection waits");
+        assert_eq!(peer, client.local_addr().expect("connected"));
+    }
+
+    #[tokio::test]
+    async fn a_queue_that_was_left_to_a_successor_is_not_emptied() {
+        let share = Arc::<Share>::default();
+        let socket = bind("127.0.0.1:0").expect("binds");
+        let mut listener = Tcp::listen(socket, Some(16), Arc::clone(&share)).expect("listens");
+        let _client = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connects");
+        share.left.store(true, Relaxed);
+        assert!(listener.accept_now().expect("no error").is_none());
+        share.left.store(false, Relaxed);
+        assert!(listener.accept_now().expect("no error").is_some());
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_an_error() {
+        let first = listening("127.0.0.1:0").expect("binds");
+        let taken = first.local_addr().expect("bound").to_string();
+        assert_eq!(listening(&taken).expect_err("taken").kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[tokio::test]
+    async fn waiting_input_is_seen_without_the_runtime() {
+        use std::io::Write;
+        let mut listener = listening("127.0.0.1:0").expect("binds");
+        let mut client = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connects");
+        let (stream, _) = listener.accept_now().expect("no error").expect("a connection waits");
+        assert!(!stream.has_input());
+        client.write_all(b"GET").expect("writes");
+        assert!(stream.has_input());
+    }
+}

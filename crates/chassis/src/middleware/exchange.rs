@@ -1,0 +1,265 @@
+//! One request as one future: admitted, run, timed, and always answered.
+//!
+//! Next: [`super::body`].
+
+use std::{
+    any::Any,
+    convert::Infallible,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use axum::{
+    body::Body,
+    extract::Request,
+    response::{IntoResponse, Response},
+    routing::future::RouteFuture,
+};
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep_until};
+use tokio_util::task::AbortOnDropHandle;
+use tower_service::Service as _;
+
+use super::{
+    Stack,
+    protect::{self, Admission},
+    record::Record,
+    route::{Kind, Route},
+};
+use crate::{
+    faults::Fault,
+    overload::Place,
+    problem::{Code, Problem},
+    request::{self, RequestContext},
+};
+
+pin_project! {
+    /// A request on its way through the middleware.
+    pub(crate) struct Exchange {
+        // Present until the response has been made.
+        record: Option<Record>,
+        context: Arc<RequestContext>,
+        #[pin]
+        step: Step,
+        // Armed when the handler first waits.
+        timer: Option<Pin<Box<Sleep>>>,
+    }
+}
+
+pin_project! {
+    #[project = StepProjection]
+    #[project_replace = StepReplacement]
+    enum Step {
+        /// Refused before its handler.
+        Refused { problem: Option<Problem> },
+        /// Waits for a place, or for a fault's latency.
+        Waiting { wait: Pin<Box<dyn Future<Output = Result<Option<Place>, Response>> + Send>>, request: Option<Request> },
+        /// The handler runs here.
+        Running { #[pin] handler: RouteFuture<Infallible>, place: Option<Place> },
+        /// The handler runs on the work runtime, which holds the place.
+        Working { task: AbortOnDropHandle<Result<Response, Infallible>> },
+        /// Answered.
+        Done,
+    }
+}
+
+impl Exchange {
+    /// Nothing of the app runs yet: that begins with the first poll.
+    pub(super) fn begin(stack: Arc<Stack>, route: Arc<Route>, request: Request) -> Self {
+        let (mut record, context) = Record::begin(stack, route, &request);
+        let step = Step::begin(&mut record, request);
+        Self { record: Some(record), context, step, timer: None }
+    }
+}
+
+impl Step {
+    fn begin(record: &mut Record, mut request: Request) -> Self {
+        let settings = record.stack.settings.load();
+        if let Err(problem) = protect::check(&settings, &request, record) {
+            return Self::Refused { problem: Some(problem) };
+        }
+        record.bound = protect::bound_body(&settings, &record.stack.uploads, &mut request);
+        let fault =
+            protect::is_faulty(record.route.kind).then(|| record.stack.faults.draw(&record.route.template)).flatten();
+        match protect::admission(record, &request) {
+            Admission::Admitted(place) if fault.is_none() => Self::run(record, request, place),
+            admission => {
+                let wait = Box::pin(wait(admission, fault, record.context.deadline));
+                Self::Waiting { wait, request: Some(request) }
+            }
+        }
+    }
+
+    fn run(record: &Record, request: Request, place: Option<Place>) -> Self {
+        let place = match &record.bound {
+            Some(bound) => place.map(|place| place.lendable(&bound.loan)),
+            None => place,
+        };
+        let handler = record.route.handlers.clone().call(request);
+        if record.route.kind != Kind::Work {
+            return Self::Running { handler, place };
+        }
+        let work = async move {
+            let answer = handler.await;
+            if let (Some(place), Ok(response)) = (place, &answer) {
+                place.end(Instant::now(), response.status());
+            }
+            answer
+        };
+        let work = request::scope(Arc::clone(&record.context), work);
+        Self::Working { task: AbortOnDropHandle::new(record.stack.work.spawn(work)) }
+    }
+}
+
+async fn wait(
+    admission: Admission,
+    fault: Option<Fault>,
+    deadline: Option<Instant>,
+) -> Result<Option<Place>, Response> {
+    let place = match admission {
+        Admission::Admitted(place) => place,
+        Admission::Full(pool, class) => {
+            Some(protect::wait(deadline, pool, class).await.map_err(IntoResponse::into_response)?)
+        }
+    };
+    match fault {
+        Some(fault) => fault.strike().await.map(|()| place),
+        None => Ok(place),
+    }
+}
+
+impl Future for Exchange {
+    type Output = Response;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
+        let mut this = self.project();
+        request::enter(this.context, || {
+            let record = this.record.as_ref().expect("polled until it is ready");
+            let response = match poll_step(this.step.as_mut(), record, cx) {
+                Poll::Ready(response) => response,
+                Poll::Pending => {
+                    ready!(poll_deadline(this.timer, this.context, cx));
+                    Problem::new(Code::DeadlineExceeded).into_response()
+                }
+            };
+            let ended = Instant::now();
+            // Ends the handler and gives its place back before the response is written.
+            if let StepReplacement::Running { place: Some(place), .. } = this.step.project_replace(Step::Done) {
+                place.end(ended, response.status());
+            }
+            let record = this.record.take().expect("polled until it is ready");
+            Poll::Ready(record.respond(response, ended))
+        })
+    }
+}
+
+/// Ready when the request's time is up.
+fn poll_deadline(timer: &mut Option<Pin<Box<Sleep>>>, context: &RequestContext, cx: &mut Context<'_>) -> Poll<()> {
+    let Some(deadline) = context.deadline else { return Poll::Pending };
+    let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));
+    timer.as_mut().poll(cx)
+}
+
+fn poll_step(mut step: Pin<&mut Step>, record: &Record, cx: &mut Context<'_>) -> Poll<Response> {
+    loop {
+        let next = match step.as_mut().project() {
+            StepProjection::Refused { problem } => {
+                return Poll::Ready(problem.take().unwrap_or_else(Problem::internal).into_response());
+            }
+            StepProjection::Waiting { wait, request } => match ready!(wait.as_mut().poll(cx)) {
+                Err(response) => return Poll::Ready(response),
+                Ok(place) => Step::run(record, request.take().expect("waits once"), place),
+            },
+            StepProjection::Running { handler, .. } => {
+                let polled = catch_unwind(AssertUnwindSafe(|| handler.poll(cx)));
+                return match polled {
+                    Ok(polled) => polled.map(|Ok(response)| response),
+                    Err(panic) => Poll::Ready(panicked(panic)),
+                };
+            }
+            StepProjection::Working { task } => {
+                return match ready!(Pin::new(task).poll(cx)) {
+                    Ok(Ok(response)) => Poll::Ready(response),
+                    Err(error) if error.is_panic() => Poll::Ready(panicked(error.into_panic())),
+                    // The runtime is going away.
+                    Err(_) => Poll::Ready(Problem::internal().into_response()),
+                };
+            }
+            StepProjection::Done => unreachable!("polled until it is ready"),
+        };
+        step.set(next);
+    }
+}
+
+/// The panic hook has logged it.
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    // A payload whose own drop panics must not take the connection along.
+    let _ = catch_unwind(AssertUnwindSafe(move || drop(panic)));
+    Problem::internal().into_response()
+}
+
+/// A response body of unknown length; its end is the request's.
+pub(super) struct Observed {
+    body: Body,
+    /// Gone when the request has been counted.
+    record: Option<Record>,
+    status: StatusCode,
+    bytes: u64,
+}
+
+impl Observed {
+    pub(super) fn new(body: Body, record: Record, status: StatusCode) -> Self {
+        Self { body, record: Some(record), status, bytes: 0 }
+    }
+
+    fn end(&mut self) {
+        if let Some(record) = self.record.take() {
+            record.end(self.status, self.bytes, Instant::now());
+        }
+    }
+}
+
+impl HttpBody for Observed {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = &mut *self;
+        let Some(record) = &this.record else { return Pin::new(&mut this.body).poll_frame(cx) };
+        let polled = request::enter(&record.context, || {
+            catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.body).poll_frame(cx)))
+        });
+        let polled = polled.unwrap_or_else(|panic| {
+            drop(panic);
+            // The head is out: breaking the connection is the only way left to say that this is not the whole.
+            Poll::Ready(Some(Err(axum::Error::new("the response body panicked"))))
+        });
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => this.bytes += frame.data_ref().map_or(0, Bytes::len) as u64,
+            Poll::Ready(_) => this.end(),
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Observed {
+    fn drop(&mut self) {
+        // Dropped before its end: the client left in the middle of a response whose status it has seen.
+        self.end();
+    }
+}

@@ -1,0 +1,105 @@
+//! Who is let in: the checks between a request's head and its handler.
+//!
+//! Next: [`super::deadline`].
+
+use std::{sync::Arc, time::Instant};
+
+use axum::extract::Request;
+use http::Version;
+
+use super::{
+    body::{self, Bound, Bounds},
+    record::Record,
+    route::Kind,
+    uploads::{Tracked, Uploads},
+};
+use crate::{
+    overload::{Class, Limiter, Place, Shed},
+    problem::{Code, Problem},
+    server::Settings,
+};
+
+/// Refuses a request whose host is doubtful, whose head or announced body is too large, or whose deadline has passed.
+pub(super) fn check(settings: &Settings, request: &Request, record: &Record) -> Result<(), Problem> {
+    if let Some(detail) = record.bad_host {
+        return Err(Problem::new(Code::MalformedRequest).with_detail(detail));
+    }
+    let uri = request.uri();
+    let target = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
+    if target > settings.max_uri.len() {
+        return Err(Problem::new(Code::UriTooLong));
+    }
+    if head_size(request, target, record.head_bytes) > settings.max_head.len() {
+        return Err(Problem::new(Code::HeadTooLarge));
+    }
+    if record.request_bytes.is_some_and(|length| length > settings.max_body.get()) {
+        return Err(Problem::new(Code::BodyTooLarge));
+    }
+    if record.context.deadline.is_some_and(|deadline| deadline <= record.started) {
+        return Err(Problem::new(Code::DeadlineExceeded));
+    }
+    Ok(())
+}
+
+/// Bounds the request's body; a request without one is left as it is.
+pub(super) fn bound_body(settings: &Settings, uploads: &Uploads, request: &mut Request) -> Option<Bound> {
+    if http_body::Body::is_end_stream(request.body()) {
+        return None;
+    }
+    let bounds = Bounds {
+        limit: settings.max_body.len(),
+        timeout: settings.body_timeout.get(),
+        min_rate: settings.min_rate.get(),
+        connection: request.extensions().get().cloned(),
+        upload: Tracked::new(uploads),
+    };
+    let (body, bound) = body::bound(std::mem::take(request.body_mut()), bounds);
+    *request.body_mut() = body;
+    Some(bound)
+}
+
+/// Bytes as HTTP/1 would write them.
+fn head_size(request: &Request, target: usize, fields: usize) -> usize {
+    request.method().as_str().len() + target + "  HTTP/1.1\r\n".len() + fields
+}
+
+/// Bytes of the body; in HTTP/1 only where the head tells them, in HTTP/2 where the stream does.
+pub(super) fn content_length(request: &Request, is_told: bool) -> Option<u64> {
+    if is_told || request.version() >= Version::HTTP_2 {
+        return http_body::Body::size_hint(request.body()).exact();
+    }
+    None
+}
+
+/// A place for the request: at once, after a wait, or not needed.
+pub(super) enum Admission {
+    Admitted(Option<Place>),
+    Full(Arc<Limiter>, Class),
+}
+
+pub(super) fn admission(record: &Record, request: &Request) -> Admission {
+    let Some(pool) = &record.route.pool else { return Admission::Admitted(None) };
+    match pool.try_admit(record.started, record.context.deadline) {
+        Some(place) => Admission::Admitted(Some(place)),
+        None => Admission::Full(Arc::clone(pool), class(record, request)),
+    }
+}
+
+/// How much the request matters; only a trusted peer may say. Asked only where it makes a difference.
+fn class(record: &Record, request: &Request) -> Class {
+    if record.is_trusted() { Class::stated(request.headers()) } else { Class::default() }
+}
+
+/// Waits for a place; a refusal is a problem with a jittered `Retry-After`.
+pub(super) async fn wait(deadline: Option<Instant>, limiter: Arc<Limiter>, class: Class) -> Result<Place, Problem> {
+    let retry_after = limiter.retry_after();
+    limiter.admit(class, deadline).await.map_err(|shed| match shed {
+        Shed::Deadline => Problem::new(Code::DeadlineExceeded),
+        Shed::QueueFull | Shed::QueueTimeout | Shed::Displaced => Problem::overloaded(retry_after),
+    })
+}
+
+/// Whether faults may touch the route: probes tell the truth in drills too.
+pub(super) fn is_faulty(kind: Kind) -> bool {
+    matches!(kind, Kind::Io | Kind::Work)
+}

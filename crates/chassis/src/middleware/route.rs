@@ -1,0 +1,160 @@
+//! A route's name, its place to run, and its metrics, resolved once.
+//!
+//! Next: [`super::record`].
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::{Method, StatusCode};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntGauge, Registry};
+
+use crate::overload::{Limiter, Runtime};
+
+/// What kind of route it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Awaits more than it computes.
+    Io,
+    /// Computes; runs on the work runtime.
+    Work,
+    /// A health check on the traffic port: never refused, traced or logged.
+    Probe,
+    /// No route: cheap to answer, so it needs no place.
+    Unmatched,
+}
+
+impl Kind {
+    /// Where its handler runs; none where it needs no place.
+    pub(super) const fn runtime(self) -> Option<Runtime> {
+        match self {
+            Self::Io => Some(Runtime::Io),
+            Self::Work => Some(Runtime::Work),
+            Self::Probe | Self::Unmatched => None,
+        }
+    }
+}
+
+/// The buckets that OpenTelemetry's conventions advise for `http.server.request.duration`, in seconds.
+const BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
+/// `http_server_request_duration_seconds` and `http_server_active_requests`.
+#[derive(Clone, Debug)]
+pub(super) struct RouteMetrics {
+    durations: HistogramVec,
+    pub(super) active: IntGauge,
+}
+
+impl RouteMetrics {
+    pub(super) fn new(registry: &Registry) -> Self {
+        let name = "http_server_request_duration_seconds";
+        let opts =
+            HistogramOpts::new(name, "From the full head until the last of the response is handed over to be sent.");
+        let labels = &["http_request_method", "http_route", "http_response_status_code"];
+        let durations = HistogramVec::new(opts.buckets(BUCKETS.to_vec()), labels).expect("a valid metric");
+        let active = IntGauge::new("http_server_active_requests", "Requests between head and last byte.");
+        let active = active.expect("a valid metric");
+        registry.register(Box::new(durations.clone())).expect("registered once");
+        registry.register(Box::new(active.clone())).expect("registered once");
+        Self { durations, active }
+    }
+}
+
+/// One route.
+#[derive(Debug)]
+pub(crate) struct Route {
+    /// The path template; empty for what matches none.
+    pub(super) template: Arc<str>,
+    pub(super) kind: Kind,
+    /// What admits its requests; none where they need no place.
+    pub(super) pool: Option<Arc<Limiter>>,
+    /// axum's router with this one path.
+    pub(super) handlers: axum::Router,
+    metrics: RouteMetrics,
+    /// The histograms in use: a handful of methods and statuses, so a scan beats a hash.
+    resolved: ArcSwap<Vec<Resolved>>,
+}
+
+#[derive(Clone, Debug)]
+struct Resolved {
+    method: &'static str,
+    status: StatusCode,
+    histogram: Histogram,
+}
+
+impl Route {
+    pub(super) fn new(
+        template: &str,
+        kind: Kind,
+        pool: Option<Arc<Limiter>>,
+        handlers: axum::Router,
+        metrics: &RouteMetrics,
+    ) -> Self {
+        let (template, metrics) = (template.into(), metrics.clone());
+        Self { template, kind, pool, handlers, metrics, resolved: ArcSwap::default() }
+    }
+
+    pub(super) fn active(&self) -> &IntGauge {
+        &self.metrics.active
+    }
+
+    /// Counts a request. `status` 499 is a client that left before the response.
+    pub(super) fn observe(&self, method: &'static str, status: StatusCode, seconds: f64) {
+        let resolved = self.resolved.load();
+        match resolved.iter().find(|known| known.status == status && known.method == method) {
+            Some(known) => known.histogram.observe(seconds),
+            None => self.resolve(method, status).observe(seconds),
+        }
+    }
+
+    fn resolve(&self, method: &'static str, status: StatusCode) -> Histogram {
+        let histogram = self.metrics.durations.with_label_values(&[method, &*self.template, status.as_str()]);
+        self.resolved.rcu(|known| {
+            let mut known = Vec::clone(known);
+            known.push(Resolved { method, status, histogram: histogram.clone() });
+            known
+        });
+        histogram
+    }
+}
+
+/// The method as a label: the ones of RFC 9110 and PATCH, and one word for all others.
+pub(super) fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        Method::PATCH => "PATCH",
+        Method::CONNECT => "CONNECT",
+        Method::TRACE => "TRACE",
+        _ => "_OTHER",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_is_resolved_once_for_each_method_and_status() {
+        let registry = Registry::new();
+        let route = Route::new("/things", Kind::Io, None, axum::Router::new(), &RouteMetrics::new(&registry));
+        for _ in 0..3 {
+            route.observe("GET", StatusCode::OK, 0.001);
+            route.observe("GET", StatusCode::NOT_FOUND, 0.001);
+        }
+        assert_eq!(route.resolved.load().len(), 2);
+        let families = registry.gather();
+        let family = families.iter().find(|f| f.name().ends_with("_seconds")).expect("exported");
+        assert_eq!(family.get_metric().len(), 2);
+        assert_eq!(family.get_metric()[0].get_histogram().get_sample_count(), 3);
+    }
+
+    #[test]
+    fn methods_beyond_the_known_are_one() {
+        assert_eq!(method_label(&Method::GET), "GET");
+        assert_eq!(method_label(&Method::from_bytes(b"BREW").expect("a method")), "_OTHER");
+    }
+}

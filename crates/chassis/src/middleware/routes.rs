@@ -1,0 +1,140 @@
+//! Every route by its path: the door hands a request in, and gets one future back.
+//!
+//! axum's router would do, with the middleware as a layer around each route. But a layer is boxed there, and cloned for
+//! each request together with all that is inside it, and the request is moved through each step: a sixth of all
+//! instructions. So the route is found here, the middleware is a plain type around it, and axum's router inside has that
+//! one path, for its methods and extractors.
+//!
+//! Next: [`super::record`].
+
+use std::{fmt, pin::Pin, sync::Arc};
+
+use axum::{
+    extract::Request,
+    response::{IntoResponse as _, Response},
+};
+use http::Method;
+use tower_service::Service as _;
+
+use super::{Stack, exchange::Exchange, host::Host, route::Route};
+use crate::problem::{Code, Problem};
+
+/// Routes; a cheap handle.
+#[derive(Clone)]
+pub(crate) enum Routes {
+    /// Each inside the middleware.
+    Inside(Arc<Table>),
+    /// Without it: the admin listener's.
+    Bare(axum::Router),
+}
+
+/// A response on its way. Boxed: hyper keeps room for it with each connection, also while that is idle.
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+pub(crate) struct Table {
+    stack: Arc<Stack>,
+    paths: matchit::Router<Vec<Target>>,
+    unmatched: Arc<Route>,
+}
+
+/// One of the routes that share a path.
+pub(crate) struct Target {
+    /// The methods that are its own; none where it is not described.
+    pub(crate) methods: Vec<Method>,
+    pub(crate) route: Arc<Route>,
+}
+
+impl Routes {
+    /// # Panics
+    /// On a path that cannot be told from another.
+    pub(crate) fn new(stack: Arc<Stack>, paths: Vec<(String, Vec<Target>)>, unmatched: Arc<Route>) -> Self {
+        let mut table = matchit::Router::new();
+        for (path, targets) in paths {
+            table.insert(&path, targets).unwrap_or_else(|error| panic!("invalid route {path:?}: {error}"));
+        }
+        Self::Inside(Arc::new(Table { stack, paths: table, unmatched }))
+    }
+
+    /// Answers `request`.
+    pub(crate) fn call(&self, request: Request) -> Answer {
+        match self {
+            Self::Inside(table) => {
+                let route = Arc::clone(table.find(request.method(), request.uri().path()));
+                let stack = Arc::clone(&table.stack);
+                // Begun by its first poll: hyper calls for each of the requests that come at once on an HTTP/2
+                // connection before it polls one, and a place is for those at work.
+                Box::pin(async { Exchange::begin(stack, route, request).await })
+            }
+            Self::Bare(router) => {
+                // Old checkers name no host; one that is doubtful is refused here too.
+                if let Some(detail) = Host::of(request.headers()).check(request.uri(), request.version(), false) {
+                    let problem = Problem::new(Code::MalformedRequest).with_detail(detail);
+                    return Box::pin(std::future::ready(problem.into_response()));
+                }
+                let answer = router.clone().call(request);
+                Box::pin(async { answer.await.unwrap_or_else(|never| match never {}) })
+            }
+        }
+    }
+}
+
+impl From<axum::Router> for Routes {
+    fn from(router: axum::Router) -> Self {
+        Self::Bare(router)
+    }
+}
+
+impl Table {
+    fn find(&self, method: &Method, path: &str) -> &Arc<Route> {
+        match self.paths.at(path) {
+            Ok(found) => choose(found.value, method),
+            Err(_) => &self.unmatched,
+        }
+    }
+}
+
+/// The target that has `method`, else the one that does not tell its methods, else the first: all of them know to say
+/// which methods there are.
+fn choose<'a>(targets: &'a [Target], method: &Method) -> &'a Arc<Route> {
+    let target = match targets {
+        [only] => only,
+        many => {
+            let method = if *method == Method::HEAD { &Method::GET } else { method };
+            let told = many.iter().find(|target| target.methods.contains(method));
+            told.or_else(|| many.iter().find(|target| target.methods.is_empty())).unwrap_or(&many[0])
+        }
+    };
+    &target.route
+}
+
+impl fmt::Debug for Routes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Routes").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::Registry;
+
+    use super::*;
+    use crate::middleware::route::{Kind, RouteMetrics};
+
+    #[test]
+    fn routes_that_share_a_path_have_their_own_methods() {
+        let metrics = RouteMetrics::new(&Registry::new());
+        let target = |name, methods: &[Method]| Target {
+            methods: methods.to_vec(),
+            route: Arc::new(Route::new(name, Kind::Io, None, axum::Router::new(), &metrics)),
+        };
+        let chosen = |targets: &[Target], method| choose(targets, &method).template.to_string();
+        let told = [target("get", &[Method::GET]), target("post", &[Method::POST, Method::PUT])];
+        for (method, expected) in
+            [(Method::GET, "get"), (Method::HEAD, "get"), (Method::PUT, "post"), (Method::DELETE, "get")]
+        {
+            assert_eq!(chosen(&told, method), expected);
+        }
+        let untold = [target("post", &[Method::POST]), target("any", &[])];
+        assert_eq!((chosen(&untold, Method::POST), chosen(&untold, Method::GET)), ("post".into(), "any".into()));
+    }
+}

@@ -1,0 +1,246 @@
+//! Uploads in progress: how many, how many of their bytes are in memory, and which one gives way.
+//!
+//! A request that waits for its client holds no place in a pool, so uploads have bounds of their own. At a bound the
+//! one with the least progress ends with 408, and a new one never does: progress is the mean rate since the upload
+//! began, and each begins with a credit.
+//!
+//! It refuses to know bodies that came whole with their head: they are no uploads in progress.
+//!
+//! Next: [`super::body`], which feeds it.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
+    },
+    task::Context,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use prometheus::{IntCounter, IntGauge, Registry};
+use tokio::time::Instant;
+
+use crate::server::Settings;
+
+/// 16 KiB: a new upload, of which nothing is here yet, is not behind those that trickle.
+const CREDIT: u64 = 16 * 1024;
+
+/// 2 s: a younger upload is not judged by its age. So one that sends nothing has 8 KiB a second at most: however many
+/// begin at once, a client of 10 KB/s stays ahead of them.
+const YOUNG: Duration = Duration::from_secs(2);
+
+/// The uploads of a replica; a cheap handle.
+#[derive(Clone, Debug)]
+pub(crate) struct Uploads(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: Arc<ArcSwap<Settings>>,
+    open: Mutex<Open>,
+    /// Bytes that handlers hold of bodies that have not ended, or had not when they came.
+    held: AtomicU64,
+    count: IntGauge,
+    bytes: IntGauge,
+    shed: IntCounter,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    next: u64,
+    uploads: HashMap<u64, Arc<Progress>>,
+    /// Those of them that were told to end.
+    leaving: usize,
+}
+
+/// One upload, as its body and the registry see it.
+#[derive(Debug)]
+struct Progress {
+    begun: Instant,
+    received: AtomicU64,
+    held: AtomicU64,
+    is_shed: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Uploads {
+    pub(super) fn new(settings: Arc<ArcSwap<Settings>>, registry: &Registry) -> Self {
+        let gauge = |name, help| {
+            let gauge = IntGauge::new(name, help).expect("a valid metric");
+            registry.register(Box::new(gauge.clone())).expect("registered once");
+            gauge
+        };
+        let count = gauge("http_server_uploads", "Request bodies whose rest has not come yet.");
+        let bytes = gauge("http_server_upload_bytes", "Bytes in memory of request bodies whose rest had not come yet.");
+        let help = "Uploads that were ended for others: those with the least progress.";
+        let shed = IntCounter::new("http_server_uploads_shed_total", help).expect("a valid metric");
+        registry.register(Box::new(shed.clone())).expect("registered once");
+        Self(Arc::new(Inner { settings, open: Mutex::default(), held: AtomicU64::new(0), count, bytes, shed }))
+    }
+
+    /// One more, which begins now.
+    fn enter(&self) -> Upload {
+        let progress = Arc::new(Progress {
+            begun: Instant::now(),
+            received: AtomicU64::new(0),
+            held: AtomicU64::new(0),
+            is_shed: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
+        });
+        let mut open = self.0.lock();
+        open.next += 1;
+        let id = open.next;
+        open.uploads.insert(id, Arc::clone(&progress));
+        self.0.count.inc();
+        // More than one where a reload lowered the bound.
+        while open.uploads.len() - open.leaving > self.0.settings.load().max_uploads {
+            self.0.shed(&mut open, |upload| !std::ptr::eq(upload, &raw const *progress));
+        }
+        Upload { id, progress, uploads: self.clone() }
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the upload with the least progress among those that are `wanted`.
+    fn shed(&self, open: &mut Open, wanted: impl Fn(&Progress) -> bool) {
+        let now = Instant::now();
+        let there = open.uploads.values().filter(|upload| !upload.is_shed.load(Relaxed) && wanted(upload));
+        let Some(last) =
+            there.min_by(|one, other| one.rate(now).total_cmp(&other.rate(now)).then(one.begun.cmp(&other.begun)))
+        else {
+            return;
+        };
+        last.is_shed.store(true, SeqCst);
+        last.waker.wake();
+        open.leaving += 1;
+        self.shed.inc();
+    }
+
+    /// More bytes are in memory; above the bound the slowest of those that hold more than their share gives way.
+    fn hold(&self, bytes: u64) {
+        let held = self.held.fetch_add(bytes, Relaxed) + bytes;
+        self.bytes.set(i64::try_from(held).unwrap_or(i64::MAX));
+        if held > self.settings.load().max_upload_bytes.get() {
+            let mut open = self.lock();
+            // What those hold that were told to end is on its way out: it is no reason to end more.
+            let staying = held.saturating_sub(open.held_by_leaving());
+            if staying <= self.settings.load().max_upload_bytes.get() {
+                return;
+            }
+            let share = staying / ((open.uploads.len() - open.leaving) as u64).max(1);
+            self.shed(&mut open, |upload| upload.held.load(Relaxed) >= share);
+        }
+    }
+
+    fn release(&self, bytes: u64) {
+        let held = self.held.fetch_sub(bytes, Relaxed) - bytes;
+        self.bytes.set(i64::try_from(held).unwrap_or(i64::MAX));
+    }
+}
+
+impl Open {
+    fn held_by_leaving(&self) -> u64 {
+        let leaving = self.uploads.values().filter(|upload| upload.is_shed.load(Relaxed));
+        leaving.map(|upload| upload.held.load(Relaxed)).sum()
+    }
+}
+
+impl Progress {
+    /// Bytes a second since it began, with its credit.
+    fn rate(&self, now: Instant) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+        let bytes = (self.received.load(Relaxed) + CREDIT) as f64;
+        bytes / now.saturating_duration_since(self.begun).max(YOUNG).as_secs_f64()
+    }
+}
+
+/// A body's part in it: nothing until the body is seen not to be whole.
+#[derive(Debug)]
+pub(super) struct Tracked {
+    uploads: Uploads,
+    upload: Option<Upload>,
+}
+
+impl Tracked {
+    pub(super) fn new(uploads: &Uploads) -> Self {
+        Self { uploads: uploads.clone(), upload: None }
+    }
+
+    /// The client is waited for. Returns whether the upload gives way to others.
+    pub(super) fn waits(&mut self, cx: &Context<'_>) -> bool {
+        let progress = &self.upload().progress;
+        progress.waker.register(cx.waker());
+        progress.is_shed.load(SeqCst)
+    }
+
+    /// A part came that is not the last one: its bytes count for as long as the handler keeps them.
+    pub(super) fn part(&mut self, bytes: Bytes) -> Bytes {
+        let length = bytes.len() as u64;
+        let upload = self.upload();
+        upload.progress.received.fetch_add(length, Relaxed);
+        upload.progress.held.fetch_add(length, Relaxed);
+        upload.uploads.0.hold(length);
+        let owner = Held { bytes, progress: Arc::clone(&upload.progress), uploads: upload.uploads.clone() };
+        Bytes::from_owner(owner)
+    }
+
+    /// The last part came, or none will.
+    pub(super) fn end(&mut self) {
+        self.upload = None;
+    }
+
+    fn upload(&mut self) -> &Upload {
+        self.upload.get_or_insert_with(|| self.uploads.enter())
+    }
+}
+
+/// A place among the uploads.
+#[derive(Debug)]
+struct Upload {
+    id: u64,
+    progress: Arc<Progress>,
+    uploads: Uploads,
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let mut open = self.uploads.0.lock();
+        open.uploads.remove(&self.id);
+        open.leaving -= usize::from(self.progress.is_shed.load(SeqCst));
+        self.uploads.0.count.dec();
+    }
+}
+
+/// Bytes of a body, counted while they are held.
+struct Held {
+    bytes: Bytes,
+    progress: Arc<Progress>,
+    uploads: Uploads,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let length = self.bytes.len() as u64;
+        self.progress.held.fetch_sub(length, Relaxed);
+        self.uploads.0.release(length);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,211 @@
+//! One method of one path, as the types of its handler describe it.
+//!
+//! Next: [`super::Methods`], which holds handlers and descriptions together.
+
+use http::StatusCode;
+use schemars::JsonSchema;
+use serde_json::{Map, Value};
+
+use super::{problems, schemas::Schemas};
+use crate::problem::Code;
+
+/// What [`super::Input`] and [`super::Output`] fill.
+#[derive(Debug)]
+pub struct Operation<'a> {
+    schemas: &'a mut Schemas,
+    /// The names in the path's braces, in order.
+    names: Vec<String>,
+    parameters: Vec<Value>,
+    body: Option<Value>,
+    /// The status of an answer that does not tell its own.
+    status: StatusCode,
+    answers: Vec<(StatusCode, Value)>,
+    problems: Vec<(StatusCode, &'static str)>,
+}
+
+impl<'a> Operation<'a> {
+    pub(super) fn new(path: &str, schemas: &'a mut Schemas) -> Self {
+        Self {
+            schemas,
+            names: names(path),
+            parameters: Vec::new(),
+            body: None,
+            status: StatusCode::OK,
+            answers: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// Takes the fields of `T` from the query.
+    pub fn query<T: JsonSchema>(&mut self) {
+        for (name, schema, required) in fields(&Schemas::inline::<T>()) {
+            self.parameter("query", &name, schema, required);
+        }
+    }
+
+    /// Takes `T` from the path: a struct by its fields' names, a tuple or a single value by position.
+    pub fn path<T: JsonSchema>(&mut self) {
+        let schema = Schemas::inline::<T>();
+        let fields = fields(&schema);
+        for (position, name) in self.names.clone().into_iter().enumerate() {
+            let by_name = || fields.iter().find(|(field, ..)| *field == name).map(|(_, schema, _)| schema.clone());
+            let by_position = || schema.pointer(&format!("/prefixItems/{position}")).cloned();
+            let of_one = || schema.get("prefixItems").is_none().then(|| schema.clone());
+            let found = if fields.is_empty() { by_position().or_else(of_one) } else { by_name() };
+            self.parameter("path", &name, found.unwrap_or(true.into()), true);
+        }
+    }
+
+    /// A parameter in `place` (`query`, `path`, `header` or `cookie`), with a JSON Schema.
+    pub fn parameter(&mut self, place: &str, name: &str, mut schema: Value, required: bool) {
+        let description = schema.as_object_mut().and_then(|schema| schema.shift_remove("description"));
+        let mut parameter = Value::Null;
+        parameter["name"] = name.into();
+        parameter["in"] = place.into();
+        if let Some(description) = description {
+            parameter["description"] = description;
+        }
+        if required {
+            parameter["required"] = true.into();
+        }
+        parameter["schema"] = schema;
+        self.parameters.push(parameter);
+    }
+
+    /// Parameter objects, whole.
+    pub(super) fn add_parameters(&mut self, parameters: Vec<Value>) {
+        self.parameters.extend(parameters);
+    }
+
+    /// Takes a `T` as the body.
+    pub fn body<T: JsonSchema>(&mut self, media_type: &str) {
+        let schema = self.schemas.request::<T>();
+        let body = self.body.insert(Value::Null);
+        body["required"] = true.into();
+        body["content"][media_type]["schema"] = schema;
+    }
+
+    /// Takes any bytes, or any text, as the body.
+    pub fn raw_body(&mut self, media_type: &str) {
+        self.body.insert(Value::Null)["content"][media_type] = Map::new().into();
+    }
+
+    /// Answers a `T`.
+    pub fn answers<T: JsonSchema>(&mut self, media_type: &str) {
+        let schema = self.schemas.response::<T>();
+        self.answer()["content"][media_type]["schema"] = schema;
+    }
+
+    /// Answers text of a media type.
+    pub fn answers_text(&mut self, media_type: &str) {
+        self.answer()["content"][media_type]["schema"]["type"] = "string".into();
+    }
+
+    /// Answers any bytes.
+    pub fn answers_bytes(&mut self, media_type: &str) {
+        self.answer()["content"][media_type] = Map::new().into();
+    }
+
+    /// Answers without a body.
+    pub fn answers_nothing(&mut self) {
+        self.answer();
+    }
+
+    /// A header of the answers with this status; the request id is always there.
+    pub fn header(&mut self, name: &str, description: &str) {
+        let header = &mut self.answer()["headers"][name];
+        header["description"] = description.into();
+        header["schema"]["type"] = "string".into();
+    }
+
+    /// Runs `describe` for answers with `status`; 200 is the usual one.
+    pub fn with_status(&mut self, status: StatusCode, describe: impl FnOnce(&mut Self)) {
+        let usual = std::mem::replace(&mut self.status, status);
+        describe(self);
+        self.status = usual;
+    }
+
+    /// Answers one of the platform's problems.
+    pub fn problem(&mut self, code: Code) {
+        self.custom_problem(code.status(), code.as_str());
+    }
+
+    /// Answers a problem of the app's own, as [`Problem::custom`](crate::problem::Problem::custom) makes it.
+    pub fn custom_problem(&mut self, status: StatusCode, code: &'static str) {
+        self.problems.push((status, code));
+    }
+
+    fn answer(&mut self) -> &mut Value {
+        let known = self.answers.iter().position(|(status, _)| *status == self.status);
+        let at = known.unwrap_or(self.answers.len());
+        if known.is_none() {
+            let mut answer = Value::Null;
+            answer["description"] = self.status.canonical_reason().unwrap_or("Answered").into();
+            answer["headers"]["x-request-id"] = reference("headers", "RequestId");
+            self.answers.push((self.status, answer));
+        }
+        &mut self.answers[at].1
+    }
+
+    /// By status; an answer of the handler's own stands before problems with its status.
+    fn responses(mut self) -> Map<String, Value> {
+        let mut responses = Map::new();
+        for status in (100..1000).filter_map(|status| StatusCode::from_u16(status).ok()) {
+            let codes: Vec<&str> =
+                self.problems.iter().filter(|(of, _)| *of == status).map(|(_, code)| *code).collect();
+            let answer = self.answers.iter_mut().find(|(of, _)| *of == status).map(|(_, answer)| answer.take());
+            let problem = || (!codes.is_empty()).then(|| problems::response(status, &codes));
+            if let Some(response) = answer.or_else(problem) {
+                responses.insert(status.as_str().to_owned(), response);
+            }
+        }
+        responses
+    }
+
+    /// The operation object.
+    pub(super) fn render(mut self, id: &str, about: &str) -> Value {
+        let (summary, description) = split(about);
+        let mut operation = Value::Null;
+        operation["operationId"] = id.into();
+        for (name, text) in [("summary", summary), ("description", description)] {
+            if !text.is_empty() {
+                operation[name] = text.into();
+            }
+        }
+        self.parameters.push(reference("parameters", "RequestId"));
+        operation["parameters"] = std::mem::take(&mut self.parameters).into();
+        if let Some(body) = self.body.take() {
+            operation["requestBody"] = body;
+        }
+        operation["responses"] = self.responses().into();
+        operation
+    }
+}
+
+/// A reference to one of the document's components.
+pub(super) fn reference(kind: &str, name: &str) -> Value {
+    let mut reference = Value::Null;
+    reference["$ref"] = format!("#/components/{kind}/{name}").into();
+    reference
+}
+
+/// The first sentence or paragraph, and the rest.
+pub(super) fn split(about: &str) -> (&str, &str) {
+    let (summary, description) = about.split_once("\n\n").unwrap_or((about, ""));
+    (summary.trim(), description.trim())
+}
+
+/// The names in the braces of one of axum's paths.
+fn names(path: &str) -> Vec<String> {
+    let inner = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+    inner.map(|name| name.trim_start_matches('*').to_owned()).collect()
+}
+
+/// The fields of an object's schema: name, schema, and whether it has to be there.
+fn fields(schema: &Value) -> Vec<(String, Value, bool)> {
+    let required = |name: &String| {
+        schema["required"].as_array().is_some_and(|names| names.iter().any(|required| required == name.as_str()))
+    };
+    let Some(properties) = schema["properties"].as_object() else { return Vec::new() };
+    properties.iter().map(|(name, schema)| (name.clone(), schema.clone(), required(name))).collect()
+}

@@ -1,0 +1,128 @@
+//! `/openapi.json`, and `/docs`, a page that shows it and tries requests.
+//!
+//! The page is three small files of our own: the viewers at hand weigh more than the program has room for, and none
+//! runs under a policy that allows nothing inline. It has no build step and asks no other host.
+//!
+//! Next: [`crate::router`].
+
+use std::{
+    convert::Infallible,
+    fmt::Display,
+    sync::{Arc, OnceLock},
+};
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{Request, State},
+    response::{Html, IntoResponse, Response},
+};
+use http::{HeaderName, header};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tokio::runtime::Builder;
+use tower::ServiceExt;
+use tower_http::compression::CompressionLayer;
+
+use super::{Described, Operation, Output, Script, Style, document::Document, get, platform};
+use crate::{router::Router, telemetry::Identity};
+
+/// Nothing inline, nothing of another host, and no frame around it.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Where the document is served.
+const PATH: &str = "/openapi.json";
+
+/// Headers, and what comes behind them.
+type With<const N: usize, T> = ([(HeaderName, &'static str); N], T);
+
+impl Router {
+    /// Adds `/openapi.json`, which describes the routes added so far, and `/docs`, which shows it. `about` is the API's
+    /// title and, below an empty line, its description in Markdown.
+    ///
+    /// # Panics
+    /// Never: a document is set once.
+    #[must_use]
+    pub fn documented(self, about: &'static str, identity: &Identity) -> Self {
+        let shared = Arc::new(Shared::default());
+        let served = self
+            .route(
+                PATH,
+                get(document).about("This document").with_state(Arc::clone(&shared)).layer(CompressionLayer::new()),
+            )
+            .route("/docs", get(page).about("This document as a page").layer(CompressionLayer::new()))
+            .route("/docs.css", get(style).about("The page's style").layer(CompressionLayer::new()))
+            .route("/docs.js", get(script).about("The page's script").layer(CompressionLayer::new()));
+        let mut routes: Vec<_> =
+            served.described().map(|(path, described)| (path.to_owned(), described.to_vec())).collect();
+        let healthz = Described { about: platform::HEALTHZ, ..Described::new("get", platform::healthz) };
+        routes.push(("/healthz".to_owned(), vec![healthz]));
+        let document = Document { about, version: identity.version.clone(), routes };
+        shared.document.set(document).expect("a document is set once");
+        served
+    }
+}
+
+/// The document, and its text from the first request on.
+#[derive(Debug, Default)]
+struct Shared {
+    document: OnceLock<Document>,
+    text: OnceLock<Bytes>,
+}
+
+impl Shared {
+    fn text(&self) -> Bytes {
+        let render = || self.document.get().map(Document::render).unwrap_or_default().to_string().into();
+        self.text.get_or_init(render).clone()
+    }
+}
+
+/// The document's text.
+struct Text(Bytes);
+
+impl IntoResponse for Text {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")], self.0).into_response()
+    }
+}
+
+impl Output for Text {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.answers::<serde_json::Map<String, Value>>("application/json");
+    }
+}
+
+async fn document(State(shared): State<Arc<Shared>>) -> Text {
+    Text(shared.text())
+}
+
+async fn page() -> With<3, Html<&'static str>> {
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, Html(include_str!("page/docs.html")))
+}
+
+async fn style() -> Style {
+    Style(include_str!("page/docs.css"))
+}
+
+async fn script() -> Script {
+    Script(include_str!("page/docs.js"))
+}
+
+/// The document that a router serves, for a program that prints it; `routes` runs inside a runtime, as at a start.
+///
+/// # Errors
+/// When there are no routes, or they are not [`Router::documented`].
+pub fn of<E: Display>(routes: impl FnOnce() -> Result<Router, E>) -> Result<Value, String> {
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    runtime.block_on(async {
+        let app = routes().map_err(|error| error.to_string())?.into_axum();
+        let request = Request::get(PATH).body(Body::empty()).map_err(|error| error.to_string())?;
+        let response = app.oneshot(request).await.map_err(|never: Infallible| never.to_string())?;
+        let body = response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
+        serde_json::from_slice(&body).map_err(|_| format!("nothing at {PATH}: the routes are not `documented`"))
+    })
+}

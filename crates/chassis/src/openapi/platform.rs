@@ -1,0 +1,49 @@
+//! What is the same in every document: the middleware's answers, the headers, and the chassis's own routes.
+//!
+//! Fixed parts are JSON in files: they read as what they become, and weigh less in the program than code that makes them.
+//!
+//! Next: [`mod@super::problems`].
+
+use http::StatusCode;
+use serde_json::Value;
+
+use super::Operation;
+use crate::problem::Code;
+
+/// What the middleware answers in front of any handler (see [`crate::middleware`]).
+pub(super) const ANYWHERE: [Code; 8] = [
+    Code::RequestTimeout,
+    Code::BodyTooLarge,
+    Code::UriTooLong,
+    Code::HeadTooLarge,
+    Code::InternalError,
+    Code::Overloaded,
+    Code::Unavailable,
+    Code::DeadlineExceeded,
+];
+
+/// A document without paths, schemas and responses. Its description is what holds for all operations.
+pub(super) fn document() -> Value {
+    fixed(include_str!("document.json"))
+}
+
+/// A response with a problem, without its status and its codes.
+pub(super) fn problem() -> Value {
+    fixed(include_str!("problem.json"))
+}
+
+fn fixed(text: &str) -> Value {
+    serde_json::from_str(text).expect("a file of the program in JSON")
+}
+
+/// `GET /healthz`, which the replica adds to the app's routes.
+pub(super) const HEALTHZ: &str = "Whether this replica takes requests\n\nFor balancers that can probe no other port. It is \
+never refused for load.";
+
+pub(super) fn healthz(operation: &mut Operation<'_>) {
+    if let Value::Array(parameters) = fixed(include_str!("healthz.json")) {
+        operation.add_parameters(parameters);
+    }
+    operation.answers_text("text/plain");
+    operation.with_status(StatusCode::SERVICE_UNAVAILABLE, |operation| operation.answers_text("text/plain"));
+}

@@ -1,0 +1,91 @@
+//! The main thread's runtime: it hears signals from here on, also while the settings' files are read.
+//!
+//! A mount whose server is gone is read for ever. So files are read on a thread of their own, which has ended before
+//! anything else starts; a stop signal does not wait for it.
+//!
+//! Next: [`super::start`].
+
+use std::{panic, thread};
+
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::oneshot,
+};
+
+use super::{
+    StartError,
+    signals::{HeldSignals, Signals},
+};
+use crate::{
+    config::{self, AppSettings, Loaded, Sources, Watcher},
+    host::Asked,
+    transports::Certificates,
+};
+
+/// What runs on the main thread, and what it hears.
+pub(super) struct Control {
+    pub(super) runtime: Runtime,
+    pub(super) signals: Signals,
+    pub(super) asked: Asked,
+}
+
+impl Control {
+    /// Installs the handlers, and releases what was held until then. Starts no thread.
+    pub(super) fn start(held: HeldSignals) -> Result<Self, StartError> {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| StartError::new("starting the admin runtime", error))?;
+        let listening = runtime.block_on(async { Ok((Signals::new()?, Asked::new()?)) });
+        let (signals, asked) =
+            listening.map_err(|error: std::io::Error| StartError::new("listening for signals", error))?;
+        held.release();
+        Ok(Self { runtime, signals, asked })
+    }
+
+    /// Reads all files; none where a stop signal came first.
+    pub(super) fn read<A: AppSettings>(&mut self, sources: &Sources) -> Option<Result<Files<A>, Vec<String>>> {
+        let sources = sources.clone();
+        let signals = &mut self.signals;
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                _ = signals.next_stop() => None,
+                read = on_a_thread(move || Files::read(&sources)) => Some(read),
+            }
+        })
+    }
+}
+
+/// Runs `work` on a thread that has ended when this resolves: what follows may give up privileges, or change the
+/// environment.
+async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, when_done) = oneshot::channel::<()>();
+    let thread = thread::Builder::new().name("settings".into()).spawn(move || {
+        // Dropped with the thread's work, also where it panics.
+        let _done = done;
+        work()
+    });
+    let thread = thread.expect("a process may have a second thread");
+    let _ = when_done.await;
+    thread.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked))
+}
+
+/// What a replica reads before it starts.
+pub(super) struct Files<A> {
+    pub(super) watcher: Watcher,
+    pub(super) loaded: Loaded<A>,
+    pub(super) certificates: Certificates,
+}
+
+impl<A: AppSettings> Files<A> {
+    /// Reads them; or what is wrong, a line each.
+    fn read(sources: &Sources) -> Result<Self, Vec<String>> {
+        // Before the settings are read: a change in between is not missed.
+        let watcher = Watcher::new(sources.paths());
+        let loaded = config::load::<A>(sources)
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        // Before privileges are given up: the key may be root's.
+        let certificates = Certificates::load(&loaded.settings.tls, &loaded.settings.server.listen)
+            .map_err(|bad| vec![format!("{bad} ({})", loaded.source(bad.key))])?;
+        Ok(Self { watcher, loaded, certificates })
+    }
+}

@@ -1,0 +1,230 @@
+//! The app inside another server's process, which has the sockets: its router behind the whole middleware, and no more.
+//!
+//! The host tells each request in CGI's variables, as FastCGI does. Threads start here, so it has to be started after
+//! the host has forked. It refuses to listen, to hear signals and to drain: the host does, and ends it. Nor has it an
+//! admin listener, as the host may run many of it; `/healthz` answers among the routes.
+//!
+//! Next: [`crate::transports`], whose mapping of variables it shares.
+
+use std::{
+    fmt,
+    io::{self, IsTerminal},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    pin::Pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http::header;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::runtime::{Handle, Runtime};
+
+use super::{
+    Chassis, StartError, build_runtime,
+    inside::{Inside, healthz},
+    start::{Verdicts, metrics},
+};
+use crate::{
+    config::{self, AppSettings, Live, Sources},
+    connection::{Abort, ConnectionInfo, Entry},
+    middleware::routes::Routes,
+    problem::{Code, Problem},
+    request::{self, RequestContext},
+    router::Router,
+    telemetry::{self, Identity, Telemetry},
+    transports::cgi::{self, Head},
+};
+
+/// The body of an answer.
+pub type ResponseBody = Body;
+
+/// A started app without a listener.
+pub struct Embedded {
+    routes: Routes,
+    inside: Inside,
+    telemetry: Arc<Telemetry>,
+    flush_timeout: Duration,
+    io: Runtime,
+    /// Ends with it.
+    _work: Runtime,
+}
+
+/// A request that the host told.
+#[derive(Debug)]
+pub struct Request(Head);
+
+impl Request {
+    /// Reads CGI's variables.
+    ///
+    /// # Errors
+    /// The answer to what is no request.
+    pub fn read<'a>(variables: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Result<Self, Box<Response>> {
+        cgi::read(variables).map(Self).map_err(|bad| {
+            tracing::debug!(?bad, "a request was refused");
+            let problem = Problem::new(Code::MalformedRequest).with_detail(bad.detail());
+            let context = Arc::new(RequestContext::anonymous());
+            Box::new(request::enter(&context, || problem.into_response()))
+        })
+    }
+
+    /// Bytes of the body, where they are known.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        self.0.length
+    }
+
+    /// Whether the client sent its body in chunks.
+    #[must_use]
+    pub fn is_chunked(&self) -> bool {
+        self.0.is_chunked
+    }
+}
+
+impl Embedded {
+    /// Starts runtimes, telemetry and the app.
+    ///
+    /// # Errors
+    /// What is wrong with the settings, a line each, or what could not be started.
+    pub fn start<A, F, E>(sources: Sources, identity: Identity, app: F) -> Result<Self, StartError>
+    where
+        A: AppSettings,
+        F: FnOnce(&A, &Chassis) -> Result<Router, E>,
+        E: fmt::Display,
+    {
+        let bad = |problems: config::Problems| {
+            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            StartError::new("reading the settings", lines.join("\n"))
+        };
+        let loaded = config::load::<A>(&sources).map_err(bad)?;
+        let lookup = |name: &str| sources.environment.get(name).map(str::to_owned);
+        let telemetry = telemetry::start(&loaded.settings.telemetry, &identity, &lookup, io::stdout().is_terminal());
+        let telemetry = Arc::new(telemetry.map_err(|error| StartError::new("starting telemetry", error))?);
+        let flush_timeout = loaded.settings.lifecycle.flush_timeout.get();
+        let live = Live::new(sources, loaded);
+        let io = build_runtime("io", live.get().runtime.io_threads())?;
+        let work = build_runtime("work", live.get().runtime.work_threads())?;
+        let (routes, inside) = {
+            let _inside = io.enter();
+            enter(&live, identity, &telemetry, io.handle(), work.handle(), app)?
+        };
+        tracing::info!(config_hash = %live.loaded().hash, "started inside another server");
+        Ok(Self { routes, inside, telemetry, flush_timeout, io, _work: work })
+    }
+
+    /// Where requests run, and where their bodies have to be waited for.
+    #[must_use]
+    pub fn runtime(&self) -> &Handle {
+        self.io.handle()
+    }
+
+    /// The app's answer, as the host may write it: without fields of the connection, with a length where it is known,
+    /// and without a body where there is to be none. None where a fault rule breaks the connection.
+    pub async fn answer<B>(&self, request: Request, body: Option<B>) -> Option<Response>
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        let Head { parts, client, scheme, .. } = request.0;
+        let method = parts.method.clone();
+        let mut request = http::Request::from_parts(parts, body.map_or_else(Body::empty, Body::new));
+        let entry = self.inside.connections.enter(None);
+        // Over a Unix socket the host knows no address: who speaks there is on this host.
+        let client = client.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
+        request.extensions_mut().insert(ConnectionInfo::new(client, scheme, None, &entry, &self.inside.limits));
+        let response = self.routes.call(request).await;
+        if response.extensions().get::<Abort>().is_some() {
+            return None;
+        }
+        let (mut parts, body) = response.into_parts();
+        let hop: Vec<_> = parts.headers.keys().filter(|name| cgi::is_of_the_hop(name.as_str())).cloned().collect();
+        for name in hop {
+            parts.headers.remove(name);
+        }
+        if cgi::is_bodiless(&method, parts.status) {
+            return Some(Response::from_parts(parts, Body::empty()));
+        }
+        if let Some(length) = body.size_hint().exact() {
+            parts.headers.entry(header::CONTENT_LENGTH).or_insert_with(|| length.into());
+        }
+        Some(Response::from_parts(parts, Body::new(Held { body, _entry: entry })))
+    }
+
+    /// Hands on what telemetry still holds; for the host's end.
+    pub fn flush(&self) {
+        let _ = self.telemetry.flush(self.flush_timeout);
+    }
+}
+
+impl fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Embedded").finish_non_exhaustive()
+    }
+}
+
+fn enter<A, F, E>(
+    live: &Live<A>,
+    identity: Identity,
+    telemetry: &Telemetry,
+    io: &Handle,
+    work: &Handle,
+    app: F,
+) -> Result<(Routes, Inside), StartError>
+where
+    A: AppSettings,
+    F: FnOnce(&A, &Chassis) -> Result<Router, E>,
+    E: fmt::Display,
+{
+    let registry = telemetry.registry();
+    let verdicts = Verdicts::start(live, registry, io)?;
+    let chassis = Chassis {
+        registry: registry.clone(),
+        checks: verdicts.checks.clone(),
+        drain: verdicts.lifecycle.drain(),
+        propagation: telemetry.propagation().clone(),
+        identity,
+        served: Arc::default(),
+    };
+    config::Metrics::new(registry).map_err(metrics)?.record(live);
+    telemetry.watch_runtime("io", io.clone());
+    telemetry.watch_runtime("work", work.clone());
+    for note in &live.loaded().notes {
+        tracing::warn!("{note}");
+    }
+    let routes = app(&live.get().app, &chassis).map_err(|error| StartError::new("starting the app", error))?;
+    let routes = routes.merge(healthz(&verdicts.probes));
+    verdicts.checks.start(io);
+    let inside = Inside::new(live, telemetry, &verdicts, &chassis.served, work);
+    // The host accepts.
+    verdicts.accepting.iter().for_each(|accepting| accepting.store(true, Relaxed));
+    verdicts.lifecycle.ready();
+    Ok((routes.build(&inside.stack), inside))
+}
+
+/// A response's body, which keeps its request's place among the open ones.
+struct Held {
+    body: Body,
+    _entry: Arc<Entry>,
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,74 @@
+//! The routes inside the middleware: what every door of a replica leads to.
+//!
+//! Next: [`crate::middleware`].
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::{Extension, extract::RawQuery, routing::get};
+use tokio::runtime::Handle;
+
+use super::start::Verdicts;
+use crate::{
+    admin::probes::Probes,
+    config::{AppSettings, Live},
+    connection::{self, ConnectionInfo, Connections, Limits},
+    middleware::{self, Served, Stack},
+    overload::Overload,
+    router::Router,
+    runtime, server,
+    telemetry::Telemetry,
+};
+
+/// The routes inside the middleware, and what bounds those who ask.
+pub(super) struct Inside {
+    pub(super) settings: Arc<ArcSwap<server::Settings>>,
+    pub(super) overload: Overload,
+    pub(super) stack: Arc<Stack>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) connections: Arc<Connections>,
+}
+
+impl Inside {
+    pub(super) fn new<A: AppSettings>(
+        live: &Live<A>,
+        telemetry: &Telemetry,
+        verdicts: &Verdicts,
+        served: &Arc<Served>,
+        work: &Handle,
+    ) -> Self {
+        let (all, registry) = (live.get(), telemetry.registry());
+        let settings = Arc::new(ArcSwap::from_pointee(all.server.clone()));
+        let overload = Overload::new(&all.overload, all.runtime.work_threads(), registry);
+        let parts = middleware::Parts {
+            settings: Arc::clone(&settings),
+            overload: overload.clone(),
+            faults: verdicts.faults.clone(),
+            tracing: telemetry.tracing().clone(),
+            access: telemetry.access_log().clone(),
+            work: work.clone(),
+            served: Arc::clone(served),
+        };
+        let limits = Limits::new(Arc::clone(&settings), verdicts.lifecycle.clone());
+        limits.held.register(registry);
+        let stack = Stack::new(parts, registry);
+        let max = runtime::max_connections(all.server.max_connections);
+        // Who may forward does so for many.
+        let rules = connection::Rules { shared: all.server.trusted_peers.clone(), eager: false };
+        let connections = Connections::new(max, rules, connection::Metrics::new(Some(registry)));
+        Self { settings, overload, stack, limits, connections }
+    }
+}
+
+/// `/healthz` on the traffic port, for balancers that can probe no other.
+pub(super) fn healthz(probes: &Probes) -> Router {
+    let probes = probes.clone();
+    let answer = move |RawQuery(query): RawQuery, Extension(info): Extension<ConnectionInfo>| async move {
+        if probes.is_handed_over() {
+            // Who probes on a connection that it keeps is to meet the successor next time.
+            info.close();
+        }
+        probes.answer_ready(query.as_deref())
+    };
+    Router::new().probe("/healthz", get(answer))
+}

@@ -1,0 +1,186 @@
+//! A replica's life after its start: settings reloaded, and the drain.
+//!
+//! Next: [`super::exit`].
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use futures_util::future::OptionFuture;
+use tokio::{signal::unix::SignalKind, sync::Notify, time::timeout};
+
+use super::{
+    Exit,
+    signals::{Received, Signals},
+    start::Replica,
+};
+use crate::{
+    config::{AppSettings, Reload, Settings, Watcher},
+    host::Asked,
+};
+
+/// Why a replica leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    Signal(SignalKind),
+    /// Another process has the listeners.
+    HandedOver,
+}
+
+impl<A: AppSettings> Replica<A> {
+    /// Lives until a signal, and leaves.
+    pub(super) async fn live(self, signals: &mut Signals, asked: &mut Asked, watcher: Watcher) -> Exit {
+        let cause = self.serve(signals, asked, watcher).await;
+        let exit = tokio::select! {
+            biased;
+            exit = self.leave(cause) => exit,
+            second = second_stop(signals, cause) => {
+                tracing::warn!("a second signal: exiting at once");
+                return Exit::Killed(second);
+            }
+            never = self.host.refuse_upgrades(asked) => match never {},
+        };
+        self.admin.stop().await;
+        exit
+    }
+
+    /// Reloads when asked to, until it is told to stop: also while a file that hangs is being read.
+    async fn serve(&self, signals: &mut Signals, asked: &mut Asked, watcher: Watcher) -> Cause {
+        let changed = Arc::new(Notify::new());
+        // Ends with the runtime.
+        tokio::spawn(watcher.run(Arc::clone(&changed)));
+        if let Some(certificates) = self.certificates.watcher() {
+            tokio::spawn(certificates.run(Arc::clone(&changed)));
+        }
+        let mut reload = pin!(OptionFuture::default());
+        let mut is_reloading = false;
+        let mut handed_over = pin!(self.host.handed_over(asked));
+        loop {
+            tokio::select! {
+                biased;
+                received = signals.next() => match received {
+                    // One more reload after the one that runs, however often it is asked for.
+                    Received::Reload => changed.notify_one(),
+                    Received::Stop(kind) => return Cause::Signal(kind),
+                },
+                () = handed_over.as_mut() => return Cause::HandedOver,
+                _ = reload.as_mut(), if is_reloading => is_reloading = false,
+                () = changed.notified(), if !is_reloading => {
+                    is_reloading = true;
+                    reload.set(Some(self.reload()).into());
+                }
+            }
+        }
+    }
+
+    async fn reload(&self) {
+        self.host.reloading();
+        self.read_again().await;
+        self.host.reloaded();
+    }
+
+    async fn read_again(&self) {
+        let (live, certificates) = (Arc::clone(&self.live), self.certificates.clone());
+        // A mount that hangs must not hold up the probes.
+        let read = tokio::task::spawn_blocking(move || (live.reload(), certificates.reload()));
+        let Ok((reload, certificates)) = read.await else { return };
+        match reload {
+            Reload::Unchanged => tracing::info!("settings read again: nothing changed"),
+            Reload::Refused(problems) => {
+                for problem in &problems {
+                    tracing::error!("settings not reloaded: {problem}");
+                }
+            }
+            Reload::Applied { generation, hash, restart_pending } => {
+                let settings = self.live.get();
+                self.apply(&settings);
+                tracing::info!(generation, %hash, restart_pending = restart_pending.join(","), "settings reloaded");
+            }
+        }
+        match certificates {
+            Ok(true) => tracing::info!("certificates read again: new ones are in force"),
+            Ok(false) => {}
+            Err(bad) => {
+                self.live.count_failure();
+                tracing::error!("certificates not reloaded, the old ones stay in force: {bad}");
+            }
+        }
+        for note in &self.live.loaded().notes {
+            tracing::warn!("{note}");
+        }
+        self.config_metrics.record(&self.live);
+    }
+
+    fn apply(&self, settings: &Settings<A>) {
+        self.door.settings.store(Arc::new(settings.server.clone()));
+        self.door.overload.reload(&settings.overload);
+        self.faults.reload(&settings.faults);
+        if let Err(error) = self.telemetry.reload(&settings.telemetry) {
+            tracing::error!(%error, "telemetry not reloaded");
+        }
+    }
+
+    /// The drain: one budget, spent in order.
+    async fn leave(&self, cause: Cause) -> Exit {
+        let settings = self.live.get();
+        let lifecycle = &settings.lifecycle;
+        let delay = match cause {
+            // At a terminal nobody waits for endpoints to propagate.
+            Cause::Signal(signal) if signal == SignalKind::interrupt() => Duration::ZERO,
+            _ => lifecycle.drain_delay.get(),
+        };
+        match cause {
+            Cause::Signal(_) => self.host.stopping(),
+            Cause::HandedOver => {
+                // Before the loops end: the probes must not see a listener fail.
+                self.lifecycle.hand_over();
+                self.admin.hand_over();
+                self.door.stop.cancel();
+            }
+        }
+        self.lifecycle.begin_drain(delay);
+        self.door.connections.drain();
+        tracing::info!(?delay, connections = self.door.connections.count(), "draining");
+        tokio::time::sleep(delay).await;
+
+        self.door.stop.cancel();
+        let finished = timeout(lifecycle.drain_timeout.get(), async {
+            self.door.loops.wait().await;
+            self.door.connections.close_all();
+            self.door.connections.closed().await;
+        });
+        let exit = match finished.await {
+            Ok(()) => Exit::Drained,
+            Err(_) => self.cut().await,
+        };
+        self.lifecycle.stopped();
+        tracing::info!(drained = exit == Exit::Drained, "stopped");
+        self.flush(lifecycle.flush_timeout.get()).await;
+        exit
+    }
+
+    /// Off this thread: probes are answered until the end.
+    async fn flush(&self, timeout: Duration) {
+        let telemetry = Arc::clone(&self.telemetry);
+        let _ = tokio::task::spawn_blocking(move || telemetry.flush(timeout)).await;
+    }
+
+    async fn cut(&self) -> Exit {
+        let cut = self.door.connections.cut_all();
+        // A moment to count them; a blocked worker does not.
+        let _ = timeout(Duration::from_millis(200), self.door.connections.closed()).await;
+        if cut == 0 && self.door.loops.is_empty() {
+            return Exit::Drained;
+        }
+        tracing::error!(cut, "requests were cut at the drain's deadline");
+        Exit::Failed
+    }
+}
+
+/// The signal that ends a drain at once. One that comes after a hand-over is the first, and tells what is known: a
+/// service manager may send it to every process of a service.
+async fn second_stop(signals: &mut Signals, cause: Cause) -> SignalKind {
+    if cause == Cause::HandedOver {
+        let first = signals.next_stop().await;
+        tracing::info!(signal = first.as_raw_value(), "draining already");
+    }
+    signals.next_stop().await
+}

@@ -1,0 +1,267 @@
+//! The parts of a replica, made and started in order.
+//!
+//! Next: [`super::live`].
+
+use std::{
+    fmt, io,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use arc_swap::ArcSwap;
+use prometheus::Registry;
+use serde_json::json;
+use tokio::runtime::Handle;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    Before, Chassis, StartError,
+    inside::{Inside, healthz},
+};
+use crate::{
+    admin::{Admin, Heartbeat, Running, Scrape, probes::Probes},
+    config::{self, AppSettings, Live, Source, listen},
+    connection::Connections,
+    faults::Faults,
+    health::Checks,
+    host::Host,
+    lifecycle::Lifecycle,
+    listener::{Access, Bound},
+    middleware::Served,
+    overload::Overload,
+    router::Router,
+    server::{self, AcceptErrors},
+    telemetry::{Identity, Telemetry},
+    transports::{self, Certificates, Doors, Purpose, Shared},
+};
+
+/// A running replica.
+pub(super) struct Replica<A> {
+    pub(super) live: Arc<Live<A>>,
+    pub(super) config_metrics: config::Metrics,
+    pub(super) telemetry: Arc<Telemetry>,
+    pub(super) lifecycle: Lifecycle,
+    pub(super) faults: Faults,
+    pub(super) host: Host,
+    pub(super) certificates: Certificates,
+    pub(super) admin: Running,
+    pub(super) door: Door,
+}
+
+/// A replica that could serve and does not accept yet.
+pub(super) struct Prepared<A> {
+    replica: Replica<A>,
+    probes: Probes,
+    servers: Servers,
+}
+
+impl<A: AppSettings> Prepared<A> {
+    pub(super) fn new<F, E>(
+        live: Arc<Live<A>>,
+        identity: Identity,
+        telemetry: &Arc<Telemetry>,
+        before: Before,
+        io: &Handle,
+        work: &Handle,
+        app: F,
+    ) -> Result<Self, StartError>
+    where
+        F: FnOnce(&A, &Chassis) -> Result<Router, E>,
+        E: fmt::Display,
+    {
+        let Before { host, certificates } = before;
+        let registry = telemetry.registry();
+        let config_metrics = config::Metrics::new(registry).map_err(metrics)?;
+        config_metrics.record(&live);
+        for note in &live.loaded().notes {
+            tracing::warn!("{note}");
+        }
+        let verdicts = Verdicts::start(&live, registry, io)?;
+        host.announce(registry, &verdicts.heartbeat).map_err(metrics)?;
+        let mut admin = prepare_admin(&live, &identity, telemetry, &host, &verdicts)?;
+        if !host.succeeds() {
+            admin.accept();
+        }
+        let chassis = Chassis {
+            registry: registry.clone(),
+            checks: verdicts.checks.clone(),
+            drain: verdicts.lifecycle.drain(),
+            propagation: telemetry.propagation().clone(),
+            identity,
+            served: Arc::default(),
+        };
+        let _inside = io.enter();
+        let listeners = bind(&live, &host)?;
+        let routes = app(&live.get().app, &chassis).map_err(|error| StartError::new("starting the app", error))?;
+        verdicts.checks.start(io);
+        let (door, servers) =
+            Door::new(listeners, routes, &live, telemetry, &verdicts, (&chassis.served, &certificates), work);
+        let Verdicts { lifecycle, faults, probes, .. } = verdicts;
+        let telemetry = Arc::clone(telemetry);
+        let replica = Replica { live, config_metrics, telemetry, lifecycle, faults, host, certificates, admin, door };
+        Ok(Self { replica, probes, servers })
+    }
+
+    /// Resolves when this replica may accept: at once, unless it is to take over from another process.
+    pub(super) async fn turn(&self) {
+        self.replica.host.turn(|| self.probes.would_be_ready()).await;
+    }
+
+    /// Accepts.
+    pub(super) async fn open(self, io: &Handle) -> Replica<A> {
+        let Self { mut replica, servers, .. } = self;
+        replica.admin.accept();
+        replica.door.accept(servers, io);
+        replica.lifecycle.ready();
+        replica.host.started().await;
+        tracing::info!(config_hash = %replica.live.loaded().hash, "started");
+        replica
+    }
+}
+
+/// What the probes' verdicts are made of.
+pub(super) struct Verdicts {
+    pub(super) lifecycle: Lifecycle,
+    pub(super) faults: Faults,
+    pub(super) checks: Checks,
+    pub(super) accepting: Vec<Arc<AtomicBool>>,
+    heartbeat: Heartbeat,
+    pub(super) probes: Probes,
+}
+
+impl Verdicts {
+    pub(super) fn start<A: AppSettings>(live: &Live<A>, registry: &Registry, io: &Handle) -> Result<Self, StartError> {
+        let settings = live.get();
+        let lifecycle = Lifecycle::new(Some(registry));
+        let faults = Faults::new(&settings.faults);
+        let checks = Checks::new(registry).map_err(metrics)?;
+        let accepting: Vec<_> = settings.server.listen.iter().map(|_| Arc::default()).collect();
+        let heartbeat = Heartbeat::new();
+        tokio::spawn(heartbeat.clone().run(io.clone()));
+        let probes =
+            Probes::new(lifecycle.clone(), heartbeat.clone(), accepting.clone(), faults.clone(), checks.clone());
+        Ok(Self { lifecycle, faults, checks, accepting, heartbeat, probes })
+    }
+}
+
+fn prepare_admin<A: AppSettings>(
+    live: &Arc<Live<A>>,
+    identity: &Identity,
+    telemetry: &Telemetry,
+    host: &Host,
+    verdicts: &Verdicts,
+) -> Result<Running, StartError> {
+    let settings = live.get();
+    let shown = Arc::clone(live);
+    let admin = Admin {
+        probes: verdicts.probes.clone(),
+        registry: telemetry.registry().clone(),
+        scrape: Scrape::default(),
+        logs: telemetry.log_control().clone(),
+        faults: verdicts.faults.clone(),
+        version: json!(identity),
+        config: Arc::new(move || show(&shown)),
+    };
+    let listen = &settings.admin.listen;
+    let (address, listener) = Running::bind(host, listen)
+        .map_err(|error| cannot_bind("admin", listen, &live.loaded().source("admin.listen"), &error))?;
+    tracing::info!(target: "listener", listener = "admin", url = %format_args!("http://{address}"), "listening");
+    Ok(Running::new(listener, admin.router(&settings.admin), &settings.admin))
+}
+
+/// The app's listeners, their accept loops and their connections.
+pub(super) struct Door {
+    pub(super) settings: Arc<ArcSwap<server::Settings>>,
+    pub(super) overload: Overload,
+    pub(super) connections: Arc<Connections>,
+    pub(super) stop: CancellationToken,
+    pub(super) loops: TaskTracker,
+}
+
+impl Door {
+    /// What will accept on `listeners`. Connections run on the runtime that is entered.
+    fn new<A: AppSettings>(
+        listeners: Vec<(Bound, Purpose)>,
+        routes: Router,
+        live: &Live<A>,
+        telemetry: &Telemetry,
+        verdicts: &Verdicts,
+        (served, certificates): (&Arc<Served>, &Certificates),
+        work: &Handle,
+    ) -> (Self, Servers) {
+        let Inside { settings, overload, stack, limits, connections } =
+            Inside::new(live, telemetry, verdicts, served, work);
+        let (all, registry) = (live.get(), telemetry.registry());
+        let doors = Doors::new(transports::Parts {
+            routes,
+            healthz: healthz(&verdicts.probes),
+            stack,
+            limits,
+            settings: &all.tls,
+            certificates: certificates.clone(),
+            registry,
+        });
+        let door = Self { settings, overload, connections, stop: CancellationToken::new(), loops: TaskTracker::new() };
+        let servers = Servers {
+            doors,
+            errors: AcceptErrors::new(Some(registry)),
+            listeners: listeners.into_iter().zip(verdicts.accepting.iter().cloned()).collect(),
+        };
+        (door, servers)
+    }
+
+    fn accept(&self, servers: Servers, io: &Handle) {
+        let Servers { doors, errors, listeners } = servers;
+        for ((listener, purpose), accepting) in listeners {
+            let shared = Shared { connections: Arc::clone(&self.connections), errors: errors.clone(), accepting };
+            self.loops.spawn_on(doors.clone().accept(listener, purpose, shared, self.stop.clone()), io);
+        }
+        self.loops.close();
+    }
+}
+
+/// What accepts, once it is this replica's turn.
+struct Servers {
+    doors: Doors,
+    errors: AcceptErrors,
+    /// Each with the flag that says whether its loop runs.
+    listeners: Vec<((Bound, Purpose), Arc<AtomicBool>)>,
+}
+
+/// Binds every URL of `server.listen`.
+fn bind<A: AppSettings>(live: &Arc<Live<A>>, host: &Host) -> Result<Vec<(Bound, Purpose)>, StartError> {
+    let all = live.get();
+    let settings = &all.server;
+    let source = live.loaded().source("server.listen");
+    let access = Access { mode: &settings.unix_mode, owner: settings.unix_owner.as_deref() };
+    let bind = |url: &String| {
+        let refused = |_| io::Error::new(io::ErrorKind::InvalidInput, "not a listen URL");
+        let bound = listen::parse(url).map_err(refused).and_then(|listen| {
+            let (bound, at) = host.open(url, listen.address.path(), &access, settings.backlog)?;
+            Ok((bound, at, listen.door))
+        });
+        let (bound, at, door) = bound.map_err(|error| cannot_bind("app", url, &source, &error))?;
+        tracing::info!(target: "listener", listener = "app", url = %format_args!("{}{at}", door.scheme()), "listening");
+        let (proxied, redirects) = (settings.proxy_protocol.contains(url), all.tls.redirect.contains(url));
+        Ok((bound, Purpose { door, proxied, redirects }))
+    };
+    settings.listen.iter().map(bind).collect()
+}
+
+fn cannot_bind(listener: &str, address: &str, source: &Source, error: &io::Error) -> StartError {
+    let key = if listener == "admin" { "admin.listen" } else { "server.listen" };
+    StartError::new(format!("binding the {listener} listener on {address} ({key} from {source})"), error)
+}
+
+/// `GET /config`.
+fn show<A: AppSettings>(live: &Live<A>) -> serde_json::Value {
+    json!({
+        "generation": live.generation(),
+        "hash": live.loaded().hash,
+        "restart_pending": live.restart_pending(),
+        "settings": config::redacted(&live.get()),
+    })
+}
+
+pub(super) fn metrics(error: prometheus::Error) -> StartError {
+    StartError::new("registering metrics", error)
+}

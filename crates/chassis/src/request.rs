@@ -1,0 +1,152 @@
+//! The current request: its id, trace and deadline, for whatever runs inside it.
+//!
+//! It is set for each poll of a handler, so logs, problems and upstream calls find it without being handed it; a
+//! task that a handler spawns takes it along with [`scope`]. It holds no body, no headers and nothing of the app.
+//!
+//! Next: [`crate::middleware`], which fills it.
+
+use std::{cell::RefCell, fmt, future::Future, pin::Pin, sync::Arc, task, time::Instant};
+
+use http::HeaderValue;
+use opentelemetry::Context as OtelContext;
+use pin_project_lite::pin_project;
+
+/// What is known of a request from its head.
+#[derive(Debug)]
+pub struct RequestContext {
+    /// The request id: the caller's where it was valid, else our own.
+    pub id: HeaderValue,
+    /// Its place in a trace.
+    pub trace: TraceContext,
+    /// The server span, where the request is recorded: what is traced inside the request stands below it.
+    pub span: Option<OtelContext>,
+    /// The caller's W3C `baggage`, as it came.
+    pub baggage: Option<HeaderValue>,
+    /// When the answer is no longer wanted; none where no timeout is set.
+    pub deadline: Option<Instant>,
+}
+
+impl RequestContext {
+    /// For a request that never came: an id, and nothing else.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self { id: new_id(), trace: TraceContext::default(), span: None, baggage: None, deadline: None }
+    }
+
+    /// The request id as text: 1 to 128 visible ASCII characters.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.id.to_str().unwrap_or_default()
+    }
+}
+
+/// A new request id: 128 random bits as 32 hexadecimal digits, from the thread's generator: it has to be unlike others, not secret.
+///
+/// # Panics
+/// Never: hexadecimal digits are a header value.
+#[must_use]
+pub fn new_id() -> HeaderValue {
+    HeaderValue::from_bytes(&hexadecimal(fastrand::u128(..))).expect("hexadecimal digits")
+}
+
+/// 32 lower-case digits, eight at once: each request writes two such ids, and digit by digit they cost four times as much.
+#[must_use]
+pub fn hexadecimal(number: u128) -> [u8; 32] {
+    let mut digits = [0; 32];
+    let (parts, _) = digits.as_chunks_mut::<8>();
+    for (part, at) in parts.iter_mut().zip([96, 64, 32, 0]) {
+        #[expect(clippy::cast_possible_truncation, reason = "32 bits of it")]
+        let bits = u64::from((number >> at) as u32);
+        // Each half of what is left moves apart, until every four bits have a byte of their own.
+        let bits = (bits | bits << 16) & 0x0000_ffff_0000_ffff;
+        let bits = (bits | bits << 8) & 0x00ff_00ff_00ff_00ff;
+        let nibbles = (bits | bits << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+        // One where it is ten or more: those are 39 further on, at `a`.
+        let letters = ((nibbles + 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
+        *part = (nibbles + 0x3030_3030_3030_3030 + letters * 39).to_be_bytes();
+    }
+    digits
+}
+
+/// A request's place in a trace, as of W3C Trace Context level 1.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TraceContext {
+    /// 16 bytes, never all zero: the caller's, or our own.
+    pub trace_id: TraceId,
+    /// The caller's span (8 bytes), where it sent one.
+    pub parent_span_id: Option<u64>,
+    /// Whether this request is recorded.
+    pub sampled: bool,
+    /// The caller's `tracestate`, as it came.
+    pub tracestate: Option<HeaderValue>,
+}
+
+/// 16 bytes; shown as 32 lower-case hexadecimal digits.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct TraceId(pub u128);
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Arc<RequestContext>>> = const { RefCell::new(None) };
+}
+
+/// The request that is being polled on this thread.
+#[must_use]
+pub fn current() -> Option<Arc<RequestContext>> {
+    CURRENT.with_borrow(Clone::clone)
+}
+
+/// Runs `f` with the current request, without counting a reference; `None` outside any.
+pub fn with_current<T>(f: impl FnOnce(Option<&RequestContext>) -> T) -> T {
+    CURRENT.with_borrow(|context| f(context.as_deref()))
+}
+
+/// Runs `f` inside `context`.
+pub fn enter<T>(context: &Arc<RequestContext>, f: impl FnOnce() -> T) -> T {
+    let _restore = Restore(CURRENT.replace(Some(Arc::clone(context))));
+    let _attached = context.span.clone().map(OtelContext::attach);
+    f()
+}
+
+/// Puts the outer request back, also when a poll panics.
+struct Restore(Option<Arc<RequestContext>>);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        CURRENT.set(self.0.take());
+    }
+}
+
+/// Wraps `future` so that each of its polls runs inside `context`.
+pub fn scope<F: Future>(context: Arc<RequestContext>, future: F) -> Scope<F> {
+    Scope { context, future }
+}
+
+pin_project! {
+    /// A future inside a request; see [`scope`].
+    pub struct Scope<F> {
+        context: Arc<RequestContext>,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for Scope<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> task::Poll<F::Output> {
+        let this = self.project();
+        enter(this.context, || this.future.poll(cx))
+    }
+}

@@ -1,0 +1,108 @@
+//! Threads.
+//!
+//! Next: [`super::replica`], which starts them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Auto;
+
+/// Settings `runtime.*`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Threads of the I/O runtime; `auto` follows the CPU quota.
+    pub worker_threads: Auto<usize>,
+    /// Threads of the work runtime, for routes marked CPU-bound; `auto` follows the CPU quota.
+    pub work_threads: Auto<usize>,
+}
+
+impl Settings {
+    /// Threads of the I/O runtime.
+    #[must_use]
+    pub fn io_threads(&self) -> usize {
+        threads(self.worker_threads)
+    }
+
+    /// Threads of the work runtime.
+    #[must_use]
+    pub fn work_threads(&self) -> usize {
+        threads(self.work_threads)
+    }
+}
+
+/// The standard library reads the cgroup's CPU quota and the affinity mask.
+fn threads(setting: Auto<usize>) -> usize {
+    match setting {
+        Auto::Value(threads) => threads,
+        Auto::Auto => std::thread::available_parallelism().map_or(1, usize::from),
+    }
+}
+
+/// Descriptors that are not connections: listeners, logs, the admin listener, upstreams, the exporter.
+const RESERVED_FILES: u64 = 64;
+/// What a connection can hold beyond what has a bound for the process: a head's buffer of 40 KiB, its task, and a part of
+/// the first 64 KiB of a response. An idle one holds about 11 KiB.
+const BYTES_PER_CONNECTION: u64 = 64 * 1024;
+/// No replica needs more; above it, replicas are cheaper than a kernel's tables.
+const MOST_CONNECTIONS: u64 = 65_536;
+
+/// How many connections the open-file limit and the memory limit allow, or the setting. Raises the soft file limit to
+/// the hard one, and warns where the setting needs more files than that.
+#[must_use]
+pub fn max_connections(setting: Auto<usize>) -> usize {
+    let files = raise_file_limit();
+    match setting {
+        Auto::Value(connections) => {
+            if files.saturating_sub(RESERVED_FILES) < connections as u64 {
+                tracing::warn!(connections, files, "server.max_connections is above what the open-file limit allows");
+            }
+            connections
+        }
+        Auto::Auto => usize::try_from(most_connections(files, memory_limit())).unwrap_or(usize::MAX),
+    }
+}
+
+/// Response bytes that may wait for their readers in all: an eighth of the memory limit. 64 MiB where there is none: 64
+/// readers of a MiB each.
+#[must_use]
+pub fn response_memory() -> usize {
+    memory_limit().map_or(64 << 20, |bytes| usize::try_from(bytes / 8).unwrap_or(usize::MAX))
+}
+
+fn most_connections(files: u64, memory: Option<u64>) -> u64 {
+    let by_files = files.saturating_sub(RESERVED_FILES);
+    // Half of the memory, less an eighth for responses that wait: the rest is the program, its requests and the
+    // kernel's socket buffers.
+    let by_memory = memory.map_or(MOST_CONNECTIONS, |bytes| (bytes / 2 - bytes / 8) / BYTES_PER_CONNECTION);
+    by_files.min(by_memory).clamp(16, MOST_CONNECTIONS)
+}
+
+fn raise_file_limit() -> u64 {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    // 1,024: what POSIX systems grant where asking fails.
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 1024 };
+    let wanted = hard.min(MOST_CONNECTIONS + RESERVED_FILES).max(soft);
+    if setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok() { wanted } else { soft }
+}
+
+/// The cgroup's memory limit in bytes (cgroup v2, then v1); none where there is none.
+fn memory_limit() -> Option<u64> {
+    ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+        .iter()
+        .find_map(|path| std::fs::read_to_string(path).ok())
+        .and_then(|text| text.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_follow_the_tighter_limit() {
+        assert_eq!(most_connections(1024, None), 960);
+        assert_eq!(most_connections(1 << 20, Some(64 << 20)), 384);
+        assert_eq!(most_connections(32, None), 16);
+        assert_eq!(most_connections(u64::MAX, None), 65_536);
+    }
+}

@@ -1,0 +1,212 @@
+//! One line a request, written by hand: it is on every request's path and allocates only for a text that it cuts.
+//!
+//! Next: [`super::format`].
+
+use std::{cell::Cell, net::IpAddr, time::Duration};
+
+use http::{StatusCode, Version};
+use opentelemetry::{
+    SpanId, TraceFlags,
+    logs::{AnyValue, LogRecord, Logger, Severity},
+};
+use opentelemetry_sdk::logs::SdkLogger;
+use tracing::Level;
+
+use super::{
+    cut::{AGENT, PATH, cut},
+    digits,
+    filter::{ACCESS, LogControl},
+    format::{Format, Name, Value, name},
+    sink::{Sink, Urgency},
+};
+use crate::request::TraceContext;
+
+/// What an access line tells.
+#[derive(Clone, Copy, Debug)]
+pub struct AccessRecord<'a> {
+    /// The request id: visible ASCII that JSON need not escape.
+    pub request_id: &'a str,
+    /// Its place in a trace.
+    pub trace: &'a TraceContext,
+    /// The method, `_OTHER` where it is not known.
+    pub method: &'static str,
+    /// The route's template.
+    pub route: &'a str,
+    /// The path without the query, which may hold secrets; written up to 1,024 bytes.
+    pub path: &'a str,
+    /// The HTTP version.
+    pub version: Version,
+    /// The status, 499 where the client went away first.
+    pub status: StatusCode,
+    /// From the head's arrival to the last byte.
+    pub duration: Duration,
+    /// Bytes of the request body, where known.
+    pub request_bytes: Option<u64>,
+    /// Bytes of the response body.
+    pub response_bytes: u64,
+    /// The peer's address, where it has one.
+    pub client: Option<IpAddr>,
+    /// The `user-agent`, where it is text; written up to 256 bytes.
+    pub user_agent: Option<&'a str>,
+}
+
+/// Writes access lines, while the filter for target `access` and `telemetry.access_log` want them; cheap to clone.
+#[derive(Clone)]
+pub struct AccessLog {
+    sink: Sink,
+    format: Format,
+    control: LogControl,
+    otlp: Option<SdkLogger>,
+}
+
+thread_local! {
+    static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+impl AccessLog {
+    pub(super) fn new(sink: Sink, format: Format, control: LogControl, otlp: Option<SdkLogger>) -> Self {
+        Self { sink, format, control, otlp }
+    }
+
+    /// Writes `record`: 5xx as ERROR, all else as INFO.
+    pub fn write(&self, record: &AccessRecord<'_>) {
+        let failed = record.status.is_server_error();
+        let (level, urgency) = if failed { (Level::ERROR, Urgency::Now) } else { (Level::INFO, Urgency::Batched) };
+        if !self.control.wants_access(level) {
+            return;
+        }
+        let mut line = LINE.take();
+        self.format.head(&mut line, level, ACCESS);
+        record.visit(|name, value| self.format.field(&mut line, name, value));
+        self.format.tail(&mut line);
+        self.sink.write(&line, urgency);
+        line.clear();
+        LINE.set(line);
+        if let Some(logger) = &self.otlp {
+            record.emit(logger, level);
+        }
+    }
+}
+
+impl AccessRecord<'_> {
+    /// Hands out each field under its semantic-convention name.
+    fn visit(&self, mut put: impl FnMut(Name, Value<'_>)) {
+        put(name!("request_id"), Value::Plain(self.request_id));
+        put(name!("trace_id"), Value::Id(self.trace.trace_id.0));
+        put(name!("sampled"), Value::Bool(self.trace.sampled));
+        put(name!("http.request.method"), Value::Plain(self.method));
+        put(name!("http.route"), Value::Text(self.route));
+        put(name!("url.path"), Value::Text(&cut(self.path, PATH)));
+        put(name!("network.protocol.version"), Value::Plain(protocol(self.version)));
+        put(name!("http.response.status_code"), Value::Unsigned(self.status.as_u16().into()));
+        put(name!("http.server.request.duration"), Value::Seconds(self.duration));
+        if let Some(bytes) = self.request_bytes {
+            put(name!("http.request.body.size"), Value::Unsigned(bytes));
+        }
+        put(name!("http.response.body.size"), Value::Unsigned(self.response_bytes));
+        if let Some(client) = self.client {
+            put(name!("client.address"), Value::Address(client.to_canonical()));
+        }
+        if let Some(agent) = self.user_agent {
+            put(name!("user_agent.original"), Value::Text(&cut(agent, AGENT)));
+        }
+    }
+
+    fn emit(&self, logger: &SdkLogger, level: Level) {
+        let mut log = logger.create_log_record();
+        log.set_target(ACCESS);
+        log.set_severity_number(if level == Level::ERROR { Severity::Error } else { Severity::Info });
+        log.set_severity_text(level.as_str());
+        log.set_body(format!("{} {} {}", self.method, cut(self.path, PATH), self.status.as_u16()).into());
+        let flags = TraceFlags::default().with_sampled(self.trace.sampled);
+        log.set_trace_context(self.trace.trace_id.0.into(), SpanId::INVALID, Some(flags));
+        self.visit(|name, value| {
+            if !matches!(name.plain, "trace_id" | "sampled") {
+                log.add_attribute(name.plain, any_value(value));
+            }
+        });
+        logger.emit(log);
+    }
+}
+
+fn any_value(value: Value<'_>) -> AnyValue {
+    match value {
+        Value::Text(text) | Value::Plain(text) => text.to_owned().into(),
+        Value::Printed(arguments) => arguments.to_string().into(),
+        Value::Signed(number) => number.into(),
+        Value::Unsigned(number) => i64::try_from(number).unwrap_or(i64::MAX).into(),
+        Value::Float(number) => number.into(),
+        Value::Bool(flag) => flag.into(),
+        Value::Address(address) => address.to_string().into(),
+        Value::Id(number) => format!("{number:032x}").into(),
+        #[expect(clippy::cast_precision_loss, reason = "below 2^52 for 142 years")]
+        Value::Seconds(duration) => (digits::rounded(duration) as f64 / 1e6).into(),
+    }
+}
+
+/// `network.protocol.version` of a version.
+pub(super) fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_09 => "0.9",
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        Version::HTTP_3 => "3",
+        _ => "1.1",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value as Json;
+
+    use super::*;
+    use crate::{
+        request::TraceId,
+        telemetry::test::{Captured, counter},
+    };
+
+    fn record(trace: &TraceContext) -> AccessRecord<'_> {
+        AccessRecord {
+            request_id: "r-1",
+            trace,
+            method: "POST",
+            route: "/v1/quotes/{id}",
+            path: "/v1/quotes/\"%0a\u{1}",
+            version: Version::HTTP_11,
+            status: StatusCode::OK,
+            duration: Duration::from_nanos(1_234_567),
+            request_bytes: None,
+            response_bytes: 42,
+            client: Some("::ffff:10.0.0.7".parse().unwrap()),
+            user_agent: Some("curl\n"),
+        }
+    }
+
+    #[test]
+    fn a_request_is_one_json_line_with_conventional_names() {
+        let captured = Captured::default();
+        let sink = Sink::start(Box::new(captured.clone()), counter()).unwrap();
+        let control = LogControl::new("info", true).unwrap();
+        let log = AccessLog::new(sink.clone(), Format::Json, control.clone(), None);
+        let trace = TraceContext { trace_id: TraceId(0xff), sampled: true, ..TraceContext::default() };
+        log.write(&record(&trace));
+        control.set_filter("info,access=error").unwrap();
+        log.write(&record(&trace));
+        log.write(&AccessRecord { status: StatusCode::BAD_GATEWAY, ..record(&trace) });
+        assert!(sink.flush(Duration::from_secs(5)));
+        let lines: Vec<Json> = captured.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 2);
+        let mut first = lines[0].clone();
+        first.as_object_mut().unwrap().shift_remove("timestamp");
+        let expected = serde_json::json!({
+            "level": "INFO", "target": "access", "request_id": "r-1",
+            "trace_id": "000000000000000000000000000000ff", "sampled": true,
+            "http.request.method": "POST", "http.route": "/v1/quotes/{id}", "url.path": "/v1/quotes/\"%0a\u{1}",
+            "network.protocol.version": "1.1", "http.response.status_code": 200,
+            "http.server.request.duration": 0.001_235, "http.response.body.size": 42,
+            "client.address": "10.0.0.7", "user_agent.original": "curl\n",
+        });
+        assert_eq!(first, expected);
+        assert_eq!(lines[1]["level"], "ERROR");
+    }
+}

@@ -1,0 +1,158 @@
+//! The metrics that every service has, and their text.
+//!
+//! Next: [`super::resource`].
+
+use std::sync::Mutex;
+
+use prometheus::{
+    Counter, CounterVec, Encoder, GaugeVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    core::{Collector, Desc},
+    process_collector::ProcessCollector,
+    proto::MetricFamily,
+};
+use tokio::runtime::Handle;
+
+use super::Identity;
+
+/// The registry, the counters of lost telemetry, and the runtimes to watch.
+pub(super) struct Metrics {
+    pub(super) registry: Registry,
+    pub(super) runtimes: Runtimes,
+    dropped: IntCounterVec,
+}
+
+impl Metrics {
+    pub(super) fn new(identity: &Identity) -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        let runtimes = Runtimes::new()?;
+        registry.register(Box::new(runtimes.clone()))?;
+        let help = "Log lines, log records and spans lost: buffer full, output broken, or collector away.";
+        let dropped = IntCounterVec::new(Opts::new("telemetry_dropped_total", help), &["signal"])?;
+        registry.register(Box::new(dropped.clone()))?;
+        registry.register(Box::new(build_info(identity)?))?;
+        let metrics = Self { registry, runtimes, dropped };
+        // Both are there from the start: a rate over a series that appears with its first loss misses that loss.
+        metrics.dropped("logs");
+        metrics.dropped("traces");
+        Ok(metrics)
+    }
+
+    pub(super) fn dropped(&self, signal: &str) -> IntCounter {
+        self.dropped.with_label_values(&[signal])
+    }
+}
+
+/// Everything in `registry` as Prometheus text (version 0.0.4).
+#[must_use]
+pub fn render(registry: &Registry) -> Vec<u8> {
+    let mut text = Vec::with_capacity(16 << 10);
+    // It fails on families without a metric, which a registry does not give out, and on a failing writer.
+    let _ = TextEncoder::new().encode(&registry.gather(), &mut text);
+    text
+}
+
+fn build_info(identity: &Identity) -> Result<IntGaugeVec, prometheus::Error> {
+    let options = Opts::new("build_info", "Which build runs: always 1.");
+    let info = IntGaugeVec::new(options, &["version", "commit", "template_commit", "chassis_version"])?;
+    let Identity { version, commit, template_commit, .. } = identity;
+    info.with_label_values(&[version, commit, template_commit, env!("CARGO_PKG_VERSION")]).set(1);
+    Ok(info)
+}
+
+/// Collects the metrics of tokio runtimes by name; cheap to clone.
+#[derive(Clone)]
+pub(super) struct Runtimes(std::sync::Arc<RuntimeMetrics>);
+
+struct RuntimeMetrics {
+    watched: Mutex<Vec<(&'static str, Handle)>>,
+    workers: GaugeVec,
+    alive_tasks: GaugeVec,
+    queue_depth: GaugeVec,
+    busy_seconds: CounterVec,
+}
+
+impl Runtimes {
+    fn new() -> Result<Self, prometheus::Error> {
+        let gauge = |name, help| GaugeVec::new(Opts::new(name, help), &["runtime"]);
+        let busy = Opts::new("tokio_workers_busy_seconds_total", "Time that the runtime's workers were busy, in all.");
+        Ok(Self(std::sync::Arc::new(RuntimeMetrics {
+            watched: Mutex::default(),
+            workers: gauge("tokio_workers", "Worker threads of the runtime.")?,
+            alive_tasks: gauge("tokio_alive_tasks", "Tasks of the runtime that have not ended.")?,
+            queue_depth: gauge("tokio_global_queue_depth", "Tasks that wait in the runtime's global queue.")?,
+            busy_seconds: CounterVec::new(busy, &["runtime"])?,
+        })))
+    }
+
+    pub(super) fn watch(&self, name: &'static str, handle: Handle) {
+        self.0.watched.lock().expect("no holder panics").push((name, handle));
+    }
+}
+
+impl Collector for Runtimes {
+    fn desc(&self) -> Vec<&Desc> {
+        let RuntimeMetrics { workers, alive_tasks, queue_depth, busy_seconds, .. } = &*self.0;
+        [workers.desc(), alive_tasks.desc(), queue_depth.desc(), busy_seconds.desc()].concat()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let state = &*self.0;
+        // Held to the end: two scrapes at once must not add to one counter twice.
+        let watched = state.watched.lock().expect("no holder panics");
+        for (name, handle) in &*watched {
+            let metrics = handle.metrics();
+            let set = |gauge: &GaugeVec, value: usize| gauge.with_label_values(&[name]).set(float(value));
+            set(&state.workers, metrics.num_workers());
+            set(&state.alive_tasks, metrics.num_alive_tasks());
+            set(&state.queue_depth, metrics.global_queue_depth());
+            let busy: f64 =
+                (0..metrics.num_workers()).map(|at| metrics.worker_total_busy_duration(at).as_secs_f64()).sum();
+            raise(&state.busy_seconds.with_label_values(&[name]), busy);
+        }
+        let RuntimeMetrics { workers, alive_tasks, queue_depth, busy_seconds, .. } = state;
+        [workers.collect(), alive_tasks.collect(), queue_depth.collect(), busy_seconds.collect()].concat()
+    }
+}
+
+/// Brings a counter up to `total`.
+fn raise(counter: &Counter, total: f64) {
+    counter.inc_by((total - counter.get()).max(0.0));
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of tasks and threads lie far below 2^52")]
+fn float(count: usize) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::test::identity;
+
+    #[tokio::test]
+    async fn every_family_has_help_and_a_fitting_name() {
+        let metrics = Metrics::new(&identity()).unwrap();
+        metrics.runtimes.watch("io", Handle::current());
+        metrics.runtimes.watch("work", Handle::current());
+        let families = metrics.registry.gather();
+        for family in &families {
+            assert!(!family.help().is_empty(), "{}", family.name());
+            let counter = family.get_field_type() == prometheus::proto::MetricType::COUNTER;
+            assert_eq!(counter, family.name().ends_with("_total"), "{}", family.name());
+        }
+        let text = String::from_utf8(render(&metrics.registry)).unwrap();
+        for line in [
+            "telemetry_dropped_total{signal=\"logs\"} 0",
+            "telemetry_dropped_total{signal=\"traces\"} 0",
+            "build_info{commit=",
+            "tokio_workers{runtime=\"io\"} 1",
+            "tokio_workers_busy_seconds_total{runtime=\"work\"}",
+            "process_resident_memory_bytes",
+            "process_cpu_seconds_total",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+        assert!(text.lines().filter(|line| !line.starts_with('#')).count() < 30);
+    }
+}

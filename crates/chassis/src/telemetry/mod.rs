@@ -1,0 +1,302 @@
+//! Logs, metrics and traces.
+//!
+//! Logs go to stdout through a bounded [`sink`], traces (and logs, where asked for) by OTLP from a thread of their
+//! own, metrics wait in a registry. Whatever the reader at the other end does, a request never waits for it: what does
+//! not fit is dropped and counted in `telemetry_dropped_total`. It reads no environment of its own: names come in by a
+//! lookup (the OTLP exporter reads its standard per-signal names besides).
+//!
+//! Next: [`span`], what a recorded request leaves behind.
+
+mod access;
+mod cut;
+mod digits;
+mod exporter;
+mod filter;
+mod format;
+mod hex;
+mod json;
+mod log;
+mod metrics;
+mod panic;
+mod processor;
+mod propagation;
+mod protobuf;
+mod queue;
+mod recorded;
+mod resource;
+mod sampler;
+mod sender;
+mod settings;
+pub mod sink;
+pub mod span;
+mod text;
+mod timestamp;
+mod variables;
+
+pub use access::{AccessLog, AccessRecord};
+pub use filter::LogControl;
+pub use metrics::render;
+pub use propagation::Propagation;
+pub use sampler::Tracing;
+pub use settings::{LogFormat, OtlpProtocol, Settings};
+pub use span::{ServerSpan, SpanRecord};
+pub use text::Colour;
+
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
+use opentelemetry_sdk::{Resource, logs::SdkLoggerProvider, trace::SdkTracerProvider};
+use prometheus::Registry;
+use serde::Serialize;
+use tokio::runtime::Handle;
+use tracing::Dispatch;
+use tracing_opentelemetry::OpenTelemetryLayer;
+use tracing_subscriber::{Layer, Registry as Spans, filter::FilterExt, layer::SubscriberExt};
+
+use self::{
+    exporter::Exports,
+    format::Format,
+    log::LogLayer,
+    metrics::Metrics,
+    processor::{LogQueue, SpanQueue},
+    recorded::Recorded,
+    sampler::Ids,
+    sink::Sink,
+};
+
+/// The name of the tracer, as spans show it: this package's.
+const SCOPE: &str = env!("CARGO_CRATE_NAME");
+
+/// Looks up a variable of the environment.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Who runs.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Identity {
+    /// `service.name`, where `OTEL_SERVICE_NAME` does not say otherwise.
+    pub service: String,
+    /// `service.version`.
+    pub version: String,
+    /// The commit it was built from.
+    #[serde(skip)]
+    pub commit: String,
+    /// The commit of the template that it came from or was last brought up to.
+    #[serde(skip)]
+    pub template_commit: String,
+    /// `service.instance.id`: this replica among its like.
+    pub replica: String,
+    /// The zone it runs in, where the platform tells.
+    pub zone: Option<String>,
+}
+
+/// Where log lines go.
+pub struct Output {
+    /// The writer; only the writer thread waits for it.
+    pub writer: Box<dyn Write + Send>,
+    /// Whether people read along: decides `telemetry.log_format = "auto"`.
+    pub is_terminal: bool,
+    /// Colours of the text form.
+    pub colour: Colour,
+}
+
+/// Telemetry that cannot start: the setting or variable, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{key}: {reason}")]
+pub struct StartError {
+    /// The setting's key, or the variable's name.
+    pub key: &'static str,
+    /// Why it cannot be used; no value stands in it.
+    pub reason: String,
+}
+
+impl StartError {
+    fn new(key: &'static str, reason: impl Into<String>) -> Self {
+        Self { key, reason: reason.into() }
+    }
+}
+
+/// Logs, metrics and traces of one process. Keep it until the end, and [`flush`](Self::flush) it then.
+pub struct Telemetry {
+    metrics: Metrics,
+    sink: Sink,
+    format: Format,
+    control: LogControl,
+    access: AccessLog,
+    tracing: Tracing,
+    propagation: Propagation,
+    exports: Exports,
+}
+
+/// Starts telemetry to stdout and makes it the process's own: its subscriber and its panic hook.
+///
+/// # Errors
+/// When a setting or a standard `OTEL_` variable cannot be used, or a subscriber is installed already.
+pub fn start(
+    settings: &Settings,
+    identity: &Identity,
+    environment: Lookup<'_>,
+    is_terminal: bool,
+) -> Result<Telemetry, StartError> {
+    // See <https://no-color.org>: any text but the empty one.
+    let no_colour = environment("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colour = if is_terminal && !no_colour { Colour::Ansi } else { Colour::Plain };
+    let output = Output { writer: Box::new(std::io::stdout()), is_terminal, colour };
+    let (telemetry, dispatch) = build(settings, identity, environment, output)?;
+    tracing::dispatcher::set_global_default(dispatch)
+        .map_err(|_| StartError::new("telemetry", "a subscriber is installed already"))?;
+    panic::install(telemetry.sink.clone(), telemetry.format, environment);
+    Ok(telemetry)
+}
+
+/// Starts telemetry to `output`, and gives back the subscriber for the caller to install.
+///
+/// # Errors
+/// As [`start`].
+pub fn build(
+    settings: &Settings,
+    identity: &Identity,
+    environment: Lookup<'_>,
+    output: Output,
+) -> Result<(Telemetry, Dispatch), StartError> {
+    let control = LogControl::new(&settings.log_filter, settings.access_log)
+        .map_err(|reason| StartError::new("telemetry.log_filter", reason))?;
+    let propagation = Propagation::new(environment("OTEL_PROPAGATORS").as_deref())?;
+    let resource = resource::build(identity, environment)?;
+    let metrics = Metrics::new(identity).map_err(|error| StartError::new("telemetry", error.to_string()))?;
+    let exports = Exports::start(settings, &resource, &metrics, environment)?;
+    let tracing = Tracing::new(exports.spans.clone(), settings.sample_ratio, propagation.clone());
+    let format = match settings.log_format {
+        LogFormat::Auto if output.is_terminal => Format::Text(output.colour),
+        LogFormat::Text => Format::Text(output.colour),
+        LogFormat::Auto | LogFormat::Json => Format::Json,
+    };
+    let sink = Sink::start(output.writer, metrics.dropped("logs"))
+        .map_err(|error| StartError::new("telemetry", format!("starting the log writer: {error}")))?;
+    let logger = exports.logs.clone().map(|queue| {
+        SdkLoggerProvider::builder().with_resource(resource.clone()).with_log_processor(LogQueue(queue)).build()
+    });
+    let dispatch =
+        subscriber(LogLayer::new(sink.clone(), format), &control, &tracing, &exports, resource, logger.as_ref());
+    let otlp = logger.map(|provider| opentelemetry::logs::LoggerProvider::logger(&provider, ""));
+    let access = AccessLog::new(sink.clone(), format, control.clone(), otlp);
+    Ok((Telemetry { metrics, sink, format, control, access, tracing, propagation, exports }, dispatch))
+}
+
+/// Every standard `OTEL_` variable that is set and cannot be followed; what [`start`] refuses of the environment.
+#[must_use]
+pub fn refused(environment: Lookup<'_>) -> Vec<StartError> {
+    let checks = [
+        Propagation::new(environment("OTEL_PROPAGATORS").as_deref()).map(drop),
+        resource::check(environment),
+        exporter::check(environment),
+    ];
+    checks.into_iter().filter_map(Result::err).chain(variables::refused(environment)).collect()
+}
+
+type BoxedLayer = Box<dyn Layer<Spans> + Send + Sync>;
+
+/// Each layer has its own filter: what is logged says nothing of what is traced.
+fn subscriber(
+    log: LogLayer,
+    control: &LogControl,
+    tracing: &Tracing,
+    exports: &Exports,
+    resource: Resource,
+    logger: Option<&SdkLoggerProvider>,
+) -> Dispatch {
+    let mut layers: Vec<BoxedLayer> = vec![log.with_filter(control.clone()).boxed()];
+    if let Some(queue) = exports.spans.clone() {
+        let provider = SdkTracerProvider::builder()
+            .with_resource(resource)
+            .with_sampler(tracing.clone())
+            .with_id_generator(Ids)
+            .with_span_processor(SpanQueue(queue))
+            .build();
+        // Code places and thread names cost more than they tell here.
+        let layer = OpenTelemetryLayer::new(provider.tracer(SCOPE))
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_tracked_inactivity(false);
+        layers.push(layer.with_filter(Recorded::new()).boxed());
+    }
+    if let Some(provider) = logger {
+        let filter = control.clone().and(recorded::exported());
+        layers.push(OpenTelemetryTracingBridge::new(provider).with_filter(filter).boxed());
+    }
+    Dispatch::new(Spans::default().with(layers))
+}
+
+impl Telemetry {
+    /// The metrics' registry, with `process_*`, `tokio_*`, `build_info` and `telemetry_dropped_total` in it.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.metrics.registry
+    }
+
+    /// Adds a runtime to the `tokio_*` metrics.
+    pub fn watch_runtime(&self, name: &'static str, handle: Handle) {
+        self.metrics.runtimes.watch(name, handle);
+    }
+
+    /// Reads and changes the log filter.
+    #[must_use]
+    pub fn log_control(&self) -> &LogControl {
+        &self.control
+    }
+
+    /// Writes access lines.
+    #[must_use]
+    pub fn access_log(&self) -> &AccessLog {
+        &self.access
+    }
+
+    /// Decides which requests are recorded.
+    #[must_use]
+    pub fn tracing(&self) -> &Tracing {
+        &self.tracing
+    }
+
+    /// Sets the headers of outbound requests.
+    #[must_use]
+    pub fn propagation(&self) -> &Propagation {
+        &self.propagation
+    }
+
+    /// Puts the reloadable settings in force: all of them, or none.
+    ///
+    /// # Errors
+    /// When the log filter or the ratio cannot be used.
+    pub fn reload(&self, settings: &Settings) -> Result<(), StartError> {
+        if let Some((key, reason)) = settings.problems().into_iter().next() {
+            return Err(StartError { key, reason });
+        }
+        self.control
+            .set_filter(&settings.log_filter)
+            .map_err(|reason| StartError::new("telemetry.log_filter", reason))?;
+        self.control.set_access_log(settings.access_log);
+        self.tracing.set_sample_ratio(settings.sample_ratio);
+        Ok(())
+    }
+
+    /// Sends and writes all that waits; blocks `timeout` at most, whatever the collector and stdout do, and counts
+    /// what is lost. Tells whether both were done in time. Never call it on a thread that serves requests.
+    #[must_use]
+    pub fn flush(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        // A hanging collector must leave the last log lines some of the time.
+        let for_lines = (timeout / 5).min(Duration::from_millis(250));
+        let exported = self.exports.flush(timeout.saturating_sub(for_lines));
+        let written = self.sink.flush(deadline.saturating_duration_since(Instant::now()));
+        exported && written
+    }
+}
+
+#[cfg(test)]
+mod test;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! Panics become one log line each, with their place and thread.
+//!
+//! A panic on a request's thread waits for nothing: the line goes into the sink like any other. Names in a backtrace come
+//! from the program's symbol tables, which take a second and tens of megabytes that stay. So there is a backtrace only
+//! where `RUST_BACKTRACE` asks for it: its addresses are kept where the panic is, its names are found on a thread of their
+//! own, and it is a line of its own.
+//!
+//! Next: [`super::sink`], which writes it.
+
+use std::{
+    any::Any,
+    backtrace::{Backtrace, BacktraceStatus},
+    io::{self, Write as _},
+    panic::{self, PanicHookInfo},
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool, AtomicU32,
+            Ordering::{AcqRel, Acquire, Relaxed, Release},
+        },
+        mpsc::{SyncSender, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use super::{Lookup, format::Format, sink::Sink};
+use crate::request::{self, RequestContext};
+
+/// How long a thread whose panic may end the process waits for its line.
+const FLUSH: Duration = Duration::from_millis(100);
+/// 16: as many as anybody reads; the lines themselves go on.
+const BACKTRACES: u32 = 16;
+/// What the standard library says where a panic aborts the process at once.
+const ABORTS: [&str; 2] = ["panic in a destructor during cleanup", "panic in a function that cannot unwind"];
+
+/// Installs the hook for the whole process.
+pub(super) fn install(sink: Sink, format: Format, environment: Lookup<'_>) {
+    let resolver = wants_backtraces(environment).then(|| Resolver::start(format)).and_then(Result::ok);
+    panic::set_hook(Box::new(move |info| {
+        log(info);
+        if let Some(resolver) = &resolver {
+            resolver.capture(info);
+        }
+        if may_end_the_process(info) {
+            let _ = sink.flush(FLUSH);
+        }
+    }));
+}
+
+/// As the standard library reads them.
+fn wants_backtraces(environment: Lookup<'_>) -> bool {
+    let wanted = environment("RUST_LIB_BACKTRACE").or_else(|| environment("RUST_BACKTRACE"));
+    wanted.is_some_and(|value| value != "0")
+}
+
+/// No request runs on the main thread, and whoever aborts has no later.
+fn may_end_the_process(info: &PanicHookInfo<'_>) -> bool {
+    thread::current().name() == Some("main") || ABORTS.contains(&message(info.payload()))
+}
+
+fn log(info: &PanicHookInfo<'_>) {
+    let thread = thread::current();
+    tracing::error!(
+        target: "panic",
+        location = place(info),
+        thread = thread.name().unwrap_or("unnamed"),
+        "{}",
+        message(info.payload())
+    );
+}
+
+fn place(info: &PanicHookInfo<'_>) -> String {
+    info.location().map(ToString::to_string).unwrap_or_default()
+}
+
+/// What a panic said, where it said it in text.
+fn message(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&'static str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("panicked with a value that is no text")
+}
+
+/// Finds the names in backtraces, one at a time: the standard library has one lock for taking a backtrace and for naming
+/// it, so a second panic would wait for the first one's names.
+struct Resolver {
+    jobs: SyncSender<Job>,
+    is_busy: Arc<AtomicBool>,
+    left: AtomicU32,
+}
+
+struct Job {
+    backtrace: Backtrace,
+    location: String,
+    request: Option<Arc<RequestContext>>,
+}
+
+impl Resolver {
+    fn start(format: Format) -> io::Result<Self> {
+        let (jobs, coming) = sync_channel::<Job>(1);
+        let is_busy = Arc::new(AtomicBool::new(false));
+        let done = Arc::clone(&is_busy);
+        thread::Builder::new().name("backtraces".into()).spawn(move || {
+            for job in coming {
+                job.write(format);
+                done.store(false, Release);
+            }
+        })?;
+        Ok(Self { jobs, is_busy, left: AtomicU32::new(BACKTRACES) })
+    }
+
+    fn capture(&self, info: &PanicHookInfo<'_>) {
+        if self.left.load(Relaxed) == 0 || self.is_busy.compare_exchange(false, true, AcqRel, Acquire).is_err() {
+            return;
+        }
+        self.left.fetch_sub(1, Relaxed);
+        let job = Job { backtrace: Backtrace::capture(), location: place(info), request: request::current() };
+        // There is room: one at a time.
+        let _ = self.jobs.try_send(job);
+    }
+}
+
+impl Job {
+    fn write(self, format: Format) {
+        if self.backtrace.status() != BacktraceStatus::Captured {
+            return;
+        }
+        let Self { backtrace, location, request } = self;
+        let line = || tracing::error!(target: "panic", location, %backtrace, "backtrace of a panic");
+        match (format, request) {
+            // People read it in lines of its own.
+            (Format::Text(_), _) => _ = writeln!(io::stderr(), "backtrace of the panic at {location}:\n{backtrace}"),
+            (Format::Json, Some(request)) => request::enter(&request, line),
+            (Format::Json, None) => line(),
+        }
+    }
+}
+
+/// Panics with `text` and catches it, with the hook in place for this thread only.
+#[cfg(test)]
+pub(super) fn test_panic(text: &'static str) {
+    let own = thread::current().id();
+    let previous = Arc::new(panic::take_hook());
+    let others = Arc::clone(&previous);
+    panic::set_hook(Box::new(move |info| if thread::current().id() == own { log(info) } else { others(info) }));
+    let caught = panic::catch_unwind(|| panic!("{text}"));
+    panic::set_hook(Box::new(move |info| previous(info)));
+    assert_eq!(message(&*caught.unwrap_err()), text);
+}

@@ -1,0 +1,118 @@
+use std::{future, thread};
+
+use super::*;
+use crate::telemetry::test::counter;
+
+/// Answers as told, and remembers the sizes of its batches.
+#[derive(Clone)]
+struct Fake(Answer, Arc<Mutex<Vec<usize>>>);
+
+impl Weigh for u32 {
+    /// Itself, so that a test can choose it.
+    fn weight(&self) -> usize {
+        *self as usize
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Answer {
+    Well,
+    Badly,
+    Never,
+}
+
+impl Export for Fake {
+    type Item = u32;
+    const SIGNAL: &'static str = "traces";
+
+    async fn export(&self, batch: Vec<u32>) -> Result<(), String> {
+        lock(&self.1).push(batch.len());
+        match self.0 {
+            Answer::Well => Ok(()),
+            Answer::Badly => Err("away".into()),
+            Answer::Never => future::pending().await,
+        }
+    }
+}
+
+fn start(answer: Answer) -> (Arc<Queue<u32>>, Flusher, Fake, IntCounter) {
+    start_with(answer, Duration::from_secs(5))
+}
+
+fn start_with(answer: Answer, timeout: Duration) -> (Arc<Queue<u32>>, Flusher, Fake, IntCounter) {
+    let dropped = counter();
+    let fake = Fake(answer, Arc::default());
+    let queue = Queue::new(dropped.clone());
+    let (worker, flusher) = Worker::new(Arc::clone(&queue), fake.clone(), timeout);
+    thread::spawn(move || {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(worker.run());
+    });
+    (queue, flusher, fake, dropped)
+}
+
+fn flush(flusher: &Flusher, timeout: Duration) -> bool {
+    let now = std::time::Instant::now();
+    flusher.wait(flusher.ask(now + timeout), now + timeout + Duration::from_secs(2))
+}
+
+#[test]
+fn a_queue_is_full_in_bytes_as_well() {
+    let dropped = counter();
+    let queue = Queue::new(dropped.clone());
+    let half = u32::try_from(BUDGET / 2).unwrap();
+    for item in [half, half, 1, 0] {
+        queue.push(item);
+    }
+    assert_eq!(dropped.get(), 1);
+    // What was taken gives its room back.
+    assert_eq!(queue.take(), [half, half, 0]);
+    queue.push(half);
+    assert_eq!((dropped.get(), queue.take()), (1, vec![half]));
+}
+
+#[test]
+fn batches_are_bounded_and_a_flush_sends_all() {
+    let (queue, flusher, fake, dropped) = start(Answer::Well);
+    for item in 0..1500 {
+        queue.push(item);
+    }
+    assert!(flush(&flusher, Duration::from_secs(5)));
+    let batches = lock(&fake.1).clone();
+    assert_eq!(batches.iter().sum::<usize>(), 1500);
+    assert!(batches.iter().all(|&size| size <= BATCH));
+    assert_eq!(dropped.get(), 0);
+}
+
+#[test]
+fn a_failed_export_is_counted_and_not_tried_again() {
+    let (queue, flusher, fake, dropped) = start(Answer::Badly);
+    queue.push(1);
+    assert!(flush(&flusher, Duration::from_secs(5)));
+    assert_eq!((dropped.get(), lock(&fake.1).len()), (1, 1));
+}
+
+#[test]
+fn a_hanging_export_cannot_hold_up_a_flush() {
+    let (queue, flusher, _, dropped) = start(Answer::Never);
+    for item in 0..5000 {
+        queue.push(item);
+    }
+    let started = std::time::Instant::now();
+    assert!(flush(&flusher, Duration::from_millis(100)));
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    assert_eq!(dropped.get(), 5000);
+    // The deadline is over with its flush: a later export has its own time.
+    queue.push(1);
+    assert!(flush(&flusher, Duration::from_millis(100)));
+    assert_eq!(dropped.get(), 5001);
+}
+
+#[test]
+fn an_export_ends_after_its_timeout_without_a_flush_having_a_deadline() {
+    let (queue, flusher, _, dropped) = start_with(Answer::Never, Duration::from_millis(50));
+    queue.push(1);
+    let started = std::time::Instant::now();
+    assert!(flush(&flusher, Duration::from_mins(1)));
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert_eq!(dropped.get(), 1);
+}

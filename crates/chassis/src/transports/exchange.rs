@@ -1,0 +1,166 @@
+//! What the CGI doors share: a connection's conversation under the timers, the cap and the drain that every connection
+//! has, and each of its requests handed to the router.
+//!
+//! Who speaks here speaks for others, the clients' addresses included, and no protocol of them has a password. So a
+//! peer outside `server.trusted_peers` is not heard at all.
+//!
+//! Next: [`crate::middleware`], where the request goes.
+
+use std::{
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+};
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http::{Method, Request, response::Parts};
+use http_body::Body as _;
+
+use super::cgi::{self, Head};
+use crate::{
+    connection::{
+        Abort, ConnectionInfo, Entry, Limits, Stream,
+        closed::{Closed, Ended},
+        drive::{Work, drive},
+        io::{Io, Slot, take},
+        linger::linger,
+    },
+    middleware::routes::Routes,
+    problem::Problem,
+    request::{self, RequestContext},
+    runtime,
+};
+
+/// The routes, and the bounds of the connections that lead to it.
+#[derive(Clone, Debug)]
+pub(super) struct Inner {
+    routes: Routes,
+    pub(super) limits: Arc<Limits>,
+    /// A peer was refused, and somebody was told of it.
+    told: Arc<AtomicBool>,
+}
+
+/// One connection of a door.
+#[derive(Debug)]
+pub(super) struct Line<'a> {
+    pub(super) inner: &'a Inner,
+    pub(super) entry: &'a Arc<Entry>,
+    pub(super) peer: SocketAddr,
+}
+
+/// A response, before it is written.
+pub(super) struct Answer {
+    pub(super) parts: Parts,
+    pub(super) body: Body,
+    /// Bytes of the body, where they are known and there is one.
+    pub(super) length: Option<u64>,
+    /// Why it is the connection's last, if it is.
+    pub(super) closing: Option<Closed>,
+}
+
+impl Inner {
+    pub(super) fn new(routes: Routes, limits: Arc<Limits>) -> Self {
+        Self { routes, limits, told: Arc::default() }
+    }
+
+    /// Holds a connection to its bounds until its conversation has ended, and counts its end.
+    pub(super) async fn serve<'a, S: Stream, F: Future<Output = Closed> + Send>(
+        &'a self,
+        stream: S,
+        peer: SocketAddr,
+        entry: &'a Arc<Entry>,
+        converse: impl FnOnce(Io<S>, Line<'a>) -> F,
+    ) {
+        let mut ended = Ended::new(entry);
+        if !self.limits.settings().trusts(peer.ip()) {
+            ended.reason = Closed::Untrusted;
+            self.tell(peer);
+            return;
+        }
+        let (slot, state) = (Slot::default(), &entry.state);
+        let min_rate = self.limits.settings().min_rate.get();
+        let io = Io::new(stream, Bytes::new(), Arc::clone(entry), Arc::clone(&slot), min_rate);
+        let line = Line { inner: self, entry, peer };
+        let driven = drive(&self.limits, state, &mut Conversation(Box::pin(converse(io, line)))).await;
+        let (Ok(reason) | Err(reason)) = driven;
+        ended.reason = reason;
+        let Some(stream) = take(&slot) else { return };
+        if state.unfinished.load(Relaxed) {
+            stream.reset();
+        } else if driven.is_ok() && (state.unread.load(Relaxed) || stream.has_input()) {
+            linger(stream, state).await;
+        }
+    }
+
+    pub(super) fn max_connections(&self) -> usize {
+        runtime::max_connections(self.limits.settings().max_connections)
+    }
+
+    /// Once: the metric counts them.
+    fn tell(&self, peer: SocketAddr) {
+        if !self.told.swap(true, Relaxed) {
+            tracing::warn!(peer = %peer.ip(), "a peer outside server.trusted_peers was not heard; more are only counted");
+        }
+    }
+}
+
+impl Line<'_> {
+    /// The router's answer to request `number` of this connection; none where a fault rule breaks the connection.
+    pub(super) async fn ask(&self, head: Head, body: Body, number: u64) -> Option<Answer> {
+        let Self { inner, entry, peer } = self;
+        let method = head.parts.method.clone();
+        let mut request = Request::from_parts(head.parts, body);
+        // For this request the proxy is no hop: the peer is the one that it saw.
+        let info = ConnectionInfo::new(head.client.unwrap_or(*peer), head.scheme, None, entry, &inner.limits);
+        request.extensions_mut().insert(info);
+        let response = inner.routes.call(request).await;
+        if response.extensions().get::<Abort>().is_some() {
+            return None;
+        }
+        entry.state.answers();
+        let closing = inner.limits.ends(&entry.state, number);
+        Some(Answer::new(&method, response, closing))
+    }
+}
+
+impl Answer {
+    fn new(method: &Method, response: Response, closing: Option<Closed>) -> Self {
+        let (parts, body) = response.into_parts();
+        if cgi::is_bodiless(method, parts.status) {
+            return Self { parts, body: Body::empty(), length: None, closing };
+        }
+        let length = body.size_hint().exact();
+        Self { parts, body, length, closing }
+    }
+
+    /// A problem for what is no request; the connection ends with it.
+    pub(super) fn refusal(problem: Problem) -> Self {
+        let context = Arc::new(RequestContext::anonymous());
+        let response = request::enter(&context, || problem.into_response());
+        Self::new(&Method::GET, response, Some(Closed::Malformed))
+    }
+}
+
+/// A conversation as the driver sees it.
+struct Conversation<F>(Pin<Box<F>>);
+
+impl<F: Future<Output = Closed>> Work for Conversation<F> {
+    type Output = Closed;
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
+        self.0.as_mut().poll(cx)
+    }
+
+    /// It is asked only between requests: there is nothing to wait for.
+    fn finish(&mut self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,91 @@
+//! A response as records, and how its end is told.
+//!
+//! Three ends that the protocol has no word for:
+//! - The connection closes after this response. nginx would put it back into its pool and may lose a request on it; but
+//!   it keeps no connection on which more came than the end (a record of no request does), so that is what it gets.
+//!   Others cannot be told: their connections are closed when they are quiet.
+//! - The body failed. Without `END_REQUEST`, nginx takes the close for the end where it keeps no connections. So what
+//!   is no record of any version is sent first: a broken response, to every peer.
+//! - The peer aborted. It is told that the request is complete.
+//!
+//! Next: [`super::super::exchange`].
+
+use std::{io, pin::pin};
+
+use axum::body::Body;
+use futures_util::poll;
+use http_body_util::BodyExt;
+use tokio::io::AsyncWrite;
+
+use super::{
+    record::{self, Status},
+    writer::Writer,
+};
+use crate::transports::{
+    cgi::{self, Start},
+    exchange::Answer,
+};
+
+/// How an answer went out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    Whole,
+    /// The handler's body failed: the peer was told.
+    Broken,
+}
+
+/// Which request is answered, and to whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct To {
+    pub(super) id: u16,
+    /// The peer is nginx and may keep the connection, but must not.
+    pub(super) says_close: bool,
+}
+
+/// Writes a whole answer.
+pub(super) async fn send<W: AsyncWrite + Unpin>(writer: &Writer<W>, to: To, answer: Answer) -> io::Result<Sent> {
+    let mut head = bytes::BytesMut::with_capacity(512);
+    cgi::write_head(&mut head, Start::Cgi, &answer.parts, answer.length);
+    writer.put(|out| record::put_stream(out, record::STDOUT, to.id, &head)).await?;
+    if send_body(writer, to.id, answer.body).await? == Sent::Broken {
+        writer.send(record::put_break).await?;
+        return Ok(Sent::Broken);
+    }
+    writer
+        .send(|out| {
+            record::put(out, record::STDOUT, to.id, b"");
+            record::put_end(out, to.id, Status::Complete);
+            if to.says_close {
+                record::put(out, record::GET_VALUES_RESULT, 0, b"");
+            }
+        })
+        .await?;
+    Ok(Sent::Whole)
+}
+
+async fn send_body<W: AsyncWrite + Unpin>(writer: &Writer<W>, id: u16, body: Body) -> io::Result<Sent> {
+    let mut body = pin!(body);
+    loop {
+        let frame = {
+            let mut next = pin!(body.frame());
+            match poll!(next.as_mut()) {
+                std::task::Poll::Ready(frame) => frame,
+                std::task::Poll::Pending => {
+                    // What there is goes out before anything is waited for.
+                    writer.send(|_| ()).await?;
+                    next.await
+                }
+            }
+        };
+        match frame {
+            None => return Ok(Sent::Whole),
+            Some(Err(_)) => return Ok(Sent::Broken),
+            Some(Ok(frame)) => {
+                // Trailers have no place in CGI.
+                if let Ok(data) = frame.into_data() {
+                    writer.put(|out| record::put_stream(out, record::STDOUT, id, &data)).await?;
+                }
+            }
+        }
+    }
+}

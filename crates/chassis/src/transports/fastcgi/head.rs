@@ -1,0 +1,122 @@
+//! A request's first records, and what may come before and between them.
+//!
+//! Records of requests that are over, or never began, are skipped: Apache may reuse a connection after a response that
+//! came before the body was read.
+//!
+//! Next: [`super::stdin`].
+
+use std::io;
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
+
+use super::{
+    reader::Reader,
+    record::{self, KEEP_CONN, Record, Status},
+    writer::Writer,
+};
+use crate::{connection::state::Phase, transports::exchange::Line};
+
+/// 8 KiB: what a web server tells of itself beside the client's head.
+const BESIDE: usize = 8 * 1024;
+
+/// A request that has begun.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Begun {
+    pub(super) id: u16,
+    /// The peer wants the connection to stay.
+    pub(super) keep: bool,
+}
+
+/// What came first.
+pub(super) enum Opening {
+    /// A request and its variables; none where they were too many to keep.
+    Request(Begun, Option<Vec<u8>>),
+    /// The peer closed, or wants us to.
+    Closed,
+}
+
+/// Reads until a request's variables are whole. `served` says whether it is not the connection's first one.
+pub(super) async fn read<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    line: &Line<'_>,
+    served: bool,
+    reader: &mut Reader<R>,
+    writer: &Writer<W>,
+) -> io::Result<Opening> {
+    let most = 2 * line.inner.limits.settings().max_head.len() + BESIDE;
+    let mut opened: Option<(Begun, Vec<u8>)> = None;
+    let mut too_long = false;
+    let waiting = Waiting { phase: if served { Phase::Idle } else { Phase::Silent }, since: line.entry.state.since() };
+    loop {
+        waiting.rest(line, reader, opened.is_some());
+        let Some(record) = reader.next().await? else { return Ok(Opening::Closed) };
+        match (&mut opened, record.kind) {
+            (_, _) if record.id == 0 => writer.manage(&record, line.inner.max_connections()).await?,
+            (None, record::BEGIN_REQUEST) => match begin(&record)? {
+                (record::RESPONDER, begun) => opened = Some((begun, Vec::new())),
+                (_, begun) => {
+                    writer.refuse(begun.id, Status::UnknownRole).await?;
+                    if !begun.keep {
+                        return Ok(Opening::Closed);
+                    }
+                }
+            },
+            (Some((begun, _)), record::BEGIN_REQUEST) if begun.id != record.id => {
+                writer.refuse(record.id, Status::CannotMultiplex).await?;
+            }
+            (Some((begun, _)), _) if begun.id != record.id => {}
+            (None, _) => {}
+            (Some((begun, variables)), record::PARAMS) if record.content.is_empty() => {
+                let variables = std::mem::take(variables);
+                return Ok(Opening::Request(*begun, (!too_long).then_some(variables)));
+            }
+            (Some((_, variables)), record::PARAMS) => {
+                too_long |= variables.len() + record.content.len() > most;
+                if !too_long {
+                    variables.extend_from_slice(&record.content);
+                }
+            }
+            (Some((begun, _)), record::ABORT_REQUEST) => {
+                let begun = *begun;
+                opened = None;
+                writer.refuse(begun.id, Status::Complete).await?;
+                if !begun.keep {
+                    return Ok(Opening::Closed);
+                }
+            }
+            _ => return Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+}
+
+/// The wait for a request, from its start: a peer that sends records of no request waits no longer for it.
+struct Waiting {
+    phase: Phase,
+    since: Instant,
+}
+
+impl Waiting {
+    /// Between records: bytes that are here begin a head, and a record that was no request's leaves the connection as
+    /// idle as it was.
+    fn rest<R: AsyncRead + Unpin>(&self, line: &Line<'_>, reader: &mut Reader<R>, is_open: bool) {
+        let state = &line.entry.state;
+        if is_open || !reader.is_empty() {
+            state.received();
+        } else if state.phase() == Phase::Head {
+            state.resume(self.phase, self.since);
+        }
+        reader.rest();
+    }
+}
+
+fn begin(record: &Record) -> io::Result<(u16, Begun)> {
+    match record.content[..] {
+        [high, low, flags, ..] => {
+            let begun = Begun { id: record.id, keep: flags & KEEP_CONN != 0 };
+            Ok((u16::from_be_bytes([high, low]), begun))
+        }
+        _ => Err(io::ErrorKind::InvalidData.into()),
+    }
+}

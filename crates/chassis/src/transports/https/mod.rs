@@ -1,0 +1,140 @@
+//! HTTPS: HTTP/1.1 and HTTP/2 inside TLS 1.2 or 1.3, by rustls.
+//!
+//! Behind the handshake it is the plain door's connection, with the same timers, age and drain: only the stream differs,
+//! in what it can tell of its input. ALPN lets a client choose its protocol; which one it speaks shows in its first
+//! bytes, as on the plain door. It refuses TLS 1.1 and older, early data (which can be replayed), and renegotiation.
+//!
+//! Next: [`handshake`], then [`crate::connection`].
+
+mod certificates;
+mod handshake;
+pub(super) mod redirect;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use certificates::Certificates;
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use axum::extract::Request;
+use http::{HeaderValue, header};
+use prometheus::Registry;
+use rustls::ServerConnection;
+use tokio_rustls::TlsAcceptor;
+use x509_cert::{Certificate, der::Decode};
+
+use self::{
+    handshake::{Failures, Handshake, Kind},
+    stream::{Raw, Secured},
+};
+use super::settings::Settings;
+use crate::{
+    connection::{
+        ClientCertificate, ConnectionInfo, Entry, Http, Limits, Stream,
+        closed::{Closed, Ended},
+        drive::drive,
+        linger::linger,
+        state::Phase,
+    },
+    middleware::routes::Routes,
+    server::Protocol,
+};
+
+/// Serves routes over HTTPS.
+#[derive(Clone, Debug)]
+pub(crate) struct Https(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    http: Http,
+    limits: Arc<Limits>,
+    certificates: Certificates,
+    failures: Failures,
+}
+
+impl Https {
+    /// None where no listener speaks https.
+    pub(crate) fn new(
+        routes: &Routes,
+        limits: &Arc<Limits>,
+        settings: &Settings,
+        certificates: Certificates,
+        registry: &Registry,
+    ) -> Option<Self> {
+        certificates.config()?;
+        certificates.register(registry);
+        let http = Http::new(strict(routes.clone(), settings), Arc::clone(limits));
+        let failures = Failures::new(registry);
+        Some(Self(Arc::new(Shared { http, limits: Arc::clone(limits), certificates, failures })))
+    }
+}
+
+impl Protocol for Https {
+    async fn serve<S: Stream>(self, stream: S, peer: SocketAddr, entry: Arc<Entry>) {
+        let mut ended = Ended::new(&entry);
+        ended.reason = self.0.run(stream, peer, &entry).await;
+    }
+}
+
+impl Shared {
+    async fn run<S: Stream>(&self, stream: S, peer: SocketAddr, entry: &Arc<Entry>) -> Closed {
+        // Boxed: the handshake is long over while the connection is open.
+        let secured = match Box::pin(self.secure(stream, entry)).await {
+            Ok(secured) => secured,
+            Err(reason) => return reason,
+        };
+        let certificate = certificate(secured.session());
+        let info = ConnectionInfo::new(peer, "https", certificate, entry, &self.limits);
+        self.http.run(secured, info, entry).await
+    }
+
+    async fn secure<S: Stream>(&self, stream: S, entry: &Arc<Entry>) -> Result<Secured<S>, Closed> {
+        let state = &entry.state;
+        let config = self.certificates.config().ok_or(Closed::Error)?;
+        let accept = TlsAcceptor::from(config).accept(Raw::new(stream, Arc::clone(entry)));
+        match drive(&self.limits, state, &mut Handshake(accept.into_fallible())).await? {
+            Ok(secured) => {
+                // From here on, the time to the first byte counts anew.
+                state.enter(Phase::Silent);
+                Ok(Secured::new(secured))
+            }
+            Err((error, raw)) => {
+                self.failures.count(Kind::of(&error));
+                tracing::debug!(%error, "a TLS handshake failed");
+                if error.kind() == io::ErrorKind::InvalidData {
+                    // A plain close would destroy the alert that says why.
+                    linger(raw, state).await;
+                }
+                Err(Closed::Handshake)
+            }
+        }
+    }
+}
+
+/// What the client showed, and rustls verified.
+fn certificate(session: &ServerConnection) -> Option<Box<ClientCertificate>> {
+    let der = session.peer_certificates()?.first()?;
+    let subject = Certificate::from_der(der).map(|it| it.tbs_certificate().subject().to_string()).unwrap_or_default();
+    Some(Box::new(ClientCertificate::new(subject, der.to_vec())))
+}
+
+/// The routes, whose responses tell browsers to stay with https (RFC 6797). Over plain HTTP that may not be said.
+fn strict(routes: Routes, settings: &Settings) -> Routes {
+    let age = settings.hsts.as_secs();
+    if settings.hsts.is_zero() {
+        return routes;
+    }
+    let below = if settings.hsts_subdomains { "; includeSubDomains" } else { "" };
+    let value = HeaderValue::try_from(format!("max-age={age}{below}")).expect("visible letters");
+    let strict = axum::Router::new().fallback(move |request: Request| {
+        let (answer, value) = (routes.call(request), value.clone());
+        async {
+            let mut response = answer.await;
+            // An app that says it by itself knows better.
+            response.headers_mut().entry(header::STRICT_TRANSPORT_SECURITY).or_insert(value);
+            response
+        }
+    });
+    strict.into()
+}

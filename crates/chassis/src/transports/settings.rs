@@ -1,0 +1,79 @@
+//! Settings `tls.*`: there in every build, so that the reference is one; a build without the feature refuses them.
+//!
+//! Next: [`super`].
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Duration;
+
+/// Settings `tls.*`: for a build with the cargo feature `tls`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The file with the server's certificate, and those that lead from it to its root: PEM, the server's own first. Read again when it changes.
+    pub certificate_file: Option<String>,
+    /// The file with the certificate's private key: PEM. Read again when it changes.
+    pub key_file: Option<String>,
+    /// The oldest version of TLS that is spoken.
+    pub min_version: MinVersion,
+    /// Whether clients prove who they are by a certificate: `off`, `optional` or `required`.
+    pub client_auth: ClientAuth,
+    /// The file with the authorities whose word counts for clients' certificates: PEM. Read again when it changes.
+    pub client_ca_file: Option<String>,
+    /// How long browsers are to ask by https only (`Strict-Transport-Security`), once they have been here by https; `0` says nothing. Start with minutes: it cannot be taken back.
+    pub hsts: Duration,
+    /// Whether that holds for all names below this one as well.
+    pub hsts_subdomains: bool,
+    /// URLs of `server.listen`, of the scheme `http`, that only send clients to https (308) and answer `/healthz`.
+    pub redirect: Vec<String>,
+    /// Hosts that clients are sent to; those who ask for others get 400. Empty: whatever host they asked for.
+    pub redirect_hosts: Vec<String>,
+    /// The port of https that clients are sent to.
+    pub redirect_port: u16,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            certificate_file: None,
+            key_file: None,
+            min_version: MinVersion::default(),
+            client_auth: ClientAuth::default(),
+            client_ca_file: None,
+            hsts: Duration::default(),
+            hsts_subdomains: false,
+            redirect: Vec::new(),
+            redirect_hosts: Vec::new(),
+            redirect_port: HTTPS,
+        }
+    }
+}
+
+/// The port that a URL with the scheme `https` need not name.
+pub(super) const HTTPS: u16 = 443;
+
+/// A version of TLS. Older ones are spoken by no build: RFC 8996 ended them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum MinVersion {
+    /// RFC 5246, with the ciphers that are still good.
+    #[default]
+    #[serde(rename = "1.2")]
+    Tls12,
+    /// RFC 8446.
+    #[serde(rename = "1.3")]
+    Tls13,
+}
+
+/// Whether clients show certificates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientAuth {
+    /// They are not asked.
+    #[default]
+    Off,
+    /// They are asked; one that is shown has to be good.
+    Optional,
+    /// Without a good one there is no connection.
+    Required,
+}

@@ -1,0 +1,123 @@
+//! Calls to other services, over plain HTTP.
+//!
+//! A call never outlives the request that makes it: its deadline is the smaller of its own timeout and what the request
+//! has left, it covers the body, and the rest goes along as `x-request-timeout`. Only idempotent methods are tried
+//! again, within a budget, so that a failing upstream meets 20 % more calls and not three times as many. An upstream
+//! that keeps failing is left alone for a while. Connections are renewed, so that new replicas behind a balancer get
+//! their share. It refuses `https`: encryption between services is the mesh's here.
+//!
+//! Next: `call`, one call as a straight line.
+
+mod breaker;
+mod call;
+mod error;
+mod interim;
+mod metrics;
+mod pool;
+mod settings;
+mod target;
+
+pub use error::UpstreamError;
+pub use settings::Settings;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use prometheus::Registry;
+use tower::retry::budget::TpsBudget;
+
+use self::{breaker::Breaker, metrics::Metrics, pool::Pool, target::Target};
+use crate::telemetry::Propagation;
+
+/// Makes clients that share their metrics; clones share them too.
+#[derive(Clone, Debug)]
+pub struct Upstreams {
+    metrics: Metrics,
+    propagation: Propagation,
+}
+
+impl Upstreams {
+    /// Adds the metrics `upstream_*` to `registry`, once for all upstreams.
+    ///
+    /// # Errors
+    /// When the registry has metrics of these names.
+    pub fn new(registry: &Registry, propagation: Propagation) -> prometheus::Result<Self> {
+        Ok(Self { metrics: Metrics::new(registry)?, propagation })
+    }
+
+    /// A client for the service at `base_url`, such as `http://rates:8080`; `name` is its label in metrics and spans.
+    ///
+    /// # Errors
+    /// [`UpstreamError::InvalidUrl`] when the URL is not plain HTTP, or holds credentials or a query.
+    pub fn client(&self, name: &'static str, base_url: &str, settings: &Settings) -> Result<Upstream, UpstreamError> {
+        Ok(Upstream(Arc::new(Inner {
+            name,
+            target: Target::parse(base_url)?,
+            pool: Pool::new(settings),
+            breaker: Breaker::new(name, settings, self.metrics.circuit_open(name)),
+            // At rest 1 retry a second for 10 s, then one for every five calls.
+            budget: TpsBudget::new(Duration::from_secs(10), 1, 0.2),
+            metrics: self.metrics.of(name),
+            propagation: self.propagation.clone(),
+            settings: settings.clone(),
+        })))
+    }
+}
+
+/// A client for one service; clones share its connections, budget and breaker.
+#[derive(Clone)]
+pub struct Upstream(Arc<Inner>);
+
+struct Inner {
+    name: &'static str,
+    target: Target,
+    pool: Pool,
+    breaker: Breaker,
+    budget: TpsBudget,
+    metrics: metrics::Handles,
+    propagation: Propagation,
+    settings: Settings,
+}
+
+impl Upstream {
+    /// Tells why `base_url` cannot be an upstream, without making a client; for checking settings.
+    ///
+    /// # Errors
+    /// [`UpstreamError::InvalidUrl`].
+    pub fn check_url(base_url: &str) -> Result<(), UpstreamError> {
+        Target::parse(base_url).map(drop)
+    }
+
+    /// The upstream's name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.0.name
+    }
+
+    /// Gets `path`, which starts with a slash and may have a query.
+    ///
+    /// # Errors
+    /// See [`Upstream::send`].
+    pub async fn get(&self, path: &str) -> Result<Response<Bytes>, UpstreamError> {
+        let request = Request::get(path).body(Bytes::new()).map_err(|_| UpstreamError::InvalidRequest)?;
+        self.send(request).await
+    }
+
+    /// Sends `request`, whose URI is a path below the base URL, and gives the whole response, whatever its status.
+    ///
+    /// # Errors
+    /// When no whole response came in time, or the circuit is open.
+    pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, UpstreamError> {
+        self.0.call(request).await
+    }
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Upstream").field(&self.0.name).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! How an upstream is called; an app embeds one for each.
+//!
+//! Next: [`super::target`].
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Duration, Problem, Problems, Size};
+
+/// Settings of one upstream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// How long a connection may take to open.
+    pub connect_timeout: Duration,
+    /// How long a call may take in all, its retries and the response's body included; the request's own deadline may be nearer.
+    pub timeout: Duration,
+    /// How often an idempotent call is tried again at most.
+    pub retries: u32,
+    /// Largest response body.
+    pub max_body: Size,
+    /// Failures in a row after which the upstream is left alone for a while.
+    pub breaker_failures: u32,
+    /// How long it is left alone at most, for one that stays away.
+    pub breaker_max_pause: Duration,
+    /// Age at which connections are renewed, with a jitter of 10 % each way.
+    pub max_connection_age: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            // 1 s: inside a cluster a connection opens in milliseconds, and one lost SYN is sent again after 1 s.
+            connect_timeout: Duration::from_secs(1),
+            timeout: Duration::from_secs(5),
+            retries: 2,
+            max_body: Size::mib(1),
+            // 5: fewer would open at a rollout's odd failure.
+            breaker_failures: 5,
+            breaker_max_pause: Duration::from_secs(30),
+            // 60 s: as `server.max_connection_age`, so that both ends renew at one pace.
+            max_connection_age: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Settings {
+    /// Finds what the types cannot; `key` is where these settings stand, such as `app.rates`.
+    pub fn check(&self, key: &str, problems: &mut Problems) {
+        let durations = [
+            ("connect_timeout", self.connect_timeout),
+            ("timeout", self.timeout),
+            ("breaker_max_pause", self.breaker_max_pause),
+            ("max_connection_age", self.max_connection_age),
+        ];
+        for (name, duration) in durations {
+            if duration.is_zero() {
+                problems.push(Problem::new(format!("{key}.{name}"), "has to be above zero"));
+            }
+        }
+        if self.connect_timeout > self.timeout {
+            let keys = ["connect_timeout", "timeout"].map(|name| format!("{key}.{name}"));
+            problems.push(Problem::between(keys, "connecting may not take longer than the whole call"));
+        }
+        if self.breaker_failures == 0 {
+            problems.push(Problem::new(format!("{key}.breaker_failures"), "has to be above zero"));
+        }
+        if self.max_body.is_empty() {
+            problems.push(Problem::new(format!("{key}.max_body"), "has to be above zero"));
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! End-to-end tests: the real binary, as a process, behind real proxies and under real load generators.
+//!
+//! One binary, one module per promise. `make tools` installs what they drive; a missing tool fails its test. Nothing
+//! is retried: a lost request is a failed test.
+//!
+//! Next: `harness`, then `first_run`.
+
+mod harness;
+
+mod api;
+mod blocked;
+mod browser;
+mod chassis;
+mod connections;
+mod doors;
+mod drain;
+mod endings;
+mod features;
+mod first_run;
+mod fleet;
+mod logs;
+mod metrics;
+mod overload;
+mod settings;
+mod sidecar;
+mod signals;
+mod telemetry;

@@ -1,0 +1,6 @@
+//! The service's own tests.
+//!
+//! Next: `description`.
+
+mod description;
+mod generated;
