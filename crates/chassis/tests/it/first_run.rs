@@ -69,7 +69,7 @@ async fn the_admin_listener_tells_the_version_and_the_settings() {
     let _turn = shared().await;
     let server = Server::start(&[("APP__OVERLOAD__RETRY_AFTER", "7s"), ("POD_NAME", "pod-7")]).await;
     let version = json(&server.admin("/version").await);
-    assert_eq!(version["version"], env!("CARGO_PKG_VERSION"), "{version}");
+    assert_eq!(version["version"], service::SERVICE.version, "{version}");
     assert_eq!(version["replica"], "pod-7", "{version}");
     let config = json(&server.admin("/config").await);
     assert_eq!(config["settings"]["overload"]["retry_after"], "7s", "{config}");
@@ -91,7 +91,7 @@ async fn the_command_line_explains_itself() {
         assert!(help.text.contains(word), "no {word} in:\n{}", help.text);
     }
     let version = run_to_exit(&["--version"], &[]).await;
-    assert_eq!((version.code, version.text.trim()), (0, env!("CARGO_PKG_VERSION")));
+    assert_eq!((version.code, version.text.trim()), (0, service::SERVICE.version));
     let schema = run_to_exit(&["schema"], &[]).await;
     assert_eq!(schema.code, 0);
     let schema: Value = serde_json::from_str(&schema.text).expect("a schema in JSON");
