@@ -111,7 +111,8 @@ def subcommands():
 def follow(report, page, known=None):
     """Links to files and headings; names of make targets, scripts and, where they are known, subcommands."""
     text = (ROOT / page).read_text()
-    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.M))
+    steps = [path.read_text() for path in (ROOT / "Makefile", ROOT / "crates/chassis/engine.mk") if path.exists()]
+    targets = set(re.findall(r"^([a-z0-9-]+):", "\n".join(steps), re.M))
     for link in links(text):
         if re.match(r"[a-z]+:", link):
             continue
