@@ -83,7 +83,7 @@ load: ## The load tests' own test: scenarios on a local fleet, faults that have 
 	scripts/check-load
 
 docs: ## Runs the commands of the pages, makes their edits in copies of the tree, follows their links.
-	scripts/check-docs
+	template/scripts/check-docs
 
 generate: ## The files that are generated: from the code, and from the chart.
 	UPDATE=1 cargo test --locked --test service generated::

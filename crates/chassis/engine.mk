@@ -57,23 +57,23 @@ uwsgi-plugin: ## The service inside Debian's uWSGI, behind HTTP.
 	cargo test --locked --package uwsgi-plugin
 
 wsgi: ## A Python WSGI application behind the routes: PEP 3333, Flask, Django, a route that moves.
-	scripts/wsgi-tools
+	template/scripts/wsgi-tools
 	cargo clippy --locked --package wsgi --all-targets -- -D warnings
 	cargo test --locked --package wsgi
 	cargo test --locked --package chassis --features wsgi --lib wsgi
 	cargo test --locked --package chassis-tests --features wsgi --bins --test wsgi -- --test-threads=$(TEST_THREADS)
 
 wsgi-guest: ## The service as a WSGI callable, under gunicorn and wsgiref.validate.
-	scripts/wsgi-tools
+	template/scripts/wsgi-tools
 	cargo clippy --locked --package wsgi-guest --all-targets -- -D warnings
 	cargo build --locked --package wsgi-guest --lib --example battery
 	cargo test --locked --package chassis-tests --features guest --bins --test wsgi-guest
 
 fuzz: ## The parsers of what strangers send, for FUZZ_SECONDS each, from the corpus in crates/chassis/fuzz/.
-	scripts/fuzz $(FUZZ_SECONDS)
+	template/scripts/fuzz $(FUZZ_SECONDS)
 
 image-test: ## The image built on bases made here, and three containers restarted and rolled out under load; root, a quarter of an hour.
-	scripts/image-test
+	template/scripts/image-test
 
 recipes: ## The recipes' own tests, with a real Redis.
 	cargo clippy --locked --package recipes --all-targets -- -D warnings
