@@ -18,7 +18,13 @@ DASHBOARD = ROOT / "helm/files/dashboard.json"
 # What Prometheus adds to each series.
 SCRAPED = {"namespace", "job", "instance", "pod"}
 # Metrics of what a service need not have.
-OPTIONAL = {}
+OPTIONAL = {
+    "health_check_up": {"check"},
+    "upstream_request_duration_seconds_count": {"upstream", "outcome"},
+    "upstream_request_duration_seconds_bucket": {"upstream", "outcome", "le"},
+    "upstream_retries_total": {"upstream"},
+    "upstream_circuit_open": {"upstream"},
+}
 VARIABLES = {"$__rate_interval": "5m", "$namespace": "shop", "$job": "quotes", "$instance": "a"}
 
 
