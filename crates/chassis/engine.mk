@@ -1,11 +1,18 @@
-# The engine's own steps; the Makefile includes it.
+# The steps of the engine and of the template, which stay here; the Makefile includes them.
 
 # Tests that mostly wait run beside each other; those that measure take turns (see tests/it/harness).
 TEST_THREADS ?= 8
 # pyo3 asks the interpreter of this name what to link with: Debian's has a shared library, one that pyenv built has none.
 export PYO3_PYTHON ?= $(or $(wildcard /usr/bin/python3),python3)
 ENGINE = --package chassis --package chassis-tests
-ENGINE_STEPS = engine-lint engine test-host recipes doors hostile uwsgi-plugin wsgi wsgi-guest fuzz
+ENGINE_TOOLS = engine-tools
+ENGINE_GENERATED = first-route
+ENGINE_STEPS = engine-lint engine test-host recipes doors hostile uwsgi-plugin wsgi wsgi-guest fuzz template
+engine-tools: ## What the engine's and the template's tests drive: proxies, load generators, a browser, a collector.
+	scripts/tools
+
+first-route: ## The pages of crates/clone/bare, from docs/first-route.md.
+	UPDATE=1 cargo test --locked --package clone --test it the_documented_first_route
 
 engine-lint: ## The engine's lints and documentation links.
 	cargo clippy --locked $(ENGINE) --all-targets -- -D warnings
@@ -21,7 +28,7 @@ test-full: tools lint ## The same with the full number of restarts and requests.
 	HOST_RESTARTS=40 $(MAKE) doors
 	HOSTILE=full $(MAKE) hostile
 	FULL=yes cargo test --locked --package clone
-	FULL=yes $(MAKE) load
+	FULL=yes $(MAKE) template-load
 	SCHEMATHESIS_EXAMPLES=500 $(MAKE) api
 	$(MAKE) bench-check
 
@@ -74,6 +81,28 @@ fuzz: ## The parsers of what strangers send, for FUZZ_SECONDS each, from the cor
 
 image-test: ## The image built on bases made here, and three containers restarted and rolled out under load; root, a quarter of an hour.
 	template/scripts/image-test
+
+# What tests the template and not a service.
+template: template-chart template-ops template-load template-release docs ## Chart, rules, load tests, release and pages, beyond a service's own gate.
+
+template-chart: ## Every value set, wrong values, two revisions in a rollout, a registry.
+	cargo build --locked --bin server
+	cargo build --locked --package chassis-tests --bin streams
+	template/tests/chart/check
+
+template-ops: ## A test of every alert, and every metric of the dashboard.
+	template/tests/ops/check
+
+template-load: ## The load tests' own test: faults that have to fail them, reports in a browser.
+	cargo build --locked --bin server
+	template/tests/load/check
+
+template-release: ## scripts/release in a copy of the files that it reads.
+	scripts/gate chart/tools
+	PYTHONPATH=.tools/chart-python python3 template/tests/workflows/release.py
+
+docs: ## Runs the commands of the pages, makes their edits in copies of the tree, follows their links.
+	template/scripts/check-docs
 
 recipes: ## The recipes' own tests, with a real Redis.
 	cargo clippy --locked --package recipes --all-targets -- -D warnings

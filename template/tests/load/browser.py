@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "load-tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "crates/chassis/gate/load"))
 sys.dont_write_bytecode = True
 
 from fleet import Trouble, find, free_port, get, until

@@ -1,4 +1,4 @@
-"""The parts of load-tests that can be wrong without a run failing: parsing, judging, drawing, the command line."""
+"""The parts of the load tests that can be wrong without a run failing: parsing, judging, drawing, the command line."""
 
 import contextlib
 import io
@@ -7,8 +7,7 @@ import types
 import unittest
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "load-tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "crates/chassis/gate/load"))
 sys.dont_write_bytecode = True
 
 import command_line

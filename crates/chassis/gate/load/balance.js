@@ -1,7 +1,8 @@
 // Clients that keep their connections, each asking at its own steady pace: behind a balancer of connections (layer 4)
 // only the replicas can spread them, by connection age. The runner adds replicas, and looks at the shares.
 import { sleep } from 'k6';
-import { lossless, number, plan, quoteIsGood, whoami } from './lib.js';
+import { lossless, number, plan } from './lib.js';
+import { once, who } from './own.js';
 
 const clients = number('CLIENTS', 64);
 const seconds = number('DURATION', 60);
@@ -17,8 +18,8 @@ export default function () {
   // Not in step with the others.
   if (__ITER === 0) sleep(Math.random() * pause);
   const begun = Date.now();
-  whoami();
+  who();
   // A fifth of them are requests that no client repeats.
-  if (__ITER % 4 === 0) quoteIsGood();
+  if (__ITER % 4 === 0) once();
   sleep(Math.max(0, pause - (Date.now() - begun) / 1000));
 }

@@ -113,6 +113,8 @@ def complaints(options):
     for each in ("admin", "during"):
         if getattr(options, each) and not options.url:
             yield f"--{each} needs --url"
+    if scenario and scenario.needs and scenario.needs not in requests():
+        yield f"{name} needs {scenario.needs}() in load-tests/requests.js; this service has none"
     if options.during and not (scenario and scenario.disturbs):
         yield f"--during is for drain and scale-out, and not for {name}"
     if options.to and name != "scale-out":
@@ -143,9 +145,14 @@ def complaints(options):
         yield f"--server: {options.server} is no program"
 
 
+def requests():
+    """The functions of the service's own requests."""
+    file = ROOT / "load-tests/requests.js"
+    return re.findall(r"^export function (\w+)", file.read_text(), re.M) if file.exists() else []
+
+
 def provide_server(options):
     """The program that the fleet runs, built where none was given."""
-    # A service without the sample app has that elsewhere: its Makefile says where.
     given = options.server or os.environ.get("SERVER")
     if given:
         options.server = Path(given).resolve()

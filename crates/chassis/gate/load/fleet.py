@@ -7,10 +7,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+import app_env
 
 # `scripts/gate` calls from the service's folder.
 ROOT = Path.cwd()
@@ -97,6 +101,7 @@ class Replica:
             "POD_NAME": self.name,
             "APP__SERVER__LISTEN": f"http://127.0.0.1:{self.port}",
             "APP__ADMIN__LISTEN": f"127.0.0.1:{self.admin_port}",
+            **app_env.read(),
             **LOCAL,
             **settings,
         }
@@ -118,6 +123,11 @@ class Replica:
 
     def tail(self):
         return "\n".join(self.log.read_text().splitlines()[-8:])
+
+    def unmatched(self):
+        """How many requests for no route it has answered."""
+        counts = re.findall(r'^http_server_request_duration_seconds_count{[^}]*http_route=""[^}]*} (\d+)', get(f"{self.admin}/metrics")[1], re.M)
+        return sum(map(int, counts))
 
     def is_running(self):
         return self.process is not None and self.process.poll() is None
@@ -186,9 +196,9 @@ class Fleet:
         return [replica for replica in self.all if replica.is_running()]
 
     def answers(self, replica):
-        """Waits until `replica` answers through the balancer."""
-        name = re.compile(rf'"replica":"{replica.name}"')
-        asked = lambda: name.search(get(f"{self.url}/whoami")[1])
+        """Waits until `replica` answers through the balancer: it counts one more request for no route."""
+        before = replica.unmatched()
+        asked = lambda: get(f"{self.url}/no-such-route") and replica.unmatched() > before
         until(f"{replica.name} answers through {self.balancer.name}; logs are in {self.folder}", 15, asked)
 
     def restart(self, replica, note):

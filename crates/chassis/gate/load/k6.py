@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import threading
@@ -11,9 +12,10 @@ import time
 from array import array
 from pathlib import Path
 
-from fleet import Trouble, find
+from fleet import ROOT, Trouble, find
 
 HERE = Path(__file__).resolve().parent
+REQUESTS = ROOT / "load-tests/requests.js"
 
 
 class Trace:
@@ -86,7 +88,7 @@ class K6:
         environment = {**os.environ, "K6_CSV_TIME_FORMAT": "unix_milli", "K6_CSV_SAVE_INTERVAL": "500ms"}
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [*command, str(HERE / f"{script}.js")],
+                [*command, str(scripts(folder) / f"{script}.js")],
                 env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         self.thresholds = []
@@ -139,6 +141,16 @@ class K6:
                 self.thresholds.append((metric, bound, seen(values, bound), not crossed))
         if code == 99 and all(holds for *_, holds in self.thresholds):
             raise Trouble(f"k6 says that a threshold was crossed, and its summary that none was: {self.summary}")
+
+
+def scripts(folder):
+    """A folder with the scenarios and the service's requests beside them, where they import them from."""
+    place = folder / "scripts"
+    place.mkdir()
+    for script in HERE.glob("*.js"):
+        shutil.copy(script, place)
+    (place / "requests.js").write_text(REQUESTS.read_text() if REQUESTS.exists() else "export {};\n")
+    return place
 
 
 def lines_of(source, process):

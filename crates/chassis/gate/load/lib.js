@@ -1,8 +1,8 @@
-// What the scenarios share: the requests, the shapes of load, and the bounds that fail a run.
+// What scenarios and requests share: settings, the shapes of load, and the bounds that fail a run.
 //
 // Settings come from the environment (`-e NAME=value`); `load-tests/run` sets them. Times are in seconds, rates in
 // requests per second. Go's client, which k6 uses, repeats a GET whose kept connection was closed under it, and no
-// POST: a scenario that has to see lost requests sends quotes too.
+// POST: a scenario that has to see lost requests sends some of those, too.
 import http from 'k6/http';
 import { check } from 'k6';
 import { Counter } from 'k6/metrics';
@@ -63,35 +63,23 @@ export function arrivals(rate, seconds, more = {}) {
   };
 }
 
-export function whoami() {
-  const response = http.get(`${target}/whoami`, { tags: { name: '/whoami' } });
-  const good = check(response, { 'whoami: 200': (r) => r.status === 200 });
-  if (good) answers.add(1, { replica: response.json('replica') });
+// A GET that has to succeed.
+export function get(path, checks = {}, more = {}) {
+  const name = path.split('?')[0];
+  const response = http.get(`${target}${path}`, { tags: { name }, ...more });
+  check(response, {
+    [`${name}: answered`]: (r) => more.responseCallback || (r.status >= 200 && r.status < 400),
+    'a request id': (r) => !!r.headers['X-Request-Id'],
+    ...checks,
+  });
   return response;
 }
 
-const parcel = {
-  from: 'DE', to: 'FR', weight_g: 800, service: 'standard',
-  dimensions_mm: { length: 300, width: 200, height: 100 },
-};
-
-export function quote(changes = {}) {
-  const parameters = { headers: { 'content-type': 'application/json' }, tags: { name: '/v1/quotes' } };
-  return http.post(`${target}/v1/quotes`, JSON.stringify({ ...parcel, ...changes }), parameters);
+// Notes which replica answered.
+export function answeredBy(replica) {
+  answers.add(1, { replica });
 }
 
-export function quoteIsGood() {
-  check(quote(), { 'quotes: 200': (r) => r.status === 200 });
-}
-
-export function rates() {
-  check(http.get(`${target}/v1/rates`, { tags: { name: '/v1/rates' } }), { 'rates: 200': (r) => r.status === 200 });
-}
-
-// What users do: six of ten ask who answers, three want a quote, one the rates.
-export function usual() {
-  const draw = Math.random();
-  if (draw < 0.6) whoami();
-  else if (draw < 0.9) quoteIsGood();
-  else rates();
+export function problem(response) {
+  return response.headers['Content-Type'] === 'application/problem+json' && !!response.json('code');
 }

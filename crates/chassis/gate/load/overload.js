@@ -2,7 +2,8 @@
 // with just enough clients, PHASE=flood then offers FACTOR times as much, and half of it once the flood is over.
 import http from 'k6/http';
 import { check } from 'k6';
-import { arrivals, number, plan, setting, target } from './lib.js';
+import { arrivals, number, plan, setting } from './lib.js';
+import * as own from './own.js';
 
 const phase = setting('PHASE', 'capacity');
 const seconds = number('DURATION', 20);
@@ -36,9 +37,7 @@ function flood() {
 }
 
 function work() {
-  const milliseconds = number('CPU_MS', 20);
-  const headers = { 'x-request-timeout': String(deadline) };
-  return http.get(`${target}/v1/work?cpu_ms=${milliseconds}`, { headers, tags: { name: '/v1/work' } });
+  return own.work({ 'x-request-timeout': String(deadline) });
 }
 
 export default function () {

@@ -24,6 +24,8 @@ class Scenario:
     settings: dict = None
     # Whether the runner has to do something to the replicas meanwhile.
     disturbs: bool = False
+    # What of load-tests/requests.js it cannot do without.
+    needs: str = ""
 
 
 def plain(run):
@@ -180,15 +182,15 @@ SCENARIOS = {
     "spike": Scenario("ten times the load within a second, and back", plain, 60, 16, rate=60),
     "drain": Scenario("rolling restarts under load lose nothing", drain, 60, 15, rate=200, disturbs=True),
     "scale-out": Scenario(
-        "replicas that join get their share", scale_out, 60, 12, replicas=2, to=4, rate=300, disturbs=True
+        "replicas that join get their share", scale_out, 60, 12, replicas=2, to=4, rate=300, disturbs=True, needs="who",
     ),
     "balance": Scenario(
         "fair shares behind a balancer of connections, by connection age: 1 to 2 to 8 replicas", balance, 0, 0,
-        replicas=1, to=8, balancer="haproxy-tcp",
+        replicas=1, to=8, balancer="haproxy-tcp", needs="who",
     ),
     "overload": Scenario(
         "five times as much CPU-bound work as there is CPU", overload, 20, 8, replicas=2,
         # One thread each: the clients need a part of the machine too.
-        settings={"APP__RUNTIME__WORK_THREADS": "1"},
+        settings={"APP__RUNTIME__WORK_THREADS": "1"}, needs="work",
     ),
 }  # fmt: skip

@@ -1,5 +1,6 @@
 // Hours of little load: what leaks, grows or wears out. The runner compares memory and open files at both ends.
-import { arrivals, flawless, number, plan, usual } from './lib.js';
+import { arrivals, flawless, number, plan } from './lib.js';
+import { usual } from './own.js';
 
 const rate = number('RATE', 100);
 const seconds = number('DURATION', 1800);

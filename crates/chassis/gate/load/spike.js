@@ -1,5 +1,6 @@
 // Ten times the load within a second, for a while, and back. Nothing fails, and afterwards all is as before.
-import { arrivals, flawless, number, plan, usual } from './lib.js';
+import { arrivals, flawless, number, plan } from './lib.js';
+import { usual } from './own.js';
 
 const before = number('RATE', 60);
 const seconds = number('DURATION', 60);

@@ -1,5 +1,6 @@
 // The load of a usual day: an even rate, open loop.
-import { arrivals, flawless, number, plan, usual } from './lib.js';
+import { arrivals, flawless, number, plan } from './lib.js';
+import { usual } from './own.js';
 
 const rate = number('RATE', 300);
 const seconds = number('DURATION', 120);

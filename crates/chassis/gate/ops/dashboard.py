@@ -9,10 +9,13 @@ A service that makes no calls has no metrics of calls; with `--all` those have t
 import json
 import re
 import sys
+from pathlib import Path
 
-from live import Replica
 from promql import grouping_labels, selectors
 from rules import ROOT, blocks
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from replica import Replica
 
 DASHBOARD = ROOT / "helm/files/dashboard.json"
 # What Prometheus adds to each series.

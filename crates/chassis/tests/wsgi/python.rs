@@ -14,7 +14,11 @@ use crate::harness::{
 pub(crate) fn path() -> String {
     let apps = Path::new(env!("CARGO_MANIFEST_DIR")).join("wsgi/apps");
     let environment = tools::repository().join(".tools/wsgi-python");
-    assert!(environment.join("pyvenv.cfg").is_file(), "{} not found: run template/scripts/wsgi-tools", environment.display());
+    assert!(
+        environment.join("pyvenv.cfg").is_file(),
+        "{} not found: run template/scripts/wsgi-tools",
+        environment.display()
+    );
     format!("{},{}", apps.display(), environment.display())
 }
 

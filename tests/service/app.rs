@@ -1,4 +1,7 @@
+//! The app's routes, asked as a client does, but without a socket.
+
 use std::{
+    sync::Arc,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     time::Duration,
 };
@@ -15,8 +18,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 
-use super::*;
-use chassis::{config, telemetry::Identity};
+use chassis::{Chassis, config, telemetry::Identity};
+use service::app::{Settings, rates, router};
 
 fn chassis() -> Chassis {
     Chassis::detached(Identity {
@@ -54,6 +57,14 @@ async fn quote(app: &axum::Router, body: &str) -> Response {
     send(app, request.body(Body::from(body.to_owned())).unwrap()).await
 }
 
+/// Field and code of each error of a problem.
+async fn errors(response: Response) -> Vec<(String, String)> {
+    let problem = json(response).await;
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let errors = problem["errors"].as_array().unwrap().iter();
+    errors.map(|error| (text(&error["field"]), text(&error["code"]))).collect()
+}
+
 const PARCEL: &str = r#"{"from":"DE","to":"FR","weight_g":800,"service":"standard",
     "dimensions_mm":{"length":300,"width":200,"height":100}}"#;
 
@@ -65,10 +76,29 @@ async fn a_parcel_gets_a_quote_and_a_wrong_one_a_problem() {
     assert_eq!(quoted["rates"], json!({ "version": "2026-01", "source": "built-in" }));
 
     assert_eq!(quote(&app, "{").await.status(), 400);
-    let wrong = quote(&app, "{}").await;
+    let wrong = quote(&app, "\"parcel\"").await;
     assert_eq!(wrong.status(), 422);
     assert_eq!(wrong.headers()["content-type"], "application/problem+json");
-    assert_eq!(json(wrong).await["errors"].as_array().unwrap().len(), 5);
+    assert_eq!(errors(wrong).await, [(String::new(), "invalid".to_owned())]);
+}
+
+#[tokio::test]
+async fn every_wrong_field_of_a_parcel_is_named() {
+    let dimensions = json!({ "length": 0, "width": "wide", "depth": 1 });
+    let body = json!({ "from": "Germany", "to": "XX", "weight_g": -5, "dimensions_mm": dimensions, "colour": "red" });
+    let expected = [
+        ("/from", "invalid"),
+        ("/to", "unknown_country"),
+        ("/weight_g", "out_of_range"),
+        ("/dimensions_mm/length", "out_of_range"),
+        ("/dimensions_mm/width", "invalid"),
+        ("/dimensions_mm/height", "required"),
+        ("/dimensions_mm/depth", "unknown"),
+        ("/service", "required"),
+        ("/colour", "unknown"),
+    ];
+    let found = errors(quote(&app(&Settings::default(), &chassis()), &body.to_string()).await).await;
+    assert_eq!(found, expected.map(|(field, code)| (field.to_owned(), code.to_owned())));
 }
 
 #[tokio::test]
@@ -87,7 +117,10 @@ async fn work_is_bounded() {
     let app = app(&Settings::default(), &chassis());
     assert_eq!(bytes(fetch(&app, "/v1/work?cpu_ms=1&bytes=10").await).await, "..........");
     assert_eq!(fetch(&app, "/v1/work").await.status(), 200);
-    for path in ["/v1/work?cpu_ms=1001", "/v1/work?bytes=-1", "/v1/work?sleep_ms=x", "/v1/work?other=1"] {
+    let wrong = fetch(&app, "/v1/work?cpu_ms=1001&sleep_ms=10001&bytes=1048577").await;
+    let fields = errors(wrong).await.into_iter().map(|(field, _)| field).collect::<Vec<_>>();
+    assert_eq!(fields, ["cpu_ms", "sleep_ms", "bytes"]);
+    for path in ["/v1/work?bytes=-1", "/v1/work?sleep_ms=x", "/v1/work?other=1"] {
         assert_eq!(fetch(&app, path).await.status(), 422, "{path}");
     }
 }
@@ -102,6 +135,17 @@ async fn the_page_allows_nothing_inline() {
     assert!(page.contains("src=\"board.js\"") && !page.contains(" style=") && !page.contains("<style"), "{page}");
     assert_eq!(fetch(&app, "/board.css").await.headers()["content-type"], "text/css");
     assert_eq!(fetch(&app, "/board.js").await.headers()["content-type"], "text/javascript");
+}
+
+#[test]
+fn the_built_in_table_is_sound_and_one_with_a_hole_is_not() {
+    let table = rates::Table::built_in();
+    assert!(table.is_sound());
+    let wire = serde_json::to_string(&table).unwrap();
+    assert_eq!(serde_json::from_str::<rates::Table>(&wire).unwrap(), table);
+    assert!(!rates::Table { prices: table.prices[1..].to_vec(), ..table.clone() }.is_sound());
+    assert!(!rates::Table { fuel_percent: 1001, ..table.clone() }.is_sound());
+    assert!(!rates::Table { mm3_per_g: 0, ..table }.is_sound());
 }
 
 #[tokio::test]

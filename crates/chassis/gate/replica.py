@@ -5,13 +5,10 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import app_env
 import description
 
@@ -23,7 +20,7 @@ PORTS = {
 
 
 class Replica:
-    """Runs the program at `path` for as long as the `with` block does."""
+    """Runs the program at `path`, with the settings of tests/app.env, for as long as the `with` block does."""
 
     def __init__(self, path: str):
         settings = {**PORTS, "APP__ADMIN__MUTABLE": "true", "APP__TELEMETRY__ACCESS_LOG": "false"}
