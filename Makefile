@@ -17,8 +17,9 @@ run: ## The service on :8080, its probes and metrics on :8081.
 build: ## The binary that ships.
 	TEMPLATE_COMMIT=$(TEMPLATE_COMMIT) cargo build --locked --release
 
-tools: $(ENGINE_TOOLS) ## What the service's checks drive: helm, validators, promtool, k6, HAProxy.
-	scripts/gate tools
+tools: ## What the tests drive: proxies, load generators, promtool, helm and validators.
+	scripts/tools
+	scripts/gate chart/tools
 
 lint: ## Format, lints, and documentation links.
 	cargo fmt --all --check

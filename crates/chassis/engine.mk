@@ -5,12 +5,8 @@ TEST_THREADS ?= 8
 # pyo3 asks the interpreter of this name what to link with: Debian's has a shared library, one that pyenv built has none.
 export PYO3_PYTHON ?= $(or $(wildcard /usr/bin/python3),python3)
 ENGINE = --package chassis --package chassis-tests
-ENGINE_TOOLS = engine-tools
 ENGINE_GENERATED = first-route
 ENGINE_STEPS = engine-lint engine test-host recipes doors hostile uwsgi-plugin wsgi wsgi-guest fuzz template
-engine-tools: ## What the engine's and the template's tests drive: proxies, load generators, a browser, a collector.
-	scripts/tools
-
 first-route: ## The pages of crates/clone/bare, from docs/first-route.md.
 	UPDATE=1 cargo test --locked --package clone --test it the_documented_first_route
 

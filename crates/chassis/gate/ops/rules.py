@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds helm/files/rules.yaml to what promtool cannot know.
 
-Every selector can be narrowed to one service, every alert has its labels and a runbook page.
+Every selector can be narrowed to one service, every alert has its labels and a runbook.
 Usage: rules.py (checks), rules.py tested FOLDER (checks that each alert fires in a test there), or rules.py narrow
 NAMESPACE JOB TEAM (prints the copy that the chart installs).
 """
@@ -15,6 +15,7 @@ from promql import selectors
 # `scripts/gate` calls from the service's folder.
 ROOT = Path.cwd()
 RULES = ROOT / "helm/files/rules.yaml"
+PAGE = "docs/runbooks.md"
 AGGREGATE = re.compile(r"(?<!:)\b(?:sum|avg|count|max|min|group)\b(?! by \(namespace, job\b)")
 WIDE = 'namespace=~".+",job=~".+"'
 
@@ -45,7 +46,8 @@ def blocks() -> list[dict[str, str]]:
 
 
 def problems() -> list[str]:
-    found, pages = [], set()
+    found, sections = [], runbooks()
+    alerts = {rule["alert"] for rule in blocks() if "alert" in rule}
     for rule in blocks():
         name = rule.get("alert") or rule["record"]
         uses = selectors(rule["expr"])
@@ -55,28 +57,29 @@ def problems() -> list[str]:
         if AGGREGATE.search(rule["expr"]):
             found.append(f"{name}: an aggregation that is not by (namespace, job, …)")
         if "alert" in rule:
-            found += alert_problems(rule)
-            pages.add(rule.get("runbook_url", "").rsplit("/", 1)[-1])
-    present = {path.name for path in (ROOT / "docs/runbooks").glob("*.md")} - {"README.md"}
-    found += [f"docs/runbooks/{page}: no alert names it" for page in sorted(present - pages)]
+            found += alert_problems(rule, sections)
+    found += [f"{PAGE}: no alert has the name {name}" for name in sorted(set(sections) - alerts)]
     return found
 
 
-def alert_problems(rule: dict[str, str]) -> list[str]:
+def runbooks() -> dict[str, str]:
+    """The sections of the runbooks' page, by their titles."""
+    parts = re.split(r"^## (.*)$", (ROOT / PAGE).read_text(), flags=re.M)[1:]
+    return dict(zip(parts[::2], parts[1::2]))
+
+
+def alert_problems(rule: dict[str, str], sections: dict[str, str]) -> list[str]:
     name, found = rule["alert"], []
     labels = rule.get("labels", "")
     if not re.search(r"severity: (page|ticket)\b", labels):
         found.append(f"{name}: severity is page or ticket")
     if "team: service" not in labels:
         found.append(f"{name}: no team for the chart to replace")
-    page = rule.get("runbook_url", "")
-    expected = "docs/runbooks/" + re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower() + ".md"
+    page, expected = rule.get("runbook_url", ""), f"{PAGE}#{name.lower()}"
     if page != expected:
         found.append(f"{name}: its runbook_url is {page!r}, not {expected!r}")
-    elif not (ROOT / page).is_file():
-        found.append(f"{name}: {page} is missing")
-    elif not all(heading in (ROOT / page).read_text() for heading in ("## Meaning", "## Look", "## Do")):
-        found.append(f"{name}: {page} lacks one of Meaning, Look, Do")
+    elif not all(f"\n### {heading}\n" in sections.get(name, "") for heading in ("Meaning", "Look", "Do")):
+        found.append(f"{name}: its section of {PAGE} lacks one of Meaning, Look, Do")
     return found
 
 
