@@ -1,6 +1,6 @@
 //! The service's own tests.
 //!
-//! `app` is about its routes, `settings` about what they are set by; the others hold for any service.
+//! `app` is about this one's routes and settings; the others hold for any service.
 //!
 //! Next: `run`.
 
@@ -8,7 +8,6 @@ mod app;
 mod description;
 mod generated;
 mod run;
-mod settings;
 
 use std::path::Path;
 

@@ -1,25 +1,16 @@
 //! The app's routes, asked as a client does, but without a socket.
 
-use std::{
-    sync::Arc,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
-    time::Duration,
-};
+mod rates;
+mod settings;
 
-use axum::{
-    body::Body,
-    extract::Request,
-    response::{IntoResponse, Response},
-    routing::get,
-};
+use axum::{body::Body, extract::Request, response::Response};
 use http::StatusCode;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tower::ServiceExt;
 
-use chassis::{Chassis, config, telemetry::Identity};
-use service::app::{Settings, rates, router};
+use chassis::{Chassis, telemetry::Identity};
+use service::app::{Settings, rates::Table, router};
 
 fn chassis() -> Chassis {
     Chassis::detached(Identity {
@@ -139,13 +130,13 @@ async fn the_page_allows_nothing_inline() {
 
 #[test]
 fn the_built_in_table_is_sound_and_one_with_a_hole_is_not() {
-    let table = rates::Table::built_in();
+    let table = Table::built_in();
     assert!(table.is_sound());
     let wire = serde_json::to_string(&table).unwrap();
-    assert_eq!(serde_json::from_str::<rates::Table>(&wire).unwrap(), table);
-    assert!(!rates::Table { prices: table.prices[1..].to_vec(), ..table.clone() }.is_sound());
-    assert!(!rates::Table { fuel_percent: 1001, ..table.clone() }.is_sound());
-    assert!(!rates::Table { mm3_per_g: 0, ..table }.is_sound());
+    assert_eq!(serde_json::from_str::<Table>(&wire).unwrap(), table);
+    assert!(!Table { prices: table.prices[1..].to_vec(), ..table.clone() }.is_sound());
+    assert!(!Table { fuel_percent: 1001, ..table.clone() }.is_sound());
+    assert!(!Table { mm3_per_g: 0, ..table }.is_sound());
 }
 
 #[tokio::test]
@@ -185,91 +176,4 @@ async fn only_listed_origins_may_call() {
     let response = send(&listed, preflight.body(Body::empty()).unwrap()).await;
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["access-control-allow-headers"], "content-type");
-}
-
-/// Another replica set, whose rates can be taken away.
-#[derive(Clone, Default)]
-struct Elsewhere {
-    calls: Arc<AtomicUsize>,
-    away: Arc<AtomicBool>,
-}
-
-impl Elsewhere {
-    async fn serve(&self) -> Settings {
-        let elsewhere = self.clone();
-        let answer = move || async move {
-            elsewhere.calls.fetch_add(1, SeqCst);
-            if elsewhere.away.load(SeqCst) {
-                return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-            }
-            let table = rates::Table { version: "elsewhere".into(), ..rates::Table::built_in() };
-            axum::Json(table).into_response()
-        };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let app = axum::Router::new().route("/v1/rates", get(answer));
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        Settings { rates_url: Some(url), ..Settings::default() }
-    }
-}
-
-async fn source(app: &axum::Router) -> (Value, Value) {
-    let rates = json(fetch(app, "/v1/rates").await).await;
-    (rates["source"].clone(), rates["version"].clone())
-}
-
-async fn until(state: impl AsyncFn() -> bool) {
-    let wait = async {
-        while !state().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), wait).await.expect("a state that comes");
-}
-
-#[tokio::test]
-async fn rates_come_from_elsewhere_by_one_call_for_many_requests() {
-    let elsewhere = Elsewhere::default();
-    let app = app(&elsewhere.serve().await, &chassis());
-    let asked = (0..20).map(|_| source(&app));
-    for answer in futures_util::future::join_all(asked).await {
-        assert_eq!(answer, (json!("upstream"), json!("elsewhere")));
-    }
-    assert_eq!(source(&app).await, (json!("cached"), json!("elsewhere")));
-    assert_eq!(elsewhere.calls.load(SeqCst), 1);
-}
-
-#[tokio::test]
-async fn without_fresh_rates_the_built_in_ones_hold_and_the_replica_is_degraded() {
-    let elsewhere = Elsewhere::default();
-    let settings = Settings { rates_max_age: config::Duration::from_millis(300), ..elsewhere.serve().await };
-    let chassis = chassis();
-    let app = app(&settings, &chassis);
-    assert_eq!(source(&app).await, (json!("upstream"), json!("elsewhere")));
-
-    elsewhere.away.store(true, SeqCst);
-    chassis.checks.start(&tokio::runtime::Handle::current());
-    until(async || chassis.checks.degraded()).await;
-    assert!(chassis.checks.ready());
-    until(async || source(&app).await == (json!("built-in"), json!("2026-01"))).await;
-
-    elsewhere.away.store(false, SeqCst);
-    until(async || !chassis.checks.degraded()).await;
-    until(async || source(&app).await.1 == "elsewhere").await;
-}
-
-#[tokio::test]
-async fn a_stale_table_is_served_while_it_is_renewed() {
-    let elsewhere = Elsewhere::default();
-    let settings = Settings { rates_max_age: config::Duration::from_secs(2), ..elsewhere.serve().await };
-    let app = app(&settings, &chassis());
-    assert_eq!(source(&app).await.0, "upstream");
-    until(async || source(&app).await.0 == "cached" && elsewhere.calls.load(SeqCst) == 2).await;
-}
-
-#[tokio::test]
-async fn nobody_elsewhere_means_built_in_rates_at_once() {
-    let settings = Settings { rates_url: Some("http://127.0.0.1:1".into()), ..Settings::default() };
-    let app = app(&settings, &chassis());
-    assert_eq!(source(&app).await, (json!("built-in"), json!("2026-01")));
 }
