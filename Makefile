@@ -26,7 +26,8 @@ lint: ## Format, lints, and documentation links.
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib
 
-test: tools lint service $(ENGINE_STEPS) ## Everything, at CI's size.
+test: ## Everything, at CI's size, in numbered steps with a summary.
+	MAKE="$(MAKE)" $(or $(wildcard crates/chassis/gate/steps),scripts/gate steps) tools lint service $(ENGINE_STEPS)
 
 service: ## The service's own tests: units, API, chart, rules, workflows, load scenarios, pages.
 	cargo test --locked

@@ -5,7 +5,10 @@ TEST_THREADS ?= 8
 # pyo3 asks the interpreter of this name what to link with: Debian's has a shared library, one that pyenv built has none.
 export PYO3_PYTHON ?= $(or $(wildcard /usr/bin/python3),python3)
 ENGINE = --package chassis --package chassis-tests
-ENGINE_STEPS = engine-lint engine test-host recipes doors hostile uwsgi-plugin wsgi wsgi-guest fuzz
+ENGINE_STEPS = guest engine-lint engine test-host recipes doors hostile uwsgi-plugin wsgi wsgi-guest fuzz
+
+guest: ## The tests of what installs the tools and numbers the steps.
+	for each in template/tests/guest/*.py; do python3 -B $$each || exit 1; done
 
 engine-lint: ## The engine's lints and documentation links.
 	cargo clippy --locked $(ENGINE) --all-targets -- -D warnings
