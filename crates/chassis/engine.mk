@@ -8,7 +8,7 @@ ENGINE = --package chassis --package chassis-tests
 # More than what the service drives.
 TOOLS = engine
 ENGINE_GENERATED = first-route
-TEMPLATE_STEPS = template-chart template-ops template-load template-release docs
+TEMPLATE_STEPS = template-chart template-ops template-load template-release template-gate docs
 ENGINE_STEPS = guest engine-lint engine test-host recipes doors hostile uwsgi-plugin wsgi wsgi-guest fuzz $(TEMPLATE_STEPS)
 
 guest: ## The tests of what installs the tools and numbers the steps.
@@ -17,7 +17,8 @@ guest: ## The tests of what installs the tools and numbers the steps.
 first-route: ## The pages of crates/clone/bare, from docs/first-route.md.
 	UPDATE=1 cargo test --locked --package clone --test it the_documented_first_route
 
-engine-lint: ## The engine's lints and documentation links.
+engine-lint: ## Format, lints and documentation links of the engine.
+	cargo fmt --all --check
 	cargo clippy --locked $(ENGINE) --all-targets -- -D warnings
 	cargo clippy --locked $(ENGINE) --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib --package chassis
@@ -103,6 +104,9 @@ template-load: ## The load tests' own test: faults that have to fail them, repor
 template-release: ## scripts/release in a copy of the files that it reads.
 	scripts/gate chart/tools
 	PYTHONPATH=.tools/chart-python python3 template/tests/workflows/release.py
+
+template-gate: ## The gate of a clone: fresh, bare, after the first hour, with a required setting.
+	template/tests/gate/check
 
 docs: ## Runs the commands of the pages, makes their edits in copies of the tree, follows their links.
 	template/scripts/check-docs
