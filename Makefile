@@ -18,7 +18,7 @@ build: ## The binary that ships.
 	TEMPLATE_COMMIT=$(TEMPLATE_COMMIT) cargo build --locked --release
 
 tools: ## What the tests drive: proxies, load generators, promtool, helm and validators.
-	scripts/tools
+	scripts/gate tools/install $(TOOLS)
 	scripts/gate chart/tools
 
 lint: ## Format, lints, and documentation links.
@@ -26,17 +26,19 @@ lint: ## Format, lints, and documentation links.
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib
 
-test: tools lint service $(ENGINE_STEPS) ## Everything, at CI's size.
+# Numbered, with a summary; the checks are the engine's, in the version that this service depends on (`scripts/gate` lists
+# them). They start the service with the settings of tests/app.env.
+STEPS = MAKE="$(MAKE)" scripts/gate steps
+SERVICE_STEPS = unit chart ops workflows api load
 
-# The checks are the engine's, in the version that this service depends on: `scripts/gate` lists them. They start the
-# service with the settings of tests/app.env.
+test: ## Everything, at CI's size.
+	+$(STEPS) tools lint $(SERVICE_STEPS) $(ENGINE_STEPS)
+
 service: ## The service's own tests, one run of the program, chart, rules, workflows, API description, load.
+	+$(STEPS) $(SERVICE_STEPS)
+
+unit: ## The service's tests: units, and one run of the program.
 	cargo test --locked
-	$(MAKE) chart
-	$(MAKE) ops
-	$(MAKE) workflows
-	$(MAKE) api
-	$(MAKE) load
 
 # buildah and podman keep a HEALTHCHECK in images of the Docker format only.
 image: ## The container image, named IMAGE; BUILDER is docker, podman or buildah.

@@ -26,7 +26,7 @@ def need(name, packages="make bench"):
     """Where a program is; ends the run with what to do where it is missing."""
     found = find(name)
     if not found:
-        raise SystemExit(f"bench: {name} is missing: scripts/tools bench, then again {packages}")
+        raise SystemExit(f"bench: {name} is missing: scripts/gate tools/install bench, then again {packages}")
     return found
 
 

@@ -5,8 +5,15 @@ TEST_THREADS ?= 8
 # pyo3 asks the interpreter of this name what to link with: Debian's has a shared library, one that pyenv built has none.
 export PYO3_PYTHON ?= $(or $(wildcard /usr/bin/python3),python3)
 ENGINE = --package chassis --package chassis-tests
+# More than what the service drives.
+TOOLS = engine
 ENGINE_GENERATED = first-route
-ENGINE_STEPS = engine-lint engine test-host recipes doors hostile uwsgi-plugin wsgi wsgi-guest fuzz template
+TEMPLATE_STEPS = template-chart template-ops template-load template-release template-gate docs
+ENGINE_STEPS = guest engine-lint engine test-host recipes doors hostile uwsgi-plugin wsgi wsgi-guest fuzz $(TEMPLATE_STEPS)
+
+guest: ## The tests of what installs the tools and numbers the steps.
+	for each in template/tests/guest/*.py; do python3 -B $$each || exit 1; done
+
 first-route: ## The pages of crates/clone/bare, from docs/first-route.md.
 	UPDATE=1 cargo test --locked --package clone --test it the_documented_first_route
 
@@ -30,7 +37,7 @@ test-full: tools lint ## The same with the full number of restarts and requests.
 	$(MAKE) bench-check
 
 bench: ## What a request, a connection and a start cost, beside others: docs/performance.md. QUICK=yes for a look, PARTS=cpu for some.
-	scripts/tools bench
+	scripts/gate tools/install bench
 	benches/run $(if $(QUICK),--quick) $(PARTS)
 
 bench-check: ## Format and lints of what `make bench` builds.
@@ -80,7 +87,7 @@ image-test: ## The image built on bases made here, and three containers restarte
 	template/scripts/image-test
 
 # What tests the template and not a service.
-template: template-chart template-ops template-load template-release template-gate docs ## Chart, rules, load tests, release and pages, beyond a service's own gate.
+template: $(TEMPLATE_STEPS) ## Chart, rules, load tests, release and pages, beyond a service's own gate.
 
 template-chart: ## Every value set, wrong values, two revisions in a rollout, a registry.
 	cargo build --locked --bin server

@@ -39,7 +39,7 @@ def pages(chosen):
     tracked = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
-    found = [name for name in tracked if (ROOT / name).exists() and name not in LEFT_OUT and not name.startswith((".github/", "crates/clone/"))
+    found = [name for name in tracked if (ROOT / name).exists() and name not in LEFT_OUT and not name.startswith(("tests/", "template/tests/", ".github/", "crates/clone/"))
             and (not chosen or name in chosen)]  # fmt: skip
     # Those that edit come last, so that none of the others sees their builds.
     return sorted(found, key=lambda name: " file=" in (ROOT / name).read_text())

@@ -12,7 +12,7 @@ from markdown import Wrong
 
 GOOD = """# A page
 
-See [itself](#a-page), `make test`, `scripts/tools` and `server check`.
+See [itself](#a-page), `make test`, `scripts/gate` and `server check`.
 
 ```console
 $ echo 'two
