@@ -69,11 +69,12 @@ pub(crate) fn leave_out(tree: &mut Tree) -> Result<(), String> {
     Ok(())
 }
 
-/// The files below `folder` take the place of those of the same name.
+/// The files below `folder` take the place of those of the same name. A page ends with `.in`: its links are a clone's.
 pub(crate) fn overlay(tree: &mut Tree, folder: &str) {
     for path in tree.below(folder) {
         let entry = tree.0[&path].clone();
-        tree.0.insert(path[folder.len()..].to_owned(), entry);
+        let name = &path[folder.len()..];
+        tree.0.insert(name.strip_suffix(".in").unwrap_or(name).to_owned(), entry);
     }
 }
 
@@ -115,7 +116,7 @@ mod tests {
             (".github/dependabot.yaml", "  - package-ecosystem: cargo\n    directories: [\"/\", \"/x\"]\n    next: 1\n"),
             ("deny.toml", "wildcards = \"deny\"\n"),
             ("README.md", "of the template"),
-            ("crates/clone/pages/README.md", "of the service"),
+            ("crates/clone/pages/README.md.in", "of the service"),
             ("crates/chassis/src/lib.rs", ""),
             ("docs/adr/0001.md", ""),
             ("docs/overload.md", ""),
