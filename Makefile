@@ -93,6 +93,9 @@ generate: ## The files that are generated: from the code, and from the chart.
 	scripts/render-k8s
 	[ ! -d crates/clone/tests ] || UPDATE=1 cargo test --locked --package clone --test it the_documented_first_route
 
+engine-update: ## In a clone: takes the newest engine, in the way that Cargo.toml depends on it.
+	scripts/template-update --engine
+
 template-update: ## In a clone: merges what the template has changed since; ARGUMENTS=--check only says how far behind it is.
 	scripts/template-update $(ARGUMENTS)
 
