@@ -22,9 +22,11 @@ const VENDORED: &str = "vendor/chassis";
 /// The crates that are vendored: the engine, and what it depends on by path.
 const CRATES: [&str; 2] = ["chassis", "wsgi"];
 /// Parts of the engine that only its own developers need.
-const LEFT: [&str; 4] = ["crates/chassis/tests/", "crates/chassis/fuzz/", "crates/chassis/benches/", "crates/chassis/engine.mk"];
+const LEFT: [&str; 4] =
+    ["crates/chassis/tests/", "crates/chassis/fuzz/", "crates/chassis/benches/", "crates/chassis/engine.mk"];
 /// rustfmt's settings of vendor/: nothing there is the service's to format.
-const UNFORMATTED: &str = "# The engine's own files; `make engine-update` replaces them.\ndisable_all_formatting = true\n";
+const UNFORMATTED: &str =
+    "# The engine's own files; `make engine-update` replaces them.\ndisable_all_formatting = true\n";
 
 /// Which of the three ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,7 +166,8 @@ fn vendor(tree: &mut Tree, template: &Tree) {
 
 /// The image is built where the engine is in reach.
 fn image(engine: &Engine) -> Vec<Edit> {
-    let (old, ignored) = ("# Members of the workspace, whose manifests cargo reads.\nCOPY crates crates\n", "!crates\n");
+    let (old, ignored) =
+        ("# Members of the workspace, whose manifests cargo reads.\nCOPY crates crates\n", "!crates\n");
     let copied = |new: &str| Edit::new("Dockerfile", old, new);
     let sent = |new: &str| Edit::new(".dockerignore", ignored, new);
     match engine.mode {

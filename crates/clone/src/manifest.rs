@@ -101,7 +101,10 @@ mod tests {
 
     #[test]
     fn only_the_named_dependencies_go() {
-        let left = without_dependencies("[dependencies]\nnix = \"1\"\nnixx = \"1\"\n\n[dev-dependencies]\nnix = \"1\"\n", &["nix"]);
+        let left = without_dependencies(
+            "[dependencies]\nnix = \"1\"\nnixx = \"1\"\n\n[dev-dependencies]\nnix = \"1\"\n",
+            &["nix"],
+        );
         assert_eq!(left, "[dependencies]\nnixx = \"1\"\n\n[dev-dependencies]\nnix = \"1\"\n");
     }
 }

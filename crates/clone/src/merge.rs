@@ -110,7 +110,13 @@ mod tests {
 
     #[test]
     fn what_nobody_touched_is_the_templates_and_what_the_team_wrote_stays() {
-        let base = tree(&[("src/chassis/mod.rs", ""), ("src/app/mod.rs", "sample"), ("helm/a", "1\n2\n3\n4\n5\n"), ("tests/it/a.rs", ""), ("tests/b.yaml", "1")]);
+        let base = tree(&[
+            ("src/chassis/mod.rs", ""),
+            ("src/app/mod.rs", "sample"),
+            ("helm/a", "1\n2\n3\n4\n5\n"),
+            ("tests/it/a.rs", ""),
+            ("tests/b.yaml", "1"),
+        ]);
         let old = tree(&[
             ("src/chassis/mod.rs", "patched"),
             ("src/app/mod.rs", "use crate::chassis::Chassis;"),
@@ -129,7 +135,10 @@ mod tests {
             ("tests/b.yaml", "2"),
         ]);
         assert_eq!(merged.tree, expected);
-        assert_eq!((merged.kept, merged.lost), (vec!["tests/b.yaml".to_owned()], vec!["src/chassis/mod.rs".to_owned()]));
+        assert_eq!(
+            (merged.kept, merged.lost),
+            (vec!["tests/b.yaml".to_owned()], vec!["src/chassis/mod.rs".to_owned()])
+        );
         assert!(merged.conflicts.is_empty());
     }
 

@@ -39,6 +39,9 @@ const PAGES: [&str; 11] = [
 /// Files below it take the place of the template's.
 const OVERLAY: &str = "crates/clone/pages/";
 
+/// What a pull request is asked for.
+const REQUEST: &str = ".github/pull_request_template.md";
+
 /// A new changelog.
 const CHANGELOG: &str = "# Changelog\n\nNames, ports, paths, settings, metrics and exit codes change only with an entry here.\n\n\
     ## [Unreleased]\n\n- The service begins, as the template's sample.\n";
@@ -65,6 +68,8 @@ pub(crate) fn leave_out(tree: &mut Tree) -> Result<(), String> {
         let text = text.replacen(old, new, 1);
         tree.set("deny.toml", text);
     }
+    let request = without_lines(tree.text(REQUEST)?, "crates/");
+    tree.set(REQUEST, request);
     tree.set("CHANGELOG.md", CHANGELOG);
     Ok(())
 }
@@ -80,8 +85,11 @@ pub(crate) fn overlay(tree: &mut Tree, folder: &str) {
 
 /// The Makefile without the engine's steps.
 fn makefile(text: &str) -> String {
-    let is_left = |line: &&str| !line.contains("crates/") && !line.starts_with("# The engine's own steps");
-    text.replace(" $(ENGINE_STEPS)", "").split_inclusive('\n').filter(is_left).collect()
+    without_lines(&without_lines(&text.replace(" $(ENGINE_STEPS)", ""), "crates/"), "# The engine's own steps")
+}
+
+fn without_lines(text: &str, mark: &str) -> String {
+    text.split_inclusive('\n').filter(|line| !line.contains(mark)).collect()
 }
 
 /// Dependabot's settings with the root for the only folder that has a lock file.
@@ -112,8 +120,15 @@ mod tests {
     #[test]
     fn the_engine_and_its_pages_stay_behind() {
         let mut tree = Tree::of(&[
-            ("Makefile", "# The engine's own steps, where it is.\n-include crates/chassis/engine.mk\ntest: lint $(ENGINE_STEPS)\n"),
-            (".github/dependabot.yaml", "  - package-ecosystem: cargo\n    directories: [\"/\", \"/x\"]\n    next: 1\n"),
+            (
+                "Makefile",
+                "# The engine's own steps, where it is.\n-include crates/chassis/engine.mk\ntest: lint $(ENGINE_STEPS)\n",
+            ),
+            (
+                ".github/dependabot.yaml",
+                "  - package-ecosystem: cargo\n    directories: [\"/\", \"/x\"]\n    next: 1\n",
+            ),
+            (REQUEST, "- one\n- in crates/chassis\n"),
             ("deny.toml", "wildcards = \"deny\"\n"),
             ("README.md", "of the template"),
             ("crates/clone/pages/README.md.in", "of the service"),
@@ -128,6 +143,7 @@ mod tests {
         let left: Vec<&String> = tree.0.keys().collect();
         let expected = [
             ".github/dependabot.yaml",
+            REQUEST,
             "CHANGELOG.md",
             "Makefile",
             "README.md",

@@ -65,7 +65,9 @@ pub(crate) fn merged(old: &Tree, base: &Tree, new: &Tree) -> Result<String, Stri
 /// What the service's own code says.
 fn code(old: &Tree) -> String {
     let is_own = |path: &&String| {
-        path.starts_with("src/") && !path.starts_with("src/chassis/") && Path::new(path).extension().is_some_and(|ending| ending == "rs")
+        path.starts_with("src/")
+            && !path.starts_with("src/chassis/")
+            && Path::new(path).extension().is_some_and(|ending| ending == "rs")
     };
     old.0.keys().filter(is_own).filter_map(|path| old.text(path).ok()).collect()
 }
@@ -115,7 +117,8 @@ mod tests {
         let old = "[package]\nname = \"a\"\nversion = \"2.0.0\"\n\n[dependencies]\naxum = \"1\"\nbytes = \"1\"\nhyper = \"1\"\nsqlx = \"0.9\"\n\n\
             [[bin]]\nname = \"own\"\n\n[lints]\nworkspace = true\n";
         let new = "[package]\nname = \"a\"\nversion = \"0.1.0\"\n\n[dependencies]\naxum = \"1\"\nchassis = { path = \"x\" }\n\n[lints.rust]\nunsafe_code = \"forbid\"\n";
-        let [old, base, new] = [(old, "use bytes::Bytes; my_hyper::x()"), (base, ""), (new, "")].map(|(text, code)| of(text, code));
+        let [old, base, new] =
+            [(old, "use bytes::Bytes; my_hyper::x()"), (base, ""), (new, "")].map(|(text, code)| of(text, code));
         let expected = "[package]\nname = \"a\"\nversion = \"2.0.0\"\n\n[dependencies]\naxum = \"1\"\nchassis = { path = \"x\" }\nbytes = \"1\"\nsqlx = \"0.9\"\n\n\
             [lints.rust]\nunsafe_code = \"forbid\"\n\n[[bin]]\nname = \"own\"\n";
         assert_eq!(merged(&old, &base, &new).unwrap(), expected);

@@ -116,7 +116,11 @@ fn find(root: &Path, stamp: &Stamp) -> Result<String, String> {
 fn render(scratch: &Path, then: &Path, stamp: &Stamp) -> Result<PathBuf, String> {
     let (program, rendered) = (scratch.join("clone"), scratch.join("rendered"));
     let main = then.join("crates/clone/src/main.rs");
-    git::program(scratch, "rustc", &["--edition", "2024", "--crate-name", "clone", "-o", path(&program)?, path(&main)?])?;
+    git::program(
+        scratch,
+        "rustc",
+        &["--edition", "2024", "--crate-name", "clone", "-o", path(&program)?, path(&main)?],
+    )?;
     let mut words = vec![&*stamp.name, path(&rendered)?, "--no-history", "--source", "."];
     if stamp.bare {
         words.push("--bare");
