@@ -224,7 +224,8 @@ fn encoded(branch: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"*-._".contains(&byte) {
             text.push(byte.into());
         } else {
-            text += &format!("%{byte:02X}");
+            let digit = |half: u8| char::from(b"0123456789ABCDEF"[usize::from(half)]);
+            text.extend(['%', digit(byte >> 4), digit(byte & 15)]);
         }
     }
     text

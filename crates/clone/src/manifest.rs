@@ -35,7 +35,10 @@ fn tables(manifest: &str) -> Vec<String> {
     for part in manifest.trim_end().split("\n\n") {
         let first = part.lines().find(|line| !line.starts_with('#')).unwrap_or_default();
         match tables.last_mut() {
-            Some(table) if !first.starts_with('[') => *table += &format!("\n\n{part}"),
+            Some(table) if !first.starts_with('[') => {
+                *table += "\n\n";
+                *table += part;
+            }
             _ => tables.push(part.to_owned()),
         }
     }

@@ -17,6 +17,8 @@ const OWN: [&str; 3] = ["src/app/", "README.md", "CHANGELOG.md"];
 /// Made by `make generate`: not merged by lines.
 const GENERATED: [&str; 5] =
     ["docs/configuration.md", "docs/openapi.json", "docs/settings.schema.json", "helm/values.schema.json", "k8s/"];
+/// Not merged by lines: [`tables`] does the first, cargo the second, and the third is the template's.
+const REPLACED: [&str; 3] = ["Cargo.toml", "Cargo.lock", ".template"];
 /// Where the engine was.
 const ENGINE: &str = "src/chassis/";
 
@@ -61,7 +63,7 @@ impl Merged {
         if is_below(&OWN) {
             return Ok(old.map(|entry| repointed(path, entry)));
         }
-        if old == base || old == new {
+        if old == base || old == new || REPLACED.contains(&path) {
             return Ok(new.cloned());
         }
         match (old, base, new) {

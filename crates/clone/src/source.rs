@@ -46,8 +46,9 @@ pub(crate) fn of(root: &Path, arguments: &Arguments) -> Result<String, String> {
     Ok(source)
 }
 
+/// As it is configured: `git remote get-url` would show what this user's `insteadOf` makes of it.
 fn origin(root: &Path) -> Option<String> {
-    git::line(root, &["remote", "get-url", "origin"]).map(|origin| url(&origin))
+    git::line(root, &["config", "--get", "remote.origin.url"]).map(|origin| url(&origin))
 }
 
 /// As cargo takes it: `git@host:path` is written out, and a password or token is left out.

@@ -140,13 +140,16 @@ fn said(name: &str, engine: &Engine, merged: &merge::Merged) -> String {
     let mut text = format!("{name} depends on the engine by {}; all is staged.\n", engine.mode);
     let mut list = |title: &str, paths: &[String]| {
         if !paths.is_empty() {
-            text += &format!("{title}:\n  {}\n", paths.join("\n  "));
+            text += title;
+            text += ":\n  ";
+            text += &paths.join("\n  ");
+            text.push('\n');
         }
     };
     list("Conflicts, marked in these files", &merged.conflicts);
     list("Changed by you and gone from the template; see whether you still need them", &merged.kept);
     list("You had changed the engine here; offer it to the template, as it is not in the engine", &merged.lost);
-    text + "Next:\n  make generate\n  make test\n  git commit --message 'Depend on the engine'\n"
+    text + "Next:\n  cargo fmt\n  make generate\n  make test\n  git commit --message 'Depend on the engine'\n"
 }
 
 /// What the code of the service says of the engine's place.

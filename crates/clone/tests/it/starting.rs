@@ -156,10 +156,7 @@ fn in_place_a_second_time_is_refused() {
     let folder = Folder::new("again");
     let template = template(&folder);
     assert!(clone(&template, &["orders", "--in-place"]).status.success());
-    assert!(refused(&template, &["orders", "--in-place"]).contains("commit or stash"));
-    commit(&template, "Begin orders");
     assert!(refused(&template, &["orders", "--in-place"]).contains("is not the template"));
-    assert_eq!(good(&template, "git", &["status", "--porcelain"]), "");
 }
 
 #[test]
@@ -170,7 +167,7 @@ fn the_next_command_holds_in_a_folder_with_an_odd_name() {
     let done = clone(&template, &["orders", target.to_str().unwrap()]);
     assert!(done.status.success(), "{}", text(&done));
     let said = text(&done);
-    let enter = said.lines().nth(1).expect("a command");
+    let enter = said.lines().find(|line| line.starts_with("  cd ")).expect("a command");
     let files = good(&template, "bash", &["-c", &format!("{enter} && git ls-files")]);
     assert!(files.lines().any(|file| file == ".template"), "{enter}: {files}");
 }

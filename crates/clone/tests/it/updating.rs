@@ -38,7 +38,7 @@ fn clone_and_newer_template(folder: &Folder) -> (PathBuf, PathBuf) {
 #[test]
 fn a_newer_template_merges_into_a_clone_with_its_own_routes_settings_and_values() {
     let folder = Folder::new("update");
-    let (target, template) = clone_and_newer_template(&folder);
+    let (target, _) = clone_and_newer_template(&folder);
     let check = run(&target, "scripts/template-update", &["--check"], &[]);
     assert_eq!(check.status.code(), Some(1), "{}", text(&check));
     assert!(text(&check).contains("1 commits behind"), "{}", text(&check));
