@@ -1,4 +1,4 @@
-# The service on scratch: one static program, no shell, uid 65532. scripts/image-test builds this very file.
+# The service on scratch: one static program, no shell, uid 65532. template/scripts/image-test builds this very file.
 #
 # Base images come by ARG, so that a release pins them by digest and a test brings its own:
 #   --build-arg RUST_IMAGE="$(scripts/image-digest rust:1.95.0-slim-bookworm)"

@@ -17,9 +17,9 @@ run: ## The service on :8080, its probes and metrics on :8081.
 build: ## The binary that ships.
 	TEMPLATE_COMMIT=$(TEMPLATE_COMMIT) cargo build --locked --release
 
-tools: ## What the tests drive: proxies, load generators, a collector.
+tools: ## What the tests drive: proxies, load generators, promtool, helm and validators.
 	scripts/tools
-	scripts/chart-tools
+	scripts/gate chart/tools
 
 lint: ## Format, lints, and documentation links.
 	cargo fmt --all --check
@@ -28,14 +28,15 @@ lint: ## Format, lints, and documentation links.
 
 test: tools lint service $(ENGINE_STEPS) ## Everything, at CI's size.
 
-service: ## The service's own tests: units, API, chart, rules, workflows, load scenarios, pages.
+# The checks are the engine's, in the version that this service depends on: `scripts/gate` lists them. They start the
+# service with the settings of tests/app.env.
+service: ## The service's own tests, one run of the program, chart, rules, workflows, API description, load.
 	cargo test --locked
 	$(MAKE) chart
 	$(MAKE) ops
 	$(MAKE) workflows
-	$(MAKE) load
 	$(MAKE) api
-	$(MAKE) docs
+	$(MAKE) load
 
 # buildah and podman keep a HEALTHCHECK in images of the Docker format only.
 image: ## The container image, named IMAGE; BUILDER is docker, podman or buildah.
@@ -44,17 +45,14 @@ image: ## The container image, named IMAGE; BUILDER is docker, podman or buildah
 	  --build-arg IMAGE_VERSION=$(lastword $(subst :, ,$(notdir $(IMAGE)))) .
 
 chart: ## The chart and the manifests that are rendered from it.
-	cargo build --locked --bin server
-	cargo build --locked --package chassis-tests --bin streams
-	scripts/check-chart
-	scripts/chart-generate --check
-	scripts/render-k8s --check
+	cargo build --locked
+	scripts/gate chart/check
 
-api: ## The API's description by two validators, and schemathesis against a live server.
-	scripts/check-api
+api: ## The API's description by two validators, and schemathesis against the live service.
+	scripts/gate api/check
 
 policy: ## A second opinion on chart, manifests and Dockerfile: checkov and trivy; 1 GB of them.
-	scripts/check-policy
+	scripts/gate policy/check
 
 sbom: ## A bill of materials of a program that cargo-auditable built, as the image's: PROGRAM=path.
 	scripts/sbom $(PROGRAM)
@@ -71,27 +69,23 @@ e2e-cluster: ## Install, helm test, roll, scale and roll back under load, uninst
 cluster-down: ## Deletes what cluster-up made.
 	scripts/cluster down
 
-ops: ## Rules, a test of every alert, the dashboard against a live server.
+ops: ## Rules, runbooks, and the dashboard against the live service.
 	cargo build --locked
-	scripts/check-ops
+	scripts/gate ops/check
 
 workflows: ## actionlint, zizmor, yamllint and shellcheck on the workflows.
-	scripts/check-workflows
+	scripts/gate workflows/check
 
-load: ## The load tests' own test: scenarios on a local fleet, faults that have to fail them, reports in a browser.
-	cargo build --locked --bin server
-	scripts/check-load
+load: ## The service's routes under load, and restarts behind HAProxy that lose nothing.
+	cargo build --locked
+	scripts/gate load/check
 
-docs: ## Runs the commands of the pages, makes their edits in copies of the tree, follows their links.
-	scripts/check-docs
-
-generate: ## The files that are generated: from the code, and from the chart.
+generate: $(ENGINE_GENERATED) ## The files that are generated: from the code, and from the chart.
 	UPDATE=1 cargo test --locked --test service generated::
 	cargo build --locked
-	scripts/chart-tools
-	scripts/chart-generate
-	scripts/render-k8s
-	[ ! -d crates/clone/tests ] || UPDATE=1 cargo test --locked --package clone --test it the_documented_first_route
+	scripts/gate chart/tools
+	scripts/gate chart/generate
+	scripts/gate chart/render-k8s
 
 engine-update: ## In a clone: takes the newest engine, in the way that Cargo.toml depends on it.
 	scripts/template-update --engine

@@ -1,11 +1,14 @@
-# The engine's own steps; the Makefile includes it.
+# The steps of the engine and of the template, which stay here; the Makefile includes them.
 
 # Tests that mostly wait run beside each other; those that measure take turns (see tests/it/harness).
 TEST_THREADS ?= 8
 # pyo3 asks the interpreter of this name what to link with: Debian's has a shared library, one that pyenv built has none.
 export PYO3_PYTHON ?= $(or $(wildcard /usr/bin/python3),python3)
 ENGINE = --package chassis --package chassis-tests
-ENGINE_STEPS = engine-lint engine test-host recipes doors hostile uwsgi-plugin wsgi wsgi-guest fuzz
+ENGINE_GENERATED = first-route
+ENGINE_STEPS = engine-lint engine test-host recipes doors hostile uwsgi-plugin wsgi wsgi-guest fuzz template
+first-route: ## The pages of crates/clone/bare, from docs/first-route.md.
+	UPDATE=1 cargo test --locked --package clone --test it the_documented_first_route
 
 engine-lint: ## The engine's lints and documentation links.
 	cargo clippy --locked $(ENGINE) --all-targets -- -D warnings
@@ -21,7 +24,7 @@ test-full: tools lint ## The same with the full number of restarts and requests.
 	HOST_RESTARTS=40 $(MAKE) doors
 	HOSTILE=full $(MAKE) hostile
 	FULL=yes cargo test --locked --package clone
-	FULL=yes $(MAKE) load
+	FULL=yes $(MAKE) template-load
 	SCHEMATHESIS_EXAMPLES=500 $(MAKE) api
 	$(MAKE) bench-check
 
@@ -57,23 +60,45 @@ uwsgi-plugin: ## The service inside Debian's uWSGI, behind HTTP.
 	cargo test --locked --package uwsgi-plugin
 
 wsgi: ## A Python WSGI application behind the routes: PEP 3333, Flask, Django, a route that moves.
-	scripts/wsgi-tools
+	template/scripts/wsgi-tools
 	cargo clippy --locked --package wsgi --all-targets -- -D warnings
 	cargo test --locked --package wsgi
 	cargo test --locked --package chassis --features wsgi --lib wsgi
 	cargo test --locked --package chassis-tests --features wsgi --bins --test wsgi -- --test-threads=$(TEST_THREADS)
 
 wsgi-guest: ## The service as a WSGI callable, under gunicorn and wsgiref.validate.
-	scripts/wsgi-tools
+	template/scripts/wsgi-tools
 	cargo clippy --locked --package wsgi-guest --all-targets -- -D warnings
 	cargo build --locked --package wsgi-guest --lib --example battery
 	cargo test --locked --package chassis-tests --features guest --bins --test wsgi-guest
 
 fuzz: ## The parsers of what strangers send, for FUZZ_SECONDS each, from the corpus in crates/chassis/fuzz/.
-	scripts/fuzz $(FUZZ_SECONDS)
+	template/scripts/fuzz $(FUZZ_SECONDS)
 
 image-test: ## The image built on bases made here, and three containers restarted and rolled out under load; root, a quarter of an hour.
-	scripts/image-test
+	template/scripts/image-test
+
+# What tests the template and not a service.
+template: template-chart template-ops template-load template-release docs ## Chart, rules, load tests, release and pages, beyond a service's own gate.
+
+template-chart: ## Every value set, wrong values, two revisions in a rollout, a registry.
+	cargo build --locked --bin server
+	cargo build --locked --package chassis-tests --bin streams
+	template/tests/chart/check
+
+template-ops: ## A test of every alert, and every metric of the dashboard.
+	template/tests/ops/check
+
+template-load: ## The load tests' own test: faults that have to fail them, reports in a browser.
+	cargo build --locked --bin server
+	template/tests/load/check
+
+template-release: ## scripts/release in a copy of the files that it reads.
+	scripts/gate chart/tools
+	PYTHONPATH=.tools/chart-python python3 template/tests/workflows/release.py
+
+docs: ## Runs the commands of the pages, makes their edits in copies of the tree, follows their links.
+	template/scripts/check-docs
 
 recipes: ## The recipes' own tests, with a real Redis.
 	cargo clippy --locked --package recipes --all-targets -- -D warnings

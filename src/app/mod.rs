@@ -78,6 +78,3 @@ fn cross_origin(methods: Methods, origins: &[String]) -> Methods {
         .allow_headers([header::CONTENT_TYPE]);
     methods.layer(cors)
 }
-
-#[cfg(test)]
-mod tests;

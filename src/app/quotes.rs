@@ -175,14 +175,8 @@ fn number(form: &mut Form, name: &str, range: &RangeInclusive<i64>) -> Option<u3
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::app::rates::{MAX_FUEL, MAX_PRICE};
-
-    fn parcel() -> Value {
-        example()
-    }
 
     fn priced(body: Value) -> Quote {
         let table = Arc::new(Table::built_in());
@@ -190,14 +184,9 @@ mod tests {
         parcel.price(&Current { table, source: Source::BuiltIn }).unwrap()
     }
 
-    fn errors(body: Value) -> Vec<(String, &'static str)> {
-        let problem = Parcel::read(body.into(), &Table::built_in()).unwrap_err();
-        problem.errors().iter().map(|error| (error.field.clone(), error.code)).collect()
-    }
-
     #[test]
     fn a_light_and_large_parcel_pays_for_its_space() {
-        let quote = priced(parcel());
+        let quote = priced(example());
         // 6,000,000 mm³ / 5,000 = 1,200 g; 990 + 1.2 × 180 = 1,206; 12 % of it is 144.72.
         assert_eq!(
             (quote.chargeable_weight_g, quote.lane, quote.amount_minor),
@@ -208,7 +197,7 @@ mod tests {
 
     #[test]
     fn lanes_follow_countries_and_regions() {
-        let mut body = parcel();
+        let mut body = example();
         body["to"] = "DE".into();
         assert_eq!(priced(body.clone()).lane, Lane::Domestic);
         body["to"] = "US".into();
@@ -223,31 +212,7 @@ mod tests {
         assert!(table.is_sound());
         let sides = Dimensions { length: 1500, width: 1500, height: 1500 };
         let parcel =
-            Parcel { weight_g: 30_000, dimensions_mm: sides, ..Parcel::read(parcel().into(), &table).unwrap() };
+            Parcel { weight_g: 30_000, dimensions_mm: sides, ..Parcel::read(example().into(), &table).unwrap() };
         assert!(parcel.price(&Current { table: Arc::new(table), source: Source::Cached }).is_ok());
-    }
-
-    #[test]
-    fn every_wrong_field_is_named() {
-        let dimensions = json!({ "length": 0, "width": "wide", "depth": 1 });
-        let body =
-            json!({ "from": "Germany", "to": "XX", "weight_g": -5, "dimensions_mm": dimensions, "colour": "red" });
-        let expected = [
-            ("/from", "invalid"),
-            ("/to", "unknown_country"),
-            ("/weight_g", "out_of_range"),
-            ("/dimensions_mm/length", "out_of_range"),
-            ("/dimensions_mm/width", "invalid"),
-            ("/dimensions_mm/height", "required"),
-            ("/dimensions_mm/depth", "unknown"),
-            ("/service", "required"),
-            ("/colour", "unknown"),
-        ];
-        assert_eq!(errors(body), expected.map(|(field, code)| (field.to_owned(), code)));
-    }
-
-    #[test]
-    fn a_body_that_is_no_object_is_one_error() {
-        assert_eq!(errors(json!("parcel")), [(String::new(), "invalid")]);
     }
 }

@@ -96,13 +96,4 @@ mod tests {
         let burnt = cpu_time().saturating_sub(begun);
         assert!((20..40).contains(&burnt.as_millis()), "{burnt:?}");
     }
-
-    #[test]
-    fn each_parameter_out_of_bounds_is_named() {
-        let work = Work { cpu_ms: 1001, sleep_ms: 10_001, bytes: (1 << 20) + 1 };
-        let problem = work.check().unwrap_err();
-        let fields: Vec<_> = problem.errors().iter().map(|error| error.field.as_str()).collect();
-        assert_eq!(fields, ["cpu_ms", "sleep_ms", "bytes"]);
-        assert_eq!(Work { cpu_ms: 1000, sleep_ms: 10_000, bytes: 1 << 20 }.check().unwrap(), 1 << 20);
-    }
 }

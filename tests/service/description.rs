@@ -1,20 +1,16 @@
 //! The API's description tells every route.
 
-use chassis::{Chassis, config::Environment};
 use serde_json::Value;
-use service::{SERVICE, app};
+use service::app;
 
-fn document() -> Value {
-    SERVICE.openapi(app::router).expect("the API's description")
-}
+use super::{chassis, document, settings};
 
 #[test]
 fn every_route_has_operations_with_a_summary_and_an_answer() {
     let document = document();
-    let chassis = Chassis::detached(SERVICE.identity(&Environment::default()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let _inside = runtime.enter();
-    let router = app::router(&app::Settings::default(), &chassis).expect("the routes");
+    let router = app::router(&settings().app, &chassis()).expect("the routes");
     let mut wrong: Vec<String> = router
         .undescribed()
         .map(|path| format!("{path} has no operation: make its handlers with `chassis::openapi::get` and the like"))

@@ -28,6 +28,7 @@ pub mod program;
 pub mod replica;
 pub mod runtime;
 pub mod telemetry;
+pub mod testing;
 
 pub use program::main;
 pub use replica::Chassis;

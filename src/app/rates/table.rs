@@ -147,25 +147,3 @@ impl Table {
         self.prices.iter().find(|price| price.service == service && price.lane == lane)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_built_in_table_is_sound_and_survives_the_wire() {
-        let table = Table::built_in();
-        assert!(table.is_sound());
-        let wire = serde_json::to_string(&table).unwrap();
-        assert_eq!(serde_json::from_str::<Table>(&wire).unwrap(), table);
-    }
-
-    #[test]
-    fn a_table_with_a_hole_is_not_sound() {
-        let mut table = Table::built_in();
-        table.prices.pop();
-        assert!(!table.is_sound());
-        assert!(!Table { fuel_percent: 1001, ..Table::built_in() }.is_sound());
-        assert!(!Table { mm3_per_g: 0, ..Table::built_in() }.is_sound());
-    }
-}

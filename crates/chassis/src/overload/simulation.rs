@@ -1,7 +1,7 @@
 //! The pools against recorded service times, in virtual time: no machine, and the same figures every time.
 //!
 //! `cargo test --lib simulation -- --nocapture` prints the table. The traces are of the real program;
-//! `scripts/measure-overload --record` makes them anew.
+//! `template/scripts/measure-overload --record` makes them anew.
 //!
 //! Next: [`scenarios`].
 

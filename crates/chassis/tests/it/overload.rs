@@ -1,5 +1,5 @@
 //! Overload, at the real program: who is answered, who is refused, and what refusals look like. Counts and ratios; the
-//! times are `scripts/measure-overload`'s.
+//! times are `template/scripts/measure-overload`'s.
 
 use std::{
     net::SocketAddr,

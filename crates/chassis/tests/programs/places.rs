@@ -1,5 +1,5 @@
 //! Another app on the same chassis, for overload: a handler that computes, and one that holds one of a few permits
-//! while it waits, as one that uses a database's connection pool does. `scripts/measure-overload` drives it.
+//! while it waits, as one that uses a database's connection pool does. `template/scripts/measure-overload` drives it.
 //!
 //! `cargo run --example places`, with the same settings and the same admin listener as the service.
 

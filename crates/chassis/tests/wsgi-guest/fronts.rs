@@ -86,10 +86,10 @@ impl Gunicorn {
     }
 }
 
-/// The Python of `scripts/wsgi-tools`, with the guests' modules on its path, at home in `scratch`.
+/// The Python of `template/scripts/wsgi-tools`, with the guests' modules on its path, at home in `scratch`.
 pub(crate) fn python(scratch: &Scratch) -> Command {
     let python = tools::repository().join(".tools/wsgi-python/bin/python");
-    assert!(python.is_file(), "{} not found: run scripts/wsgi-tools", python.display());
+    assert!(python.is_file(), "{} not found: run template/scripts/wsgi-tools", python.display());
     for (library, module) in [("libguest.so", "service.so"), ("examples/libbattery.so", "battery.so")] {
         symlink(built(library), scratch.path().join(module)).expect("a module on Python's path");
     }

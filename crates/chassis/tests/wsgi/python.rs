@@ -10,11 +10,15 @@ use crate::harness::{
     tools,
 };
 
-/// Where modules are: the tests' applications, and the packages that `scripts/wsgi-tools` installed.
+/// Where modules are: the tests' applications, and the packages that `template/scripts/wsgi-tools` installed.
 pub(crate) fn path() -> String {
     let apps = Path::new(env!("CARGO_MANIFEST_DIR")).join("wsgi/apps");
     let environment = tools::repository().join(".tools/wsgi-python");
-    assert!(environment.join("pyvenv.cfg").is_file(), "{} not found: run scripts/wsgi-tools", environment.display());
+    assert!(
+        environment.join("pyvenv.cfg").is_file(),
+        "{} not found: run template/scripts/wsgi-tools",
+        environment.display()
+    );
     format!("{},{}", apps.display(), environment.display())
 }
 

@@ -1,4 +1,4 @@
-"""The least that an application can do, for scripts/measure-wsgi."""
+"""The least that an application can do, for template/scripts/measure-wsgi."""
 
 TEXT = [("Content-Type", "text/plain")]
 PART = b"x" * 16384

@@ -1,0 +1,20 @@
+"""Reads an API's description (`/openapi.json`)."""
+
+# Every service has these.
+ENGINES = ("/openapi.json", "/docs", "/docs.css", "/docs.js", "/healthz")
+
+
+def simple(document):
+    """The paths that a plain GET can ask: no parameter in the path, none required. The service's own come first."""
+    found = []
+    for path, item in document["paths"].items():
+        operation = item.get("get")
+        if operation and "{" not in path and not any(each.get("required") for each in operation.get("parameters", [])):
+            found.append(path)
+    return sorted(found, key=ENGINES.__contains__)
+
+
+def own(document):
+    """Those of them that are the service's own, or all where it has none."""
+    found = simple(document)
+    return [path for path in found if path not in ENGINES] or found

@@ -1,0 +1,21 @@
+// Does it answer at all? Every route once in a while, right and wrong requests, a few seconds.
+import http from 'k6/http';
+import { sleep } from 'k6';
+import { get, number, plan, problem } from './lib.js';
+import { every, who } from './own.js';
+
+const refused = { responseCallback: http.expectedStatuses(404) };
+
+export const options = plan(
+  { smoke: { executor: 'constant-vus', vus: 3, duration: `${number('DURATION', 5)}s` } },
+  { checks: ['rate==1'], http_req_failed: ['rate==0'], http_req_duration: ['p(95)<1000'], iterations: ['count>=3'] },
+);
+
+export default function () {
+  every();
+  get('/healthz');
+  get('/nothing-here', { 'unknown path: 404': (r) => r.status === 404, 'unknown path: a problem': problem }, refused);
+  // An odd number of requests, so that a balancer that takes turns shows all replicas.
+  who();
+  sleep(0.1);
+}

@@ -1,0 +1,50 @@
+//! The app's own settings: what they refuse.
+
+use chassis::{
+    config::{Check, Duration, Problems},
+    upstream, wsgi,
+};
+use service::app::Settings;
+
+fn keys(settings: &Settings) -> Vec<String> {
+    let mut problems = Problems::default();
+    settings.check(&mut problems);
+    problems.iter().flat_map(|problem| problem.keys().to_vec()).collect()
+}
+
+#[test]
+fn defaults_have_no_problem() {
+    assert!(keys(&Settings::default()).is_empty());
+}
+
+#[test]
+fn every_bad_setting_is_named() {
+    let settings = Settings {
+        cors_origins: vec!["https://shop.example".into(), "https://shop.example/".into()],
+        rates_url: Some("https://rates".into()),
+        rates_max_age: Duration::default(),
+        rates_client: upstream::Settings { timeout: Duration::default(), ..Default::default() },
+        wsgi: Some("no name".into()),
+        python: wsgi::Settings { threads: 0, ..Default::default() },
+    };
+    let expected = [
+        "cors_origins",
+        "rates_url",
+        "rates_max_age",
+        "rates_client.timeout",
+        "rates_client.connect_timeout",
+        "rates_client.timeout",
+        "python.threads",
+        "wsgi",
+    ];
+    assert_eq!(keys(&settings), expected);
+}
+
+#[test]
+fn origins_are_what_browsers_send() {
+    let refused =
+        |origin: &&str| !keys(&Settings { cors_origins: vec![(*origin).to_owned()], ..Settings::default() }).is_empty();
+    let good = ["https://shop.example", "http://localhost:3000"];
+    let bad = ["*", "shop.example", "https://shop.example/a", "ftp://shop.example", "https://a?b", "https://a@b", ""];
+    assert_eq!(good.iter().chain(&bad).copied().filter(|origin| refused(origin)).collect::<Vec<_>>(), bad);
+}

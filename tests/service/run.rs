@@ -1,0 +1,55 @@
+//! One run of the program: it starts, answers its probes and its routes, and a stop under load loses nothing.
+
+use chassis::testing::{self, Load, Program};
+use serde_json::Value;
+
+use super::{app_env, document};
+
+/// With the settings of `tests/app.env`, and a second to tell balancers that it leaves, in place of five.
+fn start() -> Program {
+    let delay = ("APP__LIFECYCLE__DRAIN_DELAY".to_owned(), "1s".to_owned());
+    Program::start(env!("CARGO_BIN_EXE_server"), testing::read(app_env()).into_iter().chain([delay]))
+}
+
+/// The paths that a plain GET can ask.
+fn paths(document: &Value) -> Vec<String> {
+    let paths = document["paths"].as_object().expect("paths").iter();
+    let plain = |operation: &Value| {
+        let mut parameters = operation["parameters"].as_array().into_iter().flatten();
+        !parameters.any(|parameter| parameter["required"] == true)
+    };
+    paths
+        .filter(|(path, item)| !path.contains('{') && item.get("get").is_some_and(plain))
+        .map(|(path, _)| path.clone())
+        .collect()
+}
+
+#[test]
+fn it_answers_its_probes_and_no_plain_get_fails() {
+    let program = start();
+    for probe in ["/livez", "/readyz", "/startupz", "/metrics", "/version"] {
+        assert_eq!(testing::get(program.admin, probe).expect(probe).status, 200, "{probe}");
+    }
+    let paths = paths(&document());
+    assert!(paths.contains(&"/healthz".to_owned()), "{paths:?}");
+    for path in paths {
+        let answer = testing::get(program.app, &path).expect(&path);
+        // Some may want more than a path, such as a token.
+        assert!(answer.status < 500, "{path}: {answer:?}");
+    }
+}
+
+#[test]
+fn a_stop_under_load_loses_no_request() {
+    let program = start();
+    // The first of its own routes; a service without any has its description.
+    let paths = paths(&document());
+    let path = paths.iter().find(|path| !path.starts_with("/docs") && *path != "/healthz").expect("a route");
+    let load = Load::start(program.app, path, 8);
+    load.answers(200);
+    program.terminate();
+    let code = program.wait();
+    let tally = load.tally();
+    assert_eq!((code, tally.failed, tally.lost), (Some(0), 0, 0), "{tally:?}");
+    assert!(tally.answered > 200, "{tally:?}");
+}
