@@ -9,6 +9,8 @@ use crate::{manifest, parts, tree::Tree};
 
 /// Pages about the sample: their commands and edits fit nothing else.
 const PAGES: [&str; 1] = ["docs/first-hour.md"];
+/// The sample, and its tests.
+const SAMPLE: [&str; 2] = ["src/app/", "tests/service/app/"];
 /// What takes the place of the sample's files.
 const OVERLAY: &str = "crates/clone/bare/";
 /// Dependencies that only the sample has.
@@ -21,7 +23,7 @@ const FIRST_ROUTE: &str = "docs/first-route.md";
 /// # Errors
 /// When a file is not as expected.
 pub(crate) fn strip(tree: &mut Tree, template: &Tree) -> Result<(), String> {
-    tree.leave_out(|path| path.starts_with("src/app/") || PAGES.contains(&path));
+    tree.leave_out(|path| SAMPLE.iter().any(|folder| path.starts_with(folder)) || PAGES.contains(&path));
     let mut overlaid = template.clone();
     overlaid.leave_out(|path| !path.starts_with(OVERLAY));
     parts::overlay(&mut overlaid, OVERLAY);

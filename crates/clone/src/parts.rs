@@ -5,18 +5,7 @@
 use crate::tree::Tree;
 
 /// Below these, all is the engine's or the template's own. Those that are not there do no harm.
-const LEFT: [&str; 10] = [
-    "ARCHITECTURE.md",
-    "CONTRIBUTING.md",
-    "benches/",
-    "crates/",
-    "findings/",
-    "scripts/fuzz",
-    "scripts/image-test",
-    "scripts/measure-",
-    "scripts/wsgi-tools",
-    "template/",
-];
+const LEFT: [&str; 6] = ["ARCHITECTURE.md", "CONTRIBUTING.md", "benches/", "crates/", "findings/", "template/"];
 
 /// Units for a host with the cargo feature `host`, which few services run on; they stand with the engine's page of it.
 const UNITS: &str = "systemd/";
@@ -30,7 +19,7 @@ const PAGES: [&str; 11] = [
     "metrics.md",
     "openapi.json",
     "operations.md",
-    "runbooks/",
+    "runbooks.md",
     "settings.schema.json",
     "slo.md",
     "upgrading.md",
@@ -85,7 +74,8 @@ pub(crate) fn overlay(tree: &mut Tree, folder: &str) {
 
 /// The Makefile without the engine's steps.
 fn makefile(text: &str) -> String {
-    without_lines(&without_lines(&text.replace(" $(ENGINE_STEPS)", ""), "crates/"), "# The engine's own steps")
+    let text = text.replace(" $(ENGINE_STEPS)", "").replace(" $(ENGINE_GENERATED)", "");
+    without_lines(&without_lines(&text, "crates/"), "# The engine's own steps")
 }
 
 fn without_lines(text: &str, mark: &str) -> String {
@@ -135,7 +125,7 @@ mod tests {
             ("crates/chassis/src/lib.rs", ""),
             ("docs/adr/0001.md", ""),
             ("docs/overload.md", ""),
-            ("docs/runbooks/drain-cut.md", ""),
+            ("docs/runbooks.md", ""),
             ("src/main.rs", ""),
             ("template/tests/x", ""),
         ]);
@@ -148,7 +138,7 @@ mod tests {
             "Makefile",
             "README.md",
             "deny.toml",
-            "docs/runbooks/drain-cut.md",
+            "docs/runbooks.md",
             "src/main.rs",
         ];
         assert_eq!(left, expected);

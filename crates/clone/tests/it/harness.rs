@@ -153,7 +153,7 @@ pub(crate) fn cargo_with(folder: &Path, arguments: &[&str], more: &[(&str, &str)
 /// The chart and the manifests agree, and the chart passes helm's lint.
 pub(crate) fn chart_is_good(folder: &Path) {
     std::os::unix::fs::symlink(repository().join(".tools"), folder.join(".tools")).unwrap();
-    good(folder, "scripts/render-k8s", &["--check"]);
+    good(folder, "scripts/gate", &["chart/render-k8s", "--check"]);
     let helm = folder.join(".tools/bin/helm");
     good(folder, helm.to_str().unwrap(), &["lint", "--strict", "helm"]);
 }
