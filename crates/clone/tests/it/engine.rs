@@ -64,8 +64,9 @@ fn an_engine_by_git_builds_an_image_and_a_fix_reaches_it() {
     let target = made(&template, &[]);
     let manifest = fs::read_to_string(target.join("Cargo.toml")).unwrap();
     assert!(manifest.contains(&format!("chassis = {{ git = \"{url}\", branch = \"main\" }}")), "{manifest}");
-    packages_can_be_added(&target);
     served_from_an_image(&folder, &target, &template);
+    // Now that cargo has the engine.
+    packages_can_be_added(&target);
     // What an audit or a bill of materials reads.
     let metadata = cargo(&target, &["metadata", "--locked", "--format-version", "1"]);
     let (_, package) =

@@ -31,7 +31,7 @@ fn five_releases_reach_a_clone_with_its_own_routes_and_settings_without_a_confli
     );
     edit(&target, "helm/values.yaml", "replicaCount: 3", "replicaCount: 5");
     edit(&target, "Cargo.toml", "[dependencies]\n", "[dependencies]\nbytes = \"1.12\"\n");
-    cargo(&target, &["update", "--quiet", "--workspace", "--offline"]);
+    cargo(&target, &["update", "--quiet", "--workspace"]);
     commit(&target, "A route, a setting, a value and a dependency of our own");
 
     for version in RELEASES {
