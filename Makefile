@@ -22,7 +22,7 @@ tools: ## What the tests drive: proxies, load generators, promtool, helm and val
 	scripts/gate chart/tools
 
 lint: ## Format, lints, and documentation links.
-	cargo fmt --all --check
+	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib
 

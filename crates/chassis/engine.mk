@@ -10,7 +10,8 @@ ENGINE_STEPS = engine-lint engine test-host recipes doors hostile uwsgi-plugin w
 first-route: ## The pages of crates/clone/bare, from docs/first-route.md.
 	UPDATE=1 cargo test --locked --package clone --test it the_documented_first_route
 
-engine-lint: ## The engine's lints and documentation links.
+engine-lint: ## Format, lints and documentation links of the engine.
+	cargo fmt --all --check
 	cargo clippy --locked $(ENGINE) --all-targets -- -D warnings
 	cargo clippy --locked $(ENGINE) --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib --package chassis
@@ -79,7 +80,7 @@ image-test: ## The image built on bases made here, and three containers restarte
 	template/scripts/image-test
 
 # What tests the template and not a service.
-template: template-chart template-ops template-load template-release docs ## Chart, rules, load tests, release and pages, beyond a service's own gate.
+template: template-chart template-ops template-load template-release template-gate docs ## Chart, rules, load tests, release and pages, beyond a service's own gate.
 
 template-chart: ## Every value set, wrong values, two revisions in a rollout, a registry.
 	cargo build --locked --bin server
@@ -96,6 +97,9 @@ template-load: ## The load tests' own test: faults that have to fail them, repor
 template-release: ## scripts/release in a copy of the files that it reads.
 	scripts/gate chart/tools
 	PYTHONPATH=.tools/chart-python python3 template/tests/workflows/release.py
+
+template-gate: ## The gate of a clone: fresh, bare, after the first hour, with a required setting.
+	template/tests/gate/check
 
 docs: ## Runs the commands of the pages, makes their edits in copies of the tree, follows their links.
 	template/scripts/check-docs

@@ -29,8 +29,8 @@ const PAGES: [&str; 11] = [
 /// Files below it take the place of the template's.
 const OVERLAY: &str = "crates/clone/pages/";
 
-/// What a pull request is asked for.
-const REQUEST: &str = ".github/pull_request_template.md";
+/// Files with a line on the engine.
+const OF_BOTH: [&str; 2] = [".github/pull_request_template.md", ".github/workflows/ci.yaml"];
 
 /// A new changelog.
 const CHANGELOG: &str = "# Changelog\n\nNames, ports, paths, settings, metrics and exit codes change only with an entry here.\n\n\
@@ -58,8 +58,10 @@ pub(crate) fn leave_out(tree: &mut Tree) -> Result<(), String> {
         let text = text.replacen(old, new, 1);
         tree.set("deny.toml", text);
     }
-    let request = without_lines(tree.text(REQUEST)?, "crates/");
-    tree.set(REQUEST, request);
+    for path in OF_BOTH {
+        let text = without_lines(tree.text(path)?, "crates/");
+        tree.set(path, text);
+    }
     tree.set("CHANGELOG.md", CHANGELOG);
     Ok(())
 }
@@ -119,7 +121,8 @@ mod tests {
                 ".github/dependabot.yaml",
                 "  - package-ecosystem: cargo\n    directories: [\"/\", \"/x\"]\n    next: 1\n",
             ),
-            (REQUEST, "- one\n- in crates/chassis\n"),
+            (OF_BOTH[1], "steps: # of crates/\n"),
+            (OF_BOTH[0], "- one\n- in crates/chassis\n"),
             ("deny.toml", "wildcards = \"deny\"\n"),
             ("README.md", "of the template"),
             ("crates/clone/pages/README.md.in", "of the service"),
@@ -134,7 +137,8 @@ mod tests {
         let left: Vec<&String> = tree.0.keys().collect();
         let expected = [
             ".github/dependabot.yaml",
-            REQUEST,
+            OF_BOTH[0],
+            OF_BOTH[1],
             "CHANGELOG.md",
             "Makefile",
             "README.md",

@@ -1,0 +1,63 @@
+"""Makes the edits of a page, or those of a required setting, in a service: edits.py SERVICE page PAGE | required."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "template/tests/docs"))
+
+from markdown import blocks
+from session import Session
+
+# A database's URL: the smallest change that leaves a service without its settings unable to start.
+REQUIRED = {
+    "src/app/config.rs": [
+        ("pub struct Settings {", "pub struct Settings {\n    /// Where the database is, such as `postgres://host/name`.\n    pub database_url: String,"),
+        ("        Self {\n", "        Self {\n            database_url: String::new(),\n"),
+        (
+            "fn check(&self, problems: &mut Problems) {\n",
+            "fn check(&self, problems: &mut Problems) {\n        if self.database_url.is_empty() {\n"
+            '            problems.push(Problem::new("database_url", "must not be empty"));\n        }\n',
+        ),
+    ],
+    "tests/service/app/settings.rs": [
+        (
+            "fn defaults_have_no_problem() {\n    assert!(keys(&Settings::default()).is_empty());",
+            "fn the_only_problem_of_the_defaults_is_the_required_setting() {\n"
+            '    assert_eq!(keys(&Settings::default()), ["database_url"]);',
+        ),
+        ("        cors_origins: vec![\"https://shop.example\"", "        database_url: \"postgres://test\".into(),\n        cors_origins: vec![\"https://shop.example\""),
+        ("cors_origins: vec![(*origin).to_owned()], ", "cors_origins: vec![(*origin).to_owned()], database_url: \"postgres://test\".into(), "),
+    ],
+}  # fmt: skip
+
+
+def page(session, name):
+    for block in blocks((ROOT / name).read_text()):
+        if block.file:
+            (session.edit if block.language == "diff" else session.write)(block.file, block.lines)
+
+
+def required(tree):
+    for file, changes in REQUIRED.items():
+        text = (tree / file).read_text()
+        for old, new in changes:
+            assert text.count(old) == 1, f"{file} has {old!r} {text.count(old)} times"
+            text = text.replace(old, new)
+        (tree / file).write_text(text)
+    with (tree / "tests/app.env").open("a") as file:
+        file.write("APP__APP__DATABASE_URL=postgres://localhost/test\n")
+
+
+def main(service, what, *names):
+    # Only for its edits: nothing is copied and nothing runs.
+    session = Session.__new__(Session)
+    session.tree = Path(service)
+    if what == "page":
+        page(session, *names)
+    else:
+        required(session.tree)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
