@@ -72,7 +72,8 @@ fn an_engine_by_git_builds_an_image_and_a_fix_reaches_it() {
     let (_, package) =
         metadata.split_once("\"name\":\"chassis\",\"version\":\"").expect("the engine among the packages");
     let head = good(&template, "git", &["rev-parse", "HEAD"]);
-    assert!(package.split("\"license\"").next().unwrap().contains(&format!("#{}", head.trim())), "{}", &package[..300]);
+    let (package, _) = package.split_once("\"dependencies\"").expect("what a package begins with");
+    assert!(package.contains(&format!("\"source\":\"git+{url}?branch=main#{}\"", head.trim())), "{package}");
 
     release(&template, "9.9.1");
     forge.push(&template);
