@@ -184,6 +184,11 @@ fn image(engine: &Engine) -> Vec<Edit> {
                 )),
                 sent(""),
                 Edit::new(
+                    ".github/workflows/release.yaml",
+                    "docker buildx build ",
+                    format!("docker buildx build --build-context engine={crates} "),
+                ),
+                Edit::new(
                     "Makefile",
                     "\n\t  --build-arg SERVICE_COMMIT=",
                     format!("\n\t  --build-context engine={crates} --build-arg SERVICE_COMMIT="),
