@@ -18,6 +18,7 @@ mod pages;
 mod parts;
 mod place;
 mod rename;
+mod renamed;
 mod render;
 mod sha1;
 mod source;

@@ -7,9 +7,9 @@ use std::{collections::BTreeSet, env, fs};
 use crate::{
     git,
     place::Scratch,
+    renamed::{Renamed, repointed},
     tables,
     tree::{Entry, Tree},
-    upgrade::repointed,
 };
 
 /// The team's own, whatever the template has there: code, and two pages.
@@ -32,14 +32,15 @@ pub(crate) struct Merged {
     pub(crate) kept: Vec<String>,
     /// Files of the copied engine that the clone had changed.
     pub(crate) lost: Vec<String>,
+    types: Vec<Renamed>,
 }
 
 /// Merges what the clone `old` has made of `base` into `new`.
 ///
 /// # Errors
 /// When git cannot compare two files.
-pub(crate) fn three(old: &Tree, base: &Tree, new: &Tree) -> Result<Merged, String> {
-    let mut merged = Merged::default();
+pub(crate) fn three(old: &Tree, base: &Tree, new: &Tree, types: &[Renamed]) -> Result<Merged, String> {
+    let mut merged = Merged { types: types.to_vec(), ..Merged::default() };
     let paths: BTreeSet<&String> = old.0.keys().chain(new.0.keys()).collect();
     for path in paths {
         if let Some(entry) = merged.entry(path, [old, base, new].map(|tree| tree.0.get(path)))? {
@@ -61,7 +62,7 @@ impl Merged {
             return Ok(None);
         }
         if is_below(&OWN) {
-            return Ok(old.map(|entry| repointed(path, entry)));
+            return Ok(old.map(|entry| repointed(path, entry, &self.types)));
         }
         if old == base || old == new || REPLACED.contains(&path) {
             return Ok(new.cloned());
@@ -69,10 +70,10 @@ impl Merged {
         match (old, base, new) {
             (Some(old), Some(_), None) => {
                 self.kept.push(path.to_owned());
-                Ok(Some(repointed(path, old)))
+                Ok(Some(repointed(path, old, &self.types)))
             }
-            (Some(old), None, _) => Ok(Some(repointed(path, old))),
-            (Some(old), ..) if base == new || is_below(&GENERATED) => Ok(Some(repointed(path, old))),
+            (Some(old), None, _) => Ok(Some(repointed(path, old, &self.types))),
+            (Some(old), ..) if base == new || is_below(&GENERATED) => Ok(Some(repointed(path, old, &self.types))),
             (Some(old), Some(base), Some(new)) => self.lines(path, old, base, new).map(Some),
             // Dropped by the clone.
             (None, ..) => Ok(None),
@@ -94,7 +95,7 @@ impl Merged {
             self.conflicts.push(path.to_owned());
         }
         let executable = matches!(old, Entry::File { executable: true, .. });
-        Ok(repointed(path, &Entry::File { content: text.into(), executable }))
+        Ok(repointed(path, &Entry::File { content: text.into(), executable }, &self.types))
     }
 }
 
@@ -128,7 +129,7 @@ mod tests {
             ("tests/b.yaml", "2"),
         ]);
         let new = tree(&[("src/app/mod.rs", "newer sample"), ("helm/a", "1\n2\n3\n4\ntheirs\n"), ("scripts/new", "")]);
-        let merged = three(&old, &base, &new).unwrap();
+        let merged = three(&old, &base, &new, &[]).unwrap();
         let expected = tree(&[
             ("src/app/mod.rs", "use chassis::Chassis;"),
             ("src/app/own.rs", ""),
@@ -147,7 +148,7 @@ mod tests {
     #[test]
     fn two_changes_of_one_line_are_a_conflict() {
         let [old, base, new] = ["mine\n", "1\n", "theirs\n"].map(|text| tree(&[("helm/a", text)]));
-        let merged = three(&old, &base, &new).unwrap();
+        let merged = three(&old, &base, &new, &[]).unwrap();
         assert_eq!(merged.conflicts, ["helm/a"]);
         assert!(merged.tree.text("helm/a").unwrap().contains("<<<<<<< yours\nmine\n"));
     }

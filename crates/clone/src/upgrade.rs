@@ -2,9 +2,10 @@
 //!
 //! A merge of three: the clone, what the template gave it (its own commit, made by the clone command of that time), and
 //! what the template of today would give. What the team never touched is replaced; what it wrote stays. In src, the
-//! paths `crate::chassis` become `chassis`, and nothing else is edited.
+//! paths `crate::chassis` become `chassis`, types that have another name are imported as the one that the code knows, and
+//! nothing else is edited.
 //!
-//! Next: [`crate::merge`].
+//! Next: [`crate::renamed`].
 
 use std::{
     env,
@@ -17,8 +18,9 @@ use crate::{
     git, lock, merge,
     place::{self, Scratch},
     rename::STAMP,
+    renamed,
     render::Clone,
-    tree::{Entry, Tree},
+    tree::Tree,
 };
 
 /// Where the engine is in a clone of the form before.
@@ -69,8 +71,9 @@ pub(crate) fn run(root: &Path, folder: &Path, arguments: &Arguments) -> Result<S
     let source = arguments.source.clone().or_else(|| (!stamp.source.is_empty()).then(|| stamp.source.clone()));
     let arguments = Arguments { bare: stamp.bare, source, ..arguments.clone() };
     let base = before(root, &stamp)?;
-    let Clone { tree: new, engine } = Clone::of(&Tree::read(root)?, &stamp.name, root, &folder, &arguments)?;
-    let mut merged = merge::three(&old, &base, &new)?;
+    let template = Tree::read(root)?;
+    let Clone { tree: new, engine } = Clone::of(&template, &stamp.name, root, &folder, &arguments)?;
+    let mut merged = merge::three(&old, &base, &new, &renamed::types(&template))?;
     lock(&mut merged.tree, &old, root, &engine)?;
     place::replace(&folder, &old, &merged.tree)?;
     git::output(&folder, &["add", "--all"])?;
@@ -150,17 +153,4 @@ fn said(name: &str, engine: &Engine, merged: &merge::Merged) -> String {
     list("Changed by you and gone from the template; see whether you still need them", &merged.kept);
     list("You had changed the engine here; offer it to the template, as it is not in the engine", &merged.lost);
     text + "Next:\n  cargo fmt\n  make generate\n  make test\n  git commit --message 'Depend on the engine'\n"
-}
-
-/// What the code of the service says of the engine's place.
-pub(crate) fn repointed(path: &str, entry: &Entry) -> Entry {
-    let Entry::File { content, executable } = entry else { return entry.clone() };
-    let is_code = Path::new(path).extension().is_some_and(|ending| ending == "rs");
-    match str::from_utf8(content) {
-        Ok(text) if is_code => {
-            let text = text.replace("crate::chassis", "chassis").replace("service::chassis", "chassis");
-            Entry::File { content: text.into(), executable: *executable }
-        }
-        _ => entry.clone(),
-    }
 }
