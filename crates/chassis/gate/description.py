@@ -15,6 +15,6 @@ def simple(document):
 
 
 def own(document):
-    """Those of them that are the service's own, or all where it has none."""
-    found = simple(document)
+    """Those of them that are the service's own, or all where it has none; `/healthz` says 503 in a drain, as it should."""
+    found = [path for path in simple(document) if path != "/healthz"]
     return [path for path in found if path not in ENGINES] or found

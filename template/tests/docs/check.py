@@ -17,7 +17,7 @@ from pathlib import Path
 from markdown import SHELLS, Wrong, anchors, blocks, commands, links, named, servers
 from session import Failed, Session
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 # Pages that are made from others, or that only tell of the past.
 LEFT_OUT = {"CHANGELOG.md"}
 # `server SUBCOMMAND` and `cargo run -- SUBCOMMAND`, as the program knows them.
@@ -39,7 +39,7 @@ def pages(chosen):
     tracked = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
-    found = [name for name in tracked if (ROOT / name).exists() and name not in LEFT_OUT and not name.startswith(("tests/", ".github/"))
+    found = [name for name in tracked if (ROOT / name).exists() and name not in LEFT_OUT and not name.startswith((".github/", "crates/clone/"))
             and (not chosen or name in chosen)]  # fmt: skip
     # Those that edit come last, so that none of the others sees their builds.
     return sorted(found, key=lambda name: " file=" in (ROOT / name).read_text())
@@ -111,7 +111,8 @@ def subcommands():
 def follow(report, page, known=None):
     """Links to files and headings; names of make targets, scripts and, where they are known, subcommands."""
     text = (ROOT / page).read_text()
-    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.M))
+    makefiles = (ROOT / "Makefile").read_text() + (ROOT / "crates/chassis/engine.mk").read_text()
+    targets = set(re.findall(r"^([a-z0-9-]+):", makefiles, re.M))
     for link in links(text):
         if re.match(r"[a-z]+:", link):
             continue
@@ -127,7 +128,7 @@ def follow(report, page, known=None):
             for each in target.split():
                 if each not in targets:
                     report.complain(page, f"names `make {each}`, which is no target")
-        if re.fullmatch(r"scripts/[\w-]+", name) and not (ROOT / name).exists():
+        if re.fullmatch(r"(template/)?scripts/[\w-]+", name) and not (ROOT / name).exists():
             report.complain(page, f"names {name}, which is not there")
         subcommand = SUBCOMMAND.match(name)
         if subcommand and known is not None and subcommand[1] not in known:

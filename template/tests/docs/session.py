@@ -6,9 +6,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[3] / "crates/chassis/gate"))
+import app_env
 
 # 15 minutes: a build of this package is the longest, and the machine may be busy.
 LIMIT = 900
@@ -57,7 +61,7 @@ class Session:
         # What pages call 8080 and 8081.
         self.ports = {"8080": str(free_port()), "8081": str(free_port())}
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith(("APP__", "OTEL_"))}
-        self.environment |= {
+        self.environment |= app_env.read() | {
             "APP__SERVER__LISTEN": f"http://127.0.0.1:{self.ports['8080']}",
             "APP__ADMIN__LISTEN": f"127.0.0.1:{self.ports['8081']}",
             "CARGO_TARGET_DIR": str(target),

@@ -1,5 +1,6 @@
 """Makes the edits of a page, or those of a required setting, in a service: edits.py SERVICE page PAGE | required."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -14,11 +15,6 @@ REQUIRED = {
     "src/app/config.rs": [
         ("pub struct Settings {", "pub struct Settings {\n    /// Where the database is, such as `postgres://host/name`.\n    pub database_url: String,"),
         ("        Self {\n", "        Self {\n            database_url: String::new(),\n"),
-        (
-            "fn check(&self, problems: &mut Problems) {\n",
-            "fn check(&self, problems: &mut Problems) {\n        if self.database_url.is_empty() {\n"
-            '            problems.push(Problem::new("database_url", "must not be empty"));\n        }\n',
-        ),
     ],
     "tests/service/app/settings.rs": [
         (
@@ -27,7 +23,6 @@ REQUIRED = {
             '    assert_eq!(keys(&Settings::default()), ["database_url"]);',
         ),
         ("        cors_origins: vec![\"https://shop.example\"", "        database_url: \"postgres://test\".into(),\n        cors_origins: vec![\"https://shop.example\""),
-        ("cors_origins: vec![(*origin).to_owned()], ", "cors_origins: vec![(*origin).to_owned()], database_url: \"postgres://test\".into(), "),
     ],
 }  # fmt: skip
 
@@ -38,7 +33,19 @@ def page(session, name):
             (session.edit if block.language == "diff" else session.write)(block.file, block.lines)
 
 
+# The first line of `check`, with what it collects errors in.
+CHECK = re.compile(r"fn check\(&self, (\w+): &mut (\w+)s\) \{\n")
+REFUSES = """        if self.database_url.is_empty() {{
+            {0}.push({1}::new("database_url", "must not be empty"));
+        }}
+"""
+
+
 def required(tree):
+    config = tree / "src/app/config.rs"
+    text, count = CHECK.subn(lambda match: match[0] + REFUSES.format(*match.groups()), config.read_text())
+    assert count == 1, f"{config} has {count} functions check"
+    config.write_text(text)
     for file, changes in REQUIRED.items():
         text = (tree / file).read_text()
         for old, new in changes:

@@ -42,8 +42,10 @@ fn every_bad_setting_is_named() {
 
 #[test]
 fn origins_are_what_browsers_send() {
-    let refused =
-        |origin: &&str| !keys(&Settings { cors_origins: vec![(*origin).to_owned()], ..Settings::default() }).is_empty();
+    let refused = |origin: &&str| {
+        let settings = Settings { cors_origins: vec![(*origin).to_owned()], ..Settings::default() };
+        keys(&settings).contains(&"cors_origins".to_owned())
+    };
     let good = ["https://shop.example", "http://localhost:3000"];
     let bad = ["*", "shop.example", "https://shop.example/a", "ftp://shop.example", "https://a?b", "https://a@b", ""];
     assert_eq!(good.iter().chain(&bad).copied().filter(|origin| refused(origin)).collect::<Vec<_>>(), bad);

@@ -5,9 +5,9 @@ import { get, setting, target } from './lib.js';
 import * as own from './requests.js';
 
 // The runner takes them from the API's description.
-const paths = setting('PATHS', '/healthz').split(',');
+const paths = setting('PATHS', '').split(',').filter((path) => path);
 
-export const usual = own.usual || (() => get(paths[Math.floor(Math.random() * paths.length)]));
+export const usual = own.usual || (paths.length ? () => get(paths[Math.floor(Math.random() * paths.length)]) : unmatched);
 export const once = own.once || unmatched;
 export const who = own.who || usual;
 export const every = own.every || (() => paths.forEach((path) => get(path)));

@@ -1,4 +1,6 @@
 //! HTTP/1.1 as little as a test needs: a GET, on a connection that is kept.
+//!
+//! Next: `settings`.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},

@@ -1,4 +1,6 @@
 //! Clients that keep their connections and count what they lose.
+//!
+//! Next: `http`, their connections.
 
 use std::{
     net::SocketAddr,

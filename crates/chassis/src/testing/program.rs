@@ -1,7 +1,9 @@
 //! The service as a process.
+//!
+//! Next: `load`.
 
 use std::{
-    env, fmt,
+    fmt,
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::Path,
@@ -41,7 +43,7 @@ pub struct Program {
 
 impl Program {
     /// Starts the program at `path` on free ports with these settings, names as in the environment, and waits until it is
-    /// ready. Settings of the caller's environment do not reach it.
+    /// ready. Nothing of the caller's environment reaches it.
     ///
     /// # Panics
     /// When it does not start, or is not ready within a minute.
@@ -51,10 +53,7 @@ impl Program {
         V: AsRef<str>,
     {
         let mut command = Command::new(path.as_ref());
-        for (name, _) in env::vars().filter(|(name, _)| name.starts_with("APP__") || name.starts_with("OTEL_")) {
-            command.env_remove(name);
-        }
-        command.envs(SETTINGS).stdout(Stdio::piped());
+        command.env_clear().envs(SETTINGS).stdout(Stdio::piped());
         for (name, value) in settings {
             command.env(name.as_ref(), value.as_ref());
         }

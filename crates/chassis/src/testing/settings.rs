@@ -1,4 +1,6 @@
 //! The settings without which a service does not start, in a file of its tests (`tests/app.env`).
+//!
+//! Next: [`crate::config`].
 
 use std::{fs, path::Path};
 
