@@ -1,7 +1,7 @@
-# The service on scratch: one static program, no shell, uid 65532. template/scripts/image-test builds this very file.
+# The service on scratch: one static program, no shell, uid 65532.
 #
 # Base images come by ARG, so that a release pins them by digest and a test brings its own:
-#   --build-arg RUST_IMAGE="$(scripts/image-digest rust:1.95.0-slim-bookworm)"
+#   --build-arg RUST_IMAGE="$(scripts/gate image/digest rust:1.95.0-slim-bookworm)"
 # The tag's Rust is the one of rust-toolchain.toml.
 ARG RUST_IMAGE=rust:1.95.0-slim-bookworm
 

@@ -57,19 +57,19 @@ policy: ## A second opinion on chart, manifests and Dockerfile: checkov and triv
 	scripts/gate policy/check
 
 sbom: ## A bill of materials of a program that cargo-auditable built, as the image's: PROGRAM=path.
-	scripts/sbom $(PROGRAM)
+	scripts/gate image/sbom $(PROGRAM)
 
 base-digests: ## The base image by its digest, for --build-arg; needs the network and skopeo or docker.
-	scripts/image-digest $(shell sed -n 's/^ARG RUST_IMAGE=//p' Dockerfile)
+	scripts/gate image/digest $(shell sed -n 's/^ARG RUST_IMAGE=//p' Dockerfile)
 
 cluster-up: image ## A kind cluster with the image loaded.
-	IMAGE=$(IMAGE) scripts/cluster up
+	IMAGE=$(IMAGE) scripts/gate cluster/run up
 
 e2e-cluster: ## Install, helm test, roll, scale and roll back under load, uninstall; on any KUBECONFIG.
-	IMAGE=$(IMAGE) scripts/cluster e2e
+	IMAGE=$(IMAGE) scripts/gate cluster/run e2e
 
 cluster-down: ## Deletes what cluster-up made.
-	scripts/cluster down
+	scripts/gate cluster/run down
 
 ops: ## Rules, runbooks, and the dashboard against the live service.
 	cargo build --locked
@@ -88,6 +88,9 @@ generate: $(ENGINE_GENERATED) ## The files that are generated: from the code, an
 	scripts/gate chart/tools
 	scripts/gate chart/generate
 	scripts/gate chart/render-k8s
+
+engine-update: ## In a clone: takes the newest engine, in the way that Cargo.toml depends on it.
+	scripts/template-update --engine
 
 template-update: ## In a clone: merges what the template has changed since; ARGUMENTS=--check only says how far behind it is.
 	scripts/template-update $(ARGUMENTS)

@@ -1,39 +1,62 @@
 //! The command line.
 //!
-//! Next: [`crate::tree`].
+//! Next: [`crate::source`].
 
 use std::{ffi::OsString, path::PathBuf};
 
+use crate::engine::Mode;
+
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
-Starts a new service from this one.
+Starts a new service from this template.
 
   cargo run --bin clone -- NAME FOLDER     a new folder, with a history of its own
   cargo run --bin clone -- NAME --in-place the present tree, after \"use this template\"
+  cargo run --bin clone -- upgrade FOLDER  a clone whose engine is copied into src/chassis becomes one that depends on it
 
-  --bare              without the sample app: no route but the platform's
-  --with NAMES        crates of crates/ to take along, by comma; others are left out
-  --source URL        where `make template-update` fetches from; otherwise the remote `origin`, or this folder
+  --bare              without the sample app: no routes but the platform's
+  --engine MODE       how the service depends on the engine:
+                        git     from the template's repository; the default where its URL is https or ssh
+                        path    from this folder; for a monorepo with many services
+                        vendor  from a copy in vendor/; the default otherwise
+  --source URL        the template's repository; otherwise the remote `origin`, or this folder
   --no-history        files only, without git
 ";
 
 /// What is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Arguments {
-    pub(crate) name: String,
-    /// None: in place.
-    pub(crate) folder: Option<PathBuf>,
+    pub(crate) task: Task,
     pub(crate) bare: bool,
-    pub(crate) with: Vec<String>,
+    /// None: by the source.
+    pub(crate) engine: Option<Mode>,
     pub(crate) source: Option<String>,
     pub(crate) no_history: bool,
-    pub(crate) help: bool,
+    /// For scripts/template-update: files only, with these keys of the dependency on the engine, and no fresh lock file.
+    pub(crate) render: Option<String>,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Task {
+    #[default]
+    Help,
+    New {
+        name: String,
+        folder: PathBuf,
+    },
+    InPlace {
+        name: String,
+    },
+    Upgrade {
+        folder: PathBuf,
+    },
 }
 
 /// The arguments as texts.
 ///
 /// # Errors
-/// The first that is none.
+/// The first that is not UTF-8.
 pub(crate) fn words(arguments: impl Iterator<Item = OsString>) -> Result<Vec<String>, String> {
     arguments.map(|word| word.into_string().map_err(|word| format!("{} is not in UTF-8", word.display()))).collect()
 }
@@ -44,7 +67,7 @@ pub(crate) fn words(arguments: impl Iterator<Item = OsString>) -> Result<Vec<Str
 /// What cannot be understood, or is missing.
 pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
     let mut parsed = Arguments::default();
-    let (mut free, mut in_place) = (Vec::new(), false);
+    let (mut free, mut in_place, mut help) = (Vec::new(), false, false);
     let mut arguments = arguments;
     while let Some(argument) = arguments.next() {
         let (option, mut value) = match argument.split_once('=') {
@@ -53,12 +76,13 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments
         };
         let mut take = || value.take().or_else(|| arguments.next()).ok_or_else(|| format!("{option} needs a value"));
         match option {
-            "--help" | "-h" => parsed.help = true,
+            "--help" | "-h" => help = true,
             "--bare" => parsed.bare = true,
             "--in-place" => in_place = true,
             "--no-history" => parsed.no_history = true,
-            "--with" => parsed.with.extend(crates(&take()?)?),
+            "--engine" => parsed.engine = Some(Mode::named(&take()?)?),
             "--source" => parsed.source = Some(take()?),
+            "--render" => parsed.render = Some(take()?),
             _ if option.starts_with('-') => return Err(format!("unknown option {option}; see --help")),
             _ => free.push(argument.clone()),
         }
@@ -66,23 +90,27 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments
             return Err(format!("{option} takes no value"));
         }
     }
-    if parsed.help {
-        return Ok(parsed);
+    if !help {
+        parsed.task = task(free, in_place)?;
     }
-    let mut free = free.into_iter();
-    parsed.name = free.next().ok_or("which name? see --help")?;
-    parsed.folder = free.next().map(PathBuf::from);
-    match (free.next(), parsed.folder.is_some(), in_place) {
-        (Some(more), ..) => Err(format!("{more:?} is one argument too many; see --help")),
-        (None, true, true) => Err("a folder or --in-place, not both".into()),
-        (None, false, false) => Err("which folder? Or --in-place; see --help".into()),
-        _ => Ok(parsed),
-    }
+    Ok(parsed)
 }
 
-fn crates(list: &str) -> Result<Vec<String>, String> {
-    let names: Vec<String> = list.split(',').map(|name| name.trim().to_owned()).collect();
-    if names.iter().any(String::is_empty) { Err(format!("--with {list:?} has an empty name")) } else { Ok(names) }
+fn task(free: Vec<String>, in_place: bool) -> Result<Task, String> {
+    let mut free = free.into_iter();
+    let name = free.next().ok_or("which name? see --help")?;
+    let folder = free.next().map(PathBuf::from);
+    if let Some(more) = free.next() {
+        return Err(format!("{more:?} is one argument too many; see --help"));
+    }
+    match (folder, in_place) {
+        (Some(folder), false) if name == "upgrade" => Ok(Task::Upgrade { folder }),
+        (_, _) if name == "upgrade" => Err("upgrade which folder? see --help".into()),
+        (Some(folder), false) => Ok(Task::New { name, folder }),
+        (None, true) => Ok(Task::InPlace { name }),
+        (Some(_), true) => Err("a folder or --in-place, not both".into()),
+        (None, false) => Err("which folder? Or --in-place; see --help".into()),
+    }
 }
 
 #[cfg(test)]
@@ -96,16 +124,17 @@ mod tests {
     #[test]
     fn options_stand_anywhere() {
         let expected = Arguments {
-            name: "orders".into(),
-            folder: Some("../orders".into()),
+            task: Task::New { name: "orders".into(), folder: "../orders".into() },
             bare: true,
-            with: vec!["wsgi".into(), "uwsgi-plugin".into()],
+            engine: Some(Mode::Vendor),
             source: Some("https://example.com/t.git".into()),
             ..Arguments::default()
         };
-        let line = "--bare orders --with wsgi,uwsgi-plugin ../orders --source=https://example.com/t.git";
+        let line = "--bare orders --engine vendor ../orders --source=https://example.com/t.git";
         assert_eq!(parsed(line), Ok(expected));
-        assert_eq!(parsed("orders --in-place").unwrap().folder, None);
+        assert_eq!(parsed("orders --in-place").unwrap().task, Task::InPlace { name: "orders".into() });
+        assert_eq!(parsed("upgrade ../old").unwrap().task, Task::Upgrade { folder: "../old".into() });
+        assert_eq!(parsed("orders --help").unwrap().task, Task::Help);
     }
 
     #[test]
@@ -113,13 +142,14 @@ mod tests {
         for (line, why) in [
             ("--bare", "which name"),
             ("orders", "which folder"),
+            ("upgrade", "upgrade which folder"),
             ("orders a b", "\"b\" is one argument too many"),
             ("orders a --in-place", "not both"),
             ("orders a --bair", "unknown option --bair"),
             ("orders a --bare=yes", "--bare takes no value"),
-            ("orders a --with", "--with needs a value"),
-            ("orders a --with a,,b", "empty name"),
-            ("orders a --with=", "empty name"),
+            ("orders a --source", "--source needs a value"),
+            ("orders a --engine copy", "--engine copy: there are git, path and vendor"),
+            ("orders a --with wsgi", "unknown option --with"),
         ] {
             let error = parsed(line).expect_err(line);
             assert!(error.contains(why), "{line}: {error}");

@@ -1,75 +1,38 @@
-//! `--bare`: src/app without a route. The sample app moves to examples/sample, where the chassis's own tests drive it.
+//! `--bare`: src/app without a route.
 //!
-//! Files below crates/clone/bare take the place of the clone's. What is generated from the app's settings is cut down
+//! Files below crates/clone/bare take the place of the sample's. What is generated from the app's settings is cut down
 //! here; the clone's test `generated` holds it to what its code says.
 //!
-//! Next: [`crate::place`].
+//! Next: [`crate::pages`].
 
-use crate::{
-    edits::{self, Edit},
-    tree::Tree,
-};
+use crate::{manifest, parts, tree::Tree};
 
-/// Where the sample app is in a bare clone.
-const SAMPLE: &str = "examples/sample/";
-/// A page about the sample: its commands and edits fit nothing else.
-const PAGE: &str = "docs/first-hour.md";
-/// What takes the place of the clone's files.
+/// Pages about the sample: their commands and edits fit nothing else.
+const PAGES: [&str; 1] = ["docs/first-hour.md"];
+/// The sample, and its tests.
+const SAMPLE: [&str; 2] = ["src/app/", "tests/service/app/"];
+/// What takes the place of the sample's files.
 const OVERLAY: &str = "crates/clone/bare/";
+/// Dependencies that only the sample has.
+const DEPENDENCIES: [&str; 3] = ["http", "nix", "tower-http"];
+/// The page for a bare clone's first step.
+const FIRST_ROUTE: &str = "docs/first-route.md";
 
-/// Takes the sample app out of `tree`.
+/// Takes the sample app out of `tree`, of which `template` is the original.
 ///
 /// # Errors
-/// When there is none, or a file is not as it was thought.
-pub(crate) fn strip(tree: &mut Tree) -> Result<(), String> {
-    if !tree.below(SAMPLE).is_empty() {
-        return Err("--bare: this tree is bare already".into());
-    }
-    let main = tree.text("src/main.rs")?.replace("service::", "sample::");
-    tree.set("examples/sample/main.rs", main);
-    let library = tree.text("src/lib.rs")?.to_owned();
-    tree.set("examples/sample/sample.rs", library);
-    for path in tree.below("src/app/") {
-        let entry = tree.0.remove(&path).expect("a path of the tree");
-        tree.0.insert(path.replacen("src/", SAMPLE, 1), entry);
-    }
-    for path in tree.below(OVERLAY) {
-        let entry = tree.0[&path].clone();
-        tree.0.insert(path[OVERLAY.len()..].to_owned(), entry);
-    }
-    tree.0.remove(PAGE);
-    edits::apply(tree, &edits(tree)?)?;
+/// When a file is not as expected.
+pub(crate) fn strip(tree: &mut Tree, template: &Tree) -> Result<(), String> {
+    tree.leave_out(|path| SAMPLE.iter().any(|folder| path.starts_with(folder)) || PAGES.contains(&path));
+    let mut overlaid = template.clone();
+    overlaid.leave_out(|path| !path.starts_with(OVERLAY));
+    parts::overlay(&mut overlaid, OVERLAY);
+    overlaid.leave_out(|path| path.starts_with(OVERLAY));
+    tree.0.extend(overlaid.0);
+    tree.set(FIRST_ROUTE, template.text(FIRST_ROUTE)?);
+    let text = manifest::without_dependencies(tree.text("Cargo.toml")?, &DEPENDENCIES);
+    tree.set("Cargo.toml", text);
     cut_settings(tree)
-}
-
-fn edits(tree: &Tree) -> Result<Vec<Edit>, String> {
-    let makefile = tree.text("Makefile")?;
-    // What drives the sample's routes, drives the sample.
-    let sample = "\nops load api docs: export SERVER = $(CURDIR)/target/debug/examples/sample\nops load api docs: sample\n\n\
-        sample: ## The app that the chassis is tested with.\n\tcargo build --locked --example sample\n";
-    Ok(vec![
-        Edit::new("Makefile", makefile, format!("{makefile}{sample}")),
-        Edit::new(
-            "examples/sample/main.rs",
-            "\nfn main() -> ExitCode {",
-            "\n#[allow(clippy::all, clippy::pedantic, dead_code, unreachable_pub, unused_imports)]\n\
-             // It is written as a library's part, and linted as that in the template.\n\
-             mod sample;\n\
-             #[allow(unused_imports, reason = \"where the sample looks for them\")]\nuse sample::{app, chassis};\n\n\
-             fn main() -> ExitCode {",
-        ),
-        Edit::new(
-            "examples/sample/sample.rs",
-            "pub mod app;\npub mod chassis;\n",
-            "#[path = \"app/mod.rs\"]\npub mod app;\npub use ::chassis;\n",
-        ),
-        Edit::new(
-            "tests/it/harness/server.rs",
-            "    Path::new(env!(\"CARGO_BIN_EXE_server\"))\n}",
-            "    static SAMPLE: std::sync::LazyLock<PathBuf> = std::sync::LazyLock::new(|| example(\"sample\"));\n    &SAMPLE\n}",
-        ),
-        Edit::new("tests/it/logs.rs", "service::app=debug", "sample::sample::app=debug"),
-    ])
 }
 
 /// What the generated files say of the sample's settings.

@@ -16,8 +16,8 @@ const KEYWORDS: [&str; 52] = [
 /// Crates that come with the compiler, and what cargo keeps for itself: as a package's name they break builds.
 const CRATES: [&str; 6] = ["alloc", "core", "proc-macro", "std", "test", "build"];
 
-/// The library and the programs of every clone; a package of that name would be mistaken for one of them.
-const OURS: [&str; 2] = ["clone", "service"];
+/// The library of every clone, its engine, and what the engine depends on by path: two packages of one name would meet.
+const OURS: [&str; 3] = ["chassis", "service", "wsgi"];
 
 /// What YAML reads as something else than a text.
 const YAML: [&str; 8] = ["n", "no", "null", "off", "on", "y", "yes", "nan"];
@@ -94,7 +94,7 @@ mod tests {
             ("std", "compiler"),
             ("test", "compiler"),
             ("proc-macro", "compiler"),
-            ("clone", "taken"),
+            ("chassis", "taken"),
             ("service", "taken"),
             ("no", "YAML"),
         ] {

@@ -10,6 +10,8 @@ use std::path::Path;
 use crate::{parts, tree::Tree};
 
 const END: &str = "<!-- end -->";
+/// The engine's part of the Makefile.
+const ENGINE_STEPS: &str = "crates/chassis/engine.mk";
 
 /// Takes out of the pages of `tree` what speaks of paths and of targets of make that `before` had and it has not.
 ///
@@ -52,6 +54,7 @@ impl<'a> Gone<'a> {
     fn new(before: &'a Tree, after: &Tree) -> Result<Self, String> {
         let left = parts::targets(after.text("Makefile")?);
         let mut targets = parts::targets(before.text("Makefile")?);
+        targets.extend(before.text(ENGINE_STEPS).map(parts::targets).unwrap_or_default());
         targets.retain(|target| !left.contains(target));
         Ok(Self { before, after: after.clone(), targets })
     }

@@ -1,70 +1,96 @@
-//! What stays behind: the crates that nobody asked for, and what only the template needs.
+//! What stays behind: the engine, its pages, and what only the template needs.
 //!
-//! Next: [`crate::pages`].
+//! Next: [`crate::bare`].
 
 use crate::tree::Tree;
 
-/// Below these, all is the template's own business. Those that are not there (yet) do no harm.
-const ONLY_THE_TEMPLATES: [&str; 6] =
-    ["benches/", "load-tests/peers/", "fuzz/corpus/", "fuzz/artifacts/", "crates/clone/tests/", "docs/reports/"];
+/// Below these, all is the engine's or the template's own. Those that are not there do no harm.
+const LEFT: [&str; 7] =
+    [".github/ISSUE_TEMPLATE/", "ARCHITECTURE.md", "CONTRIBUTING.md", "benches/", "crates/", "findings/", "template/"];
 
-/// Targets of the Makefile that need these folders.
-const TARGETS: [&str; 2] = ["bench", "bench-check"];
+/// Units for a host with the cargo feature `host`, which few services run on; they stand with the engine's page of it.
+const UNITS: &str = "systemd/";
 
-/// This command's own crate, which every clone keeps.
-const KEPT: &str = "clone";
+/// The pages of docs/ that speak of the service. All others, also those to come, speak of the engine.
+const PAGES: [&str; 11] = [
+    "README.md",
+    "api.md",
+    "configuration.md",
+    "first-hour.md",
+    "metrics.md",
+    "openapi.json",
+    "operations.md",
+    "runbooks.md",
+    "settings.schema.json",
+    "slo.md",
+    "upgrading.md",
+];
+
+/// Files below it take the place of the template's.
+const OVERLAY: &str = "crates/clone/pages/";
+
+/// Files with a line on the engine.
+const OF_BOTH: [&str; 2] = [".github/pull_request_template.md", ".github/workflows/ci.yaml"];
 
 /// A new changelog.
 const CHANGELOG: &str = "# Changelog\n\nNames, ports, paths, settings, metrics and exit codes change only with an entry here.\n\n\
     ## [Unreleased]\n\n- The service begins, as the template's sample.\n";
 
-/// Leaves out of `tree` what a clone does not need: all crates but those in `with`.
+/// Leaves out of `tree` what a clone does not need, and puts the clone's own pages in.
 ///
 /// # Errors
-/// When `with` has a crate that is not there; those that are, are listed.
-pub(crate) fn leave_out(tree: &mut Tree, with: &[String]) -> Result<(), String> {
-    let crates = crates(tree);
-    if let Some(unknown) = with.iter().find(|name| !crates.contains(name)) {
-        let there = if crates.is_empty() { "none".to_owned() } else { crates.join(", ") };
-        return Err(format!("--with {unknown}: no such crate; there are: {there}"));
-    }
-    for name in crates.iter().filter(|name| !with.contains(name)) {
-        leave_out_crate(tree, name)?;
-    }
-    tree.leave_out(|path| ONLY_THE_TEMPLATES.iter().any(|folder| path.starts_with(folder)));
-    let makefile = TARGETS.iter().fold(tree.text("Makefile")?.to_owned(), |text, target| without_target(&text, target));
+/// When a file is not as expected.
+pub(crate) fn leave_out(tree: &mut Tree) -> Result<(), String> {
+    overlay(tree, OVERLAY);
+    tree.leave_out(|path| {
+        let is_engine_page =
+            path.strip_prefix("docs/").is_some_and(|page| !PAGES.iter().any(|kept| page.starts_with(kept)));
+        is_engine_page || path.starts_with(UNITS) || LEFT.iter().any(|left| path.starts_with(left))
+    });
+    let makefile = makefile(tree.text("Makefile")?);
     tree.set("Makefile", makefile);
+    let updates = one_folder(tree.text(".github/dependabot.yaml")?)?;
+    tree.set(".github/dependabot.yaml", updates);
+    let text = tree.text("deny.toml")?;
+    if !text.contains("allow-wildcard-paths") {
+        // The engine has no version there, by path or git; cargo-deny takes that for a wildcard.
+        let (old, new) = ("wildcards = \"deny\"\n", "wildcards = \"deny\"\nallow-wildcard-paths = true\n");
+        let text = text.replacen(old, new, 1);
+        tree.set("deny.toml", text);
+    }
+    for path in OF_BOTH {
+        let text = without_lines(tree.text(path)?, "crates/");
+        tree.set(path, text);
+    }
     tree.set("CHANGELOG.md", CHANGELOG);
     Ok(())
 }
 
-/// The folders of crates/ that may stay behind.
-fn crates(tree: &Tree) -> Vec<String> {
-    let manifests = tree.below("crates/");
-    let names = manifests.iter().filter_map(|path| path.strip_prefix("crates/")?.strip_suffix("/Cargo.toml"));
-    names.filter(|name| !name.contains('/') && *name != KEPT).map(str::to_owned).collect()
+/// The files below `folder` take the place of those of the same name. A page ends with `.in`: its links are a clone's.
+pub(crate) fn overlay(tree: &mut Tree, folder: &str) {
+    for path in tree.below(folder) {
+        let entry = tree.0[&path].clone();
+        let name = &path[folder.len()..];
+        tree.0.insert(name.strip_suffix(".in").unwrap_or(name).to_owned(), entry);
+    }
 }
 
-fn leave_out_crate(tree: &mut Tree, name: &str) -> Result<(), String> {
-    let folder = format!("crates/{name}/");
-    tree.leave_out(|path| path.starts_with(&folder));
-    let manifest = without_dependency(tree.text("Cargo.toml")?, name);
-    tree.set("Cargo.toml", manifest);
-    let makefile = without_package(&without_target(tree.text("Makefile")?, name), name);
-    tree.set("Makefile", makefile);
-    leave_out_tests(tree, name)
+/// The Makefile without the engine's steps.
+fn makefile(text: &str) -> String {
+    let text = text.replace(" $(ENGINE_STEPS)", "").replace(" $(ENGINE_GENERATED)", "");
+    without_lines(&without_lines(&text, "crates/"), "# The engine's own steps")
 }
 
-/// Its tests in tests/NAME/, the manifest's targets there, and the feature of that name, of which nothing is left.
-fn leave_out_tests(tree: &mut Tree, name: &str) -> Result<(), String> {
-    let (folder, feature) = (format!("tests/{name}/"), format!("\n{name} = []\n"));
-    tree.leave_out(|path| path.starts_with(&folder));
-    let target = format!("\npath = \"{folder}");
-    let manifest = tree.text("Cargo.toml")?.replace(&feature, "\n");
-    let kept: Vec<&str> = manifest.split("\n\n").filter(|part| !part.contains(&target)).collect();
-    let manifest = format!("{}\n", kept.join("\n\n").trim_end());
-    tree.set("Cargo.toml", manifest);
-    Ok(())
+fn without_lines(text: &str, mark: &str) -> String {
+    text.split_inclusive('\n').filter(|line| !line.contains(mark)).collect()
+}
+
+/// Dependabot's settings with the root for the only folder that has a lock file.
+fn one_folder(text: &str) -> Result<String, String> {
+    let wrong = || ".github/dependabot.yaml: no list of directories for cargo".to_owned();
+    let (head, rest) = text.split_once("    directories: [").ok_or_else(wrong)?;
+    let (_, tail) = rest.split_once("]\n").ok_or_else(wrong)?;
+    Ok(format!("{head}    directory: /\n{tail}"))
 }
 
 /// The targets of a Makefile.
@@ -80,115 +106,51 @@ pub(crate) fn targets(makefile: &str) -> Vec<String> {
         .collect()
 }
 
-/// The manifest without the dependency on `crates/NAME`, and without what features say of it.
-fn without_dependency(manifest: &str, name: &str) -> String {
-    let mark = format!("path = \"crates/{name}\"");
-    let mut key = None;
-    let mut kept = String::new();
-    for line in manifest.split_inclusive('\n') {
-        if line.contains(&mark) {
-            key = line.split([' ', '=', '.']).next();
-        } else {
-            kept += line;
-        }
-    }
-    let Some(key) = key else { return kept };
-    for word in [format!("\"dep:{key}\""), format!("\"{key}\"")] {
-        kept = kept
-            .replace(&format!(", {word}"), "")
-            .replace(&format!("{word}, "), "")
-            .replace(&format!("[{word}]"), "[]");
-    }
-    kept
-}
-
-/// The Makefile without what cargo does for the package: the step, or its mention where the step is for others, too.
-fn without_package(makefile: &str, name: &str) -> String {
-    let mention = format!("--package {name} ");
-    let without = |line: &str| {
-        let rest = format!("{} ", line.trim_end()).replace(&mention, "");
-        if rest.contains("--package ") { format!("{}\n", rest.trim_end()) } else { String::new() }
-    };
-    let is_of_it = |line: &str| format!("{} ", line.trim_end()).contains(&mention);
-    let lines = makefile.split_inclusive('\n');
-    lines.map(|line| if is_of_it(line) { without(line) } else { line.to_owned() }).collect()
-}
-
-/// The Makefile without the target `name`, and without the steps that make it.
-fn without_target(makefile: &str, name: &str) -> String {
-    let (head, step) = (format!("{name}:"), format!("$(MAKE) {name}"));
-    let mut is_in_target = false;
-    let mut kept = String::new();
-    for line in makefile.split_inclusive('\n') {
-        is_in_target = line.starts_with(&head) || is_in_target && !line.trim().is_empty();
-        let is_end_of_target = !is_in_target && line.trim().is_empty() && kept.ends_with("\n\n");
-        if !is_in_target && !is_end_of_target && !line.trim().ends_with(&step) {
-            kept += line;
-        }
-    }
-    kept
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn tree() -> Tree {
-        Tree::of(&[
-            (
-                "Cargo.toml",
-                "[features]\nuwsgi = []\nwsgi = [\"dep:wsgi\"]\nall = [\"a\", \"dep:wsgi\"]\n[dependencies]\na = \"1\"\n\
-                 wsgi = { path = \"crates/wsgi\", optional = true }\n\n[[test]]\nname = \"wsgi\"\n\
-                 path = \"tests/wsgi/main.rs\"\nrequired-features = [\"wsgi\"]\n\n[[test]]\nname = \"it\"\n",
-            ),
+    #[test]
+    fn the_engine_and_its_pages_stay_behind() {
+        let mut tree = Tree::of(&[
             (
                 "Makefile",
-                "test:\n\t$(MAKE) ops\n\tA=1 $(MAKE) wsgi\n\t$(MAKE) bench-check\n\nwsgi: ## It.\n\tcargo test --package wsgi\n\n\
-                 bench-check:\n\ttrue\n\nops:\n\ttrue\n\tcargo clippy --package wsgi -- -D warnings\n\
-                 \tcargo fmt --package other --package wsgi\n",
+                "# The engine's own steps, where it is.\n-include crates/chassis/engine.mk\ntest: lint $(ENGINE_STEPS)\n",
             ),
-            ("crates/clone/Cargo.toml", "[package]\nname = \"clone\"\n"),
-            ("crates/clone/tests/it.rs", ""),
-            ("crates/clone/src/main.rs", ""),
-            ("crates/wsgi/Cargo.toml", "[package]\nname = \"wsgi-bridge\"\n"),
-            ("crates/wsgi/src/lib.rs", ""),
-            ("tests/wsgi/main.rs", ""),
-            ("CHANGELOG.md", "old"),
-            ("benches/x", ""),
-        ])
-    }
-
-    #[test]
-    fn crates_that_nobody_named_stay_behind_and_so_does_what_speaks_of_them() {
-        let mut tree = tree();
-        leave_out(&mut tree, &[]).unwrap();
+            (
+                ".github/dependabot.yaml",
+                "  - package-ecosystem: cargo\n    directories: [\"/\", \"/x\"]\n    next: 1\n",
+            ),
+            (OF_BOTH[1], "steps: # of crates/\n"),
+            (OF_BOTH[0], "- one\n- in crates/chassis\n"),
+            ("deny.toml", "wildcards = \"deny\"\n"),
+            ("README.md", "of the template"),
+            ("crates/clone/pages/README.md.in", "of the service"),
+            ("crates/chassis/src/lib.rs", ""),
+            ("docs/adr/0001.md", ""),
+            ("docs/overload.md", ""),
+            ("docs/runbooks.md", ""),
+            ("src/main.rs", ""),
+            ("template/tests/x", ""),
+        ]);
+        leave_out(&mut tree).unwrap();
         let left: Vec<&String> = tree.0.keys().collect();
-        assert_eq!(
-            left,
-            ["CHANGELOG.md", "Cargo.toml", "Makefile", "crates/clone/Cargo.toml", "crates/clone/src/main.rs"]
-        );
-        let manifest = "[features]\nuwsgi = []\nall = [\"a\"]\n[dependencies]\na = \"1\"\n\n[[test]]\nname = \"it\"\n";
-        assert_eq!(tree.text("Cargo.toml").unwrap(), manifest);
-        assert_eq!(
-            tree.text("Makefile").unwrap(),
-            "test:\n\t$(MAKE) ops\n\nops:\n\ttrue\n\tcargo fmt --package other\n"
-        );
-        assert!(tree.text("CHANGELOG.md").unwrap().starts_with("# Changelog"));
-    }
-
-    #[test]
-    fn a_crate_that_is_named_comes_along() {
-        let (mut one, untouched) = (tree(), tree());
-        leave_out(&mut one, &["wsgi".into()]).unwrap();
-        for path in ["Cargo.toml", "crates/wsgi/src/lib.rs"] {
-            assert_eq!(one.text(path), untouched.text(path), "{path}");
-        }
-    }
-
-    #[test]
-    fn a_crate_that_is_not_there_is_refused_with_those_that_are() {
-        let error = leave_out(&mut tree(), &["wsgi".into(), "uwsgi".into()]).unwrap_err();
-        assert_eq!(error, "--with uwsgi: no such crate; there are: wsgi");
-        assert!(leave_out(&mut tree(), &["clone".into()]).is_err());
+        let expected = [
+            ".github/dependabot.yaml",
+            OF_BOTH[0],
+            OF_BOTH[1],
+            "CHANGELOG.md",
+            "Makefile",
+            "README.md",
+            "deny.toml",
+            "docs/runbooks.md",
+            "src/main.rs",
+        ];
+        assert_eq!(left, expected);
+        assert_eq!(tree.text("Makefile").unwrap(), "test: lint\n");
+        assert_eq!(tree.text("README.md").unwrap(), "of the service");
+        let updates = "  - package-ecosystem: cargo\n    directory: /\n    next: 1\n";
+        assert_eq!(tree.text(".github/dependabot.yaml").unwrap(), updates);
+        assert!(tree.text("deny.toml").unwrap().contains("allow-wildcard-paths = true"));
     }
 }

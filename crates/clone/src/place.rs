@@ -6,6 +6,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process,
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use crate::{git, tree, tree::Tree};
@@ -29,7 +30,9 @@ impl Scratch {
     /// # Errors
     /// When it cannot be made, or is there already: whose ever it is, nothing is written into it.
     pub(crate) fn in_folder(folder: &Path, name: &str) -> Result<Self, String> {
-        let path = folder.join(format!(".{name}.{}", process::id()));
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!(".{name}.{}.{number}", process::id()));
         fs::create_dir(&path).map_err(|error| format!("making {}: {error}", path.display()))?;
         Ok(Self(path))
     }

@@ -29,11 +29,6 @@ pub(crate) fn rename(tree: &mut Tree, new: &str) -> Result<(), String> {
     let old = name_of(tree)?;
     let edits = [
         Edit::new("Cargo.toml", format!("[package]\nname = \"{old}\"\n"), format!("[package]\nname = \"{new}\"\n")),
-        Edit::new(
-            "Cargo.toml",
-            format!("package = \"{old}\", path = \".\""),
-            format!("package = \"{new}\", path = \".\""),
-        ),
         Edit::new("README.md", title(tree)?, format!("# {new}\n\n")),
         Edit::new("helm/Chart.yaml", format!("\nname: {old}\n"), format!("\nname: {new}\n")),
         Edit::new("helm/values.yaml", format!("\n  repository: {old}\n"), format!("\n  repository: {new}\n")),

@@ -1,6 +1,7 @@
 //! Folders, programs and repositories for the tests.
 
 use std::{
+    cell::RefCell,
     env, fs,
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -10,12 +11,15 @@ use std::{
 /// In two halves, so that this file does not hold it.
 pub(crate) const TEMPLATE: &str = concat!("flo", "tilla");
 
-/// A folder that goes when it is dropped.
+/// A folder that goes when it is dropped. It is the same in each run, so that builds in it are found again; it is outside
+/// of this repository, as a clone is, so that cargo and git see no other's files above it.
 pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
     pub(crate) fn new(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        let checkout = repository().to_str().unwrap().replace('/', "-");
+        let path = env::temp_dir().canonicalize().unwrap().join(format!("clones-of{checkout}")).join(name);
+        drop(fs::remove_dir_all(&path));
         fs::create_dir_all(&path).unwrap();
         Self(path)
     }
@@ -38,6 +42,17 @@ pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
+thread_local! {
+    /// What the programs of this test get beyond the test's own environment.
+    static ENVIRONMENT: RefCell<Vec<(String, String)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// For all programs that this test runs from now on.
+pub(crate) fn environment(more: &[(&str, &str)]) {
+    let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    ENVIRONMENT.with_borrow_mut(|kept| kept.extend(more));
+}
+
 pub(crate) fn run(folder: &Path, program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(program);
     for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "UPDATE", "FULL"] {
@@ -45,7 +60,10 @@ pub(crate) fn run(folder: &Path, program: &str, arguments: &[&str], environment:
     }
     for role in ["AUTHOR", "COMMITTER"] {
         command.env(format!("GIT_{role}_NAME"), "Test").env(format!("GIT_{role}_EMAIL"), "test@example.com");
+        // The same commits in each run, so that cargo finds what it has built of them.
+        command.env(format!("GIT_{role}_DATE"), "2026-01-01T00:00:00Z");
     }
+    ENVIRONMENT.with_borrow(|kept| command.envs(kept.iter().map(|(name, value)| (name, value))));
     command.envs(environment.iter().copied());
     command.args(arguments).current_dir(folder).output().unwrap_or_else(|error| panic!("running {program}: {error}"))
 }
@@ -74,17 +92,32 @@ pub(crate) fn refused(template: &Path, arguments: &[&str]) -> String {
 /// This tree as it is, committed or not, as a repository with one commit.
 pub(crate) fn template(folder: &Folder) -> PathBuf {
     let path = folder.0.join("template");
+    fs::create_dir_all(&path).unwrap();
+    good(&path, "git", &["init", "--quiet", "--initial-branch=main"]);
+    copy_tree(&path);
+    commit(&path, "A template");
+    path
+}
+
+/// The files of this tree, committed or not.
+pub(crate) fn copy_tree(into: &Path) {
     let listed = good(&repository(), "git", &["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
     for name in listed.split('\0').filter(|name| !name.is_empty()) {
-        let (from, to) = (repository().join(name), path.join(name));
+        let (from, to) = (repository().join(name), into.join(name));
         if from.is_file() {
             fs::create_dir_all(to.parent().unwrap()).unwrap();
             fs::copy(&from, &to).unwrap();
         }
     }
-    good(&path, "git", &["init", "--quiet", "--initial-branch=main"]);
-    commit(&path, "A template");
-    path
+}
+
+/// The template's remote `origin`: a bare repository, in a folder.
+pub(crate) fn origin(template: &Path) -> PathBuf {
+    let bare = template.with_file_name("engine.git");
+    good(template, "git", &["clone", "--quiet", "--bare", ".", bare.to_str().unwrap()]);
+    good(template, "git", &["remote", "add", "origin", &format!("file://{}", bare.display())]);
+    good(template, "git", &["fetch", "--quiet", "origin"]);
+    bare
 }
 
 pub(crate) fn commit(folder: &Path, message: &str) {
@@ -120,14 +153,25 @@ pub(crate) fn cargo_with(folder: &Path, arguments: &[&str], more: &[(&str, &str)
 /// The chart and the manifests agree, and the chart passes helm's lint.
 pub(crate) fn chart_is_good(folder: &Path) {
     std::os::unix::fs::symlink(repository().join(".tools"), folder.join(".tools")).unwrap();
-    good(folder, "scripts/render-k8s", &["--check"]);
+    good(folder, "scripts/gate", &["chart/render-k8s", "--check"]);
     let helm = folder.join(".tools/bin/helm");
     good(folder, helm.to_str().unwrap(), &["lint", "--strict", "helm"]);
 }
 
 /// What the pages link to is there, and so is each target of make that they name.
 pub(crate) fn pages_are_good(folder: &Path) {
-    good(folder, "python3", &["-B", "tests/docs/check.py", "--links"]);
+    // The template's own check, which looks at the tree that it is in.
+    let check = ["template/tests/docs", "tests/docs"].map(|path| repository().join(path));
+    let check = check.iter().find(|path| path.is_dir()).expect("a check of pages");
+    let borrowed = folder.join("borrowed/tests/docs");
+    fs::create_dir_all(borrowed.parent().unwrap()).unwrap();
+    good(folder, "cp", &["-R", check.to_str().unwrap(), borrowed.to_str().unwrap()]);
+    let program = borrowed.join("check.py");
+    let text = fs::read_to_string(&program).unwrap();
+    let root = text.lines().find(|line| line.starts_with("ROOT = ")).expect("where its root is").to_owned();
+    fs::write(&program, text.replace(&root, &format!("ROOT = Path({:?})", folder.to_str().unwrap()))).unwrap();
+    good(folder, "python3", &["-B", program.to_str().unwrap(), "--links"]);
+    fs::remove_dir_all(folder.join("borrowed")).unwrap();
 }
 
 /// Which files of a clone, git's included, name the template.

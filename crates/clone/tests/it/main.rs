@@ -4,6 +4,12 @@
 //! names, and is what `make test-full` does.
 
 mod bare;
+mod engine;
+mod forge;
 mod harness;
+mod releases;
+mod server;
+mod size;
 mod starting;
 mod updating;
+mod upgrading;

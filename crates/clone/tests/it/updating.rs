@@ -22,7 +22,7 @@ fn clone_and_newer_template(folder: &Folder) -> (PathBuf, PathBuf) {
     );
     edit(&target, "helm/values.yaml", "replicaCount: 3", "replicaCount: 5");
     commit(&target, "A route, a setting and a value of our own");
-    edit(&template, "src/chassis/runtime.rs", "//! ", "//! Newer. ");
+    edit(&template, "Dockerfile", "# ", "# Newer. ");
     edit(
         &template,
         "src/app/mod.rs",
@@ -36,17 +36,16 @@ fn clone_and_newer_template(folder: &Folder) -> (PathBuf, PathBuf) {
 }
 
 #[test]
-fn a_newer_chassis_merges_into_a_clone_with_its_own_routes_settings_and_values() {
+fn a_newer_template_merges_into_a_clone_with_its_own_routes_settings_and_values() {
     let folder = Folder::new("update");
-    let (target, template) = clone_and_newer_template(&folder);
+    let (target, _) = clone_and_newer_template(&folder);
     let check = run(&target, "scripts/template-update", &["--check"], &[]);
     assert_eq!(check.status.code(), Some(1), "{}", text(&check));
     assert!(text(&check).contains("1 commits behind"), "{}", text(&check));
     assert!(text(&check).contains("\n  - What a team has to know.\n"), "{}", text(&check));
     assert!(good(&target, "scripts/template-update", &[]).contains("merged and staged"));
     let changed = good(&target, "git", &["diff", "--cached", "--name-only"]);
-    assert_eq!(changed, ".template\nhelm/templates/_names.tpl\nsrc/chassis/runtime.rs\n");
-    good(&target, "diff", &["--recursive", "src/chassis", template.join("src/chassis").to_str().unwrap()]);
+    assert_eq!(changed, ".template\nDockerfile\nhelm/templates/_names.tpl\n");
     commit(&target, "Update");
     assert!(good(&target, "scripts/template-update", &["--check"]).contains("up to date"));
 }
@@ -68,7 +67,7 @@ fn a_conflict_is_shown_and_not_forced() {
 fn a_file_that_the_clone_calls_otherwise_gets_the_change_and_one_that_it_dropped_is_shown() {
     let folder = Folder::new("moved");
     let (target, template) = clone_and_newer_template(&folder);
-    good(&target, "git", &["mv", "src/chassis/runtime.rs", "src/chassis/threads.rs"]);
+    good(&target, "git", &["mv", "Dockerfile", "Containerfile"]);
     good(&target, "git", &["rm", "--quiet", "docs/slo.md"]);
     commit(&target, "Moved and dropped");
     edit(&template, "docs/slo.md", "# ", "# Newer: ");
@@ -76,8 +75,8 @@ fn a_file_that_the_clone_calls_otherwise_gets_the_change_and_one_that_it_dropped
     let done = run(&target, "scripts/template-update", &[], &[]);
     assert_eq!(done.status.code(), Some(1), "{}", text(&done));
     assert!(text(&done).contains("left to you:\n  docs/slo.md\nResolve"), "{}", text(&done));
-    let moved = fs::read_to_string(target.join("src/chassis/threads.rs")).unwrap();
-    assert!(moved.starts_with("//! Newer. ") && !target.join("src/chassis/runtime.rs").exists(), "{moved}");
+    let moved = fs::read_to_string(target.join("Containerfile")).unwrap();
+    assert!(moved.starts_with("# Newer. ") && !target.join("Dockerfile").exists(), "{moved}");
 }
 
 #[test]
@@ -113,7 +112,7 @@ fn a_copy_with_a_history_of_its_own_is_found_by_its_files() {
     commit(&copy, "Begin orders");
     assert!(good(&copy, "scripts/template-update", &["--check"]).contains("up to date"));
 
-    edit(&template, "src/chassis/runtime.rs", "//! ", "//! Newer. ");
+    edit(&template, "Dockerfile", "# ", "# Newer. ");
     commit(&template, "Newer");
     let check = run(&copy, "scripts/template-update", &["--check"], &[]);
     assert_eq!(check.status.code(), Some(1), "{}", text(&check));
@@ -130,7 +129,7 @@ fn a_template_whose_history_ends_too_early_is_refused() {
     let (target, template) = clone_and_newer_template(&folder);
     // A head from a better day, which is not taken for the present one.
     run(&target, "scripts/template-update", &["--check"], &[]);
-    edit(&template, "src/chassis/runtime.rs", "//! ", "//! Newest. ");
+    edit(&template, "Dockerfile", "# ", "# Newest. ");
     commit(&template, "Newest");
     let source = format!("file://{}", template.display());
     good(&folder.0, "git", &["clone", "--quiet", "--depth", "1", &source, "shallow"]);
