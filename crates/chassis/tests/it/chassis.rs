@@ -13,9 +13,9 @@ const TEMPLATE: &str = concat!("flo", "tilla");
 
 /// A file below the repository's root.
 #[derive(Clone)]
-struct File {
-    name: String,
-    text: String,
+pub(crate) struct File {
+    pub(crate) name: String,
+    pub(crate) text: String,
 }
 
 impl File {
@@ -29,7 +29,7 @@ impl File {
         found.map(|(number, line)| format!("{}:{number}: {}", self.name, line.trim())).collect()
     }
 
-    fn is_test(&self) -> bool {
+    pub(crate) fn is_test(&self) -> bool {
         self.name.ends_with("/tests.rs") || self.name.ends_with("/test.rs") || self.name.contains("/tests/")
     }
 }
@@ -126,13 +126,14 @@ fn targets(workspace: &Path) -> Vec<String> {
     targets.map(|target| target["name"].as_str().expect("a name").to_owned()).collect()
 }
 
-fn none(wrong: impl IntoIterator<Item = String>) {
+/// Nothing may be `wrong`; what is, is listed.
+pub(crate) fn none(wrong: impl IntoIterator<Item = String>) {
     let wrong: Vec<String> = wrong.into_iter().collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// The Rust files below `directory`.
-fn sources(directory: &str) -> Vec<File> {
+pub(crate) fn sources(directory: &str) -> Vec<File> {
     let mut files = Vec::new();
     let mut waiting = vec![root().join(directory)];
     while let Some(directory) = waiting.pop() {
