@@ -41,6 +41,7 @@ pub mod lifecycle;
 // Words that all of them share.
 pub mod runtime;
 pub mod request;
+pub mod values;
 
 pub use program::main;
 pub use replica::Chassis;

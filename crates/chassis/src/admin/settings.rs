@@ -2,10 +2,15 @@
 //!
 //! Next: `guard`, which holds requests to them.
 
+use std::net::SocketAddr;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{config::Duration, server};
+use crate::{
+    server,
+    values::{Check, Duration, Problems},
+};
 
 /// Settings `admin.*`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,6 +45,26 @@ impl Default for Settings {
             body_timeout: Duration::from_secs(5),
             write_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Check for Settings {
+    fn check(&self, problems: &mut Problems) {
+        let message = "expected an IP address and a port, such as [::]:8081 or 0.0.0.0:8081";
+        problems.require(self.listen.parse::<SocketAddr>().is_ok(), "listen", message);
+        for (key, timeout) in [
+            ("header_timeout", self.header_timeout),
+            ("body_timeout", self.body_timeout),
+            ("write_timeout", self.write_timeout),
+            ("request_timeout", self.request_timeout),
+        ] {
+            problems.require(timeout > Duration::default(), key, "expected a duration above zero");
+        }
+        for (index, name) in self.hosts.iter().enumerate() {
+            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+            let sane = !name.is_empty() && name.bytes().all(is_name);
+            problems.require(sane, &format!("hosts[{index}]"), "expected a host name, without a port");
         }
     }
 }

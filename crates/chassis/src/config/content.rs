@@ -14,9 +14,9 @@ use std::{
 use super::{
     environment::Environment,
     keys::{Keys, Place},
-    problem::{Problem, Problems},
     value::{Leaf, Value},
 };
+use crate::values::{Problem, Problems};
 
 /// What a variable's name ends with when its value is the path of a file.
 const SUFFIX: &str = "file";

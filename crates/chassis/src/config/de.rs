@@ -15,7 +15,8 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use super::{fault::Fault, types::AUTO, value::Value};
+use super::{fault::Fault, value::Value};
+use crate::values::AUTO;
 
 impl Value {
     fn whole(&self) -> Option<i128> {

@@ -7,10 +7,8 @@
 
 use std::{collections::BTreeMap, env, ffi::OsString, fmt, fs};
 
-use super::{
-    problem::{Problem, Problems, Source},
-    value::{Leaf, Value},
-};
+use super::value::{Leaf, Value};
+use crate::values::{Problem, Problems, Source};
 
 /// What every setting's name begins with.
 pub(super) const PREFIX: &str = "APP__";

@@ -2,7 +2,7 @@
 //!
 //! Serde offers the value with most errors; only what was expected is kept.
 //!
-//! Next: [`super::problem`].
+//! Next: [`crate::values`].
 
 use std::fmt::Display;
 

@@ -9,10 +9,8 @@ use std::{error::Error, fs, io, path::Path};
 
 use ::config::{ConfigError, File, FileFormat, Source as _};
 
-use super::{
-    problem::{Problem, Source},
-    value::Value,
-};
+use super::value::Value;
+use crate::values::{Problem, Source};
 
 /// Reads `path`, by its extension; a table always.
 ///

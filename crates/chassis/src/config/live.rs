@@ -15,10 +15,10 @@ use arc_swap::ArcSwap;
 use super::{
     AppSettings, Loaded, Problems, Settings, Sources, check,
     load::load_after,
-    problem::Origins,
     reloadable::{combine, is_reloadable},
     show,
 };
+use crate::values::Origins;
 
 /// The settings in force.
 #[derive(Debug)]

@@ -17,11 +17,11 @@ use super::{
     file,
     keys::{Keys, Place},
     otel,
-    problem::{Origins, Problem, Problems, Source, origin},
     reloadable::is_reloadable,
     show,
     value::{Leaf, Value},
 };
+use crate::values::{Origins, Problem, Problems, Source, origin};
 
 /// Where settings come from.
 #[derive(Clone, Debug, Default)]

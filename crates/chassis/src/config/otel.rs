@@ -7,10 +7,10 @@
 
 use super::{
     environment::Environment,
-    problem::{Problem, Problems, Source},
     value::{Leaf, Value},
 };
 use crate::telemetry;
+use crate::values::{Problem, Problems, Source};
 
 const ENDPOINT: &str = "telemetry.otlp_endpoint";
 const PROTOCOL: &str = "telemetry.otlp_protocol";

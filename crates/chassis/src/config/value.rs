@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use ::config::ValueKind;
 
-use super::problem::Source;
+use crate::values::Source;
 
 /// A value as it was written; a [`Value::Variable`] gets its type from what it is read into.
 #[derive(Clone, Debug, PartialEq)]

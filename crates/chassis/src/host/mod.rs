@@ -39,7 +39,7 @@ pub(crate) use {between::stand_between, present::Host, upgrade::Asked};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Duration;
+use crate::values::{Check, Duration, Problem, Problems};
 
 /// Whether this build has the feature.
 pub(crate) const AVAILABLE: bool = cfg!(feature = "host");
@@ -70,5 +70,32 @@ impl Default for Settings {
             // 30 s: a start takes well under one; an app may warm a cache or wait for a check.
             upgrade_timeout: Duration::from_secs(30),
         }
+    }
+}
+
+impl Check for Settings {
+    fn check(&self, problems: &mut Problems) {
+        let given = |text: &Option<String>| text.as_ref().is_none_or(|text| !text.trim().is_empty());
+        if !AVAILABLE {
+            let default = Self::default();
+            for (key, unchanged) in [
+                ("user", self.user == default.user),
+                ("group", self.group == default.group),
+                ("keep_capabilities", self.keep_capabilities == default.keep_capabilities),
+                ("pid_file", self.pid_file == default.pid_file),
+                ("upgrade_timeout", self.upgrade_timeout == default.upgrade_timeout),
+            ] {
+                problems.require(unchanged, key, "this build has no such setting: rebuild with --features host");
+            }
+            return;
+        }
+        problems.require(given(&self.user), "user", "expected a name or a number");
+        problems.require(given(&self.group), "group", "expected a name or a number");
+        problems.require(given(&self.pid_file), "pid_file", "expected a path");
+        if self.group.is_some() && self.user.is_none() {
+            problems.push(Problem::between(["group", "user"], "a group needs a user beside it"));
+        }
+        let patient = self.upgrade_timeout > Duration::default();
+        problems.require(patient, "upgrade_timeout", "expected a duration above zero");
     }
 }

@@ -15,8 +15,8 @@ use socket2::Socket;
 
 use super::passed::{Passed, name_of, name_with_id, standard_input};
 use crate::{
-    config::listen::{self, Address},
     listener::{self, Access, Bound, Share, Tcp, Unix, authority, unix},
+    values::listen::{self, Address},
 };
 
 /// Sockets by the URL that they listen on.

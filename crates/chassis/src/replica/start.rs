@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     admin::{Admin, Heartbeat, Running, Scrape, probes::Probes},
-    config::{self, AppSettings, Live, Source, listen},
+    config::{self, AppSettings, Live},
     connection::Connections,
     faults::Faults,
     health::Checks,
@@ -32,6 +32,7 @@ use crate::{
     server::{self, AcceptErrors},
     telemetry::{Identity, Telemetry},
     transports::{self, Certificates, Doors, Purpose, Shared},
+    values::{Source, listen},
 };
 
 /// A running replica.

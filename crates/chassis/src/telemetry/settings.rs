@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::filter;
+use crate::values::{Check, Problem, Problems};
 
 /// Settings `telemetry.*`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -83,6 +84,17 @@ impl Settings {
             problems.push(("telemetry.otlp_endpoint", reason.into()));
         }
         problems
+    }
+}
+
+impl Check for Settings {
+    fn check(&self, problems: &mut Problems) {
+        for (key, message) in self.problems() {
+            problems.push(Problem::new(key.trim_start_matches("telemetry."), message));
+        }
+        if self.otlp_logs && self.otlp_endpoint.is_none() {
+            problems.push(Problem::between(["otlp_logs", "otlp_endpoint"], "logs over OTLP need an endpoint"));
+        }
     }
 }
 

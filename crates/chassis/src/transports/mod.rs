@@ -53,42 +53,11 @@ use crate::{
     middleware::Stack,
     router::Router,
     server::{AcceptErrors, Protocol, Server},
+    values::listen::Door,
 };
 
 #[cfg(all(test, feature = "fastcgi", feature = "uwsgi"))]
 mod tests;
-
-/// What is spoken on a listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Door {
-    Http,
-    Https,
-    Fastcgi,
-    Uwsgi,
-}
-
-impl Door {
-    /// The scheme of its listen URLs.
-    pub(crate) const fn scheme(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-            Self::Fastcgi => "fastcgi",
-            Self::Uwsgi => "uwsgi",
-        }
-    }
-}
-
-/// Whether this build has the cargo feature `name`.
-pub(crate) fn is_built_in(name: &str) -> bool {
-    [
-        ("fastcgi", cfg!(feature = "fastcgi")),
-        ("proxy-protocol", cfg!(feature = "proxy-protocol")),
-        ("tls", cfg!(feature = "tls")),
-        ("uwsgi", cfg!(feature = "uwsgi")),
-    ]
-    .contains(&(name, true))
-}
 
 /// What a listener is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

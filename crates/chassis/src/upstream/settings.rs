@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Duration, Problem, Problems, Size};
+use crate::values::{Duration, Problem, Problems, Size};
 
 /// Settings of one upstream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Chassis,
-    config::{Problem, Problems},
     router::Router,
+    values::{Problem, Problems},
 };
 
 /// Whether this build has the feature.

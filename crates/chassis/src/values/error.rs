@@ -3,7 +3,7 @@
 //! A problem names the key, where its value came from and what was expected; it never repeats the value, which may be
 //! a secret in the wrong place.
 //!
-//! Next: [`super::check`].
+//! Next: [`super::features`].
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
@@ -30,12 +30,17 @@ impl fmt::Display for Source {
 }
 
 /// Keys by name, and where each came from; a key that is not in it has its built-in default.
-pub(super) type Origins = BTreeMap<String, Source>;
+pub(crate) type Origins = BTreeMap<String, Source>;
 
-/// Something that can tell whether its values fit together; a service implements it for its own settings too.
+/// A section of the settings that can tell whether its values fit together; a service implements it for its own too.
 pub trait Check {
     /// Adds what does not fit to `problems`; keys are relative to `self`, joined by dots.
     fn check(&self, problems: &mut Problems);
+}
+
+/// An app without settings has none to check.
+impl Check for () {
+    fn check(&self, _: &mut Problems) {}
 }
 
 /// One thing that is wrong. Shown as one line.
@@ -60,13 +65,13 @@ impl Problem {
     }
 
     /// A source that cannot be used as a whole.
-    pub(super) fn of_source(source: Source, message: impl Into<String>) -> Self {
+    pub(crate) fn of_source(source: Source, message: impl Into<String>) -> Self {
         Self { keys: Vec::new(), sources: vec![source], message: message.into() }
     }
 
     /// The same, from `source`.
     #[must_use]
-    pub(super) fn found_in(mut self, source: Source) -> Self {
+    pub(crate) fn found_in(mut self, source: Source) -> Self {
         self.sources = vec![source];
         self
     }
@@ -85,7 +90,7 @@ impl Problem {
 }
 
 /// The origin of `key`, or of something in it, or of the list or table that it is in.
-pub(super) fn origin(origins: &Origins, key: &str) -> Source {
+pub(crate) fn origin(origins: &Origins, key: &str) -> Source {
     let inside = format!("{key}.");
     if let Some((_, source)) = origins.iter().find(|(name, _)| name.starts_with(&inside)) {
         return source.clone();
@@ -155,7 +160,7 @@ impl Problems {
     }
 
     /// Takes those of `inner`, whose keys are below `prefix`.
-    pub(super) fn nest(&mut self, prefix: &str, inner: Self) {
+    pub(crate) fn nest(&mut self, prefix: &str, inner: Self) {
         for mut problem in inner.0 {
             problem.keys.iter_mut().for_each(|key| *key = format!("{prefix}.{key}"));
             self.push(problem);
@@ -163,21 +168,21 @@ impl Problems {
     }
 
     /// Takes those of `found`, but for those about a key of `known`: their cause is reported already.
-    pub(super) fn absorb(&mut self, found: Self, known: &[String]) {
+    pub(crate) fn absorb(&mut self, found: Self, known: &[String]) {
         let caused = |problem: &Problem| problem.keys.iter().any(|key| known.contains(key));
         found.0.into_iter().filter(|problem| !caused(problem)).for_each(|problem| self.push(problem));
     }
 
     /// Fills in where the keys came from.
     #[must_use]
-    pub(super) fn located(mut self, origins: &Origins) -> Self {
+    pub(crate) fn located(mut self, origins: &Origins) -> Self {
         self.0.iter_mut().for_each(|problem| problem.locate(origins));
         self
     }
 
     /// Adds `remark` to each.
     #[must_use]
-    pub(super) fn remarked(mut self, remark: &str) -> Self {
+    pub(crate) fn remarked(mut self, remark: &str) -> Self {
         self.0.iter_mut().for_each(|problem| problem.message += remark);
         self
     }
