@@ -40,6 +40,7 @@ pub mod lifecycle;
 
 // Words that all of them share.
 pub mod runtime;
+pub mod process;
 pub mod request;
 pub mod values;
 

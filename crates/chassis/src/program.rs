@@ -11,11 +11,13 @@ use std::{
 
 use crate::{
     admin::healthcheck,
-    config::{self, AppSettings, Environment, Invocation, Problems, Settings, Sources, cli},
+    config::{self, AppSettings, Settings, Sources, cli},
     openapi,
-    replica::{self, Chassis, Exit, HeldSignals},
+    process::{Environment, Exit, HeldSignals, Invocation},
+    replica::{self, Chassis},
     router::Router,
     telemetry::Identity,
+    values::Problems,
 };
 
 /// Which service this is, as cargo and the build's environment say; [`crate::service!`] makes it.

@@ -14,8 +14,6 @@ mod scrape;
 mod settings;
 
 use std::{
-    io,
-    net::SocketAddr,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
@@ -44,11 +42,10 @@ use super::{
     connection::{self, ConnectionInfo, Connections, Http, Limits, Rules},
     faults::{Faults, Plan},
     health,
-    host::Host,
     lifecycle::Lifecycle,
     listener::Tcp,
     problem::{Code, Problem},
-    server::{self, AcceptErrors, Server},
+    server::{AcceptErrors, Server},
     telemetry::LogControl,
 };
 
@@ -156,15 +153,6 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Binds `listen`. Call it inside a runtime.
-    ///
-    /// # Errors
-    /// What the system says of the address.
-    pub(crate) fn bind(host: &Host, listen: &str) -> io::Result<(SocketAddr, Tcp)> {
-        let listener = host.bind(&url(listen), server::Settings::default().backlog)?;
-        Ok((listener.local_addr()?, listener))
-    }
-
     /// What will serve `router` on `listener`.
     pub(crate) fn new(listener: Tcp, router: Router, settings: &Settings) -> Self {
         let lifecycle = Lifecycle::new(None);

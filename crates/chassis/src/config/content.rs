@@ -12,11 +12,14 @@ use std::{
 };
 
 use super::{
-    environment::Environment,
     keys::{Keys, Place},
     value::{Leaf, Value},
+    variables,
 };
-use crate::values::{Problem, Problems};
+use crate::{
+    process::Environment,
+    values::{Problem, Problems},
+};
 
 /// What a variable's name ends with when its value is the path of a file.
 const SUFFIX: &str = "file";
@@ -24,9 +27,9 @@ const SUFFIX: &str = "file";
 /// 1 MiB: what Kubernetes allows a whole Secret.
 const LARGEST: u64 = 1024 * 1024;
 
-/// The files that `environment` may name: for [`mod@super::watch`], which does not know the keys.
+/// The files that `environment` may name: for [`crate::process::Watcher`], which does not know the keys.
 pub(super) fn paths(environment: &Environment) -> Vec<PathBuf> {
-    let leaves = environment.leaves(&mut Problems::default());
+    let leaves = variables::leaves(environment, &mut Problems::default());
     leaves.iter().filter(|leaf| key(&leaf.path).is_some()).filter_map(path).collect()
 }
 

@@ -98,7 +98,7 @@ impl<A: AppSettings> Live<A> {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The files that [`super::watch()`] should watch.
+    /// The files that [`crate::process::watch()`] should watch.
     #[must_use]
     pub fn sources(&self) -> &Sources {
         &self.sources

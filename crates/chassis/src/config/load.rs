@@ -12,7 +12,6 @@ use super::{
     AppSettings, Settings, check,
     cli::Options,
     content,
-    environment::{Environment, name_of},
     fault::Fault,
     file,
     keys::{Keys, Place},
@@ -20,7 +19,9 @@ use super::{
     reloadable::is_reloadable,
     show,
     value::{Leaf, Value},
+    variables::{self, name_of},
 };
+use crate::process::Environment;
 use crate::values::{Origins, Problem, Problems, Source, origin};
 
 /// Where settings come from.
@@ -83,18 +84,18 @@ pub(super) fn load_after<A: AppSettings>(sources: &Sources, last: &[Leaf]) -> Re
     let mut problems = Problems::default();
     let files: Vec<Leaf> = sources.files.iter().flat_map(|path| from_file(&keys, path, &mut problems)).collect();
     let all_read = problems.is_empty();
-    let mut variables = otel::leaves(&sources.environment, &mut problems);
-    let own = content::resolve(&keys, sources.environment.leaves(&mut problems), &mut problems);
-    variables.extend(own);
+    let mut set = otel::leaves(&sources.environment, &mut problems);
+    let own = content::resolve(&keys, variables::leaves(&sources.environment, &mut problems), &mut problems);
+    set.extend(own);
     let names: Vec<String> = keys.leaves().into_iter().map(|key| key.name).collect();
-    sources.environment.near_misses(&names, &mut problems);
+    variables::near_misses(&sources.environment, &names, &mut problems);
 
-    let base = assemble(&keys, &[&files, &variables], problems, all_read)?;
+    let base = assemble(&keys, &[&files, &set], problems, all_read)?;
     let (overlay, mut notes) = match overlay(&keys, sources) {
         Ok(overlay) => (overlay, Vec::new()),
         Err(problems) => (Vec::new(), ignored(&problems)),
     };
-    let with = |overlay: &[Leaf]| assemble(&keys, &[&files, overlay, &variables], Problems::default(), true);
+    let with = |overlay: &[Leaf]| assemble(&keys, &[&files, overlay, &set], Problems::default(), true);
     if notes.is_empty() {
         match with(&overlay) {
             Ok(assembled) => return Ok(assembled.loaded(notes, overlay)),

@@ -2,7 +2,7 @@
 //!
 //! Each module owns the struct of its section; here they are composed, filled, checked against each other, shown and
 //! reloaded. Unknown keys, wrong types and contradictions are all reported at once, with key and source and without
-//! the value. This is the only place that reads the process's environment. It opens no socket and starts nothing.
+//! the value. It opens no socket and starts nothing.
 //!
 //! Next: [`load()`].
 
@@ -10,10 +10,8 @@ mod check;
 pub mod cli;
 mod content;
 mod de;
-mod environment;
 mod fault;
 mod file;
-mod invocation;
 mod keys;
 mod live;
 mod load;
@@ -24,13 +22,11 @@ mod reloadable;
 mod schema;
 mod show;
 mod value;
-mod watch;
+mod variables;
 
 #[cfg(test)]
 mod tests;
 
-pub use environment::Environment;
-pub use invocation::Invocation;
 pub use live::{Live, Reload};
 pub use load::{Loaded, Sources, load};
 pub use metrics::Metrics;
@@ -38,8 +34,8 @@ pub use reference::reference;
 pub use reloadable::is_reloadable;
 pub use schema::schema;
 pub use show::{redacted, render};
-pub use watch::{Watcher, watch};
 
+pub use crate::process::{Environment, Invocation, Watcher, watch};
 pub use crate::values::{Auto, Check, Duration, Problem, Problems, Secret, Size, Source};
 
 use schemars::JsonSchema;

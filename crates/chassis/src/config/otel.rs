@@ -5,12 +5,9 @@
 //!
 //! Next: [`super::keys`].
 
-use super::{
-    environment::Environment,
-    value::{Leaf, Value},
-};
-use crate::telemetry;
+use super::value::{Leaf, Value};
 use crate::values::{Problem, Problems, Source};
+use crate::{process::Environment, telemetry};
 
 const ENDPOINT: &str = "telemetry.otlp_endpoint";
 const PROTOCOL: &str = "telemetry.otlp_protocol";

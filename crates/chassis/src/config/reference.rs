@@ -1,6 +1,6 @@
 //! The settings reference for people.
 //!
-//! Next: [`super::environment`].
+//! Next: [`super::variables`].
 
 use std::fmt::Write;
 
@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::{
     AppSettings,
-    environment::name_of,
     keys::{Key, Keys},
     reloadable::is_reloadable,
+    variables::name_of,
 };
 
 /// Markdown: a table for each section, with every key's default, environment name and meaning.

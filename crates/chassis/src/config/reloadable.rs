@@ -1,6 +1,6 @@
 //! Which keys a running replica takes on.
 //!
-//! Next: [`mod@super::watch`].
+//! Next: [`super::metrics`].
 
 use super::Settings;
 

@@ -24,10 +24,7 @@ use tokio::{
 };
 
 use super::{link::STARTED, passed::Passed};
-use crate::{
-    config::{Environment, Invocation},
-    replica::HeldSignals,
-};
+use crate::process::{Environment, HeldSignals, Invocation};
 
 /// Set for this process only.
 pub(super) const MARK: &str = "LISTEN_BETWEEN";

@@ -12,13 +12,10 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::{
-    StartError,
-    signals::{HeldSignals, Signals},
-};
 use crate::{
-    config::{self, AppSettings, Loaded, Sources, Watcher},
+    config::{self, AppSettings, Loaded, Sources},
     host::Asked,
+    process::{HeldSignals, Signals, StartError, Watcher},
     transports::Certificates,
 };
 

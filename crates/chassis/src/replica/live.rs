@@ -1,20 +1,17 @@
 //! A replica's life after its start: settings reloaded, and the drain.
 //!
-//! Next: [`super::exit`].
+//! Next: [`crate::process`].
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures_util::future::OptionFuture;
 use tokio::{signal::unix::SignalKind, sync::Notify, time::timeout};
 
-use super::{
-    Exit,
-    signals::{Received, Signals},
-    start::Replica,
-};
+use super::start::Replica;
 use crate::{
-    config::{AppSettings, Reload, Settings, Watcher},
+    config::{AppSettings, Reload, Settings},
     host::Asked,
+    process::{Exit, Received, Signals, Watcher},
 };
 
 /// Why a replica leaves.

@@ -18,7 +18,7 @@ use super::{
     inside::{Inside, healthz},
 };
 use crate::{
-    admin::{Admin, Heartbeat, Running, Scrape, probes::Probes},
+    admin::{self, Admin, Heartbeat, Running, Scrape, probes::Probes},
     config::{self, AppSettings, Live},
     connection::Connections,
     faults::Faults,
@@ -153,7 +153,7 @@ fn prepare_admin<A: AppSettings>(
 ) -> Result<Running, StartError> {
     let settings = live.get();
     let shown = Arc::clone(live);
-    let admin = Admin {
+    let routes = Admin {
         probes: verdicts.probes.clone(),
         registry: telemetry.registry().clone(),
         scrape: Scrape::default(),
@@ -163,10 +163,13 @@ fn prepare_admin<A: AppSettings>(
         config: Arc::new(move || show(&shown)),
     };
     let listen = &settings.admin.listen;
-    let (address, listener) = Running::bind(host, listen)
-        .map_err(|error| cannot_bind("admin", listen, &live.loaded().source("admin.listen"), &error))?;
+    // The app's default: probes come in small numbers.
+    let backlog = server::Settings::default().backlog;
+    let bound = host.bind(&admin::url(listen), backlog).and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let (address, listener) =
+        bound.map_err(|error| cannot_bind("admin", listen, &live.loaded().source("admin.listen"), &error))?;
     tracing::info!(target: "listener", listener = "admin", url = %format_args!("http://{address}"), "listening");
-    Ok(Running::new(listener, admin.router(&settings.admin), &settings.admin))
+    Ok(Running::new(listener, routes.router(&settings.admin), &settings.admin))
 }
 
 /// The app's listeners, their accept loops and their connections.

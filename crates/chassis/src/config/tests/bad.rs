@@ -1,7 +1,7 @@
 //! Settings that must not start anything.
 
 use super::*;
-use crate::config::{environment::name_of, keys::Keys};
+use crate::config::{keys::Keys, variables::name_of};
 
 /// One environment variable: name, value, the key that is blamed, what is said.
 const VARIABLES: &[(&str, &str, &str, &str)] = &[
