@@ -72,7 +72,7 @@ impl Service {
         E: fmt::Display,
     {
         let chassis = Chassis::detached(self.identity(&Environment::default()));
-        openapi::of(|| app(&S::default(), &chassis))
+        openapi::of(|| app(&S::default(), &chassis).map(Router::into_axum))
     }
 }
 

@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Chassis,
+    replica::Chassis,
     router::Router,
     values::{Problem, Problems},
 };
