@@ -41,6 +41,7 @@ pub mod lifecycle;
 // Words that all of them share.
 pub mod runtime;
 pub mod process;
+pub(crate) mod peer;
 pub mod request;
 pub mod values;
 

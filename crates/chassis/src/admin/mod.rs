@@ -39,11 +39,13 @@ use self::{
     probes::Probes,
 };
 use super::{
-    connection::{self, ConnectionInfo, Connections, Http, Limits, Rules},
+    connection::{self, Connections, Http, Limits, Rules},
     faults::{Faults, Plan},
     health,
     lifecycle::Lifecycle,
     listener::Tcp,
+    middleware::routes::Routes,
+    peer::ConnectionInfo,
     problem::{Code, Problem},
     server::{AcceptErrors, Server},
     telemetry::LogControl,
@@ -146,7 +148,7 @@ const MAX_CONNECTIONS: usize = 256;
 /// The running admin listener.
 pub(crate) struct Running {
     /// None once it accepts.
-    server: Option<Server<Tcp, Http>>,
+    server: Option<Server<Tcp, Http<Routes>>>,
     connections: Arc<Connections>,
     lifecycle: Lifecycle,
     stop: CancellationToken,
@@ -162,7 +164,7 @@ impl Running {
         let stop = CancellationToken::new();
         let server = Server {
             listener,
-            protocol: Http::new(router.into(), limits),
+            protocol: Http::new(Routes::from(router), limits),
             connections: Arc::clone(&connections),
             errors: AcceptErrors::new(None),
             accepting: Arc::new(AtomicBool::new(false)),

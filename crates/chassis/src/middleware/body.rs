@@ -20,8 +20,8 @@ use tower_http::timeout::{TimeoutBody, TimeoutError};
 
 use super::uploads::Tracked;
 use crate::{
-    connection::{ConnectionInfo, Pace},
     overload::{Coming, Loan, Return},
+    peer::{ConnectionInfo, Pace},
     problem::{BodyError, Code},
 };
 

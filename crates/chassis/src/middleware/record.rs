@@ -23,7 +23,7 @@ use super::{
     route::{Kind, Route, method_label},
 };
 use crate::{
-    connection::ConnectionInfo,
+    peer::ConnectionInfo,
     problem::Problem,
     request::RequestContext,
     telemetry::{AccessRecord, ServerSpan, SpanRecord},

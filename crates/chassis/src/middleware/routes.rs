@@ -17,7 +17,10 @@ use http::Method;
 use tower_service::Service as _;
 
 use super::{Stack, exchange::Exchange, host::Host, route::Route};
-use crate::problem::{Code, Problem};
+use crate::{
+    peer::Respond,
+    problem::{Code, Problem},
+};
 
 /// Routes; a cheap handle.
 #[derive(Clone)]
@@ -75,6 +78,14 @@ impl Routes {
                 Box::pin(async { answer.await.unwrap_or_else(|never| match never {}) })
             }
         }
+    }
+}
+
+impl Respond for Routes {
+    type Answer = Answer;
+
+    fn respond(&self, request: Request) -> Answer {
+        self.call(request)
     }
 }
 

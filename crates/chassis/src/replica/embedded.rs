@@ -32,8 +32,9 @@ use super::{
 };
 use crate::{
     config::{self, AppSettings, Live, Sources},
-    connection::{Abort, ConnectionInfo, Entry},
+    connection::Entry,
     middleware::routes::Routes,
+    peer::{Abort, ConnectionInfo},
     problem::{Code, Problem},
     request::{self, RequestContext},
     router::Router,

@@ -12,9 +12,10 @@ use super::start::Verdicts;
 use crate::{
     admin::probes::Probes,
     config::{AppSettings, Live},
-    connection::{self, ConnectionInfo, Connections, Limits},
+    connection::{self, Connections, Limits},
     middleware::{self, Served, Stack},
     overload::Overload,
+    peer::ConnectionInfo,
     router::Router,
     runtime, server,
     telemetry::Telemetry,

@@ -25,15 +25,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::failures::{Backoff, ErrorKind};
 use crate::{
-    connection::{Connections, Entry, Stream},
+    connection::{Connections, Protocol},
     listener::Listener,
 };
-
-/// Serves one connection, whatever it speaks.
-pub(crate) trait Protocol: Clone + Send + Sync + 'static {
-    /// Serves `stream` to its end; `entry` holds its place and its state.
-    fn serve<S: Stream>(self, stream: S, peer: SocketAddr, entry: Arc<Entry>) -> impl Future<Output = ()> + Send;
-}
 
 /// One listener and what serves its connections.
 #[derive(Debug)]

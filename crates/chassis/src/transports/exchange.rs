@@ -27,13 +27,14 @@ use http_body::Body as _;
 use super::cgi::{self, Head};
 use crate::{
     connection::{
-        Abort, ConnectionInfo, Entry, Limits, Stream,
+        Entry, Limits, Stream,
         closed::{Closed, Ended},
         drive::{Work, drive},
         io::{Io, Slot, take},
         linger::linger,
     },
     middleware::routes::Routes,
+    peer::{Abort, ConnectionInfo},
     problem::Problem,
     request::{self, RequestContext},
     runtime,

@@ -48,11 +48,11 @@ use tokio_util::sync::CancellationToken;
 
 use self::settings::Settings;
 use crate::{
-    connection::{Connections, Http, Limits},
+    connection::{Connections, Http, Limits, Protocol},
     listener::Bound,
-    middleware::Stack,
+    middleware::{Stack, routes::Routes},
     router::Router,
-    server::{AcceptErrors, Protocol, Server},
+    server::{AcceptErrors, Server},
     values::listen::Door,
 };
 
@@ -93,11 +93,11 @@ impl fmt::Display for BadFile {
 /// Every protocol of this build, over one router.
 #[derive(Clone, Debug)]
 pub(crate) struct Doors {
-    http: Http,
+    http: Http<Routes>,
     #[cfg(feature = "tls")]
     https: Option<https::Https>,
     #[cfg(feature = "tls")]
-    redirect: Http,
+    redirect: Http<Routes>,
     #[cfg(feature = "fastcgi")]
     fastcgi: fastcgi::Fastcgi,
     #[cfg(feature = "proxy-protocol")]

@@ -18,7 +18,7 @@ use wsgi::{Application, Around, Connection, Failure};
 
 use super::{MountError, Settings, metrics::Metrics};
 use crate::{
-    connection::ConnectionInfo,
+    peer::ConnectionInfo,
     problem::{BodyError, Problem},
     replica::Chassis,
     request::{self, RequestContext},

@@ -26,10 +26,9 @@ use super::{
     out::Out,
 };
 use crate::{
-    connection::{Entry, Limits, Stream, body::Part, closed::Closed, io::Io},
+    connection::{Entry, Limits, Protocol, Stream, body::Part, closed::Closed, io::Io},
     middleware::routes::Routes,
     problem::{Code, Problem},
-    server::Protocol,
 };
 
 /// Serves routes over the uwsgi protocol.
