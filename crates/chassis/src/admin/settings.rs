@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    server,
+    connection,
     values::{Check, Duration, Problems},
 };
 
@@ -75,13 +75,13 @@ const MAX_REQUESTS: u64 = 8;
 
 impl Settings {
     /// What the connections of the admin listener are held to.
-    pub(super) fn of_connections(&self) -> server::Settings {
-        server::Settings {
+    pub(super) fn of_connections(&self) -> connection::Settings {
+        connection::Settings {
             header_timeout: self.header_timeout,
             write_timeout: self.write_timeout,
             max_connection_age: Duration::default(),
             max_requests_per_connection: MAX_REQUESTS,
-            ..server::Settings::default()
+            ..connection::Settings::default()
         }
     }
 }

@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     closed::Closed,
     held::Held,
+    settings::Settings,
     state::{Phase, State},
 };
-use crate::{lifecycle::Lifecycle, peer::Bounds, server::Settings};
+use crate::{lifecycle::Lifecycle, peer::Bounds};
 
 /// The bounds of every connection of a server.
 #[derive(Debug)]

@@ -24,6 +24,7 @@ mod orders;
 mod outbound;
 pub(crate) mod registry;
 pub(crate) mod service;
+mod settings;
 mod sniff;
 pub(crate) mod state;
 mod streams;
@@ -38,6 +39,7 @@ pub(crate) use http::Http;
 pub(crate) use io::Stream;
 pub(crate) use limits::Limits;
 pub(crate) use registry::{Connections, Entry, Metrics};
+pub(crate) use settings::Settings;
 pub(crate) use yielding::Rules;
 
 pub use crate::peer::{ClientCertificate, ConnectionInfo};

@@ -5,8 +5,8 @@ use std::{net::Ipv4Addr, sync::Arc};
 use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Connections, Http, Limits, Metrics, Protocol, Rules};
-use crate::{lifecycle::Lifecycle, middleware::routes::Routes, server::Settings};
+use super::{Connections, Http, Limits, Metrics, Protocol, Rules, Settings};
+use crate::{lifecycle::Lifecycle, middleware::routes::Routes};
 
 /// Ten thousand idle connections hold ten thousand of these, beside hyper's buffers.
 #[tokio::test]

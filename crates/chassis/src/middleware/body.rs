@@ -210,7 +210,7 @@ mod tests {
     use prometheus::Registry;
 
     use super::*;
-    use crate::{middleware::uploads::Uploads, server::Settings};
+    use crate::middleware::{Settings, uploads::Uploads};
 
     async fn read(body: Body) -> Result<usize, BodyError> {
         match body.collect().await {

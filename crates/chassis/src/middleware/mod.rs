@@ -34,7 +34,10 @@ mod protect;
 mod record;
 pub(crate) mod route;
 pub(crate) mod routes;
+mod settings;
 mod uploads;
+
+pub(crate) use settings::Settings;
 
 use std::sync::{
     Arc,
@@ -52,7 +55,6 @@ use self::{
 use crate::{
     faults::Faults,
     overload::Overload,
-    server::Settings,
     telemetry::{AccessLog, Tracing},
 };
 

@@ -11,12 +11,12 @@ use super::{
     body::{self, Bound, Bounds},
     record::Record,
     route::Kind,
+    settings::Settings,
     uploads::{Tracked, Uploads},
 };
 use crate::{
     overload::{Class, Limiter, Place, Shed},
     problem::{Code, Problem},
-    server::Settings,
 };
 
 /// Refuses a request whose host is doubtful, whose head or announced body is too large, or whose deadline has passed.

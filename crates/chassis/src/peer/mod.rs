@@ -19,6 +19,14 @@ use std::{fmt, net::IpAddr, time::Duration};
 use axum::{extract::Request, response::Response};
 use tokio_util::sync::CancellationToken;
 
+use crate::values::Size;
+
+/// 240 B/s: what Kestrel and IIS hold for slower than any real client.
+pub(crate) const MIN_RATE: Size = Size::bytes(240);
+
+/// 32 KiB: nginx's four buffers of 8 KiB.
+pub(crate) const MAX_HEAD: Size = Size::kib(32);
+
 /// What answers the requests of a connection.
 pub(crate) trait Respond: Clone + Send + Sync + 'static {
     /// A response on its way.

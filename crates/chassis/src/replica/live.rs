@@ -107,7 +107,7 @@ impl<A: AppSettings> Replica<A> {
     }
 
     fn apply(&self, settings: &Settings<A>) {
-        self.door.settings.store(Arc::new(settings.server.clone()));
+        self.door.settings.store(&settings.server);
         self.door.overload.reload(&settings.overload);
         self.faults.reload(&settings.faults);
         if let Err(error) = self.telemetry.reload(&settings.telemetry) {

@@ -7,7 +7,6 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use arc_swap::ArcSwap;
 use prometheus::Registry;
 use serde_json::json;
 use tokio::runtime::Handle;
@@ -29,7 +28,7 @@ use crate::{
     middleware::Served,
     overload::Overload,
     router::Router,
-    server::{self, AcceptErrors},
+    server::{self, AcceptErrors, InForce},
     telemetry::{Identity, Telemetry},
     transports::{self, Certificates, Doors, Purpose, Shared},
     values::{Source, listen},
@@ -174,7 +173,7 @@ fn prepare_admin<A: AppSettings>(
 
 /// The app's listeners, their accept loops and their connections.
 pub(super) struct Door {
-    pub(super) settings: Arc<ArcSwap<server::Settings>>,
+    pub(super) settings: InForce,
     pub(super) overload: Overload,
     pub(super) connections: Arc<Connections>,
     pub(super) stop: CancellationToken,

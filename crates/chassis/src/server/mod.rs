@@ -10,6 +10,7 @@ mod failures;
 mod settings;
 
 pub(crate) use failures::AcceptErrors;
+pub(crate) use settings::InForce;
 pub use settings::Settings;
 
 use std::{

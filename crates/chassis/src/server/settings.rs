@@ -1,17 +1,20 @@
-//! Settings `server.*`.
+//! Settings `server.*`: the accept loop's own, and those that it hands down to connections and requests.
+//!
+//! One flat section, as users write it; each part is checked, and has its defaults, beside the code that it bounds.
 //!
 //! Next: [`super::failures`].
 
-use std::net::IpAddr;
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    runtime,
+    connection, middleware,
     values::{
-        Auto, Check, Duration, MOST, Problem, Problems, Size, is_built_in,
+        Auto, Check, Duration, Problem, Problems, Size, is_built_in,
         listen::{self, Address, Door, Listen, Refusal},
     },
 };
@@ -74,6 +77,8 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
+        // Theirs, with the reasons beside them.
+        let (connection, middleware) = (connection::Settings::default(), middleware::Settings::default());
         Self {
             listen: vec!["http://[::]:8080".into()],
             proxy_protocol: Vec::new(),
@@ -82,48 +87,82 @@ impl Default for Settings {
             unix_owner: None,
             // 1,024: a second's worth of new connections at a high rate; the kernel's own cap is 4,096.
             backlog: 1024,
-            max_connections: Auto::Auto,
-            header_timeout: Duration::from_secs(10),
-            // 620 s: above the 600 s that GCP's balancers keep an idle connection.
-            idle_timeout: Duration::from_secs(620),
-            request_timeout: Duration::from_secs(30),
-            body_timeout: Duration::from_secs(30),
-            write_timeout: Duration::from_secs(30),
-            // 240 B/s: what Kestrel and IIS hold for slower than any real client.
-            min_rate: Size::bytes(240),
-            // Found from the memory limit.
-            max_response_memory: Size::bytes(0),
-            max_response_buffer: Size::bytes(0),
-            max_body: Size::mib(2),
-            // 1,024: half of what may be in flight; each costs a connection or a stream, and its bytes have a bound.
-            max_uploads: 1024,
-            // 16 MiB: eight of the largest bodies, and a quarter of the smallest container's memory.
-            max_upload_bytes: Size::mib(16),
-            // 32 KiB: nginx's four buffers of 8 KiB.
-            max_head: Size::kib(32),
-            max_uri: Size::kib(8),
-            max_connection_age: Duration::from_secs(60),
-            max_upgrade_age: Duration::from_secs(3600),
-            // 60 s: what nginx and ALB give a quiet connection, so that who lives behind them pings as often already.
-            upgrade_idle_timeout: Duration::from_secs(60),
-            max_requests_per_connection: 0,
-            trusted_peers: private_networks(),
+            max_connections: connection.max_connections,
+            header_timeout: connection.header_timeout,
+            idle_timeout: connection.idle_timeout,
+            request_timeout: middleware.request_timeout,
+            body_timeout: middleware.body_timeout,
+            write_timeout: connection.write_timeout,
+            min_rate: connection.min_rate,
+            max_response_memory: connection.max_response_memory,
+            max_response_buffer: connection.max_response_buffer,
+            max_body: middleware.max_body,
+            max_uploads: middleware.max_uploads,
+            max_upload_bytes: middleware.max_upload_bytes,
+            max_head: connection.max_head,
+            max_uri: middleware.max_uri,
+            max_connection_age: connection.max_connection_age,
+            max_upgrade_age: connection.max_upgrade_age,
+            upgrade_idle_timeout: connection.upgrade_idle_timeout,
+            max_requests_per_connection: connection.max_requests_per_connection,
+            trusted_peers: connection.trusted_peers,
         }
     }
 }
 
+/// What the parts of a running server are held to; a reload swaps it.
+#[derive(Clone, Debug)]
+pub(crate) struct InForce {
+    pub(crate) connection: Arc<ArcSwap<connection::Settings>>,
+    pub(crate) middleware: Arc<ArcSwap<middleware::Settings>>,
+}
+
+impl InForce {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            connection: Arc::new(ArcSwap::from_pointee(settings.connection())),
+            middleware: Arc::new(ArcSwap::from_pointee(settings.middleware())),
+        }
+    }
+
+    pub(crate) fn store(&self, settings: &Settings) {
+        self.connection.store(Arc::new(settings.connection()));
+        self.middleware.store(Arc::new(settings.middleware()));
+    }
+}
+
 impl Settings {
-    /// Response bytes that may wait for their readers: in all, and of one connection.
-    pub(crate) fn response_bytes(&self) -> (usize, usize) {
-        let all = match self.max_response_memory.len() {
-            0 => runtime::response_memory(),
-            set => set,
-        };
-        let each = match self.max_response_buffer.len() {
-            0 => all / 2,
-            set => set,
-        };
-        (all, each)
+    /// The connections' part.
+    pub(crate) fn connection(&self) -> connection::Settings {
+        connection::Settings {
+            max_connections: self.max_connections,
+            header_timeout: self.header_timeout,
+            idle_timeout: self.idle_timeout,
+            write_timeout: self.write_timeout,
+            min_rate: self.min_rate,
+            max_response_memory: self.max_response_memory,
+            max_response_buffer: self.max_response_buffer,
+            max_head: self.max_head,
+            max_connection_age: self.max_connection_age,
+            max_upgrade_age: self.max_upgrade_age,
+            upgrade_idle_timeout: self.upgrade_idle_timeout,
+            max_requests_per_connection: self.max_requests_per_connection,
+            trusted_peers: self.trusted_peers.clone(),
+        }
+    }
+
+    /// The requests' part.
+    pub(crate) fn middleware(&self) -> middleware::Settings {
+        middleware::Settings {
+            request_timeout: self.request_timeout,
+            body_timeout: self.body_timeout,
+            min_rate: self.min_rate,
+            max_body: self.max_body,
+            max_uploads: self.max_uploads,
+            max_upload_bytes: self.max_upload_bytes,
+            max_head: self.max_head,
+            max_uri: self.max_uri,
+        }
     }
 
     /// Each of `urls` has to be one of `listen`, as it is written there, and has to fit.
@@ -141,21 +180,6 @@ impl Settings {
             problems.require(fits, &format!("{key}[{index}]"), message);
         }
     }
-
-    /// Whether `peer` is in `trusted_peers`; an IPv4 address mapped into IPv6 counts as itself.
-    #[must_use]
-    pub fn trusts(&self, peer: IpAddr) -> bool {
-        let peer = peer.to_canonical();
-        self.trusted_peers.iter().any(|net| net.contains(&peer))
-    }
-}
-
-/// Loopback, RFC 1918, RFC 6598 and RFC 4193.
-fn private_networks() -> Vec<IpNet> {
-    ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "::1/128", "fc00::/7"]
-        .iter()
-        .map(|net| net.parse().expect("a network constant"))
-        .collect()
 }
 
 impl Check for Settings {
@@ -166,26 +190,8 @@ impl Check for Settings {
         let owner = self.unix_owner.as_deref().is_none_or(is_owner);
         problems.require(owner, "unix_owner", "expected `user`, `user:group` or `:group`");
         problems.require(self.backlog > 0, "backlog", "expected a number above zero");
-        for (key, timeout) in [
-            ("header_timeout", self.header_timeout),
-            ("idle_timeout", self.idle_timeout),
-            ("request_timeout", self.request_timeout),
-            ("body_timeout", self.body_timeout),
-            ("write_timeout", self.write_timeout),
-        ] {
-            problems.require(timeout > Duration::default(), key, "expected a duration above zero");
-        }
-        let most = !matches!(self.max_connections, Auto::Value(connections) if connections > MOST);
-        problems.require(most, "max_connections", "expected `auto`, or at most 1000000");
-        problems.require(!self.max_body.is_empty(), "max_body", "expected a size above zero");
-        problems.require(self.max_uploads > 0, "max_uploads", "expected a number above zero");
-        problems.require(!self.max_upload_bytes.is_empty(), "max_upload_bytes", "expected a size above zero");
-        problems.require(self.max_head >= Size::kib(1), "max_head", "expected a size of at least 1KiB");
-        problems.require(!self.max_uri.is_empty(), "max_uri", "expected a size above zero");
-        if self.max_uri > self.max_head {
-            let message = "the request target is part of the head: max_uri may not exceed max_head";
-            problems.push(Problem::between(["max_uri", "max_head"], message));
-        }
+        self.connection().check(problems);
+        self.middleware().check(problems);
     }
 }
 
