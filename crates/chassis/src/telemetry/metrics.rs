@@ -145,7 +145,7 @@ mod tests {
         for line in [
             "telemetry_dropped_total{signal=\"logs\"} 0",
             "telemetry_dropped_total{signal=\"traces\"} 0",
-            "build_info{commit=",
+            "build_info{chassis_version=",
             "tokio_workers{runtime=\"io\"} 1",
             "tokio_workers_busy_seconds_total{runtime=\"work\"}",
             "process_resident_memory_bytes",
