@@ -14,6 +14,7 @@ mod exporter;
 mod filter;
 mod format;
 mod hex;
+mod identity;
 mod json;
 mod log;
 mod metrics;
@@ -35,6 +36,7 @@ mod variables;
 
 pub use access::{AccessLog, AccessRecord};
 pub use filter::LogControl;
+pub use identity::Identity;
 pub use metrics::render;
 pub use propagation::Propagation;
 pub use sampler::Tracing;
@@ -51,7 +53,6 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::{Resource, logs::SdkLoggerProvider, trace::SdkTracerProvider};
 use prometheus::Registry;
-use serde::Serialize;
 use tokio::runtime::Handle;
 use tracing::Dispatch;
 use tracing_opentelemetry::OpenTelemetryLayer;
@@ -73,25 +74,6 @@ const SCOPE: &str = env!("CARGO_CRATE_NAME");
 
 /// Looks up a variable of the environment.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-/// Who runs.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Identity {
-    /// `service.name`, where `OTEL_SERVICE_NAME` does not say otherwise.
-    pub service: String,
-    /// `service.version`.
-    pub version: String,
-    /// The commit it was built from.
-    #[serde(skip)]
-    pub commit: String,
-    /// The commit of the template that it came from or was last brought up to.
-    #[serde(skip)]
-    pub template_commit: String,
-    /// `service.instance.id`: this replica among its like.
-    pub replica: String,
-    /// The zone it runs in, where the platform tells.
-    pub zone: Option<String>,
-}
 
 /// Where log lines go.
 pub struct Output {
