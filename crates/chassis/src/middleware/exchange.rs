@@ -13,14 +13,10 @@ use std::{
 };
 
 use axum::{
-    body::Body,
     extract::Request,
     response::{IntoResponse, Response},
     routing::future::RouteFuture,
 };
-use bytes::Bytes;
-use http::StatusCode;
-use http_body::{Body as HttpBody, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
@@ -30,6 +26,7 @@ use super::{
     Stack,
     protect::{self, Admission},
     record::Record,
+    response,
     route::{Kind, Route},
 };
 use crate::{
@@ -154,7 +151,7 @@ impl Future for Exchange {
                 place.end(ended, response.status());
             }
             let record = this.record.take().expect("polled until it is ready");
-            Poll::Ready(record.respond(response, ended))
+            Poll::Ready(response::finish(record, response, ended))
         })
     }
 }
@@ -202,64 +199,4 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
     // A payload whose own drop panics must not take the connection along.
     let _ = catch_unwind(AssertUnwindSafe(move || drop(panic)));
     Problem::internal().into_response()
-}
-
-/// A response body of unknown length; its end is the request's.
-pub(super) struct Observed {
-    body: Body,
-    /// Gone when the request has been counted.
-    record: Option<Record>,
-    status: StatusCode,
-    bytes: u64,
-}
-
-impl Observed {
-    pub(super) fn new(body: Body, record: Record, status: StatusCode) -> Self {
-        Self { body, record: Some(record), status, bytes: 0 }
-    }
-
-    fn end(&mut self) {
-        if let Some(record) = self.record.take() {
-            record.end(self.status, self.bytes, Instant::now());
-        }
-    }
-}
-
-impl HttpBody for Observed {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let this = &mut *self;
-        let Some(record) = &this.record else { return Pin::new(&mut this.body).poll_frame(cx) };
-        let polled = request::enter(&record.context, || {
-            catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.body).poll_frame(cx)))
-        });
-        let polled = polled.unwrap_or_else(|panic| {
-            drop(panic);
-            // The head is out: breaking the connection is the only way left to say that this is not the whole.
-            Poll::Ready(Some(Err(axum::Error::new("the response body panicked"))))
-        });
-        match &polled {
-            Poll::Ready(Some(Ok(frame))) => this.bytes += frame.data_ref().map_or(0, Bytes::len) as u64,
-            Poll::Ready(_) => this.end(),
-            Poll::Pending => {}
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Observed {
-    fn drop(&mut self) {
-        // Dropped before its end: the client left in the middle of a response whose status it has seen.
-        self.end();
-    }
 }

@@ -17,6 +17,7 @@
 //!   body pace    408 413         on requests that have a body
 //!   uploads      408             those whose client is waited for, and which of them gives way
 //! handler                        on the I/O runtime, or the work runtime
+//! response                       outermost on the way back: problems of bare errors, headers of every response, HEAD
 //! ```
 //!
 //! One future does it all: as seven boxed layers the same costs several times as much on every request. It refuses to
@@ -32,6 +33,7 @@ mod host;
 mod id;
 mod protect;
 mod record;
+mod response;
 pub(crate) mod route;
 pub(crate) mod routes;
 mod settings;
