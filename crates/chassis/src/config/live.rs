@@ -3,7 +3,7 @@
 //! Readers take one consistent snapshot; a reload swaps it as a whole, or changes nothing. Keys that need a restart
 //! keep their running value and are listed until the restart, or until they are put back.
 //!
-//! Next: [`super::reloadable`].
+//! Next: [`super::metrics`].
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -14,11 +14,9 @@ use arc_swap::ArcSwap;
 
 use super::{
     AppSettings, Loaded, Problems, Settings, Sources, check,
-    load::load_after,
-    reloadable::{combine, is_reloadable},
+    load::{Assembled, combine, load_after},
     show,
 };
-use crate::values::Origins;
 
 /// The settings in force.
 #[derive(Debug)]
@@ -134,8 +132,7 @@ impl<A: AppSettings> Live<A> {
 
 /// What would be in force after `new`.
 fn prepare<A: AppSettings>(old: &State<A>, new: Loaded<A>) -> Result<State<A>, Problems> {
-    let settings = combine(&old.loaded.settings, &new.settings);
-    let origins = origins(&old.loaded.origins, &new.origins);
+    let Assembled { settings, origins, leaves } = combine::<A>(&old.loaded.leaves, &new.leaves)?;
     let problems = check::all(&settings);
     if !problems.is_empty() {
         let remark = ", with the keys that need a restart at their running values";
@@ -144,12 +141,6 @@ fn prepare<A: AppSettings>(old: &State<A>, new: Loaded<A>) -> Result<State<A>, P
     let pending = show::differing(&settings, &new.settings);
     let generation = old.generation + u64::from(settings != *old.loaded.settings);
     let hash = show::hash(&settings);
-    let loaded = Loaded { settings: Arc::new(settings), hash, origins, ..new };
+    let loaded = Loaded { settings: Arc::new(settings), hash, origins, leaves, ..new };
     Ok(State { loaded: Arc::new(loaded), generation, pending })
-}
-
-fn origins(old: &Origins, new: &Origins) -> Origins {
-    let reloaded = new.iter().filter(|(key, _)| is_reloadable(key));
-    let kept = old.iter().filter(|(key, _)| !is_reloadable(key));
-    reloaded.chain(kept).map(|(key, source)| (key.clone(), source.clone())).collect()
 }

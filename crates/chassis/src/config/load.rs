@@ -15,9 +15,7 @@ use super::{
     fault::Fault,
     file,
     keys::{Keys, Place},
-    otel,
-    reloadable::is_reloadable,
-    show,
+    otel, show,
     value::{Leaf, Value},
     variables::{self, name_of},
 };
@@ -59,6 +57,8 @@ pub struct Loaded<A> {
     /// What somebody should know, one line each: an overlay that was left out, and why.
     pub notes: Vec<String>,
     pub(super) origins: Origins,
+    /// Every value that was set, later ones on top: what [`combine`] takes apart at a reload.
+    pub(super) leaves: Vec<Leaf>,
     pub(super) overlay: Vec<Leaf>,
 }
 
@@ -109,15 +109,16 @@ pub(super) fn load_after<A: AppSettings>(sources: &Sources, last: &[Leaf]) -> Re
 }
 
 /// Settings, and where each key came from.
-struct Assembled<A> {
-    settings: Settings<A>,
-    origins: Origins,
+pub(super) struct Assembled<A> {
+    pub(super) settings: Settings<A>,
+    pub(super) origins: Origins,
+    pub(super) leaves: Vec<Leaf>,
 }
 
 impl<A: AppSettings> Assembled<A> {
     fn loaded(self, notes: Vec<String>, overlay: Vec<Leaf>) -> Loaded<A> {
         let hash = show::hash(&self.settings);
-        Loaded { settings: Arc::new(self.settings), hash, notes, origins: self.origins, overlay }
+        Loaded { settings: Arc::new(self.settings), hash, notes, origins: self.origins, leaves: self.leaves, overlay }
     }
 }
 
@@ -134,7 +135,7 @@ fn overlay(keys: &Keys, sources: &Sources) -> Result<Vec<Leaf>, Problems> {
     let leaves = from_file(keys, path, &mut problems);
     for leaf in &leaves {
         let key = leaf.key();
-        if keys.place(&leaf.path) != Place::Unknown && !is_reloadable(&key) {
+        if keys.place(&leaf.path) != Place::Unknown && !keys.is_reloadable(&leaf.path) {
             let message = "needs a restart; an overlay may hold reloadable keys only";
             problems.push(Problem::new(key, message).found_in(leaf.source.clone()));
         }
@@ -183,30 +184,47 @@ fn assemble<A: AppSettings>(
     mut problems: Problems,
     complete: bool,
 ) -> Result<Assembled<A>, Problems> {
-    let mut document = Value::Table(BTreeMap::new());
-    let mut origins = Origins::new();
+    let mut leaves = Vec::new();
     let mut wrong = Vec::new();
     for leaf in layers.iter().copied().flatten() {
         if let Some(problem) = refusal::<A>(keys, leaf) {
             wrong.push(leaf.key());
             problems.push(problem);
         } else {
-            document.set(&leaf.path, leaf.value.clone());
-            origins.insert(leaf.key(), leaf.source.clone());
+            leaves.push(leaf.clone());
         }
     }
-    let settings = match read::<Settings<A>>(document) {
-        Ok(settings) => settings,
-        Err((at, fault)) => {
-            problems.push(Problem::new(at, whole_message(&fault)));
-            return Err(problems.located(&origins));
-        }
-    };
+    let assembled = compose(leaves, &mut problems)?;
     // With a file unread, what seems to contradict may not.
     if complete {
-        problems.absorb(check::all(&settings), &wrong);
+        problems.absorb(check::all(&assembled.settings), &wrong);
     }
-    if problems.is_empty() { Ok(Assembled { settings, origins }) } else { Err(problems.located(&origins)) }
+    if problems.is_empty() { Ok(assembled) } else { Err(problems.located(&assembled.origins)) }
+}
+
+/// Reads `leaves` together; `problems` are those found before.
+fn compose<A: AppSettings>(leaves: Vec<Leaf>, problems: &mut Problems) -> Result<Assembled<A>, Problems> {
+    let mut document = Value::Table(BTreeMap::new());
+    let mut origins = Origins::new();
+    for leaf in &leaves {
+        document.set(&leaf.path, leaf.value.clone());
+        origins.insert(leaf.key(), leaf.source.clone());
+    }
+    match read::<Settings<A>>(document) {
+        Ok(settings) => Ok(Assembled { settings, origins, leaves }),
+        Err((at, fault)) => {
+            problems.push(Problem::new(at, whole_message(&fault)));
+            Err(std::mem::take(problems).located(&origins))
+        }
+    }
+}
+
+/// `running`, with the reloadable part of `new`.
+pub(super) fn combine<A: AppSettings>(running: &[Leaf], new: &[Leaf]) -> Result<Assembled<A>, Problems> {
+    let keys = Keys::of::<A>();
+    let kept = running.iter().filter(|leaf| !keys.is_reloadable(&leaf.path));
+    let taken = new.iter().filter(|leaf| keys.is_reloadable(&leaf.path));
+    compose(kept.chain(taken).cloned().collect(), &mut Problems::default())
 }
 
 /// Why `leaf` fits no setting, by itself; what others have to complete is left for later.

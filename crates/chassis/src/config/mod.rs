@@ -18,7 +18,6 @@ mod load;
 mod metrics;
 mod otel;
 mod reference;
-mod reloadable;
 mod schema;
 mod show;
 mod value;
@@ -31,7 +30,6 @@ pub use live::{Live, Reload};
 pub use load::{Loaded, Sources, load};
 pub use metrics::Metrics;
 pub use reference::reference;
-pub use reloadable::is_reloadable;
 pub use schema::schema;
 pub use show::{redacted, render};
 
@@ -44,6 +42,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{admin, faults, host, lifecycle, overload, runtime, server, telemetry, transports};
 
 /// All settings of a service; `A` are the app's own.
+// A field or a section with the mark `x-reloadable` takes effect without a restart. The schema, the reference, the
+// overlay and the reload read the mark; `Replica::apply` takes the section over.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, bound(deserialize = "A: Default + Deserialize<'de>"))]
 #[schemars(bound = "A: Default + Serialize + JsonSchema")]
@@ -57,6 +57,7 @@ pub struct Settings<A> {
     /// The admin listener: probes, metrics, live configuration.
     pub admin: admin::Settings,
     /// Admission: how much work is let in at once.
+    #[schemars(extend("x-reloadable" = true))]
     pub overload: overload::Settings,
     /// Logs, metrics and traces.
     pub telemetry: telemetry::Settings,
@@ -65,6 +66,7 @@ pub struct Settings<A> {
     /// Life on a host without a cluster.
     pub host: host::Settings,
     /// Faults for drills; off by default.
+    #[schemars(extend("x-reloadable" = true))]
     pub faults: faults::Settings,
     /// The app's own settings.
     pub app: A,

@@ -48,7 +48,7 @@ use serde::{Deserialize, Serialize};
 use self::{gauges::Gauges, limit::Bounds, pool::Pool};
 use crate::values::{Auto, Check, Duration, MOST, Problems};
 
-/// Settings `overload.*`. Reloadable.
+/// Settings `overload.*`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {

@@ -35,40 +35,53 @@ pub struct Settings {
     pub backlog: u32,
     /// Open connections at most. `auto` takes it from the open-file limit and the memory limit, less a reserve; at the cap half-sent heads and stalled bodies make room, then idle connections, each time the oldest of the address with the most.
     pub max_connections: Auto<usize>,
-    /// From connect to the first byte, and from the first byte to the full head. Reloadable.
+    /// From connect to the first byte, and from the first byte to the full head.
+    #[schemars(extend("x-reloadable" = true))]
     pub header_timeout: Duration,
-    /// How long a keep-alive connection may idle; above what common balancers keep. Reloadable.
+    /// How long a keep-alive connection may idle; above what common balancers keep.
+    #[schemars(extend("x-reloadable" = true))]
     pub idle_timeout: Duration,
-    /// A handler's budget up to the response head; answers 504. Reloadable.
+    /// A handler's budget up to the response head; answers 504.
+    #[schemars(extend("x-reloadable" = true))]
     pub request_timeout: Duration,
-    /// How long an upload may make no progress; answers 408. Reloadable.
+    /// How long an upload may make no progress; answers 408.
+    #[schemars(extend("x-reloadable" = true))]
     pub body_timeout: Duration,
-    /// How long a reader may make no progress, which shows in steps of 64 KiB. Reloadable.
+    /// How long a reader may make no progress, which shows in steps of 64 KiB.
+    #[schemars(extend("x-reloadable" = true))]
     pub write_timeout: Duration,
-    /// Bytes a second below which an upload or a reader counts as stalled, after 5 s of waiting; `0B` turns it off. Reloadable.
+    /// Bytes a second below which an upload or a reader counts as stalled, after 5 s of waiting; `0B` turns it off.
+    #[schemars(extend("x-reloadable" = true))]
     pub min_rate: Size,
     /// Response bytes of all connections that wait for their readers, above the first 64 KiB of each response; beyond it the stalled response that weighs most is reset. `0B` takes an eighth of the memory limit, or 64 MiB where there is none.
     pub max_response_memory: Size,
     /// The same of one HTTP/2 connection; `0B` takes half of what all may hold.
     pub max_response_buffer: Size,
-    /// Largest request body; answers 413. Reloadable.
+    /// Largest request body; answers 413.
+    #[schemars(extend("x-reloadable" = true))]
     pub max_body: Size,
-    /// Uploads in progress at most: requests whose body has not come whole. One more ends the one with the least progress, which is answered with 408. Reloadable.
+    /// Uploads in progress at most: requests whose body has not come whole. One more ends the one with the least progress, which is answered with 408.
     #[schemars(range(min = 1, max = 1_000_000))]
+    #[schemars(extend("x-reloadable" = true))]
     pub max_uploads: usize,
-    /// Bytes of uploads in progress that may be in memory; above it the one with the least progress, of those that hold more than their share, is answered with 408. Reloadable.
+    /// Bytes of uploads in progress that may be in memory; above it the one with the least progress, of those that hold more than their share, is answered with 408.
+    #[schemars(extend("x-reloadable" = true))]
     pub max_upload_bytes: Size,
     /// Largest request head; answers 431.
     pub max_head: Size,
     /// Longest request target; answers 414.
     pub max_uri: Size,
-    /// Age at which a connection is asked to close, with a jitter of 10 % each way; `0` turns it off. Reloadable.
+    /// Age at which a connection is asked to close, with a jitter of 10 % each way; `0` turns it off.
+    #[schemars(extend("x-reloadable" = true))]
     pub max_connection_age: Duration,
-    /// Age at which an upgraded connection (a WebSocket) is told to end; `0` turns it off. Reloadable.
+    /// Age at which an upgraded connection (a WebSocket) is told to end; `0` turns it off.
+    #[schemars(extend("x-reloadable" = true))]
     pub max_upgrade_age: Duration,
-    /// How long the peer of an upgraded connection (a WebSocket) may send nothing, not even the answer to a ping, before the connection is told to end; `0` turns it off. Reloadable.
+    /// How long the peer of an upgraded connection (a WebSocket) may send nothing, not even the answer to a ping, before the connection is told to end; `0` turns it off.
+    #[schemars(extend("x-reloadable" = true))]
     pub upgrade_idle_timeout: Duration,
-    /// Requests after which a connection is asked to close; `0` turns it off. Reloadable.
+    /// Requests after which a connection is asked to close; `0` turns it off.
+    #[schemars(extend("x-reloadable" = true))]
     pub max_requests_per_connection: u64,
     /// Networks whose deadline and forwarding headers are believed: loopback and the private ranges by default.
     #[schemars(with = "Vec<String>")]
