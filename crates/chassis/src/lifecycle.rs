@@ -51,7 +51,6 @@ impl Check for Settings {
         let needed = self.drain_delay.get() + self.drain_timeout.get() + self.flush_timeout.get() + margin;
         if self.grace_period.is_some_and(|grace| grace.get() < needed) {
             let keys = ["grace_period", "drain_delay", "drain_timeout", "flush_timeout"];
-            let keys = keys.map(|key| format!("{key}"));
             let needed = Duration::from_millis(needed.as_millis().try_into().unwrap_or(u64::MAX));
             let message = format!("the grace period must be at least the sum of the others and 1s: {needed}");
             problems.push(Problem::between(keys, message));
