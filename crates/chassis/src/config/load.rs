@@ -11,10 +11,9 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use super::{
     AppSettings, Settings, check,
     cli::Options,
-    content,
-    fault::Fault,
-    file,
+    content, file,
     keys::{Keys, Place},
+    mismatch::Mismatch,
     otel, show,
     value::{Leaf, Value},
     variables::{self, name_of},
@@ -212,8 +211,8 @@ fn compose<A: AppSettings>(leaves: Vec<Leaf>, problems: &mut Problems) -> Result
     }
     match read::<Settings<A>>(document) {
         Ok(settings) => Ok(Assembled { settings, origins, leaves }),
-        Err((at, fault)) => {
-            problems.push(Problem::new(at, whole_message(&fault)));
+        Err((at, mismatch)) => {
+            problems.push(Problem::new(at, whole_message(&mismatch)));
             Err(std::mem::take(problems).located(&origins))
         }
     }
@@ -233,15 +232,15 @@ fn refusal<A: AppSettings>(keys: &Keys, leaf: &Leaf) -> Option<Problem> {
         Place::Unknown => (leaf.key(), unknown(keys, leaf)),
         Place::Section => (leaf.key(), section(leaf)),
         Place::Leaf | Place::Map => match read::<Settings<A>>(leaf.alone()) {
-            Ok(_) | Err((_, Fault::Missing(_))) => return None,
-            Err((at, fault)) if at.starts_with(&leaf.key()) => (at, message(keys, leaf, &fault)),
-            Err((_, fault)) => (leaf.key(), message(keys, leaf, &fault)),
+            Ok(_) | Err((_, Mismatch::Missing(_))) => return None,
+            Err((at, mismatch)) if at.starts_with(&leaf.key()) => (at, message(keys, leaf, &mismatch)),
+            Err((_, mismatch)) => (leaf.key(), message(keys, leaf, &mismatch)),
         },
     };
     Some(Problem::new(at, message).found_in(leaf.source.clone()))
 }
 
-fn read<T: serde::de::DeserializeOwned>(document: Value) -> Result<T, (String, Fault)> {
+fn read<T: serde::de::DeserializeOwned>(document: Value) -> Result<T, (String, Mismatch)> {
     serde_path_to_error::deserialize(document).map_err(|error| (error.path().to_string(), error.into_inner()))
 }
 
@@ -259,22 +258,22 @@ fn section(leaf: &Leaf) -> String {
     }
 }
 
-fn message(keys: &Keys, leaf: &Leaf, fault: &Fault) -> String {
-    match fault {
-        Fault::Foreign(words) if !tells(words, &leaf.value) => words.clone(),
-        Fault::Foreign(_) => match keys.meaning(&leaf.path) {
+fn message(keys: &Keys, leaf: &Leaf, mismatch: &Mismatch) -> String {
+    match mismatch {
+        Mismatch::Foreign(words) if !tells(words, &leaf.value) => words.clone(),
+        Mismatch::Foreign(_) => match keys.meaning(&leaf.path) {
             Some(meaning) => format!("not accepted; its meaning: {meaning}"),
             None => "not accepted".into(),
         },
-        fault => fault.to_string(),
+        mismatch => mismatch.to_string(),
     }
 }
 
 /// The merged document has no one value to compare a foreign message with, so it is not shown.
-fn whole_message(fault: &Fault) -> String {
-    match fault {
-        Fault::Foreign(_) => "not accepted together with the other keys".into(),
-        fault => fault.to_string(),
+fn whole_message(mismatch: &Mismatch) -> String {
+    match mismatch {
+        Mismatch::Foreign(_) => "not accepted together with the other keys".into(),
+        mismatch => mismatch.to_string(),
     }
 }
 

@@ -10,7 +10,7 @@ mod check;
 pub mod cli;
 mod content;
 mod de;
-mod fault;
+mod mismatch;
 mod file;
 mod keys;
 mod live;

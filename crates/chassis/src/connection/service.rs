@@ -20,7 +20,7 @@ use super::{
     body::{Inbound, Part},
     closed::Closed,
     limits::Limits,
-    outbound::{Outbound, Way},
+    outbound::{InFlightGuard, Outbound},
     registry::Entry,
 };
 use crate::peer::{Abort, ConnectionInfo, Respond};
@@ -58,7 +58,7 @@ impl<R: Respond> hyper::service::Service<Request<Incoming>> for Service<R> {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let number = self.entry.state.begin_request();
-        let way = Way::new(Part::counted(&self.entry), &self.limits.held);
+        let guard = InFlightGuard::new(Part::counted(&self.entry), &self.limits.held);
         let http1 = request.version() <= Version::HTTP_11;
         let has_body = !request.body().is_end_stream();
         let expects = has_body && request.headers().contains_key(header::EXPECT);
@@ -67,7 +67,7 @@ impl<R: Respond> hyper::service::Service<Request<Incoming>> for Service<R> {
         request.extensions_mut().insert(self.info.clone());
         let response = self.routes.respond(request);
         let (limits, entry) = (Arc::clone(&self.limits), Arc::clone(&self.entry));
-        Answer { response, limits, entry, way: Some(way), number, http1 }
+        Answer { response, limits, entry, guard: Some(guard), number, http1 }
     }
 }
 
@@ -78,7 +78,7 @@ pin_project! {
         response: F,
         limits: Arc<Limits>,
         entry: Arc<Entry>,
-        way: Option<Arc<Way>>,
+        guard: Option<Arc<InFlightGuard>>,
         number: u64,
         http1: bool,
     }
@@ -113,7 +113,7 @@ impl<F: Future<Output = Response>> Future for Answer<F> {
             }
             _ => {}
         }
-        let way = this.way.take().expect("answered once");
-        Poll::Ready(Ok(response.map(|body| Outbound::new(body, way))))
+        let guard = this.guard.take().expect("answered once");
+        Poll::Ready(Ok(response.map(|body| Outbound::new(body, guard))))
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// No process is one between two.
-pub(crate) fn stand_between(_: &Environment, held: HeldSignals) -> HeldSignals {
+pub(crate) fn fork_supervisor(_: &Environment, held: HeldSignals) -> HeldSignals {
     held
 }
 

@@ -11,7 +11,7 @@
 #[cfg(not(feature = "host"))]
 mod absent;
 #[cfg(feature = "host")]
-mod between;
+mod supervisor;
 #[cfg(feature = "host")]
 mod link;
 #[cfg(feature = "host")]
@@ -32,9 +32,9 @@ mod systemd;
 mod upgrade;
 
 #[cfg(not(feature = "host"))]
-pub(crate) use absent::{Asked, Host, stand_between};
+pub(crate) use absent::{Asked, Host, fork_supervisor};
 #[cfg(feature = "host")]
-pub(crate) use {between::stand_between, present::Host, upgrade::Asked};
+pub(crate) use {present::Host, supervisor::fork_supervisor, upgrade::Asked};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 //!
 //! While it waits for its client it lends the request's place to others, and counts among the uploads.
 //!
-//! Next: [`super::record`].
+//! Next: [`super::observation`].
 
 use std::{
     pin::Pin,

@@ -1,6 +1,6 @@
 //! How long a caller still wants the answer: `grpc-timeout`, `x-envoy-expected-rq-timeout-ms`, `x-request-timeout`.
 //!
-//! Next: [`super::exchange`].
+//! Next: [`super::request_future`].
 
 use std::time::Duration;
 

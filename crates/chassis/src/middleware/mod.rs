@@ -27,12 +27,12 @@
 
 mod body;
 mod deadline;
-mod exchange;
+mod request_future;
 mod head;
 mod host;
 mod id;
 mod protect;
-mod record;
+mod observation;
 mod response;
 pub(crate) mod route;
 pub(crate) mod routes;

@@ -10,7 +10,7 @@
 //! `connection::service`, and `Strict-Transport-Security` to `transports::https`. The admin listener's responses do not
 //! come by here.
 //!
-//! Next: [`super::record`], which observes the end.
+//! Next: [`super::observation`], which observes the end.
 
 use std::time::Instant;
 
@@ -21,7 +21,7 @@ use axum::{
 use http::{HeaderMap, header};
 use http_body::Body as _;
 
-use super::{id, record::Record};
+use super::{id, observation::Observation};
 use crate::{problem::Problem, request::RequestContext};
 
 /// 64 KiB: a body of known length up to this is counted with its head, as it is written right after it.
@@ -33,27 +33,27 @@ fn headers(headers: &mut HeaderMap, context: &RequestContext) {
 }
 
 /// The response as it goes out. `ended`: when it was made.
-pub(super) fn finish(record: Record, response: Response, ended: Instant) -> Response {
+pub(super) fn finish(observation: Observation, response: Response, ended: Instant) -> Response {
     let failed = response.status().is_client_error() || response.status().is_server_error();
-    let mut response = if failed { explained(&record, response) } else { response };
-    headers(response.headers_mut(), &record.context);
+    let mut response = if failed { explained(&observation, response) } else { response };
+    headers(response.headers_mut(), &observation.context);
     let status = response.status();
     match response.body().size_hint().exact() {
-        length if record.is_head() => {
-            record.end(status, 0, ended);
+        length if observation.is_head() => {
+            observation.end(status, 0, ended);
             without_body(response, length)
         }
         Some(bytes) if bytes <= WHOLE => {
-            record.end(status, bytes, ended);
+            observation.end(status, bytes, ended);
             response
         }
-        _ => response.map(|body| record.watch(body, status)),
+        _ => response.map(|body| observation.watch(body, status)),
     }
 }
 
 /// An error as a problem: which bound the body broke, else what a bare status says.
-fn explained(record: &Record, response: Response) -> Response {
-    match record.bound.as_ref().and_then(|bound| bound.broken.get()) {
+fn explained(observation: &Observation, response: Response) -> Response {
+    match observation.bound.as_ref().and_then(|bound| bound.broken.get()) {
         Some(code) if response.status() != code.status() => Problem::new(*code).into_response(),
         _ => Problem::explain(response),
     }

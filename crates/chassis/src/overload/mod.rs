@@ -26,7 +26,7 @@ mod control;
 mod gauges;
 mod limit;
 mod limiter;
-mod place;
+mod permit;
 mod pool;
 mod queue;
 #[cfg(test)]
@@ -37,7 +37,7 @@ mod window;
 
 pub(crate) use class::Class;
 pub(crate) use limiter::Limiter;
-pub(crate) use place::{Coming, Loan, Place, Return};
+pub(crate) use permit::{AdmissionPermit, Coming, Loan, Return};
 
 use std::sync::{Arc, Mutex, MutexGuard};
 

@@ -15,8 +15,8 @@
 mod control;
 #[cfg(feature = "guest")]
 mod embedded;
-mod inside;
-mod live;
+mod core;
+mod life;
 mod start;
 
 pub use crate::process::{Exit, HeldSignals, StartError};
@@ -94,7 +94,7 @@ where
     F: FnOnce(&A, &Chassis) -> Result<Router, E>,
     E: fmt::Display,
 {
-    let held = host::stand_between(&sources.environment, held);
+    let held = host::fork_supervisor(&sources.environment, held);
     let mut control = match Control::start(held) {
         Ok(control) => control,
         Err(error) => {
@@ -183,7 +183,7 @@ where
             let _ = telemetry.flush(settings.lifecycle.flush_timeout.get());
             return Ok(Exit::Drained);
         }
-        Ok(prepared.open(io.handle()).await.live(signals, asked, watcher).await)
+        Ok(prepared.open(io.handle()).await.run_until_signal(signals, asked, watcher).await)
     });
     io.shutdown_background();
     work.shutdown_background();

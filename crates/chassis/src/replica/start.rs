@@ -1,6 +1,6 @@
 //! The parts of a replica, made and started in order.
 //!
-//! Next: [`super::live`].
+//! Next: [`super::life`].
 
 use std::{
     fmt, io,
@@ -14,7 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Before, Chassis, StartError,
-    inside::{Inside, healthz},
+    core::{Core, healthz},
 };
 use crate::{
     admin::{self, Admin, Heartbeat, Running, Scrape, probes::Probes},
@@ -191,8 +191,8 @@ impl Door {
         (served, certificates): (&Arc<Served>, &Certificates),
         work: &Handle,
     ) -> (Self, Servers) {
-        let Inside { settings, overload, stack, limits, connections } =
-            Inside::new(live, telemetry, verdicts, served, work);
+        let Core { settings, overload, stack, limits, connections } =
+            Core::new(live, telemetry, verdicts, served, work);
         let (all, registry) = (live.get(), telemetry.registry());
         let doors = Doors::new(transports::Parts {
             routes,

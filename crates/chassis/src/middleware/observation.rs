@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// A request from its head to the last byte of its response. Dropped before that, it counts as 499: the client left.
-pub(super) struct Record {
+pub(super) struct Observation {
     pub(super) stack: Arc<Stack>,
     pub(super) route: Arc<Route>,
     pub(super) context: Arc<RequestContext>,
@@ -63,7 +63,7 @@ fn client_gone() -> StatusCode {
     StatusCode::from_u16(499).expect("a three-digit status")
 }
 
-impl Record {
+impl Observation {
     pub(super) fn begin(stack: Arc<Stack>, route: Arc<Route>, request: &Request) -> (Self, Arc<RequestContext>) {
         let started = Instant::now();
         let headers = request.headers();
@@ -82,7 +82,7 @@ impl Record {
             baggage,
         });
         route.active().inc();
-        let mut record =
+        let mut observation =
             Self {
                 stack,
                 route,
@@ -110,9 +110,9 @@ impl Record {
         if context.trace.sampled {
             let scheme = connection.map_or("http", |connection| connection.scheme(headers));
             let host = connection.and_then(|connection| connection.host(request.uri(), headers));
-            record.span = record.server_span(scheme, host);
+            observation.span = observation.server_span(scheme, host);
         }
-        (record, context)
+        (observation, context)
     }
 
     fn server_span(&self, scheme: &'static str, host: Option<&str>) -> ServerSpan {
@@ -141,7 +141,7 @@ impl Record {
 
     /// `body`, whose end is the request's.
     pub(super) fn watch(self, body: Body, status: StatusCode) -> Body {
-        Body::new(Watched { body, record: Some(self), status, bytes: 0 })
+        Body::new(Watched { body, observation: Some(self), status, bytes: 0 })
     }
 
     fn user_agent(&self) -> Option<&str> {
@@ -181,7 +181,7 @@ impl Record {
     }
 }
 
-impl Drop for Record {
+impl Drop for Observation {
     fn drop(&mut self) {
         if !self.is_counted {
             self.count(client_gone(), 0, Instant::now());
@@ -208,15 +208,15 @@ fn split(host: &str) -> (&str, Option<u16>) {
 struct Watched {
     body: Body,
     /// Gone when the request has been counted.
-    record: Option<Record>,
+    observation: Option<Observation>,
     status: StatusCode,
     bytes: u64,
 }
 
 impl Watched {
     fn end(&mut self) {
-        if let Some(record) = self.record.take() {
-            record.end(self.status, self.bytes, Instant::now());
+        if let Some(observation) = self.observation.take() {
+            observation.end(self.status, self.bytes, Instant::now());
         }
     }
 }
@@ -227,8 +227,8 @@ impl HttpBody for Watched {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
-        let Some(record) = &this.record else { return Pin::new(&mut this.body).poll_frame(cx) };
-        let polled = request::enter(&record.context, || {
+        let Some(observation) = &this.observation else { return Pin::new(&mut this.body).poll_frame(cx) };
+        let polled = request::enter(&observation.context, || {
             catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.body).poll_frame(cx)))
         });
         let polled = polled.unwrap_or_else(|panic| {

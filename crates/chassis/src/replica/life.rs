@@ -24,11 +24,11 @@ enum Cause {
 
 impl<A: AppSettings> Replica<A> {
     /// Lives until a signal, and leaves.
-    pub(super) async fn live(self, signals: &mut Signals, asked: &mut Asked, watcher: Watcher) -> Exit {
+    pub(super) async fn run_until_signal(self, signals: &mut Signals, asked: &mut Asked, watcher: Watcher) -> Exit {
         let cause = self.serve(signals, asked, watcher).await;
         let exit = tokio::select! {
             biased;
-            exit = self.leave(cause) => exit,
+            exit = self.drain(cause) => exit,
             second = second_stop(signals, cause) => {
                 tracing::warn!("a second signal: exiting at once");
                 return Exit::Killed(second);
@@ -116,7 +116,7 @@ impl<A: AppSettings> Replica<A> {
     }
 
     /// The drain: one budget, spent in order.
-    async fn leave(&self, cause: Cause) -> Exit {
+    async fn drain(&self, cause: Cause) -> Exit {
         let settings = self.live.get();
         let lifecycle = &settings.lifecycle;
         let delay = match cause {

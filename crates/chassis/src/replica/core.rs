@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The routes inside the middleware, and what bounds those who ask.
-pub(super) struct Inside {
+pub(super) struct Core {
     pub(super) settings: InForce,
     pub(super) overload: Overload,
     pub(super) stack: Arc<Stack>,
@@ -30,7 +30,7 @@ pub(super) struct Inside {
     pub(super) connections: Arc<Connections>,
 }
 
-impl Inside {
+impl Core {
     pub(super) fn new<A: AppSettings>(
         live: &Live<A>,
         telemetry: &Telemetry,
