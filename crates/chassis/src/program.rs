@@ -17,7 +17,7 @@ use crate::{
     replica::{self, Chassis},
     router::Router,
     telemetry::Identity,
-    values::Problems,
+    values::SettingErrors,
 };
 
 /// Which service this is, as cargo and the build's environment say; [`crate::service!`] makes it.
@@ -128,12 +128,12 @@ where
 fn with_settings<S: AppSettings>(options: cli::Options, f: impl FnOnce(&Settings<S>) -> ExitCode) -> ExitCode {
     match config::load(&Sources::new(options, Environment::capture())) {
         Ok(loaded) => f(&loaded.settings),
-        Err(problems) => refuse(&lines(&problems)),
+        Err(errors) => refuse(&lines(&errors)),
     }
 }
 
-fn lines(problems: &Problems) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+fn lines(errors: &SettingErrors) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// As it was called, without folders.

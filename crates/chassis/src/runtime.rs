@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::values::{Auto, Check, Problems};
+use crate::values::{Auto, Check, SettingErrors};
 
 /// Settings `runtime.*`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -32,11 +32,11 @@ impl Settings {
 }
 
 impl Check for Settings {
-    fn check(&self, problems: &mut Problems) {
+    fn check(&self, errors: &mut SettingErrors) {
         // 1,024: beyond any machine's CPUs; a slip of the hand would start as many threads.
         let sane = |threads: Auto<usize>| !matches!(threads, Auto::Value(threads) if threads > 1024);
-        problems.require(sane(self.worker_threads), "worker_threads", "expected at most 1024");
-        problems.require(sane(self.work_threads), "work_threads", "expected at most 1024");
+        errors.require(sane(self.worker_threads), "worker_threads", "expected at most 1024");
+        errors.require(sane(self.work_threads), "work_threads", "expected at most 1024");
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     connection,
-    values::{Check, Duration, Problems},
+    values::{Check, Duration, SettingErrors},
 };
 
 /// Settings `admin.*`.
@@ -50,21 +50,21 @@ impl Default for Settings {
 }
 
 impl Check for Settings {
-    fn check(&self, problems: &mut Problems) {
+    fn check(&self, errors: &mut SettingErrors) {
         let message = "expected an IP address and a port, such as [::]:8081 or 0.0.0.0:8081";
-        problems.require(self.listen.parse::<SocketAddr>().is_ok(), "listen", message);
+        errors.require(self.listen.parse::<SocketAddr>().is_ok(), "listen", message);
         for (key, timeout) in [
             ("header_timeout", self.header_timeout),
             ("body_timeout", self.body_timeout),
             ("write_timeout", self.write_timeout),
             ("request_timeout", self.request_timeout),
         ] {
-            problems.require(timeout > Duration::default(), key, "expected a duration above zero");
+            errors.require(timeout > Duration::default(), key, "expected a duration above zero");
         }
         for (index, name) in self.hosts.iter().enumerate() {
             let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
             let sane = !name.is_empty() && name.bytes().all(is_name);
-            problems.require(sane, &format!("hosts[{index}]"), "expected a host name, without a port");
+            errors.require(sane, &format!("hosts[{index}]"), "expected a host name, without a port");
         }
     }
 }

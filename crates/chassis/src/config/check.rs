@@ -11,14 +11,14 @@ use crate::{
     admin, lifecycle, server,
     transports::settings::Settings as Tls,
     values::{
-        Check, Problem, Problems, is_built_in,
+        Check, SettingError, SettingErrors, is_built_in,
         listen::{self, Door, Listen},
     },
 };
 
 /// Checks the engine's settings and, below `app`, the app's own.
-pub(super) fn all<A: Check>(settings: &Settings<A>) -> Problems {
-    let mut problems = Problems::default();
+pub(super) fn all<A: Check>(settings: &Settings<A>) -> SettingErrors {
+    let mut errors = SettingErrors::default();
     let sections: [(&str, &dyn Check); 9] = [
         ("server", &settings.server),
         ("tls", &settings.tls),
@@ -31,44 +31,44 @@ pub(super) fn all<A: Check>(settings: &Settings<A>) -> Problems {
         ("app", &settings.app),
     ];
     for (name, section) in sections {
-        let mut found = Problems::default();
+        let mut found = SettingErrors::default();
         section.check(&mut found);
-        problems.nest(name, found);
+        errors.nest(name, found);
     }
-    listeners(&settings.server, &settings.tls, &mut problems);
-    ports(&settings.server, &settings.admin, &mut problems);
-    drain(&settings.lifecycle, &settings.server, &mut problems);
-    problems
+    listeners(&settings.server, &settings.tls, &mut errors);
+    ports(&settings.server, &settings.admin, &mut errors);
+    drain(&settings.lifecycle, &settings.server, &mut errors);
+    errors
 }
 
-fn listeners(server: &server::Settings, tls: &Tls, problems: &mut Problems) {
+fn listeners(server: &server::Settings, tls: &Tls, errors: &mut SettingErrors) {
     if !is_built_in("tls") {
         return;
     }
     let is_plain = |listen: &Listen| listen.door == Door::Http;
     let expected = "expected URLs of server.listen with the scheme http";
-    server.listed(&tls.redirect, "tls.redirect", is_plain, expected, problems);
+    server.listed(&tls.redirect, "tls.redirect", is_plain, expected, errors);
     let speaks = |url: &String| listen::parse(url).is_ok_and(|listen| listen.door == Door::Https);
     for (key, file) in [("tls.certificate_file", &tls.certificate_file), ("tls.key_file", &tls.key_file)] {
         if file.is_none() && server.listen.iter().any(speaks) {
-            problems.push(Problem::between([key, "server.listen"], "a listener for https needs it"));
+            errors.push(SettingError::between([key, "server.listen"], "a listener for https needs it"));
         }
     }
 }
 
-fn ports(server: &server::Settings, admin: &admin::Settings, problems: &mut Problems) {
+fn ports(server: &server::Settings, admin: &admin::Settings, errors: &mut SettingErrors) {
     let Ok(address) = admin.listen.parse::<SocketAddr>() else { return };
     let taken = |url: &String| listen::parse(url).is_ok_and(|url| url.address.fixed_port() == Some(address.port()));
     if server.listen.iter().any(taken) {
         let keys = ["admin.listen", "server.listen"];
-        problems.push(Problem::between(keys, "the admin listener needs a port of its own"));
+        errors.push(SettingError::between(keys, "the admin listener needs a port of its own"));
     }
 }
 
-fn drain(lifecycle: &lifecycle::Settings, server: &server::Settings, problems: &mut Problems) {
+fn drain(lifecycle: &lifecycle::Settings, server: &server::Settings, errors: &mut SettingErrors) {
     if lifecycle.drain_timeout < server.request_timeout {
         let keys = ["lifecycle.drain_timeout", "server.request_timeout"];
         let message = "a drain must last as long as a request may: drain_timeout must be at least request_timeout";
-        problems.push(Problem::between(keys, message));
+        errors.push(SettingError::between(keys, message));
     }
 }

@@ -13,7 +13,7 @@ use std::sync::{
 use arc_swap::ArcSwap;
 
 use super::{
-    AppSettings, Loaded, Problems, Settings, Sources, check,
+    AppSettings, Loaded, SettingErrors, Settings, Sources, check,
     load::{Assembled, combine, load_after},
     show,
 };
@@ -49,7 +49,7 @@ pub enum Reload {
         restart_pending: Vec<String>,
     },
     /// Nothing has changed, because of these.
-    Refused(Problems),
+    Refused(SettingErrors),
 }
 
 impl<A: AppSettings> Live<A> {
@@ -113,7 +113,7 @@ impl<A: AppSettings> Live<A> {
         }
         match prepared {
             Ok(state) => self.swap(&old, state),
-            Err(problems) => Reload::Refused(problems),
+            Err(errors) => Reload::Refused(errors),
         }
     }
 
@@ -131,12 +131,12 @@ impl<A: AppSettings> Live<A> {
 }
 
 /// What would be in force after `new`.
-fn prepare<A: AppSettings>(old: &State<A>, new: Loaded<A>) -> Result<State<A>, Problems> {
+fn prepare<A: AppSettings>(old: &State<A>, new: Loaded<A>) -> Result<State<A>, SettingErrors> {
     let Assembled { settings, origins, leaves } = combine::<A>(&old.loaded.leaves, &new.leaves)?;
-    let problems = check::all(&settings);
-    if !problems.is_empty() {
+    let errors = check::all(&settings);
+    if !errors.is_empty() {
         let remark = ", with the keys that need a restart at their running values";
-        return Err(problems.remarked(remark).located(&origins));
+        return Err(errors.remarked(remark).located(&origins));
     }
     let pending = show::differing(&settings, &new.settings);
     let generation = old.generation + u64::from(settings != *old.loaded.settings);

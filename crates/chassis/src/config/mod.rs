@@ -34,7 +34,7 @@ pub use schema::schema;
 pub use show::{redacted, render};
 
 pub use crate::process::{Environment, Invocation, Watcher, watch};
-pub use crate::values::{Auto, Check, Duration, Problem, Problems, Secret, Size, Source};
+pub use crate::values::{Auto, Check, Duration, Secret, SettingError, SettingErrors, Size, Source};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

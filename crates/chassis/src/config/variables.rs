@@ -8,25 +8,25 @@
 use super::value::{Leaf, Value};
 use crate::{
     process::Environment,
-    values::{Problem, Problems, Source},
+    values::{SettingError, SettingErrors, Source},
 };
 
 /// What every setting's name begins with.
 const PREFIX: &str = "APP__";
 
-/// The settings among the variables; what cannot be one joins `problems`.
-pub(super) fn leaves(environment: &Environment, problems: &mut Problems) -> Vec<Leaf> {
+/// The settings among the variables; what cannot be one joins `errors`.
+pub(super) fn leaves(environment: &Environment, errors: &mut SettingErrors) -> Vec<Leaf> {
     for name in environment.unreadable().filter(|name| name.starts_with(PREFIX)) {
-        problems.push(problem(name, "expected UTF-8 text"));
+        errors.push(error(name, "expected UTF-8 text"));
     }
     let mut leaves: Vec<Leaf> = Vec::new();
     for (name, text) in environment.variables() {
         let Some(rest) = name.strip_prefix(PREFIX) else { continue };
         let path = path(rest);
         if path.iter().any(String::is_empty) {
-            problems.push(Problem::of_source(variable(name), "expected a key, as in APP__SERVER__LISTEN"));
+            errors.push(SettingError::of_source(variable(name), "expected a key, as in APP__SERVER__LISTEN"));
         } else if leaves.iter().any(|leaf| leaf.path == path) {
-            problems.push(problem(name, "set twice, by names that differ in case only"));
+            errors.push(error(name, "set twice, by names that differ in case only"));
         } else {
             leaves.push(Leaf { path, value: Value::Variable(text.to_owned()), source: variable(name) });
         }
@@ -35,12 +35,13 @@ pub(super) fn leaves(environment: &Environment, problems: &mut Problems) -> Vec<
 }
 
 /// Names that would be a setting's if `separate` were `__` throughout: `APP_SERVER_LISTEN`.
-pub(super) fn near_misses(environment: &Environment, keys: &[String], problems: &mut Problems) {
+pub(super) fn near_misses(environment: &Environment, keys: &[String], errors: &mut SettingErrors) {
     let flat = |name: &str| name.to_ascii_lowercase().replace("__", "_");
     for name in environment.variables().map(|(name, _)| name).filter(|name| !name.starts_with(PREFIX)) {
         let meant = |key: &&String| flat(&name_of(key)) == flat(name);
         if let Some(key) = keys.iter().find(meant) {
-            problems.push(Problem::of_source(variable(name), format!("is not read; did you mean {}?", name_of(key))));
+            errors
+                .push(SettingError::of_source(variable(name), format!("is not read; did you mean {}?", name_of(key))));
         }
     }
 }
@@ -49,8 +50,8 @@ fn path(rest: &str) -> Vec<String> {
     rest.split("__").map(str::to_ascii_lowercase).collect()
 }
 
-fn problem(name: &str, message: &str) -> Problem {
-    Problem::new(path(name.trim_start_matches(PREFIX)).join("."), message).found_in(variable(name))
+fn error(name: &str, message: &str) -> SettingError {
+    SettingError::new(path(name.trim_start_matches(PREFIX)).join("."), message).found_in(variable(name))
 }
 
 fn variable(name: &str) -> Source {
@@ -76,13 +77,13 @@ mod tests {
             (bytes(b"ELSEWHERE"), bytes(b"\xff")),
             (bytes(b"APP__APP__\xff"), bytes(b"x")),
         ]);
-        let mut problems = Problems::default();
-        assert!(leaves(&environment, &mut problems).is_empty());
-        let shown = problems.to_string();
+        let mut errors = SettingErrors::default();
+        assert!(leaves(&environment, &mut errors).is_empty());
+        let shown = errors.to_string();
         assert!(
             shown.contains("server.listen: expected UTF-8 text (environment variable APP__SERVER__LISTEN)"),
             "{shown}"
         );
-        assert_eq!(problems.len(), 2, "{shown}");
+        assert_eq!(errors.len(), 2, "{shown}");
     }
 }

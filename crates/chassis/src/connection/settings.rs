@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use crate::{
     peer::{MAX_HEAD, MIN_RATE},
     runtime,
-    values::{Auto, Check, Duration, MOST, Problems, Size},
+    values::{Auto, Check, Duration, MOST, SettingErrors, Size},
 };
 
 /// Bounds of connections, by the names of their keys below `server`.
@@ -83,15 +83,15 @@ impl Settings {
 }
 
 impl Check for Settings {
-    fn check(&self, problems: &mut Problems) {
+    fn check(&self, errors: &mut SettingErrors) {
         for (key, timeout) in [
             ("header_timeout", self.header_timeout),
             ("idle_timeout", self.idle_timeout),
             ("write_timeout", self.write_timeout),
         ] {
-            problems.require(timeout > Duration::default(), key, "expected a duration above zero");
+            errors.require(timeout > Duration::default(), key, "expected a duration above zero");
         }
         let most = !matches!(self.max_connections, Auto::Value(connections) if connections > MOST);
-        problems.require(most, "max_connections", "expected `auto`, or at most 1000000");
+        errors.require(most, "max_connections", "expected `auto`, or at most 1000000");
     }
 }

@@ -39,7 +39,7 @@ pub(crate) use {present::Host, supervisor::fork_supervisor, upgrade::Asked};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::values::{Check, Duration, Problem, Problems};
+use crate::values::{Check, Duration, SettingError, SettingErrors};
 
 /// Whether this build has the feature.
 pub(crate) const AVAILABLE: bool = cfg!(feature = "host");
@@ -74,7 +74,7 @@ impl Default for Settings {
 }
 
 impl Check for Settings {
-    fn check(&self, problems: &mut Problems) {
+    fn check(&self, errors: &mut SettingErrors) {
         let given = |text: &Option<String>| text.as_ref().is_none_or(|text| !text.trim().is_empty());
         if !AVAILABLE {
             let default = Self::default();
@@ -85,17 +85,17 @@ impl Check for Settings {
                 ("pid_file", self.pid_file == default.pid_file),
                 ("upgrade_timeout", self.upgrade_timeout == default.upgrade_timeout),
             ] {
-                problems.require(unchanged, key, "this build has no such setting: rebuild with --features host");
+                errors.require(unchanged, key, "this build has no such setting: rebuild with --features host");
             }
             return;
         }
-        problems.require(given(&self.user), "user", "expected a name or a number");
-        problems.require(given(&self.group), "group", "expected a name or a number");
-        problems.require(given(&self.pid_file), "pid_file", "expected a path");
+        errors.require(given(&self.user), "user", "expected a name or a number");
+        errors.require(given(&self.group), "group", "expected a name or a number");
+        errors.require(given(&self.pid_file), "pid_file", "expected a path");
         if self.group.is_some() && self.user.is_none() {
-            problems.push(Problem::between(["group", "user"], "a group needs a user beside it"));
+            errors.push(SettingError::between(["group", "user"], "a group needs a user beside it"));
         }
         let patient = self.upgrade_timeout > Duration::default();
-        problems.require(patient, "upgrade_timeout", "expected a duration above zero");
+        errors.require(patient, "upgrade_timeout", "expected a duration above zero");
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::{
     peer::{MAX_HEAD, MIN_RATE},
-    values::{Check, Duration, Problem, Problems, Size},
+    values::{Check, Duration, SettingError, SettingErrors, Size},
 };
 
 /// Bounds of requests, by the names of their keys below `server`.
@@ -38,18 +38,18 @@ impl Default for Settings {
 }
 
 impl Check for Settings {
-    fn check(&self, problems: &mut Problems) {
+    fn check(&self, errors: &mut SettingErrors) {
         for (key, timeout) in [("request_timeout", self.request_timeout), ("body_timeout", self.body_timeout)] {
-            problems.require(timeout > Duration::default(), key, "expected a duration above zero");
+            errors.require(timeout > Duration::default(), key, "expected a duration above zero");
         }
-        problems.require(!self.max_body.is_empty(), "max_body", "expected a size above zero");
-        problems.require(self.max_uploads > 0, "max_uploads", "expected a number above zero");
-        problems.require(!self.max_upload_bytes.is_empty(), "max_upload_bytes", "expected a size above zero");
-        problems.require(self.max_head >= Size::kib(1), "max_head", "expected a size of at least 1KiB");
-        problems.require(!self.max_uri.is_empty(), "max_uri", "expected a size above zero");
+        errors.require(!self.max_body.is_empty(), "max_body", "expected a size above zero");
+        errors.require(self.max_uploads > 0, "max_uploads", "expected a number above zero");
+        errors.require(!self.max_upload_bytes.is_empty(), "max_upload_bytes", "expected a size above zero");
+        errors.require(self.max_head >= Size::kib(1), "max_head", "expected a size of at least 1KiB");
+        errors.require(!self.max_uri.is_empty(), "max_uri", "expected a size above zero");
         if self.max_uri > self.max_head {
             let message = "the request target is part of the head: max_uri may not exceed max_head";
-            problems.push(Problem::between(["max_uri", "max_head"], message));
+            errors.push(SettingError::between(["max_uri", "max_head"], message));
         }
     }
 }

@@ -46,7 +46,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::{gauges::Gauges, limit::Bounds, pool::Pool};
-use crate::values::{Auto, Check, Duration, MOST, Problems};
+use crate::values::{Auto, Check, Duration, MOST, SettingErrors};
 
 /// Settings `overload.*`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -100,16 +100,16 @@ impl Settings {
 }
 
 impl Check for Settings {
-    fn check(&self, problems: &mut Problems) {
+    fn check(&self, errors: &mut SettingErrors) {
         // A queue that waits for longer hides the overload from clients and autoscalers alike.
         let short = self.queue_timeout <= Duration::from_secs(1);
-        problems.require(short, "queue_timeout", "expected at most 1s: a longer wait hides overload");
+        errors.require(short, "queue_timeout", "expected at most 1s: a longer wait hides overload");
         let sane = |limit: usize| (1..=MOST).contains(&limit);
-        problems.require(sane(self.max_in_flight), "max_in_flight", "expected a number above zero, at most 1000000");
+        errors.require(sane(self.max_in_flight), "max_in_flight", "expected a number above zero, at most 1000000");
         let work = !matches!(self.work_max_in_flight, Auto::Value(limit) if !sane(limit));
-        problems.require(work, "work_max_in_flight", "expected `auto`, or a number above zero, at most 1000000");
+        errors.require(work, "work_max_in_flight", "expected `auto`, or a number above zero, at most 1000000");
         let patient = self.retry_after > Duration::default();
-        problems.require(patient, "retry_after", "expected a duration above zero");
+        errors.require(patient, "retry_after", "expected a duration above zero");
     }
 }
 

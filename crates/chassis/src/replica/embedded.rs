@@ -98,8 +98,8 @@ impl Embedded {
         F: FnOnce(&A, &Chassis) -> Result<Router, E>,
         E: fmt::Display,
     {
-        let bad = |problems: config::Problems| {
-            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let bad = |errors: config::SettingErrors| {
+            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
             StartError::new("reading the settings", lines.join("\n"))
         };
         let loaded = config::load::<A>(&sources).map_err(bad)?;

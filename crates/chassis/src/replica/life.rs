@@ -81,8 +81,8 @@ impl<A: AppSettings> Replica<A> {
         let Ok((reload, certificates)) = read.await else { return };
         match reload {
             Reload::Unchanged => tracing::info!("settings read again: nothing changed"),
-            Reload::Refused(problems) => {
-                for problem in &problems {
+            Reload::Refused(errors) => {
+                for problem in &errors {
                     tracing::error!("settings not reloaded: {problem}");
                 }
             }

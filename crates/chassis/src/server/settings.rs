@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     connection, middleware,
     values::{
-        Auto, Check, Duration, Problem, Problems, Size, is_built_in,
+        Auto, Check, Duration, SettingError, SettingErrors, Size, is_built_in,
         listen::{self, Address, Door, Listen, Refusal},
     },
 };
@@ -185,46 +185,48 @@ impl Settings {
         key: &str,
         fits: impl Fn(&Listen) -> bool,
         message: &str,
-        problems: &mut Problems,
+        errors: &mut SettingErrors,
     ) {
         for (index, url) in urls.iter().enumerate() {
             // One that cannot be read is reported where it listens.
             let fits = self.listen.contains(url) && listen::parse(url).as_ref().map_or(true, &fits);
-            problems.require(fits, &format!("{key}[{index}]"), message);
+            errors.require(fits, &format!("{key}[{index}]"), message);
         }
     }
 }
 
 impl Check for Settings {
-    fn check(&self, problems: &mut Problems) {
-        listen_urls(&self.listen, problems);
-        proxied(self, problems);
-        problems.require(is_mode(&self.unix_mode), "unix_mode", "expected three octal digits, such as 0660");
+    fn check(&self, errors: &mut SettingErrors) {
+        listen_urls(&self.listen, errors);
+        proxied(self, errors);
+        errors.require(is_mode(&self.unix_mode), "unix_mode", "expected three octal digits, such as 0660");
         let owner = self.unix_owner.as_deref().is_none_or(is_owner);
-        problems.require(owner, "unix_owner", "expected `user`, `user:group` or `:group`");
-        problems.require(self.backlog > 0, "backlog", "expected a number above zero");
-        self.connection().check(problems);
-        self.middleware().check(problems);
+        errors.require(owner, "unix_owner", "expected `user`, `user:group` or `:group`");
+        errors.require(self.backlog > 0, "backlog", "expected a number above zero");
+        self.connection().check(errors);
+        self.middleware().check(errors);
     }
 }
 
-fn listen_urls(urls: &[String], problems: &mut Problems) {
+fn listen_urls(urls: &[String], errors: &mut SettingErrors) {
     let key = "listen";
-    problems.require(!urls.is_empty(), key, "expected one URL at least, such as http://[::]:8080");
+    errors.require(!urls.is_empty(), key, "expected one URL at least, such as http://[::]:8080");
     let mut before: Vec<Address> = Vec::new();
     for (index, url) in urls.iter().enumerate() {
         let at = format!("{key}[{index}]");
         match listen::parse(url) {
             Ok(listen) => {
                 if before.iter().any(|other| listen.address.is_taken_by(other)) {
-                    problems.push(Problem::new(at, "is listed twice"));
+                    errors.push(SettingError::new(at, "is listed twice"));
                 }
                 before.push(listen.address);
             }
-            Err(Refusal::Shape(message)) => problems.push(Problem::new(at, message)),
+            Err(Refusal::Shape(message)) => errors.push(SettingError::new(at, message)),
             Err(Refusal::Features(features)) => {
-                problems
-                    .push(Problem::new(at, format!("this build has no such door: rebuild with --features {features}")));
+                errors.push(SettingError::new(
+                    at,
+                    format!("this build has no such door: rebuild with --features {features}"),
+                ));
             }
         }
     }
@@ -242,13 +244,13 @@ fn is_owner(text: &str) -> bool {
     !(user.is_empty() && group.is_empty()) && name(user) && name(group)
 }
 
-fn proxied(settings: &Settings, problems: &mut Problems) {
+fn proxied(settings: &Settings, errors: &mut SettingErrors) {
     let key = "proxy_protocol";
     let is_any = |listen: &Listen| matches!(listen.door, Door::Http | Door::Https);
     let expected = "expected URLs of server.listen with the scheme http or https";
-    settings.listed(&settings.proxy_protocol, key, is_any, expected, problems);
+    settings.listed(&settings.proxy_protocol, key, is_any, expected, errors);
     if !is_built_in("proxy-protocol") {
         let message = "this build has no such setting: rebuild with --features proxy-protocol";
-        problems.require(settings.proxy_protocol.is_empty(), key, message);
+        errors.require(settings.proxy_protocol.is_empty(), key, message);
     }
 }

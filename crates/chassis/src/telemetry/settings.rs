@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::filter;
-use crate::values::{Check, Problem, Problems};
+use crate::values::{Check, SettingError, SettingErrors};
 
 /// Settings `telemetry.*`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -91,12 +91,12 @@ impl Settings {
 }
 
 impl Check for Settings {
-    fn check(&self, problems: &mut Problems) {
+    fn check(&self, errors: &mut SettingErrors) {
         for (key, message) in self.problems() {
-            problems.push(Problem::new(key.trim_start_matches("telemetry."), message));
+            errors.push(SettingError::new(key.trim_start_matches("telemetry."), message));
         }
         if self.otlp_logs && self.otlp_endpoint.is_none() {
-            problems.push(Problem::between(["otlp_logs", "otlp_endpoint"], "logs over OTLP need an endpoint"));
+            errors.push(SettingError::between(["otlp_logs", "otlp_endpoint"], "logs over OTLP need an endpoint"));
         }
     }
 }

@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::values::{Check, Duration, Problem, Problems, is_built_in};
+use crate::values::{Check, Duration, SettingError, SettingErrors, is_built_in};
 
 /// Settings `tls.*`: for a build with the cargo feature `tls`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -86,36 +86,36 @@ const REDIRECT: &str = "redirect";
 
 /// It looks into no file; what a certificate holds is found when it is read.
 impl Check for Settings {
-    fn check(&self, problems: &mut Problems) {
+    fn check(&self, errors: &mut SettingErrors) {
         if !is_built_in("tls") {
-            return unavailable(self, problems);
+            return unavailable(self, errors);
         }
-        files(self, problems);
+        files(self, errors);
         let name = |host: &String| !host.is_empty() && !host.contains([':', '/', '@']) && host.is_ascii();
         let hosts = self.redirect_hosts.iter().all(|host| name(host) || host.starts_with('['));
-        problems.require(hosts, "redirect_hosts", "expected host names without a port");
-        problems.require(self.redirect_port > 0, "redirect_port", "expected a port above zero");
-        problems.require(self.hsts.subsec_nanos() == 0, "hsts", "expected whole seconds");
+        errors.require(hosts, "redirect_hosts", "expected host names without a port");
+        errors.require(self.redirect_port > 0, "redirect_port", "expected a port above zero");
+        errors.require(self.hsts.subsec_nanos() == 0, "hsts", "expected whole seconds");
         if self.hsts_subdomains && self.hsts == Duration::default() {
-            problems.push(Problem::between(["hsts_subdomains", "hsts"], "names below need a duration beside it"));
+            errors.push(SettingError::between(["hsts_subdomains", "hsts"], "names below need a duration beside it"));
         }
     }
 }
 
-fn files(tls: &Settings, problems: &mut Problems) {
+fn files(tls: &Settings, errors: &mut SettingErrors) {
     for (key, file) in [(CERTIFICATE, &tls.certificate_file), (KEY, &tls.key_file), (CLIENT_CA, &tls.client_ca_file)] {
         let is_path = file.as_ref().is_none_or(|path| !path.trim().is_empty() && !path.contains(['\n', '\0']));
-        problems.require(is_path, key, "expected the path of a file");
+        errors.require(is_path, key, "expected the path of a file");
     }
     match (tls.client_auth, &tls.client_ca_file) {
         (ClientAuth::Off, Some(_)) | (ClientAuth::Optional | ClientAuth::Required, None) => {
-            problems.push(Problem::between([CLIENT_AUTH, CLIENT_CA], "each of them needs the other"));
+            errors.push(SettingError::between([CLIENT_AUTH, CLIENT_CA], "each of them needs the other"));
         }
         _ => {}
     }
 }
 
-fn unavailable(tls: &Settings, problems: &mut Problems) {
+fn unavailable(tls: &Settings, errors: &mut SettingErrors) {
     let default = Settings::default();
     for (key, unchanged) in [
         (CERTIFICATE, tls.certificate_file == default.certificate_file),
@@ -129,6 +129,6 @@ fn unavailable(tls: &Settings, problems: &mut Problems) {
         ("redirect_hosts", tls.redirect_hosts == default.redirect_hosts),
         ("redirect_port", tls.redirect_port == default.redirect_port),
     ] {
-        problems.require(unchanged, key, "this build has no such setting: rebuild with --features tls");
+        errors.require(unchanged, key, "this build has no such setting: rebuild with --features tls");
     }
 }

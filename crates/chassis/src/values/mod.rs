@@ -16,7 +16,7 @@ mod size;
 pub(crate) use auto::AUTO;
 pub use auto::Auto;
 pub use duration::Duration;
-pub use error::{Check, Problem, Problems, Source};
+pub use error::{Check, SettingError, SettingErrors, Source};
 pub(crate) use error::{Origins, origin};
 pub(crate) use features::is_built_in;
 pub use secret::Secret;

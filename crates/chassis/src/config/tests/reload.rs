@@ -55,8 +55,8 @@ fn a_refused_reload_changes_nothing() {
     let before = live.loaded();
     for bad in ["[server]\nrequest_timeout = 5\nbacklog = 7", "[server", "[server]\nrequest_timeout = \"31s\""] {
         directory.write("a.toml", bad);
-        let Reload::Refused(problems) = live.reload() else { panic!("not refused: {bad}") };
-        assert!(problems.to_string().contains("a.toml"), "{problems}");
+        let Reload::Refused(errors) = live.reload() else { panic!("not refused: {bad}") };
+        assert!(errors.to_string().contains("a.toml"), "{errors}");
         assert!(Arc::ptr_eq(&before, &live.loaded()));
         assert_eq!((live.generation(), live.restart_pending()), (1, vec![]));
     }
@@ -90,8 +90,8 @@ fn a_change_that_contradicts_a_running_value_is_refused() {
     let directory = Directory::new();
     let live = live(&directory, "", None);
     directory.write("a.toml", "[server]\nrequest_timeout = \"45s\"\n[lifecycle]\ndrain_timeout = \"60s\"");
-    let Reload::Refused(problems) = live.reload() else { panic!("not refused") };
-    let shown = problems.to_string();
+    let Reload::Refused(errors) = live.reload() else { panic!("not refused") };
+    let shown = errors.to_string();
     assert!(shown.contains("running values") && shown.contains("lifecycle.drain_timeout: built-in default"), "{shown}");
 }
 

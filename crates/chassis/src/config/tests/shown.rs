@@ -24,7 +24,7 @@ fn secrets_and_credentials_are_shown_nowhere() {
 fn rendered_settings_are_a_settings_file() {
     let directory = Directory::new();
     let path = directory.write("a.toml", &render(&Settings::<App>::default()));
-    let loaded = load::<App>(&sources(&[], &[&path])).unwrap_or_else(|problems| panic!("{problems}"));
+    let loaded = load::<App>(&sources(&[], &[&path])).unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(loaded.settings.server, Settings::<App>::default().server);
 }
 
