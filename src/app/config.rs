@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use chassis::{
-    config::{Check, Duration, Problem, Problems},
+    config::{Check, Duration, SettingError, SettingErrors},
     upstream::{self, Upstream},
     wsgi,
 };
@@ -43,19 +43,21 @@ impl Default for Settings {
 }
 
 impl Check for Settings {
-    fn check(&self, problems: &mut Problems) {
+    fn check(&self, errors: &mut SettingErrors) {
         if self.cors_origins.iter().any(|origin| !is_origin(origin)) {
-            problems
-                .push(Problem::new("cors_origins", "expected origins such as https://shop.example, without a path"));
+            errors.push(SettingError::new(
+                "cors_origins",
+                "expected origins such as https://shop.example, without a path",
+            ));
         }
         if let Some(Err(error)) = self.rates_url.as_deref().map(Upstream::check_url) {
-            problems.push(Problem::new("rates_url", error.to_string()));
+            errors.push(SettingError::new("rates_url", error.to_string()));
         }
         if self.rates_max_age.is_zero() {
-            problems.push(Problem::new("rates_max_age", "has to be above zero"));
+            errors.push(SettingError::new("rates_max_age", "has to be above zero"));
         }
-        self.rates_client.check("rates_client", problems);
-        self.python.check("python", "wsgi", self.wsgi.as_deref(), problems);
+        self.rates_client.check("rates_client", errors);
+        self.python.check("python", "wsgi", self.wsgi.as_deref(), errors);
     }
 }
 

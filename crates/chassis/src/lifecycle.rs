@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Duration;
+use crate::values::{Check, Duration, SettingError, SettingErrors};
 
 /// Settings `lifecycle.*`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,6 +40,20 @@ impl Default for Settings {
             drain_timeout: Duration::from_secs(30),
             grace_period: None,
             flush_timeout: Duration::from_secs(3),
+        }
+    }
+}
+
+impl Check for Settings {
+    fn check(&self, errors: &mut SettingErrors) {
+        // 1 s: for what stands between the phases, on a busy machine.
+        let margin = std::time::Duration::from_secs(1);
+        let needed = self.drain_delay.get() + self.drain_timeout.get() + self.flush_timeout.get() + margin;
+        if self.grace_period.is_some_and(|grace| grace.get() < needed) {
+            let keys = ["grace_period", "drain_delay", "drain_timeout", "flush_timeout"];
+            let needed = Duration::from_millis(needed.as_millis().try_into().unwrap_or(u64::MAX));
+            let message = format!("the grace period must be at least the sum of the others and 1s: {needed}");
+            errors.push(SettingError::between(keys, message));
         }
     }
 }

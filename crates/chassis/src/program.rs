@@ -11,11 +11,13 @@ use std::{
 
 use crate::{
     admin::healthcheck,
-    config::{self, AppSettings, Environment, Invocation, Problems, Settings, Sources, cli},
+    config::{self, AppSettings, Settings, Sources, cli},
     openapi,
-    replica::{self, Chassis, Exit, HeldSignals},
+    process::{Environment, Exit, HeldSignals, Invocation},
+    replica::{self, Chassis},
     router::Router,
     telemetry::Identity,
+    values::SettingErrors,
 };
 
 /// Which service this is, as cargo and the build's environment say; [`crate::service!`] makes it.
@@ -70,7 +72,7 @@ impl Service {
         E: fmt::Display,
     {
         let chassis = Chassis::detached(self.identity(&Environment::default()));
-        openapi::of(|| app(&S::default(), &chassis))
+        openapi::of(|| app(&S::default(), &chassis).map(Router::into_axum))
     }
 }
 
@@ -126,12 +128,12 @@ where
 fn with_settings<S: AppSettings>(options: cli::Options, f: impl FnOnce(&Settings<S>) -> ExitCode) -> ExitCode {
     match config::load(&Sources::new(options, Environment::capture())) {
         Ok(loaded) => f(&loaded.settings),
-        Err(problems) => refuse(&lines(&problems)),
+        Err(errors) => refuse(&lines(&errors)),
     }
 }
 
-fn lines(problems: &Problems) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+fn lines(errors: &SettingErrors) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// As it was called, without folders.

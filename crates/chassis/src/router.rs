@@ -10,14 +10,15 @@ use std::{convert::Infallible, sync::Arc};
 
 use axum::routing::MethodRouter;
 
-use super::{
+use crate::{
     middleware::{
         Stack,
         route::Kind,
         routes::{Routes, Target},
     },
-    openapi::{Described, Methods},
+    openapi::{Described, Methods, Page},
     problem::{Code, Problem},
+    telemetry::Identity,
 };
 
 /// Routes of an app, with axum's handlers and axum's path syntax (`/v1/things/{id}`).
@@ -148,6 +149,18 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
 }
 
 impl Router {
+    /// Adds `/openapi.json`, which describes the routes added so far, and `/docs`, which shows it. `about` is the API's
+    /// title and, below an empty line, its description in Markdown.
+    #[must_use]
+    pub fn documented(self, about: &'static str, identity: &Identity) -> Self {
+        let page = Page::new();
+        let add = |router: Self, (path, methods): (&str, Methods<()>)| router.route(path, methods);
+        let served = page.routes().into_iter().fold(self, add);
+        let routes = served.described().map(|(path, described)| (path.to_owned(), described.to_vec())).collect();
+        page.describe(about, identity, routes);
+        served
+    }
+
     /// Each route inside the middleware. Routes may share a path, each with methods of its own.
     ///
     /// # Panics

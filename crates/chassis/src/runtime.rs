@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Auto;
+use crate::values::{Auto, Check, SettingErrors};
 
 /// Settings `runtime.*`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +28,15 @@ impl Settings {
     #[must_use]
     pub fn work_threads(&self) -> usize {
         threads(self.work_threads)
+    }
+}
+
+impl Check for Settings {
+    fn check(&self, errors: &mut SettingErrors) {
+        // 1,024: beyond any machine's CPUs; a slip of the hand would start as many threads.
+        let sane = |threads: Auto<usize>| !matches!(threads, Auto::Value(threads) if threads > 1024);
+        errors.require(sane(self.worker_threads), "worker_threads", "expected at most 1024");
+        errors.require(sane(self.work_threads), "work_threads", "expected at most 1024");
     }
 }
 

@@ -7,7 +7,7 @@ use std::{convert::Infallible, process::ExitCode};
 
 use axum::routing::get;
 use chassis::{
-    config::{Check, Problems},
+    config::{Check, SettingErrors},
     router::Router,
 };
 use schemars::JsonSchema;
@@ -31,7 +31,7 @@ impl Default for Settings {
 }
 
 impl Check for Settings {
-    fn check(&self, _: &mut Problems) {}
+    fn check(&self, _: &mut SettingErrors) {}
 }
 
 fn routes(settings: &Settings) -> Router {

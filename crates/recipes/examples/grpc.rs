@@ -14,7 +14,7 @@ use axum::{
 };
 use chassis::{
     Chassis,
-    config::{Check, Problems},
+    config::{Check, SettingErrors},
     lifecycle::Drain,
     router::Router,
 };
@@ -31,7 +31,7 @@ use tonic_prost::ProstCodec;
 struct Settings {}
 
 impl Check for Settings {
-    fn check(&self, _: &mut Problems) {}
+    fn check(&self, _: &mut SettingErrors) {}
 }
 
 /// `message Name { string name = 1; }`

@@ -21,7 +21,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use chassis::{
     Chassis,
-    config::{Check, Problems},
+    config::{Check, SettingErrors},
     problem::{Json, Problem},
     request,
     router::Router,
@@ -59,8 +59,8 @@ impl Default for Settings {
 }
 
 impl Check for Settings {
-    fn check(&self, problems: &mut Problems) {
-        store::check(&self.redis_url, problems);
+    fn check(&self, errors: &mut SettingErrors) {
+        store::check(&self.redis_url, errors);
     }
 }
 

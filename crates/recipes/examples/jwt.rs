@@ -21,7 +21,7 @@ use axum::{
 };
 use chassis::{
     Chassis,
-    config::{self, Check, Problem as Wrong, Problems},
+    config::{self, Check, SettingError, SettingErrors},
     health::{self, Kind},
     problem::{Json, Problem},
     router::Router,
@@ -63,12 +63,12 @@ impl Default for Settings {
 }
 
 impl Check for Settings {
-    fn check(&self, problems: &mut Problems) {
-        problems.require(!self.issuer.is_empty(), "issuer", "has to be given");
-        problems.require(!self.audience.is_empty(), "audience", "has to be given");
-        problems.require(!self.keys_every.get().is_zero(), "keys_every", "has to be above zero");
+    fn check(&self, errors: &mut SettingErrors) {
+        errors.require(!self.issuer.is_empty(), "issuer", "has to be given");
+        errors.require(!self.audience.is_empty(), "audience", "has to be given");
+        errors.require(!self.keys_every.get().is_zero(), "keys_every", "has to be above zero");
         if let Err(error) = Upstream::check_url(&self.keys_url) {
-            problems.push(Wrong::new("keys_url", error.to_string()));
+            errors.push(SettingError::new("keys_url", error.to_string()));
         }
     }
 }

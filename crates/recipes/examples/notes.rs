@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use axum::{extract::State, routing::get};
 use chassis::{
     Chassis,
-    config::{Check, Duration, Problems},
+    config::{Check, Duration, SettingErrors},
     problem::{Code, Json, Path, Problem},
     router::Router,
 };
@@ -38,9 +38,9 @@ impl Default for Settings {
 }
 
 impl Check for Settings {
-    fn check(&self, problems: &mut Problems) {
-        store::check(&self.redis_url, problems);
-        problems.require(self.keep.get().as_secs() > 0, "keep", "has to be a second at least");
+    fn check(&self, errors: &mut SettingErrors) {
+        store::check(&self.redis_url, errors);
+        errors.require(self.keep.get().as_secs() > 0, "keep", "has to be a second at least");
     }
 }
 

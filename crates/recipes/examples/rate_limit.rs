@@ -17,7 +17,7 @@ use axum::{
 };
 use chassis::{
     Chassis,
-    config::{self, Check, Problems},
+    config::{self, Check, SettingErrors},
     connection::ConnectionInfo,
     problem::Problem,
     router::Router,
@@ -49,10 +49,10 @@ impl Default for Settings {
 }
 
 impl Check for Settings {
-    fn check(&self, problems: &mut Problems) {
-        store::check(&self.redis_url, problems);
-        problems.require(self.requests > 0, "requests", "has to be above zero");
-        problems.require(self.window.get() >= Duration::from_secs(1), "window", "has to be a second at least");
+    fn check(&self, errors: &mut SettingErrors) {
+        store::check(&self.redis_url, errors);
+        errors.require(self.requests > 0, "requests", "has to be above zero");
+        errors.require(self.window.get() >= Duration::from_secs(1), "window", "has to be a second at least");
     }
 }
 

@@ -14,7 +14,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use chassis::{
     Chassis,
-    config::{self, Check, Problem as Wrong, Problems, Secret},
+    config::{self, Check, Secret, SettingError, SettingErrors},
     problem::{Json, Problem},
     request,
     router::Router,
@@ -64,14 +64,14 @@ impl Default for Settings {
 }
 
 impl Check for Settings {
-    fn check(&self, problems: &mut Problems) {
-        store::check(&self.redis_url, problems);
+    fn check(&self, errors: &mut SettingErrors) {
+        store::check(&self.redis_url, errors);
         if let Err(error) = Upstream::check_url(&self.target_url) {
-            problems.push(Wrong::new("target_url", error.to_string()));
+            errors.push(SettingError::new("target_url", error.to_string()));
         }
-        problems.require(self.signing_key.expose().len() >= 24, "signing_key", "has to have 24 bytes at least");
-        problems.require(self.tries > 0, "tries", "has to be above zero");
-        problems.require(!self.timeout.get().is_zero(), "timeout", "has to be above zero");
+        errors.require(self.signing_key.expose().len() >= 24, "signing_key", "has to have 24 bytes at least");
+        errors.require(self.tries > 0, "tries", "has to be above zero");
+        errors.require(!self.timeout.get().is_zero(), "timeout", "has to be above zero");
     }
 }
 

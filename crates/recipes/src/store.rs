@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chassis::{
     Chassis,
-    config::{Problem as Wrong, Problems},
+    config::{SettingError, SettingErrors},
     health::{Check, DuplicateCheck, Kind},
     problem::Problem,
 };
@@ -32,9 +32,9 @@ pub enum StartError {
 }
 
 /// Refuses `url` where it is none of Redis: `redis://host:port/db`, or `unix:///path`.
-pub fn check(url: &str, problems: &mut Problems) {
+pub fn check(url: &str, errors: &mut SettingErrors) {
     if let Err(error) = Client::open(url) {
-        problems.push(Wrong::new("redis_url", format!("not a URL of Redis: {}", error.category())));
+        errors.push(SettingError::new("redis_url", format!("not a URL of Redis: {}", error.category())));
     }
 }
 

@@ -1,15 +1,15 @@
 //! The app's own settings: what they refuse.
 
 use chassis::{
-    config::{Check, Duration, Problems},
+    config::{Check, Duration, SettingErrors},
     upstream, wsgi,
 };
 use service::app::Settings;
 
 fn keys(settings: &Settings) -> Vec<String> {
-    let mut problems = Problems::default();
-    settings.check(&mut problems);
-    problems.iter().flat_map(|problem| problem.keys().to_vec()).collect()
+    let mut errors = SettingErrors::default();
+    settings.check(&mut errors);
+    errors.iter().flat_map(|error| error.keys().to_vec()).collect()
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 #[path = "../../src/transports/cgi.rs"]
 mod cgi;
-#[path = "../../src/connection/forwarded.rs"]
+#[path = "../../src/peer/forwarded.rs"]
 mod forwarded;
 #[path = "../../src/transports/proxy/header.rs"]
 mod header;

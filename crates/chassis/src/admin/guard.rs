@@ -24,7 +24,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Settings;
 use crate::{
-    connection::ConnectionInfo,
+    peer::ConnectionInfo,
     problem::{Code, Problem},
 };
 

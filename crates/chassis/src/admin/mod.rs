@@ -14,8 +14,6 @@ mod scrape;
 mod settings;
 
 use std::{
-    io,
-    net::SocketAddr,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
@@ -41,14 +39,15 @@ use self::{
     probes::Probes,
 };
 use super::{
-    connection::{self, ConnectionInfo, Connections, Http, Limits, Rules},
+    connection::{self, Connections, Http, Limits, Rules},
     faults::{Faults, Plan},
     health,
-    host::Host,
     lifecycle::Lifecycle,
     listener::Tcp,
+    middleware::routes::Routes,
+    peer::ConnectionInfo,
     problem::{Code, Problem},
-    server::{self, AcceptErrors, Server},
+    server::{AcceptErrors, Server},
     telemetry::LogControl,
 };
 
@@ -149,22 +148,13 @@ const MAX_CONNECTIONS: usize = 256;
 /// The running admin listener.
 pub(crate) struct Running {
     /// None once it accepts.
-    server: Option<Server<Tcp, Http>>,
+    server: Option<Server<Tcp, Http<Routes>>>,
     connections: Arc<Connections>,
     lifecycle: Lifecycle,
     stop: CancellationToken,
 }
 
 impl Running {
-    /// Binds `listen`. Call it inside a runtime.
-    ///
-    /// # Errors
-    /// What the system says of the address.
-    pub(crate) fn bind(host: &Host, listen: &str) -> io::Result<(SocketAddr, Tcp)> {
-        let listener = host.bind(&url(listen), server::Settings::default().backlog)?;
-        Ok((listener.local_addr()?, listener))
-    }
-
     /// What will serve `router` on `listener`.
     pub(crate) fn new(listener: Tcp, router: Router, settings: &Settings) -> Self {
         let lifecycle = Lifecycle::new(None);
@@ -174,7 +164,7 @@ impl Running {
         let stop = CancellationToken::new();
         let server = Server {
             listener,
-            protocol: Http::new(router.into(), limits),
+            protocol: Http::new(Routes::from(router), limits),
             connections: Arc::clone(&connections),
             errors: AcceptErrors::new(None),
             accepting: Arc::new(AtomicBool::new(false)),

@@ -2,10 +2,15 @@
 //!
 //! Next: `guard`, which holds requests to them.
 
+use std::net::SocketAddr;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{config::Duration, server};
+use crate::{
+    connection,
+    values::{Check, Duration, SettingErrors},
+};
 
 /// Settings `admin.*`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -44,19 +49,39 @@ impl Default for Settings {
     }
 }
 
+impl Check for Settings {
+    fn check(&self, errors: &mut SettingErrors) {
+        let message = "expected an IP address and a port, such as [::]:8081 or 0.0.0.0:8081";
+        errors.require(self.listen.parse::<SocketAddr>().is_ok(), "listen", message);
+        for (key, timeout) in [
+            ("header_timeout", self.header_timeout),
+            ("body_timeout", self.body_timeout),
+            ("write_timeout", self.write_timeout),
+            ("request_timeout", self.request_timeout),
+        ] {
+            errors.require(timeout > Duration::default(), key, "expected a duration above zero");
+        }
+        for (index, name) in self.hosts.iter().enumerate() {
+            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+            let sane = !name.is_empty() && name.bytes().all(is_name);
+            errors.require(sane, &format!("hosts[{index}]"), "expected a host name, without a port");
+        }
+    }
+}
+
 /// 8: who sends hundreds at once and reads nothing is soon done with; a scraper hardly notices a new connection every
 /// few minutes.
 const MAX_REQUESTS: u64 = 8;
 
 impl Settings {
     /// What the connections of the admin listener are held to.
-    pub(super) fn of_connections(&self) -> server::Settings {
-        server::Settings {
+    pub(super) fn of_connections(&self) -> connection::Settings {
+        connection::Settings {
             header_timeout: self.header_timeout,
             write_timeout: self.write_timeout,
             max_connection_age: Duration::default(),
             max_requests_per_connection: MAX_REQUESTS,
-            ..server::Settings::default()
+            ..connection::Settings::default()
         }
     }
 }

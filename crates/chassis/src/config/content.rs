@@ -12,10 +12,13 @@ use std::{
 };
 
 use super::{
-    environment::Environment,
     keys::{Keys, Place},
-    problem::{Problem, Problems},
     value::{Leaf, Value},
+    variables,
+};
+use crate::{
+    process::Environment,
+    values::{SettingError, SettingErrors},
 };
 
 /// What a variable's name ends with when its value is the path of a file.
@@ -24,9 +27,9 @@ const SUFFIX: &str = "file";
 /// 1 MiB: what Kubernetes allows a whole Secret.
 const LARGEST: u64 = 1024 * 1024;
 
-/// The files that `environment` may name: for [`mod@super::watch`], which does not know the keys.
+/// The files that `environment` may name: for [`crate::process::Watcher`], which does not know the keys.
 pub(super) fn paths(environment: &Environment) -> Vec<PathBuf> {
-    let leaves = environment.leaves(&mut Problems::default());
+    let leaves = variables::leaves(environment, &mut SettingErrors::default());
     leaves.iter().filter(|leaf| key(&leaf.path).is_some()).filter_map(path).collect()
 }
 
@@ -36,17 +39,17 @@ pub(super) fn key(path: &[String]) -> Option<&[String]> {
 }
 
 /// Puts contents in the place of paths; a key whose own name ends in `file` keeps its value.
-pub(super) fn resolve(keys: &Keys, leaves: Vec<Leaf>, problems: &mut Problems) -> Vec<Leaf> {
+pub(super) fn resolve(keys: &Keys, leaves: Vec<Leaf>, errors: &mut SettingErrors) -> Vec<Leaf> {
     let (named, mut plain): (Vec<_>, Vec<_>) = leaves.into_iter().partition(|leaf| is_named(keys, leaf));
     for leaf in named {
         let key = leaf.path[..leaf.path.len() - 1].to_vec();
         if plain.iter().any(|other| other.path == key) {
-            problems.push(problem(&key, &leaf, "set twice: by itself and by a file"));
+            errors.push(error(&key, &leaf, "set twice: by itself and by a file"));
             continue;
         }
         match path(&leaf).ok_or_else(|| "expected the path of a file".to_owned()).and_then(|path| content(&path)) {
             Ok(text) => plain.push(Leaf { path: key, value: Value::Variable(text), source: leaf.source }),
-            Err(message) => problems.push(problem(&key, &leaf, &message)),
+            Err(message) => errors.push(error(&key, &leaf, &message)),
         }
     }
     plain
@@ -56,8 +59,8 @@ fn is_named(keys: &Keys, leaf: &Leaf) -> bool {
     key(&leaf.path).is_some_and(|key| keys.place(key) == Place::Leaf) && keys.place(&leaf.path) == Place::Unknown
 }
 
-fn problem(key: &[String], leaf: &Leaf, message: &str) -> Problem {
-    Problem::new(key.join("."), message).found_in(leaf.source.clone())
+fn error(key: &[String], leaf: &Leaf, message: &str) -> SettingError {
+    SettingError::new(key.join("."), message).found_in(leaf.source.clone())
 }
 
 fn path(leaf: &Leaf) -> Option<PathBuf> {

@@ -4,7 +4,7 @@
 //! numbers, lists split at commas, and an empty text is none where a value is optional. Nothing is rounded or guessed,
 //! and no error repeats a value.
 //!
-//! Next: [`super::fault`].
+//! Next: [`super::mismatch`].
 
 use serde::{
     Deserializer,
@@ -15,7 +15,8 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use super::{fault::Fault, types::AUTO, value::Value};
+use super::{mismatch::Mismatch, value::Value};
+use crate::values::AUTO;
 
 impl Value {
     fn whole(&self) -> Option<i128> {
@@ -54,13 +55,13 @@ fn whole(text: &str) -> Option<i128> {
     plain.then(|| text.parse().ok()).flatten()
 }
 
-fn expected<T>(what: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault::Expected(what.into()))
+fn expected<T>(what: impl Into<String>) -> Result<T, Mismatch> {
+    Err(Mismatch::Expected(what.into()))
 }
 
 macro_rules! integers {
     ($($method:ident $type:ident $visit:ident;)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
             match self.whole().and_then(|number| $type::try_from(number).ok()) {
                 Some(number) => visitor.$visit(number),
                 None => expected(format!("a whole number from {} to {}", $type::MIN, $type::MAX)),
@@ -70,9 +71,9 @@ macro_rules! integers {
 }
 
 impl<'de> Deserializer<'de> for Value {
-    type Error = Fault;
+    type Error = Mismatch;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         match self {
             Self::Null => visitor.visit_unit(),
             Self::Bool(value) => visitor.visit_bool(value),
@@ -103,19 +104,19 @@ impl<'de> Deserializer<'de> for Value {
         deserialize_u64 u64 visit_u64;
     }
 
-    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         self.deserialize_f64(visitor)
     }
 
-    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         self.float().map_or_else(|| expected("a number"), |number| visitor.visit_f64(number))
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         self.boolean().map_or_else(|| expected("`true` or `false`"), |value| visitor.visit_bool(value))
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         match self {
             Self::Null => visitor.visit_none(),
             Self::Variable(text) if text.is_empty() => visitor.visit_none(),
@@ -123,7 +124,7 @@ impl<'de> Deserializer<'de> for Value {
         }
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         match self {
             Self::List(items) => visit_list(items, visitor),
             Self::Variable(text) => visit_list(split(&text), visitor),
@@ -131,11 +132,11 @@ impl<'de> Deserializer<'de> for Value {
         }
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Mismatch> {
         self.deserialize_seq(visitor)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Mismatch> {
         match (&self, self.whole().and_then(|number| i64::try_from(number).ok())) {
             (Self::Variable(_), Some(number)) if name == AUTO => visitor.visit_i64(number),
             _ => visitor.visit_newtype_struct(self),
@@ -147,11 +148,11 @@ impl<'de> Deserializer<'de> for Value {
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, Mismatch> {
         self.deserialize_map(visitor)
     }
 
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         match self {
             Self::Table(_) => self.deserialize_any(visitor),
             _ => expected("a section of keys"),
@@ -163,7 +164,7 @@ impl<'de> Deserializer<'de> for Value {
         _: &'static str,
         variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, Mismatch> {
         match self {
             Self::Text(text) | Self::Variable(text) => visitor.visit_enum(text.into_deserializer()),
             Self::Table(table) => {
@@ -178,7 +179,7 @@ impl<'de> Deserializer<'de> for Value {
     }
 }
 
-fn visit_list<'de, V: Visitor<'de>>(items: Vec<Value>, visitor: V) -> Result<V::Value, Fault> {
+fn visit_list<'de, V: Visitor<'de>>(items: Vec<Value>, visitor: V) -> Result<V::Value, Mismatch> {
     let mut items = SeqDeserializer::new(items.into_iter());
     let value = visitor.visit_seq(&mut items)?;
     items.end().map(|()| value)
@@ -192,7 +193,7 @@ fn split(text: &str) -> Vec<Value> {
     text.split(',').map(|item| Value::Variable(item.trim().to_owned())).collect()
 }
 
-impl IntoDeserializer<'_, Fault> for Value {
+impl IntoDeserializer<'_, Mismatch> for Value {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
@@ -208,7 +209,7 @@ mod tests {
 
     use super::*;
 
-    fn variable<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, Fault> {
+    fn variable<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, Mismatch> {
         T::deserialize(Value::Variable(text.into()))
     }
 

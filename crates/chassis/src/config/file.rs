@@ -9,17 +9,15 @@ use std::{error::Error, fs, io, path::Path};
 
 use ::config::{ConfigError, File, FileFormat, Source as _};
 
-use super::{
-    problem::{Problem, Source},
-    value::Value,
-};
+use super::value::Value;
+use crate::values::{SettingError, Source};
 
 /// Reads `path`, by its extension; a table always.
 ///
 /// # Errors
 /// One that names the file, and the line where its syntax is wrong; nothing of its content.
-pub(super) fn read(path: &Path) -> Result<Value, Problem> {
-    let refuse = |message: String| Problem::of_source(Source::File(path.to_owned()), message);
+pub(super) fn read(path: &Path) -> Result<Value, SettingError> {
+    let refuse = |message: String| SettingError::of_source(Source::File(path.to_owned()), message);
     let format = format(path).ok_or_else(|| refuse("expected a name that ends with .toml, .yaml or .yml".into()))?;
     let text = fs::read_to_string(path).map_err(|error| refuse(unreadable(&error)))?;
     let entries = File::from_str(&text, format).collect().map_err(|error| refuse(syntax(format, &error, &text)))?;

@@ -4,7 +4,10 @@
 
 use serde_json::Value as Json;
 
-use super::{AppSettings, schema::schema};
+use super::{
+    AppSettings,
+    schema::{RELOADABLE, schema},
+};
 
 /// What stands at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +33,12 @@ pub(super) struct Key<'a> {
     pub(super) schema: &'a Json,
 }
 
+impl Key<'_> {
+    pub(super) fn path(&self) -> Vec<String> {
+        self.name.split('.').map(ToOwned::to_owned).collect()
+    }
+}
+
 impl Keys {
     pub(super) fn of<A: AppSettings>() -> Self {
         Self { schema: schema::<A>() }
@@ -52,6 +61,15 @@ impl Keys {
             }
         }
         place(node)
+    }
+
+    /// Whether what stands at `path`, or the section that it is in, takes effect without a restart.
+    pub(super) fn is_reloadable(&self, path: &[String]) -> bool {
+        let mut node = &self.schema;
+        path.iter().any(|part| {
+            node = child(self.resolve(node), part).unwrap_or(&Json::Null);
+            node[RELOADABLE] == true
+        })
     }
 
     /// Every key that holds a value, in the order of the structs.

@@ -3,7 +3,7 @@
 //! Readers take one consistent snapshot; a reload swaps it as a whole, or changes nothing. Keys that need a restart
 //! keep their running value and are listed until the restart, or until they are put back.
 //!
-//! Next: [`super::reloadable`].
+//! Next: [`super::metrics`].
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -13,10 +13,8 @@ use std::sync::{
 use arc_swap::ArcSwap;
 
 use super::{
-    AppSettings, Loaded, Problems, Settings, Sources, check,
-    load::load_after,
-    problem::Origins,
-    reloadable::{combine, is_reloadable},
+    AppSettings, Loaded, SettingErrors, Settings, Sources, check,
+    load::{Assembled, combine, load_after},
     show,
 };
 
@@ -51,7 +49,7 @@ pub enum Reload {
         restart_pending: Vec<String>,
     },
     /// Nothing has changed, because of these.
-    Refused(Problems),
+    Refused(SettingErrors),
 }
 
 impl<A: AppSettings> Live<A> {
@@ -98,7 +96,7 @@ impl<A: AppSettings> Live<A> {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The files that [`super::watch()`] should watch.
+    /// The files that [`crate::process::watch()`] should watch.
     #[must_use]
     pub fn sources(&self) -> &Sources {
         &self.sources
@@ -115,7 +113,7 @@ impl<A: AppSettings> Live<A> {
         }
         match prepared {
             Ok(state) => self.swap(&old, state),
-            Err(problems) => Reload::Refused(problems),
+            Err(errors) => Reload::Refused(errors),
         }
     }
 
@@ -133,23 +131,16 @@ impl<A: AppSettings> Live<A> {
 }
 
 /// What would be in force after `new`.
-fn prepare<A: AppSettings>(old: &State<A>, new: Loaded<A>) -> Result<State<A>, Problems> {
-    let settings = combine(&old.loaded.settings, &new.settings);
-    let origins = origins(&old.loaded.origins, &new.origins);
-    let problems = check::all(&settings);
-    if !problems.is_empty() {
+fn prepare<A: AppSettings>(old: &State<A>, new: Loaded<A>) -> Result<State<A>, SettingErrors> {
+    let Assembled { settings, origins, leaves } = combine::<A>(&old.loaded.leaves, &new.leaves)?;
+    let errors = check::all(&settings);
+    if !errors.is_empty() {
         let remark = ", with the keys that need a restart at their running values";
-        return Err(problems.remarked(remark).located(&origins));
+        return Err(errors.remarked(remark).located(&origins));
     }
     let pending = show::differing(&settings, &new.settings);
     let generation = old.generation + u64::from(settings != *old.loaded.settings);
     let hash = show::hash(&settings);
-    let loaded = Loaded { settings: Arc::new(settings), hash, origins, ..new };
+    let loaded = Loaded { settings: Arc::new(settings), hash, origins, leaves, ..new };
     Ok(State { loaded: Arc::new(loaded), generation, pending })
-}
-
-fn origins(old: &Origins, new: &Origins) -> Origins {
-    let reloaded = new.iter().filter(|(key, _)| is_reloadable(key));
-    let kept = old.iter().filter(|(key, _)| !is_reloadable(key));
-    reloaded.chain(kept).map(|(key, source)| (key.clone(), source.clone())).collect()
 }

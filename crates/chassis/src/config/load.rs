@@ -11,17 +11,15 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use super::{
     AppSettings, Settings, check,
     cli::Options,
-    content,
-    environment::{Environment, name_of},
-    fault::Fault,
-    file,
+    content, file,
     keys::{Keys, Place},
-    otel,
-    problem::{Origins, Problem, Problems, Source, origin},
-    reloadable::is_reloadable,
-    show,
+    mismatch::Mismatch,
+    otel, show,
     value::{Leaf, Value},
+    variables::{self, name_of},
 };
+use crate::process::Environment;
+use crate::values::{Origins, SettingError, SettingErrors, Source, origin};
 
 /// Where settings come from.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +56,8 @@ pub struct Loaded<A> {
     /// What somebody should know, one line each: an overlay that was left out, and why.
     pub notes: Vec<String>,
     pub(super) origins: Origins,
+    /// Every value that was set, later ones on top: what [`combine`] takes apart at a reload.
+    pub(super) leaves: Vec<Leaf>,
     pub(super) overlay: Vec<Leaf>,
 }
 
@@ -73,32 +73,32 @@ impl<A> Loaded<A> {
 ///
 /// # Errors
 /// Everything that is wrong, each with key and source; no values.
-pub fn load<A: AppSettings>(sources: &Sources) -> Result<Loaded<A>, Problems> {
+pub fn load<A: AppSettings>(sources: &Sources) -> Result<Loaded<A>, SettingErrors> {
     load_after(sources, &[])
 }
 
 /// The same, where `last` is the overlay that goes on where the new one does not fit.
-pub(super) fn load_after<A: AppSettings>(sources: &Sources, last: &[Leaf]) -> Result<Loaded<A>, Problems> {
+pub(super) fn load_after<A: AppSettings>(sources: &Sources, last: &[Leaf]) -> Result<Loaded<A>, SettingErrors> {
     let keys = Keys::of::<A>();
-    let mut problems = Problems::default();
-    let files: Vec<Leaf> = sources.files.iter().flat_map(|path| from_file(&keys, path, &mut problems)).collect();
-    let all_read = problems.is_empty();
-    let mut variables = otel::leaves(&sources.environment, &mut problems);
-    let own = content::resolve(&keys, sources.environment.leaves(&mut problems), &mut problems);
-    variables.extend(own);
+    let mut errors = SettingErrors::default();
+    let files: Vec<Leaf> = sources.files.iter().flat_map(|path| from_file(&keys, path, &mut errors)).collect();
+    let all_read = errors.is_empty();
+    let mut set = otel::leaves(&sources.environment, &mut errors);
+    let own = content::resolve(&keys, variables::leaves(&sources.environment, &mut errors), &mut errors);
+    set.extend(own);
     let names: Vec<String> = keys.leaves().into_iter().map(|key| key.name).collect();
-    sources.environment.near_misses(&names, &mut problems);
+    variables::near_misses(&sources.environment, &names, &mut errors);
 
-    let base = assemble(&keys, &[&files, &variables], problems, all_read)?;
+    let base = assemble(&keys, &[&files, &set], errors, all_read)?;
     let (overlay, mut notes) = match overlay(&keys, sources) {
         Ok(overlay) => (overlay, Vec::new()),
-        Err(problems) => (Vec::new(), ignored(&problems)),
+        Err(errors) => (Vec::new(), ignored(&errors)),
     };
-    let with = |overlay: &[Leaf]| assemble(&keys, &[&files, overlay, &variables], Problems::default(), true);
+    let with = |overlay: &[Leaf]| assemble(&keys, &[&files, overlay, &set], SettingErrors::default(), true);
     if notes.is_empty() {
         match with(&overlay) {
             Ok(assembled) => return Ok(assembled.loaded(notes, overlay)),
-            Err(problems) => notes = ignored(&problems),
+            Err(errors) => notes = ignored(&errors),
         }
     }
     match with(last) {
@@ -108,44 +108,45 @@ pub(super) fn load_after<A: AppSettings>(sources: &Sources, last: &[Leaf]) -> Re
 }
 
 /// Settings, and where each key came from.
-struct Assembled<A> {
-    settings: Settings<A>,
-    origins: Origins,
+pub(super) struct Assembled<A> {
+    pub(super) settings: Settings<A>,
+    pub(super) origins: Origins,
+    pub(super) leaves: Vec<Leaf>,
 }
 
 impl<A: AppSettings> Assembled<A> {
     fn loaded(self, notes: Vec<String>, overlay: Vec<Leaf>) -> Loaded<A> {
         let hash = show::hash(&self.settings);
-        Loaded { settings: Arc::new(self.settings), hash, notes, origins: self.origins, overlay }
+        Loaded { settings: Arc::new(self.settings), hash, notes, origins: self.origins, leaves: self.leaves, overlay }
     }
 }
 
-fn ignored(problems: &Problems) -> Vec<String> {
-    problems.iter().map(|problem| format!("overlay ignored: {problem}")).collect()
+fn ignored(errors: &SettingErrors) -> Vec<String> {
+    errors.iter().map(|error| format!("overlay ignored: {error}")).collect()
 }
 
 /// The overlay's values; none where there is no such file.
-fn overlay(keys: &Keys, sources: &Sources) -> Result<Vec<Leaf>, Problems> {
-    let mut problems = Problems::default();
+fn overlay(keys: &Keys, sources: &Sources) -> Result<Vec<Leaf>, SettingErrors> {
+    let mut errors = SettingErrors::default();
     let Some(path) = sources.overlay.as_ref().filter(|path| !matches!(path.try_exists(), Ok(false))) else {
         return Ok(Vec::new());
     };
-    let leaves = from_file(keys, path, &mut problems);
+    let leaves = from_file(keys, path, &mut errors);
     for leaf in &leaves {
         let key = leaf.key();
-        if keys.place(&leaf.path) != Place::Unknown && !is_reloadable(&key) {
+        if keys.place(&leaf.path) != Place::Unknown && !keys.is_reloadable(&leaf.path) {
             let message = "needs a restart; an overlay may hold reloadable keys only";
-            problems.push(Problem::new(key, message).found_in(leaf.source.clone()));
+            errors.push(SettingError::new(key, message).found_in(leaf.source.clone()));
         }
     }
-    if problems.is_empty() { Ok(leaves) } else { Err(problems) }
+    if errors.is_empty() { Ok(leaves) } else { Err(errors) }
 }
 
-fn from_file(keys: &Keys, path: &std::path::Path, problems: &mut Problems) -> Vec<Leaf> {
+fn from_file(keys: &Keys, path: &std::path::Path, errors: &mut SettingErrors) -> Vec<Leaf> {
     let mut leaves = Vec::new();
     match file::read(path) {
         Ok(table) => flatten(keys, &mut Vec::new(), table, &Source::File(path.to_owned()), &mut leaves),
-        Err(problem) => problems.push(problem),
+        Err(error) => errors.push(error),
     }
     leaves
 }
@@ -179,50 +180,67 @@ fn flatten_table(
 fn assemble<A: AppSettings>(
     keys: &Keys,
     layers: &[&[Leaf]],
-    mut problems: Problems,
+    mut errors: SettingErrors,
     complete: bool,
-) -> Result<Assembled<A>, Problems> {
-    let mut document = Value::Table(BTreeMap::new());
-    let mut origins = Origins::new();
+) -> Result<Assembled<A>, SettingErrors> {
+    let mut leaves = Vec::new();
     let mut wrong = Vec::new();
     for leaf in layers.iter().copied().flatten() {
-        if let Some(problem) = refusal::<A>(keys, leaf) {
+        if let Some(error) = refusal::<A>(keys, leaf) {
             wrong.push(leaf.key());
-            problems.push(problem);
+            errors.push(error);
         } else {
-            document.set(&leaf.path, leaf.value.clone());
-            origins.insert(leaf.key(), leaf.source.clone());
+            leaves.push(leaf.clone());
         }
     }
-    let settings = match read::<Settings<A>>(document) {
-        Ok(settings) => settings,
-        Err((at, fault)) => {
-            problems.push(Problem::new(at, whole_message(&fault)));
-            return Err(problems.located(&origins));
-        }
-    };
+    let assembled = compose(leaves, &mut errors)?;
     // With a file unread, what seems to contradict may not.
     if complete {
-        problems.absorb(check::all(&settings), &wrong);
+        errors.absorb(check::all(&assembled.settings), &wrong);
     }
-    if problems.is_empty() { Ok(Assembled { settings, origins }) } else { Err(problems.located(&origins)) }
+    if errors.is_empty() { Ok(assembled) } else { Err(errors.located(&assembled.origins)) }
+}
+
+/// Reads `leaves` together; `errors` are those found before.
+fn compose<A: AppSettings>(leaves: Vec<Leaf>, errors: &mut SettingErrors) -> Result<Assembled<A>, SettingErrors> {
+    let mut document = Value::Table(BTreeMap::new());
+    let mut origins = Origins::new();
+    for leaf in &leaves {
+        document.set(&leaf.path, leaf.value.clone());
+        origins.insert(leaf.key(), leaf.source.clone());
+    }
+    match read::<Settings<A>>(document) {
+        Ok(settings) => Ok(Assembled { settings, origins, leaves }),
+        Err((at, mismatch)) => {
+            errors.push(SettingError::new(at, whole_message(&mismatch)));
+            Err(std::mem::take(errors).located(&origins))
+        }
+    }
+}
+
+/// `running`, with the reloadable part of `new`.
+pub(super) fn combine<A: AppSettings>(running: &[Leaf], new: &[Leaf]) -> Result<Assembled<A>, SettingErrors> {
+    let keys = Keys::of::<A>();
+    let kept = running.iter().filter(|leaf| !keys.is_reloadable(&leaf.path));
+    let taken = new.iter().filter(|leaf| keys.is_reloadable(&leaf.path));
+    compose(kept.chain(taken).cloned().collect(), &mut SettingErrors::default())
 }
 
 /// Why `leaf` fits no setting, by itself; what others have to complete is left for later.
-fn refusal<A: AppSettings>(keys: &Keys, leaf: &Leaf) -> Option<Problem> {
+fn refusal<A: AppSettings>(keys: &Keys, leaf: &Leaf) -> Option<SettingError> {
     let (at, message) = match keys.place(&leaf.path) {
         Place::Unknown => (leaf.key(), unknown(keys, leaf)),
         Place::Section => (leaf.key(), section(leaf)),
         Place::Leaf | Place::Map => match read::<Settings<A>>(leaf.alone()) {
-            Ok(_) | Err((_, Fault::Missing(_))) => return None,
-            Err((at, fault)) if at.starts_with(&leaf.key()) => (at, message(keys, leaf, &fault)),
-            Err((_, fault)) => (leaf.key(), message(keys, leaf, &fault)),
+            Ok(_) | Err((_, Mismatch::Missing(_))) => return None,
+            Err((at, mismatch)) if at.starts_with(&leaf.key()) => (at, message(keys, leaf, &mismatch)),
+            Err((_, mismatch)) => (leaf.key(), message(keys, leaf, &mismatch)),
         },
     };
-    Some(Problem::new(at, message).found_in(leaf.source.clone()))
+    Some(SettingError::new(at, message).found_in(leaf.source.clone()))
 }
 
-fn read<T: serde::de::DeserializeOwned>(document: Value) -> Result<T, (String, Fault)> {
+fn read<T: serde::de::DeserializeOwned>(document: Value) -> Result<T, (String, Mismatch)> {
     serde_path_to_error::deserialize(document).map_err(|error| (error.path().to_string(), error.into_inner()))
 }
 
@@ -240,22 +258,22 @@ fn section(leaf: &Leaf) -> String {
     }
 }
 
-fn message(keys: &Keys, leaf: &Leaf, fault: &Fault) -> String {
-    match fault {
-        Fault::Foreign(words) if !tells(words, &leaf.value) => words.clone(),
-        Fault::Foreign(_) => match keys.meaning(&leaf.path) {
+fn message(keys: &Keys, leaf: &Leaf, mismatch: &Mismatch) -> String {
+    match mismatch {
+        Mismatch::Foreign(words) if !tells(words, &leaf.value) => words.clone(),
+        Mismatch::Foreign(_) => match keys.meaning(&leaf.path) {
             Some(meaning) => format!("not accepted; its meaning: {meaning}"),
             None => "not accepted".into(),
         },
-        fault => fault.to_string(),
+        mismatch => mismatch.to_string(),
     }
 }
 
 /// The merged document has no one value to compare a foreign message with, so it is not shown.
-fn whole_message(fault: &Fault) -> String {
-    match fault {
-        Fault::Foreign(_) => "not accepted together with the other keys".into(),
-        fault => fault.to_string(),
+fn whole_message(mismatch: &Mismatch) -> String {
+    match mismatch {
+        Mismatch::Foreign(_) => "not accepted together with the other keys".into(),
+        mismatch => mismatch.to_string(),
     }
 }
 

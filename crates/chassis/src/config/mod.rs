@@ -2,7 +2,7 @@
 //!
 //! Each module owns the struct of its section; here they are composed, filled, checked against each other, shown and
 //! reloaded. Unknown keys, wrong types and contradictions are all reported at once, with key and source and without
-//! the value. This is the only place that reads the process's environment. It opens no socket and starts nothing.
+//! the value. It opens no socket and starts nothing.
 //!
 //! Next: [`load()`].
 
@@ -10,41 +10,31 @@ mod check;
 pub mod cli;
 mod content;
 mod de;
-mod doors;
-mod environment;
-mod fault;
+mod mismatch;
 mod file;
-mod invocation;
 mod keys;
-pub(crate) mod listen;
 mod live;
 mod load;
 mod metrics;
 mod otel;
-mod problem;
 mod reference;
-mod reloadable;
 mod schema;
 mod show;
-mod types;
 mod value;
-mod watch;
+mod variables;
 
 #[cfg(test)]
 mod tests;
 
-pub use environment::Environment;
-pub use invocation::Invocation;
 pub use live::{Live, Reload};
 pub use load::{Loaded, Sources, load};
 pub use metrics::Metrics;
-pub use problem::{Check, Problem, Problems, Source};
 pub use reference::reference;
-pub use reloadable::is_reloadable;
 pub use schema::schema;
 pub use show::{redacted, render};
-pub use types::{Auto, Duration, Secret, Size};
-pub use watch::{Watcher, watch};
+
+pub use crate::process::{Environment, Invocation, Watcher, watch};
+pub use crate::values::{Auto, Check, Duration, Secret, SettingError, SettingErrors, Size, Source};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -52,6 +42,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{admin, faults, host, lifecycle, overload, runtime, server, telemetry, transports};
 
 /// All settings of a service; `A` are the app's own.
+// A field or a section with the mark `x-reloadable` takes effect without a restart. The schema, the reference, the
+// overlay and the reload read the mark; `Replica::apply` takes the section over.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, bound(deserialize = "A: Default + Deserialize<'de>"))]
 #[schemars(bound = "A: Default + Serialize + JsonSchema")]
@@ -65,6 +57,7 @@ pub struct Settings<A> {
     /// The admin listener: probes, metrics, live configuration.
     pub admin: admin::Settings,
     /// Admission: how much work is let in at once.
+    #[schemars(extend("x-reloadable" = true))]
     pub overload: overload::Settings,
     /// Logs, metrics and traces.
     pub telemetry: telemetry::Settings,
@@ -73,6 +66,7 @@ pub struct Settings<A> {
     /// Life on a host without a cluster.
     pub host: host::Settings,
     /// Faults for drills; off by default.
+    #[schemars(extend("x-reloadable" = true))]
     pub faults: faults::Settings,
     /// The app's own settings.
     pub app: A,

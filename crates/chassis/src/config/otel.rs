@@ -5,12 +5,9 @@
 //!
 //! Next: [`super::keys`].
 
-use super::{
-    environment::Environment,
-    problem::{Problem, Problems, Source},
-    value::{Leaf, Value},
-};
-use crate::telemetry;
+use super::value::{Leaf, Value};
+use crate::values::{SettingError, SettingErrors, Source};
+use crate::{process::Environment, telemetry};
 
 const ENDPOINT: &str = "telemetry.otlp_endpoint";
 const PROTOCOL: &str = "telemetry.otlp_protocol";
@@ -28,22 +25,22 @@ const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 const SAMPLER_ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
 const DISABLED: &str = "OTEL_SDK_DISABLED";
 
-/// The settings among the standard names; what cannot be followed joins `problems`.
-pub(super) fn leaves(environment: &Environment, problems: &mut Problems) -> Vec<Leaf> {
+/// The settings among the standard names; what cannot be followed joins `errors`.
+pub(super) fn leaves(environment: &Environment, errors: &mut SettingErrors) -> Vec<Leaf> {
     for name in environment.unreadable() {
         if let Some(key) = key_of(name) {
-            problems.push(refusal(key, name, "expected UTF-8 text"));
+            errors.push(refusal(key, name, "expected UTF-8 text"));
         }
     }
     let mut leaves: Vec<Leaf> = PLAIN
         .iter()
         .filter_map(|(name, key)| Some(leaf(key, name, Value::Variable(environment.filled(name)?.to_owned()))))
         .collect();
-    leaves.extend(sampler(environment, problems));
-    leaves.extend(disabled(environment, problems));
+    leaves.extend(sampler(environment, errors));
+    leaves.extend(disabled(environment, errors));
     // What has no key of ours is telemetry's to understand.
     for refused in telemetry::refused(&|name| environment.get(name).map(ToOwned::to_owned)) {
-        problems.push(Problem::of_source(Source::Variable(refused.key.to_owned()), refused.reason));
+        errors.push(SettingError::of_source(Source::Variable(refused.key.to_owned()), refused.reason));
     }
     leaves
 }
@@ -56,7 +53,7 @@ fn key_of(name: &str) -> Option<&'static str> {
     }
 }
 
-fn sampler(environment: &Environment, problems: &mut Problems) -> Option<Leaf> {
+fn sampler(environment: &Environment, errors: &mut SettingErrors) -> Option<Leaf> {
     let fixed = |ratio: i128| Some(leaf(RATIO, SAMPLER, Value::Integer(ratio)));
     match environment.filled(SAMPLER)? {
         "always_on" | "parentbased_always_on" => fixed(1),
@@ -68,13 +65,13 @@ fn sampler(environment: &Environment, problems: &mut Problems) -> Option<Leaf> {
         },
         _ => {
             let known = "expected always_on, always_off, traceidratio, or one of them after `parentbased_`";
-            problems.push(refusal(RATIO, SAMPLER, known));
+            errors.push(refusal(RATIO, SAMPLER, known));
             None
         }
     }
 }
 
-fn disabled(environment: &Environment, problems: &mut Problems) -> Vec<Leaf> {
+fn disabled(environment: &Environment, errors: &mut SettingErrors) -> Vec<Leaf> {
     match environment.filled(DISABLED).map(str::to_ascii_lowercase).as_deref() {
         Some("true") => vec![
             leaf(ENDPOINT, DISABLED, Value::Null),
@@ -83,7 +80,7 @@ fn disabled(environment: &Environment, problems: &mut Problems) -> Vec<Leaf> {
         ],
         None | Some("false") => Vec::new(),
         Some(_) => {
-            problems.push(refusal(ENDPOINT, DISABLED, "expected `true` or `false`"));
+            errors.push(refusal(ENDPOINT, DISABLED, "expected `true` or `false`"));
             Vec::new()
         }
     }
@@ -94,6 +91,6 @@ fn leaf(key: &str, name: &str, value: Value) -> Leaf {
     Leaf { path, value, source: Source::Variable(name.to_owned()) }
 }
 
-fn refusal(key: &str, name: &str, message: &str) -> Problem {
-    Problem::new(key, message).found_in(Source::Variable(name.to_owned()))
+fn refusal(key: &str, name: &str, message: &str) -> SettingError {
+    SettingError::new(key, message).found_in(Source::Variable(name.to_owned()))
 }

@@ -1,6 +1,6 @@
 //! The settings reference for people.
 //!
-//! Next: [`super::environment`].
+//! Next: [`super::variables`].
 
 use std::fmt::Write;
 
@@ -8,9 +8,8 @@ use serde_json::Value;
 
 use super::{
     AppSettings,
-    environment::name_of,
     keys::{Key, Keys},
-    reloadable::is_reloadable,
+    variables::name_of,
 };
 
 /// Markdown: a table for each section, with every key's default, environment name and meaning.
@@ -22,7 +21,7 @@ pub fn reference<A: AppSettings>() -> String {
     for (section, schema) in keys.schema()["properties"].as_object().into_iter().flatten() {
         let prefix = format!("{section}.");
         let rows: Vec<&Key<'_>> = leaves.iter().filter(|key| key.name.starts_with(&prefix)).collect();
-        write_section(&mut text, section, schema, &rows);
+        write_section(&mut text, &keys, section, schema, &rows);
     }
     text
 }
@@ -36,7 +35,7 @@ Settings come in layers: built-in defaults, then `--config` files (TOML or YAML,
 Durations are written `250ms`, `5s`, `1m` or `2h`, sizes `512B`, `64KiB` or `2MiB`. In the environment, lists are written with commas, and an empty value means none where a key is optional. A name with `__FILE` behind it, as `APP__APP__TOKEN__FILE`, is the path of a file that holds the value (a newline at its end does not count): for secrets, and read again when it changes. A reloadable key takes effect on SIGHUP, or within seconds after its file has changed; any other key waits for a restart.
 ";
 
-fn write_section(text: &mut String, section: &str, schema: &Value, rows: &[&Key<'_>]) {
+fn write_section(text: &mut String, keys: &Keys, section: &str, schema: &Value, rows: &[&Key<'_>]) {
     let _ = write!(text, "\n## {section}\n\n{}\n", schema["description"].as_str().unwrap_or_default());
     if rows.is_empty() {
         return;
@@ -49,7 +48,7 @@ fn write_section(text: &mut String, section: &str, schema: &Value, rows: &[&Key<
             key.name,
             default(key.schema),
             name_of(&key.name),
-            if is_reloadable(&key.name) { "yes" } else { "no" },
+            if keys.is_reloadable(&key.path()) { "yes" } else { "no" },
             meaning(key.schema),
         );
     }

@@ -14,6 +14,7 @@ pub fn schema<A: AppSettings>() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<Settings<A>>().to_value();
     close(&mut schema);
+    tell_reloadable(&mut schema);
     if let Value::Object(root) = &mut schema {
         root.insert("title".into(), "Settings".into());
     }
@@ -36,6 +37,26 @@ fn close(node: &mut Value) {
     match node {
         Value::Object(object) => object.values_mut().for_each(close),
         Value::Array(items) => items.iter_mut().for_each(close),
+        _ => {}
+    }
+}
+
+/// The mark of a field or a section that a running replica takes on.
+pub(super) const RELOADABLE: &str = "x-reloadable";
+
+/// Says the mark in words too, for those who read the schema in an editor.
+fn tell_reloadable(node: &mut Value) {
+    match node {
+        Value::Object(object) => {
+            if object.contains_key(RELOADABLE)
+                && !object.contains_key("properties")
+                && let Some(Value::String(meaning)) = object.get_mut("description")
+            {
+                meaning.push_str(" Reloadable.");
+            }
+            object.values_mut().for_each(tell_reloadable);
+        }
+        Value::Array(items) => items.iter_mut().for_each(tell_reloadable),
         _ => {}
     }
 }

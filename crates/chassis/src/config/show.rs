@@ -7,7 +7,8 @@ use std::hash::{DefaultHasher, Hasher};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Settings, types::with_digests};
+use super::Settings;
+use crate::values::with_digests;
 
 const REDACTED: &str = "[redacted]";
 

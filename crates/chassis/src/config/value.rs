@@ -2,11 +2,11 @@
 //!
 //! Next: [`super::de`].
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use ::config::ValueKind;
 
-use super::problem::Source;
+use crate::values::Source;
 
 /// A value as it was written; a [`Value::Variable`] gets its type from what it is read into.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,11 +23,18 @@ pub(super) enum Value {
 }
 
 /// A value, where it belongs and where it came from.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(super) struct Leaf {
     pub(super) path: Vec<String>,
     pub(super) value: Value,
     pub(super) source: Source,
+}
+
+/// Without the value: it may be a secret.
+impl fmt::Debug for Leaf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.key(), self.source)
+    }
 }
 
 impl Leaf {

@@ -14,6 +14,7 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use super::{
+    Protocol,
     closed::{Closed, Ended},
     drive::{Work, drive},
     executor::Executor,
@@ -21,32 +22,31 @@ use super::{
     limits::Limits,
     linger::{answer, linger, linger_while_read, part},
     registry::Entry,
-    service::{ConnectionInfo, Service},
+    service::Service,
     sniff::{Sniff, Sniffed},
     state::{Phase, State},
     upgraded::Watch,
 };
 use crate::{
-    middleware::routes::Routes,
+    peer::{ConnectionInfo, Respond},
     problem::{self, Code, Problem},
     request::{self, RequestContext},
-    server::Protocol,
 };
 
-/// Serves routes over HTTP; a cheap handle, since each connection holds one.
+/// Serves `R` over HTTP; a cheap handle, since each connection holds one.
 #[derive(Clone, Debug)]
-pub(crate) struct Http(Arc<Shared>);
+pub(crate) struct Http<R>(Arc<Shared<R>>);
 
 #[derive(Debug)]
-struct Shared {
-    routes: Routes,
+struct Shared<R> {
+    routes: R,
     limits: Arc<Limits>,
     http1: http1::Builder,
     max_head: usize,
 }
 
-impl Http {
-    pub(crate) fn new(routes: Routes, limits: Arc<Limits>) -> Self {
+impl<R: Respond> Http<R> {
+    pub(crate) fn new(routes: R, limits: Arc<Limits>) -> Self {
         let max_head = limits.settings().max_head.len();
         let mut http1 = http1::Builder::new();
         // Our own limit answers first; the parser's is 8 KiB higher and stays bare. 8 KiB is the least that hyper takes.
@@ -60,7 +60,7 @@ impl Http {
     }
 }
 
-impl Shared {
+impl<R: Respond> Shared<R> {
     async fn run<S: Stream>(&self, mut stream: S, info: ConnectionInfo, entry: &Arc<Entry>) -> Closed {
         let sniffed = drive(&self.limits, &entry.state, &mut Sniff::new(&mut stream, &entry.state)).await;
         match sniffed {
@@ -87,8 +87,8 @@ impl Shared {
         http2
     }
 
-    fn service(&self, info: ConnectionInfo, entry: &Arc<Entry>) -> Service {
-        Service::new(self.routes.clone(), Arc::clone(entry), info)
+    fn service(&self, info: ConnectionInfo, entry: &Arc<Entry>) -> Service<R> {
+        Service::new(self.routes.clone(), Arc::clone(entry), Arc::clone(&self.limits), info)
     }
 
     fn io<S: Stream>(&self, stream: S, prefix: Bytes, entry: &Arc<Entry>, slot: &Slot<S>) -> TokioIo<Io<S>> {
@@ -205,7 +205,7 @@ impl Shared {
     }
 }
 
-impl Protocol for Http {
+impl<R: Respond> Protocol for Http<R> {
     async fn serve<S: Stream>(self, stream: S, peer: SocketAddr, entry: Arc<Entry>) {
         let mut ended = Ended::new(&entry);
         let info = ConnectionInfo::new(peer, "http", None, &entry, &self.0.limits);
@@ -213,11 +213,11 @@ impl Protocol for Http {
     }
 }
 
-type Http1Connection<S> = http1::UpgradeableConnection<TokioIo<Io<S>>, Service>;
+type Http1Connection<S, R> = http1::UpgradeableConnection<TokioIo<Io<S>>, Service<R>>;
 
-struct Http1<S: Stream>(Http1Connection<S>);
+struct Http1<S: Stream, R: Respond>(Http1Connection<S, R>);
 
-impl<S: Stream> Work for Http1<S> {
+impl<S: Stream, R: Respond> Work for Http1<S, R> {
     type Output = hyper::Result<()>;
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -230,11 +230,11 @@ impl<S: Stream> Work for Http1<S> {
     }
 }
 
-type Http2Connection<S> = http2::Connection<TokioIo<Io<S>>, Service, Executor>;
+type Http2Connection<S, R> = http2::Connection<TokioIo<Io<S>>, Service<R>, Executor>;
 
-struct Http2<S: Stream>(Pin<Box<Http2Connection<S>>>);
+struct Http2<S: Stream, R: Respond>(Pin<Box<Http2Connection<S, R>>>);
 
-impl<S: Stream> Work for Http2<S> {
+impl<S: Stream, R: Respond> Work for Http2<S, R> {
     type Output = hyper::Result<()>;
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {

@@ -20,10 +20,10 @@ use tokio::{
 use super::{
     closed::Closed,
     frames::{Frames, Seen},
-    pace::Pace,
     registry::Entry,
     state::{Phase, State},
 };
+use crate::peer::Pace;
 
 /// A byte stream that can tell whether input waits in it, without reading it.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {

@@ -2,17 +2,19 @@
 //!
 //! Next: [`super::drive`], which holds a connection to them.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use arc_swap::{ArcSwap, Guard};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     closed::Closed,
     held::Held,
+    settings::Settings,
     state::{Phase, State},
 };
-use crate::{lifecycle::Lifecycle, server::Settings};
+use crate::{lifecycle::Lifecycle, peer::Bounds};
 
 /// The bounds of every connection of a server.
 #[derive(Debug)]
@@ -76,5 +78,19 @@ impl Limits {
             return Some(Closed::Drain);
         }
         past(Self::age(&settings, state)).then_some(Closed::Age)
+    }
+}
+
+impl Bounds for Limits {
+    fn trusts(&self, peer: IpAddr) -> bool {
+        self.settings().trusts(peer)
+    }
+
+    fn upgrade_idle_timeout(&self) -> Duration {
+        self.settings().upgrade_idle_timeout.get()
+    }
+
+    fn drain_token(&self) -> CancellationToken {
+        self.lifecycle.drain_token()
     }
 }

@@ -10,11 +10,9 @@
 //! Next: `service`, which hands each request on.
 
 pub(crate) mod body;
-mod certificate;
 pub(crate) mod closed;
 pub(crate) mod drive;
 mod executor;
-mod forwarded;
 mod frames;
 pub(crate) mod gathered;
 mod held;
@@ -23,10 +21,10 @@ pub(crate) mod io;
 mod limits;
 pub(crate) mod linger;
 mod orders;
-mod pace;
 mod outbound;
 pub(crate) mod registry;
 pub(crate) mod service;
+mod settings;
 mod sniff;
 pub(crate) mod state;
 mod streams;
@@ -37,12 +35,19 @@ mod yielding;
 #[cfg(test)]
 mod tests;
 
-pub use certificate::ClientCertificate;
 pub(crate) use http::Http;
 pub(crate) use io::Stream;
 pub(crate) use limits::Limits;
-pub(crate) use pace::Pace;
 pub(crate) use registry::{Connections, Entry, Metrics};
-pub(crate) use service::Abort;
-pub use service::ConnectionInfo;
+pub(crate) use settings::Settings;
 pub(crate) use yielding::Rules;
+
+pub use crate::peer::{ClientCertificate, ConnectionInfo};
+
+use std::{net::SocketAddr, sync::Arc};
+
+/// Serves one connection, whatever it speaks.
+pub(crate) trait Protocol: Clone + Send + Sync + 'static {
+    /// Serves `stream` to its end; `entry` holds its place and its state.
+    fn serve<S: Stream>(self, stream: S, peer: SocketAddr, entry: Arc<Entry>) -> impl Future<Output = ()> + Send;
+}

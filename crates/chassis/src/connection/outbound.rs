@@ -33,7 +33,7 @@ const PIECE_HTTP1: usize = 32 * 1024;
 /// A response body; hyper drops it when it has taken the last of it.
 pub(crate) struct Outbound {
     body: Body,
-    way: Arc<Way>,
+    guard: Arc<InFlightGuard>,
     /// Bytes of a large part that are not handed over yet; the part is the stream's.
     rest: usize,
     length: usize,
@@ -43,7 +43,7 @@ pub(crate) struct Outbound {
 
 /// A request, and its response on its way: gone when hyper and h2 have let go of the last of its bytes, or the stream
 /// was reset.
-pub(super) struct Way {
+pub(super) struct InFlightGuard {
     part: Part,
     stream: Option<Arc<Stream>>,
     held: Arc<Held>,
@@ -53,7 +53,7 @@ pub(super) struct Way {
     left: AtomicWaker,
 }
 
-impl Way {
+impl InFlightGuard {
     pub(super) fn new(part: Part, held: &Arc<Held>) -> Arc<Self> {
         let state = &part.0.state;
         let stream = state.is_multiplexed().then(|| state.streams.begin());
@@ -80,7 +80,7 @@ impl Way {
     }
 }
 
-impl Way {
+impl InFlightGuard {
     /// What is not handed over yet of a large part.
     fn rest(&self) -> MutexGuard<'_, Bytes> {
         match &self.stream {
@@ -97,7 +97,7 @@ impl Way {
     }
 }
 
-impl Drop for Way {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         if let Some(stream) = &self.stream {
             self.part.0.state.streams.end(stream);
@@ -110,12 +110,12 @@ pub(crate) struct Chunk {
     bytes: Bytes,
     /// What goes with it.
     counted: usize,
-    way: Arc<Way>,
+    guard: Arc<InFlightGuard>,
 }
 
 impl Drop for Chunk {
     fn drop(&mut self) {
-        self.way.remove(self.counted);
+        self.guard.remove(self.counted);
     }
 }
 
@@ -134,32 +134,32 @@ impl bytes::Buf for Chunk {
 }
 
 impl Outbound {
-    pub(super) fn new(body: Body, way: Arc<Way>) -> Self {
-        if let Some(stream) = &way.stream {
+    pub(super) fn new(body: Body, guard: Arc<InFlightGuard>) -> Self {
+        if let Some(stream) = &guard.stream {
             stream.waits(true);
         }
-        Self { body, way, rest: 0, length: 0, is_long: false }
+        Self { body, guard, rest: 0, length: 0, is_long: false }
     }
 
     fn chunk(&mut self, bytes: Bytes) -> Result<Chunk, axum::Error> {
         let length = bytes.len();
         // First, as the holder keeps what HTTP/1 has of it.
-        self.way.add(length);
-        let is_large = if self.way.stream.is_some() { length > PIECE } else { Held::counts(length) };
+        self.guard.add(length);
+        let is_large = if self.guard.stream.is_some() { length > PIECE } else { Held::counts(length) };
         if is_large {
-            *self.way.rest() = bytes;
+            *self.guard.rest() = bytes;
             // Only HTTP/2 is reset by stream, so that its end has to wait.
-            (self.rest, self.length, self.is_long) = (length, length, self.way.stream.is_some());
+            (self.rest, self.length, self.is_long) = (length, length, self.guard.stream.is_some());
             return self.piece();
         }
-        Ok(Chunk { bytes, counted: length, way: Arc::clone(&self.way) })
+        Ok(Chunk { bytes, counted: length, guard: Arc::clone(&self.guard) })
     }
 
     /// The next piece of the large part. With the last one the part is gone, and only that piece counts.
     fn piece(&mut self) -> Result<Chunk, axum::Error> {
-        let most = if self.way.stream.is_some() { PIECE } else { PIECE_HTTP1 };
-        let mut rest = self.way.rest();
-        if self.way.is_reset() {
+        let most = if self.guard.stream.is_some() { PIECE } else { PIECE_HTTP1 };
+        let mut rest = self.guard.rest();
+        if self.guard.is_reset() {
             *rest = Bytes::new();
             return Err(axum::Error::new("the response was reset"));
         }
@@ -174,9 +174,9 @@ impl Outbound {
         self.rest -= piece;
         let counted = if is_last { piece } else { 0 };
         if is_last {
-            self.way.remove(self.length - piece);
+            self.guard.remove(self.length - piece);
         }
-        Ok(Chunk { bytes, counted, way: Arc::clone(&self.way) })
+        Ok(Chunk { bytes, counted, guard: Arc::clone(&self.guard) })
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Chunk>, axum::Error>>> {
@@ -184,7 +184,7 @@ impl Outbound {
             Poll::Ready(None) if self.is_long => return self.poll_left(cx).map(|()| None),
             polled => polled,
         };
-        if let Some(stream) = &self.way.stream {
+        if let Some(stream) = &self.guard.stream {
             stream.waits(polled.is_ready());
         }
         polled.map(|frame| {
@@ -197,8 +197,8 @@ impl Outbound {
 
     /// Ready when all that was handed over has left.
     fn poll_left(&self, cx: &Context<'_>) -> Poll<()> {
-        self.way.left.register(cx.waker());
-        if self.way.alive.load(Acquire) == 0 { Poll::Ready(()) } else { Poll::Pending }
+        self.guard.left.register(cx.waker());
+        if self.guard.alive.load(Acquire) == 0 { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -213,7 +213,7 @@ impl HttpBody for Outbound {
         if self.rest == 0 {
             return self.poll_body(cx);
         }
-        if let Some(stream) = &self.way.stream {
+        if let Some(stream) = &self.guard.stream {
             stream.waits(true);
         }
         Poll::Ready(Some(self.piece().map(Frame::data)))

@@ -18,12 +18,14 @@ use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     closed::Closed,
     state::State,
     yielding::{Ranked, Rules},
 };
+use crate::peer::Connection;
 
 /// 20 ms: a new connection waits no longer for one that has become idle.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
@@ -186,6 +188,20 @@ impl Entry {
     /// Gives the place up before the last who shares the entry has let go of it.
     pub(super) fn give_up_place(&self) {
         self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Connection for Entry {
+    fn abandon_body(&self) {
+        self.state.set_unread();
+    }
+
+    fn close(&self) {
+        self.state.close();
+    }
+
+    fn ending(&self, drain: &CancellationToken) -> CancellationToken {
+        self.state.ending(drain)
     }
 }
 

@@ -6,15 +6,15 @@ use std::{convert::Infallible, future::pending, io, path::Path, sync::Arc};
 
 use prometheus::Registry;
 
+use super::Settings;
 use crate::{
     admin::Heartbeat,
-    config::{AppSettings, Environment, Loaded},
     listener::{Access, Bound, Tcp, Unix, authority, bind, unix},
-    replica::HeldSignals,
+    process::{Environment, HeldSignals, StartError},
 };
 
 /// No process is one between two.
-pub(crate) fn stand_between(_: &Environment, held: HeldSignals) -> HeldSignals {
+pub(crate) fn fork_supervisor(_: &Environment, held: HeldSignals) -> HeldSignals {
     held
 }
 
@@ -34,7 +34,7 @@ impl Asked {
 #[expect(clippy::unused_self, clippy::unused_async, reason = "what the feature does takes them")]
 impl Host {
     #[expect(clippy::unnecessary_wraps, reason = "the feature can fail")]
-    pub(crate) fn prepare<A: AppSettings>(_: &Loaded<A>, _: &Environment) -> Result<Self, crate::replica::StartError> {
+    pub(crate) fn prepare(_: &Settings, _: &[String], _: &Environment) -> Result<Self, StartError> {
         Ok(Self)
     }
 

@@ -9,7 +9,7 @@
 //! ```
 //! Until `go` the successor accepts nothing, so that it can be ended without a loss.
 //!
-//! Next: [`super::between`].
+//! Next: [`super::supervisor`].
 
 use std::{io, os::unix::net::UnixStream as StdUnixStream};
 

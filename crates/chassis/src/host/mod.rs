@@ -11,7 +11,7 @@
 #[cfg(not(feature = "host"))]
 mod absent;
 #[cfg(feature = "host")]
-mod between;
+mod supervisor;
 #[cfg(feature = "host")]
 mod link;
 #[cfg(feature = "host")]
@@ -32,14 +32,14 @@ mod systemd;
 mod upgrade;
 
 #[cfg(not(feature = "host"))]
-pub(crate) use absent::{Asked, Host, stand_between};
+pub(crate) use absent::{Asked, Host, fork_supervisor};
 #[cfg(feature = "host")]
-pub(crate) use {between::stand_between, present::Host, upgrade::Asked};
+pub(crate) use {present::Host, supervisor::fork_supervisor, upgrade::Asked};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Duration;
+use crate::values::{Check, Duration, SettingError, SettingErrors};
 
 /// Whether this build has the feature.
 pub(crate) const AVAILABLE: bool = cfg!(feature = "host");
@@ -70,5 +70,32 @@ impl Default for Settings {
             // 30 s: a start takes well under one; an app may warm a cache or wait for a check.
             upgrade_timeout: Duration::from_secs(30),
         }
+    }
+}
+
+impl Check for Settings {
+    fn check(&self, errors: &mut SettingErrors) {
+        let given = |text: &Option<String>| text.as_ref().is_none_or(|text| !text.trim().is_empty());
+        if !AVAILABLE {
+            let default = Self::default();
+            for (key, unchanged) in [
+                ("user", self.user == default.user),
+                ("group", self.group == default.group),
+                ("keep_capabilities", self.keep_capabilities == default.keep_capabilities),
+                ("pid_file", self.pid_file == default.pid_file),
+                ("upgrade_timeout", self.upgrade_timeout == default.upgrade_timeout),
+            ] {
+                errors.require(unchanged, key, "this build has no such setting: rebuild with --features host");
+            }
+            return;
+        }
+        errors.require(given(&self.user), "user", "expected a name or a number");
+        errors.require(given(&self.group), "group", "expected a name or a number");
+        errors.require(given(&self.pid_file), "pid_file", "expected a path");
+        if self.group.is_some() && self.user.is_none() {
+            errors.push(SettingError::between(["group", "user"], "a group needs a user beside it"));
+        }
+        let patient = self.upgrade_timeout > Duration::default();
+        errors.require(patient, "upgrade_timeout", "expected a duration above zero");
     }
 }

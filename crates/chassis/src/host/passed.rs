@@ -19,7 +19,7 @@ use nix::{
 };
 use socket2::Socket;
 
-use crate::{config::Environment, listener::unix::Id};
+use crate::{listener::unix::Id, process::Environment};
 
 /// The name of the link to the predecessor. No URL looks like it, and no socket unit is called so.
 pub(super) const LINK: &str = "%predecessor";

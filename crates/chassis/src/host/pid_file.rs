@@ -7,7 +7,7 @@
 
 use std::{fs, io, path::PathBuf, process};
 
-use crate::replica::StartError;
+use crate::process::StartError;
 
 /// A PID file; removed with its owner, unless it is another's by then.
 pub(super) struct PidFile {

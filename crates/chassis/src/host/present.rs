@@ -27,10 +27,9 @@ use super::{
     upgrade::Attempts,
 };
 use crate::{
-    admin::{self, Heartbeat},
-    config::{AppSettings, Environment, Invocation, Loaded},
+    admin::Heartbeat,
     listener::{Access, Bound, Tcp},
-    replica::StartError,
+    process::{Environment, Invocation, StartError},
 };
 
 /// What this process holds of its host.
@@ -48,20 +47,18 @@ pub(crate) struct Host {
 
 #[expect(clippy::unused_self, reason = "a host without a service manager has nobody to tell")]
 impl Host {
-    /// Takes or binds every listener, and then drops privileges. Call it before any thread starts: the first changes
+    /// Takes or binds a listener for each of `urls`, and then drops privileges. Call it before any thread starts: the first changes
     /// the environment, the second holds for all threads only where there is one.
     ///
     /// # Errors
     /// Privileges that cannot be dropped, a PID file that cannot be written. A socket that cannot be bound is an error
     /// of [`bind`](Self::bind), where there is a log.
-    pub(crate) fn prepare<A: AppSettings>(loaded: &Loaded<A>, environment: &Environment) -> Result<Self, StartError> {
-        let settings = loaded.settings.host.clone();
+    pub(crate) fn prepare(settings: &Settings, urls: &[String], environment: &Environment) -> Result<Self, StartError> {
+        let settings = settings.clone();
         let invocation = Invocation::capture();
         let mut passed = Passed::take(environment);
         let predecessor =
             passed.link().map_err(|error| StartError::new("taking the link to the predecessor", error))?;
-        let admin = admin::url(&loaded.settings.admin.listen);
-        let urls = loaded.settings.server.listen.iter().chain([&admin]);
         let sockets = Sockets::prepare(urls, &mut passed, predecessor.is_some());
         if predecessor.is_some() {
             passed.close_rest();

@@ -15,7 +15,7 @@ use nix::{
 };
 
 use super::Settings;
-use crate::replica::StartError;
+use crate::process::StartError;
 
 /// Drops what `settings` say.
 ///

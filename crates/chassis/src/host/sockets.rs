@@ -15,8 +15,8 @@ use socket2::Socket;
 
 use super::passed::{Passed, name_of, name_with_id, standard_input};
 use crate::{
-    config::listen::{self, Address},
     listener::{self, Access, Bound, Share, Tcp, Unix, authority, unix},
+    values::listen::{self, Address},
 };
 
 /// Sockets by the URL that they listen on.
@@ -52,8 +52,8 @@ struct Kept {
 
 impl Sockets {
     /// Takes what was passed for `urls`, and binds the rest.
-    pub(super) fn prepare<'a>(urls: impl Iterator<Item = &'a String>, passed: &mut Passed, inherits: bool) -> Self {
-        let prepared = urls.map(|url| Prepared { url: url.clone(), socket: socket(url, passed, inherits) });
+    pub(super) fn prepare(urls: &[String], passed: &mut Passed, inherits: bool) -> Self {
+        let prepared = urls.iter().map(|url| Prepared { url: url.clone(), socket: socket(url, passed, inherits) });
         Self { prepared: Mutex::new(prepared.collect()), kept: Mutex::default() }
     }
 

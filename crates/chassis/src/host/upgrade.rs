@@ -27,10 +27,10 @@ use tokio::{
 };
 
 use super::{
-    between::{MARK, NOT_STARTED},
     link::{ACCEPTING, GO, Link, PREPARED, STARTED, YOURS},
     passed::LINK,
     present::Host,
+    supervisor::{MARK, NOT_STARTED},
     systemd::{self, Notice},
 };
 
@@ -184,7 +184,7 @@ impl Host {
         Ok(pid)
     }
 
-    /// The old program once more, that starts the new one: see [`super::between`].
+    /// The old program once more, that starts the new one: see [`super::supervisor`].
     fn spawn(&self, link: Link, theirs: UnixStream) -> io::Result<Successor> {
         let mut descriptors = self.sockets.for_successor()?;
         descriptors.push((LINK.to_owned(), theirs.into()));

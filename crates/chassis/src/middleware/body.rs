@@ -2,7 +2,7 @@
 //!
 //! While it waits for its client it lends the request's place to others, and counts among the uploads.
 //!
-//! Next: [`super::record`].
+//! Next: [`super::observation`].
 
 use std::{
     pin::Pin,
@@ -20,8 +20,8 @@ use tower_http::timeout::{TimeoutBody, TimeoutError};
 
 use super::uploads::Tracked;
 use crate::{
-    connection::{ConnectionInfo, Pace},
     overload::{Coming, Loan, Return},
+    peer::{ConnectionInfo, Pace},
     problem::{BodyError, Code},
 };
 
@@ -210,7 +210,7 @@ mod tests {
     use prometheus::Registry;
 
     use super::*;
-    use crate::{middleware::uploads::Uploads, server::Settings};
+    use crate::middleware::{Settings, uploads::Uploads};
 
     async fn read(body: Body) -> Result<usize, BodyError> {
         match body.collect().await {

@@ -1,12 +1,12 @@
 //! How long a caller still wants the answer: `grpc-timeout`, `x-envoy-expected-rq-timeout-ms`, `x-request-timeout`.
 //!
-//! Next: [`super::exchange`].
+//! Next: [`super::request_future`].
 
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::config;
+use crate::values;
 
 // Names, not texts: a text is parsed into a name at each look-up, and each request looks all three up.
 const GRPC: HeaderName = HeaderName::from_static("grpc-timeout");
@@ -41,7 +41,7 @@ fn milliseconds(text: &str) -> Option<Duration> {
 }
 
 fn milliseconds_or_duration(text: &str) -> Option<Duration> {
-    milliseconds(text).or_else(|| text.parse().ok().map(config::Duration::get))
+    milliseconds(text).or_else(|| text.parse().ok().map(values::Duration::get))
 }
 
 fn is_digits(text: &str) -> bool {

@@ -17,6 +17,7 @@
 //!   body pace    408 413         on requests that have a body
 //!   uploads      408             those whose client is waited for, and which of them gives way
 //! handler                        on the I/O runtime, or the work runtime
+//! response                       outermost on the way back: problems of bare errors, headers of every response, HEAD
 //! ```
 //!
 //! One future does it all: as seven boxed layers the same costs several times as much on every request. It refuses to
@@ -26,15 +27,19 @@
 
 mod body;
 mod deadline;
-mod exchange;
+mod request_future;
 mod head;
 mod host;
 mod id;
 mod protect;
-mod record;
+mod observation;
+mod response;
 pub(crate) mod route;
 pub(crate) mod routes;
+mod settings;
 mod uploads;
+
+pub(crate) use settings::Settings;
 
 use std::sync::{
     Arc,
@@ -52,7 +57,6 @@ use self::{
 use crate::{
     faults::Faults,
     overload::Overload,
-    server::Settings,
     telemetry::{AccessLog, Tracing},
 };
 

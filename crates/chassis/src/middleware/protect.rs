@@ -9,19 +9,19 @@ use http::Version;
 
 use super::{
     body::{self, Bound, Bounds},
-    record::Record,
+    observation::Observation,
     route::Kind,
+    settings::Settings,
     uploads::{Tracked, Uploads},
 };
 use crate::{
-    overload::{Class, Limiter, Place, Shed},
+    overload::{AdmissionPermit, Class, Limiter, Shed},
     problem::{Code, Problem},
-    server::Settings,
 };
 
 /// Refuses a request whose host is doubtful, whose head or announced body is too large, or whose deadline has passed.
-pub(super) fn check(settings: &Settings, request: &Request, record: &Record) -> Result<(), Problem> {
-    if let Some(detail) = record.bad_host {
+pub(super) fn check(settings: &Settings, request: &Request, observation: &Observation) -> Result<(), Problem> {
+    if let Some(detail) = observation.bad_host {
         return Err(Problem::new(Code::MalformedRequest).with_detail(detail));
     }
     let uri = request.uri();
@@ -29,13 +29,13 @@ pub(super) fn check(settings: &Settings, request: &Request, record: &Record) -> 
     if target > settings.max_uri.len() {
         return Err(Problem::new(Code::UriTooLong));
     }
-    if head_size(request, target, record.head_bytes) > settings.max_head.len() {
+    if head_size(request, target, observation.head_bytes) > settings.max_head.len() {
         return Err(Problem::new(Code::HeadTooLarge));
     }
-    if record.request_bytes.is_some_and(|length| length > settings.max_body.get()) {
+    if observation.request_bytes.is_some_and(|length| length > settings.max_body.get()) {
         return Err(Problem::new(Code::BodyTooLarge));
     }
-    if record.context.deadline.is_some_and(|deadline| deadline <= record.started) {
+    if observation.context.deadline.is_some_and(|deadline| deadline <= observation.started) {
         return Err(Problem::new(Code::DeadlineExceeded));
     }
     Ok(())
@@ -73,25 +73,29 @@ pub(super) fn content_length(request: &Request, is_told: bool) -> Option<u64> {
 
 /// A place for the request: at once, after a wait, or not needed.
 pub(super) enum Admission {
-    Admitted(Option<Place>),
+    Admitted(Option<AdmissionPermit>),
     Full(Arc<Limiter>, Class),
 }
 
-pub(super) fn admission(record: &Record, request: &Request) -> Admission {
-    let Some(pool) = &record.route.pool else { return Admission::Admitted(None) };
-    match pool.try_admit(record.started, record.context.deadline) {
+pub(super) fn admission(observation: &Observation, request: &Request) -> Admission {
+    let Some(pool) = &observation.route.pool else { return Admission::Admitted(None) };
+    match pool.try_admit(observation.started, observation.context.deadline) {
         Some(place) => Admission::Admitted(Some(place)),
-        None => Admission::Full(Arc::clone(pool), class(record, request)),
+        None => Admission::Full(Arc::clone(pool), class(observation, request)),
     }
 }
 
 /// How much the request matters; only a trusted peer may say. Asked only where it makes a difference.
-fn class(record: &Record, request: &Request) -> Class {
-    if record.is_trusted() { Class::stated(request.headers()) } else { Class::default() }
+fn class(observation: &Observation, request: &Request) -> Class {
+    if observation.is_trusted() { Class::stated(request.headers()) } else { Class::default() }
 }
 
 /// Waits for a place; a refusal is a problem with a jittered `Retry-After`.
-pub(super) async fn wait(deadline: Option<Instant>, limiter: Arc<Limiter>, class: Class) -> Result<Place, Problem> {
+pub(super) async fn wait(
+    deadline: Option<Instant>,
+    limiter: Arc<Limiter>,
+    class: Class,
+) -> Result<AdmissionPermit, Problem> {
     let retry_after = limiter.retry_after();
     limiter.admit(class, deadline).await.map_err(|shed| match shed {
         Shed::Deadline => Problem::new(Code::DeadlineExceeded),

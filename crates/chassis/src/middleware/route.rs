@@ -1,6 +1,6 @@
 //! A route's name, its place to run, and its metrics, resolved once.
 //!
-//! Next: [`super::record`].
+//! Next: [`super::observation`].
 
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@
 //! instructions. So the route is found here, the middleware is a plain type around it, and axum's router inside has that
 //! one path, for its methods and extractors.
 //!
-//! Next: [`super::record`].
+//! Next: [`super::observation`].
 
 use std::{fmt, pin::Pin, sync::Arc};
 
@@ -16,8 +16,11 @@ use axum::{
 use http::Method;
 use tower_service::Service as _;
 
-use super::{Stack, exchange::Exchange, host::Host, route::Route};
-use crate::problem::{Code, Problem};
+use super::{Stack, host::Host, request_future::RequestFuture, route::Route};
+use crate::{
+    peer::Respond,
+    problem::{Code, Problem},
+};
 
 /// Routes; a cheap handle.
 #[derive(Clone)]
@@ -63,7 +66,7 @@ impl Routes {
                 let stack = Arc::clone(&table.stack);
                 // Begun by its first poll: hyper calls for each of the requests that come at once on an HTTP/2
                 // connection before it polls one, and a place is for those at work.
-                Box::pin(async { Exchange::begin(stack, route, request).await })
+                Box::pin(async { RequestFuture::begin(stack, route, request).await })
             }
             Self::Bare(router) => {
                 // Old checkers name no host; one that is doubtful is refused here too.
@@ -75,6 +78,14 @@ impl Routes {
                 Box::pin(async { answer.await.unwrap_or_else(|never| match never {}) })
             }
         }
+    }
+}
+
+impl Respond for Routes {
+    type Answer = Answer;
+
+    fn respond(&self, request: Request) -> Answer {
+        self.call(request)
     }
 }
 

@@ -27,7 +27,7 @@ use futures_util::task::AtomicWaker;
 use prometheus::{IntCounter, IntGauge, Registry};
 use tokio::time::Instant;
 
-use crate::server::Settings;
+use super::Settings;
 
 /// 16 KiB: a new upload, of which nothing is here yet, is not behind those that trickle.
 const CREDIT: u64 = 16 * 1024;

@@ -28,6 +28,6 @@ pub use input::Input;
 pub use methods::{Handler, Methods, delete, get, patch, post, put};
 pub use operation::Operation;
 pub use output::{Output, Script, Status, Style};
-pub use page::of;
 
 pub(crate) use methods::Described;
+pub(crate) use page::{Page, of};

@@ -3,7 +3,7 @@
 //! The page is three small files of our own: the viewers at hand weigh more than the program has room for, and none
 //! runs under a policy that allows nothing inline. It has no build step and asks no other host.
 //!
-//! Next: [`crate::router`].
+//! Next: [`super::document`].
 
 use std::{
     convert::Infallible,
@@ -23,8 +23,8 @@ use tokio::runtime::Builder;
 use tower::ServiceExt;
 use tower_http::compression::CompressionLayer;
 
-use super::{Described, Operation, Output, Script, Style, document::Document, get, platform};
-use crate::{router::Router, telemetry::Identity};
+use super::{Described, Methods, Operation, Output, Script, Style, document::Document, get, platform};
+use crate::telemetry::Identity;
 
 /// Nothing inline, nothing of another host, and no frame around it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -35,30 +35,34 @@ const PATH: &str = "/openapi.json";
 /// Headers, and what comes behind them.
 type With<const N: usize, T> = ([(HeaderName, &'static str); N], T);
 
-impl Router {
-    /// Adds `/openapi.json`, which describes the routes added so far, and `/docs`, which shows it. `about` is the API's
-    /// title and, below an empty line, its description in Markdown.
+/// The routes that show the description of all routes, which is filled in once they are known.
+pub(crate) struct Page(Arc<Shared>);
+
+impl Page {
+    pub(crate) fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    /// Each path with its methods.
+    pub(crate) fn routes(&self) -> [(&'static str, Methods<()>); 4] {
+        let document = get(document).about("This document").with_state(Arc::clone(&self.0));
+        [
+            (PATH, document.layer(CompressionLayer::new())),
+            ("/docs", get(page).about("This document as a page").layer(CompressionLayer::new())),
+            ("/docs.css", get(style).about("The page's style").layer(CompressionLayer::new())),
+            ("/docs.js", get(script).about("The page's script").layer(CompressionLayer::new())),
+        ]
+    }
+
+    /// Fills the description in: `about` is the API's title and, below an empty line, its description in Markdown.
     ///
     /// # Panics
-    /// Never: a document is set once.
-    #[must_use]
-    pub fn documented(self, about: &'static str, identity: &Identity) -> Self {
-        let shared = Arc::new(Shared::default());
-        let served = self
-            .route(
-                PATH,
-                get(document).about("This document").with_state(Arc::clone(&shared)).layer(CompressionLayer::new()),
-            )
-            .route("/docs", get(page).about("This document as a page").layer(CompressionLayer::new()))
-            .route("/docs.css", get(style).about("The page's style").layer(CompressionLayer::new()))
-            .route("/docs.js", get(script).about("The page's script").layer(CompressionLayer::new()));
-        let mut routes: Vec<_> =
-            served.described().map(|(path, described)| (path.to_owned(), described.to_vec())).collect();
+    /// When it is done twice.
+    pub(crate) fn describe(self, about: &'static str, identity: &Identity, mut routes: Vec<(String, Vec<Described>)>) {
         let healthz = Described { about: platform::HEALTHZ, ..Described::new("get", platform::healthz) };
         routes.push(("/healthz".to_owned(), vec![healthz]));
         let document = Document { about, version: identity.version.clone(), routes };
-        shared.document.set(document).expect("a document is set once");
-        served
+        self.0.document.set(document).expect("a document is set once");
     }
 }
 
@@ -115,11 +119,11 @@ async fn script() -> Script {
 /// The document that a router serves, for a program that prints it; `routes` runs inside a runtime, as at a start.
 ///
 /// # Errors
-/// When there are no routes, or they are not [`Router::documented`].
-pub fn of<E: Display>(routes: impl FnOnce() -> Result<Router, E>) -> Result<Value, String> {
+/// When there are no routes, or the router is not `documented`.
+pub(crate) fn of<E: Display>(routes: impl FnOnce() -> Result<axum::Router, E>) -> Result<Value, String> {
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(async {
-        let app = routes().map_err(|error| error.to_string())?.into_axum();
+        let app = routes().map_err(|error| error.to_string())?;
         let request = Request::get(PATH).body(Body::empty()).map_err(|error| error.to_string())?;
         let response = app.oneshot(request).await.map_err(|never: Infallible| never.to_string())?;
         let body = response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();

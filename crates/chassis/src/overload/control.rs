@@ -14,7 +14,7 @@ use super::{
     limit::{Bounds, Controller},
     window::Window,
 };
-use crate::config;
+use crate::values;
 
 /// 1 s: what was measured before that may no longer be so, and a refused request measures nothing.
 const FRESH: Duration = Duration::from_secs(1);
@@ -118,6 +118,6 @@ fn micros(duration: Duration) -> u64 {
 }
 
 /// A setting as an atomic can hold it.
-pub(super) fn milliseconds(duration: config::Duration) -> usize {
+pub(super) fn milliseconds(duration: values::Duration) -> usize {
     usize::try_from(duration.as_millis()).unwrap_or(usize::MAX)
 }

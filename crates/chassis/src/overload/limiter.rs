@@ -5,7 +5,7 @@
 //! the two: who is about to wait says so before it looks once more, and who leaves looks for waiters after its place is
 //! free.
 //!
-//! Next: [`super::place`].
+//! Next: [`super::permit`].
 
 use std::{
     sync::{
@@ -24,10 +24,10 @@ use tokio::{
 };
 
 use super::{
-    Class, Place, Shed,
+    AdmissionPermit, Class, Shed,
     control::Control,
     limit::Bounds,
-    place::Slot,
+    permit::Slot,
     pool::Pool,
     queue::{Queue, Verdict},
 };
@@ -69,15 +69,15 @@ impl Limiter {
     }
 
     /// A place, if one is free, nobody waits, and `deadline` is not near. `now` may be a little while ago.
-    pub(crate) fn try_admit(self: &Arc<Self>, now: Instant, deadline: Option<Instant>) -> Option<Place> {
+    pub(crate) fn try_admit(self: &Arc<Self>, now: Instant, deadline: Option<Instant>) -> Option<AdmissionPermit> {
         if !self.pool.enabled.load(Relaxed) {
-            return Some(Place::new(self.force(), now, deadline, false));
+            return Some(AdmissionPermit::new(self.force(), now, deadline, false));
         }
         if self.waiting.load(Relaxed) > 0 || self.control.is_near(now, deadline) {
             return None;
         }
         if let Some(slot) = self.take(Class::Normal) {
-            return Some(Place::new(slot, now, deadline, true));
+            return Some(AdmissionPermit::new(slot, now, deadline, true));
         }
         // It had one of the route's places for a moment, which another may have missed for it.
         self.wake();
@@ -128,9 +128,13 @@ impl Limiter {
     }
 
     /// A place for a request that did not find one at once: the slow way.
-    pub(crate) async fn admit(self: Arc<Self>, class: Class, deadline: Option<Instant>) -> Result<Place, Shed> {
+    pub(crate) async fn admit(
+        self: Arc<Self>,
+        class: Class,
+        deadline: Option<Instant>,
+    ) -> Result<AdmissionPermit, Shed> {
         match self.wait(class, deadline).await {
-            Ok((slot, admitted)) => Ok(Place::new(slot, admitted, deadline, true)),
+            Ok((slot, admitted)) => Ok(AdmissionPermit::new(slot, admitted, deadline, true)),
             Err(reason) => {
                 self.pool.count_shed(reason);
                 Err(reason)

@@ -26,7 +26,7 @@ mod control;
 mod gauges;
 mod limit;
 mod limiter;
-mod place;
+mod permit;
 mod pool;
 mod queue;
 #[cfg(test)]
@@ -37,7 +37,7 @@ mod window;
 
 pub(crate) use class::Class;
 pub(crate) use limiter::Limiter;
-pub(crate) use place::{Coming, Loan, Place, Return};
+pub(crate) use permit::{AdmissionPermit, Coming, Loan, Return};
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -46,9 +46,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::{gauges::Gauges, limit::Bounds, pool::Pool};
-use crate::config::{Auto, Duration};
+use crate::values::{Auto, Check, Duration, MOST, SettingErrors};
 
-/// Settings `overload.*`. Reloadable.
+/// Settings `overload.*`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -96,6 +96,20 @@ impl Settings {
         };
         #[expect(clippy::cast_precision_loss, reason = "at most 1,000,000")]
         Bounds { floor: floor.min(ceiling) as f64, ceiling: ceiling as f64, floor_is_busy: runtime == Runtime::Work }
+    }
+}
+
+impl Check for Settings {
+    fn check(&self, errors: &mut SettingErrors) {
+        // A queue that waits for longer hides the overload from clients and autoscalers alike.
+        let short = self.queue_timeout <= Duration::from_secs(1);
+        errors.require(short, "queue_timeout", "expected at most 1s: a longer wait hides overload");
+        let sane = |limit: usize| (1..=MOST).contains(&limit);
+        errors.require(sane(self.max_in_flight), "max_in_flight", "expected a number above zero, at most 1000000");
+        let work = !matches!(self.work_max_in_flight, Auto::Value(limit) if !sane(limit));
+        errors.require(work, "work_max_in_flight", "expected `auto`, or a number above zero, at most 1000000");
+        let patient = self.retry_after > Duration::default();
+        errors.require(patient, "retry_after", "expected a duration above zero");
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Class, Shed, place::Slot};
+use super::{Class, Shed, permit::Slot};
 
 /// How long the queue may stand before the newest goes first, in times of the queue's timeout.
 const STANDING: u32 = 2;

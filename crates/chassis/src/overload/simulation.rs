@@ -30,7 +30,7 @@ use tokio::{
 };
 
 use super::{Class, Limiter, Overload, Runtime, Settings};
-use crate::config::Auto;
+use crate::values::Auto;
 
 /// What a client waits for.
 const DEADLINE: Duration = Duration::from_millis(250);

@@ -21,7 +21,7 @@ fn io(overload: &Overload) -> Arc<Limiter> {
     overload.limiter(Runtime::Io, None)
 }
 
-fn free(pool: &Arc<Limiter>) -> Option<Place> {
+fn free(pool: &Arc<Limiter>) -> Option<AdmissionPermit> {
     pool.try_admit(Instant::now().into_std(), None)
 }
 

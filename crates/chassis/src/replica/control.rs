@@ -12,13 +12,10 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::{
-    StartError,
-    signals::{HeldSignals, Signals},
-};
 use crate::{
-    config::{self, AppSettings, Loaded, Sources, Watcher},
+    config::{self, AppSettings, Loaded, Sources},
     host::Asked,
+    process::{HeldSignals, Signals, StartError, Watcher},
     transports::Certificates,
 };
 
@@ -81,8 +78,8 @@ impl<A: AppSettings> Files<A> {
     fn read(sources: &Sources) -> Result<Self, Vec<String>> {
         // Before the settings are read: a change in between is not missed.
         let watcher = Watcher::new(sources.paths());
-        let loaded = config::load::<A>(sources)
-            .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let loaded =
+            config::load::<A>(sources).map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         // Before privileges are given up: the key may be root's.
         let certificates = Certificates::load(&loaded.settings.tls, &loaded.settings.server.listen)
             .map_err(|bad| vec![format!("{bad} ({})", loaded.source(bad.key))])?;

@@ -27,13 +27,14 @@ use tokio::runtime::{Handle, Runtime};
 
 use super::{
     Chassis, StartError, build_runtime,
-    inside::{Inside, healthz},
+    core::{Core, healthz},
     start::{Verdicts, metrics},
 };
 use crate::{
     config::{self, AppSettings, Live, Sources},
-    connection::{Abort, ConnectionInfo, Entry},
+    connection::Entry,
     middleware::routes::Routes,
+    peer::{Abort, ConnectionInfo},
     problem::{Code, Problem},
     request::{self, RequestContext},
     router::Router,
@@ -47,7 +48,7 @@ pub type ResponseBody = Body;
 /// A started app without a listener.
 pub struct Embedded {
     routes: Routes,
-    inside: Inside,
+    core: Core,
     telemetry: Arc<Telemetry>,
     flush_timeout: Duration,
     io: Runtime,
@@ -97,8 +98,8 @@ impl Embedded {
         F: FnOnce(&A, &Chassis) -> Result<Router, E>,
         E: fmt::Display,
     {
-        let bad = |problems: config::Problems| {
-            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let bad = |errors: config::SettingErrors| {
+            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
             StartError::new("reading the settings", lines.join("\n"))
         };
         let loaded = config::load::<A>(&sources).map_err(bad)?;
@@ -109,12 +110,12 @@ impl Embedded {
         let live = Live::new(sources, loaded);
         let io = build_runtime("io", live.get().runtime.io_threads())?;
         let work = build_runtime("work", live.get().runtime.work_threads())?;
-        let (routes, inside) = {
+        let (routes, core) = {
             let _inside = io.enter();
             enter(&live, identity, &telemetry, io.handle(), work.handle(), app)?
         };
         tracing::info!(config_hash = %live.loaded().hash, "started inside another server");
-        Ok(Self { routes, inside, telemetry, flush_timeout, io, _work: work })
+        Ok(Self { routes, core, telemetry, flush_timeout, io, _work: work })
     }
 
     /// Where requests run, and where their bodies have to be waited for.
@@ -133,10 +134,10 @@ impl Embedded {
         let Head { parts, client, scheme, .. } = request.0;
         let method = parts.method.clone();
         let mut request = http::Request::from_parts(parts, body.map_or_else(Body::empty, Body::new));
-        let entry = self.inside.connections.enter(None);
+        let entry = self.core.connections.enter(None);
         // Over a Unix socket the host knows no address: who speaks there is on this host.
         let client = client.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
-        request.extensions_mut().insert(ConnectionInfo::new(client, scheme, None, &entry, &self.inside.limits));
+        request.extensions_mut().insert(ConnectionInfo::new(client, scheme, None, &entry, &self.core.limits));
         let response = self.routes.call(request).await;
         if response.extensions().get::<Abort>().is_some() {
             return None;
@@ -174,7 +175,7 @@ fn enter<A, F, E>(
     io: &Handle,
     work: &Handle,
     app: F,
-) -> Result<(Routes, Inside), StartError>
+) -> Result<(Routes, Core), StartError>
 where
     A: AppSettings,
     F: FnOnce(&A, &Chassis) -> Result<Router, E>,
@@ -199,11 +200,11 @@ where
     let routes = app(&live.get().app, &chassis).map_err(|error| StartError::new("starting the app", error))?;
     let routes = routes.merge(healthz(&verdicts.probes));
     verdicts.checks.start(io);
-    let inside = Inside::new(live, telemetry, &verdicts, &chassis.served, work);
+    let core = Core::new(live, telemetry, &verdicts, &chassis.served, work);
     // The host accepts.
     verdicts.accepting.iter().for_each(|accepting| accepting.store(true, Relaxed));
     verdicts.lifecycle.ready();
-    Ok((routes.build(&inside.stack), inside))
+    Ok((routes.build(&core.stack), core))
 }
 
 /// A response's body, which keeps its request's place among the open ones.

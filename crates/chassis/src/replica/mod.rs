@@ -15,16 +15,13 @@
 mod control;
 #[cfg(feature = "guest")]
 mod embedded;
-mod exit;
-mod inside;
-mod live;
-mod signals;
+mod core;
+mod life;
 mod start;
 
+pub use crate::process::{Exit, HeldSignals, StartError};
 #[cfg(feature = "guest")]
 pub use embedded::{Embedded, Request, ResponseBody};
-pub use exit::{Exit, StartError};
-pub use signals::HeldSignals;
 
 use std::{
     fmt,
@@ -39,12 +36,14 @@ use self::{
     control::{Control, Files},
     start::Prepared,
 };
-use super::{
-    config::{AppSettings, Live, Sources, Watcher},
+use crate::{
+    admin,
+    config::{AppSettings, Live, Settings, Sources},
     health::Checks,
     host::{self, Host},
     lifecycle::{Drain, Lifecycle},
     middleware::Served,
+    process::Watcher,
     router::Router,
     telemetry::{self, Identity, Propagation, Telemetry},
     transports::Certificates,
@@ -95,7 +94,7 @@ where
     F: FnOnce(&A, &Chassis) -> Result<Router, E>,
     E: fmt::Display,
 {
-    let held = host::stand_between(&sources.environment, held);
+    let held = host::fork_supervisor(&sources.environment, held);
     let mut control = match Control::start(held) {
         Ok(control) => control,
         Err(error) => {
@@ -116,7 +115,7 @@ where
         }
     };
     // Before any thread runs: it may give up privileges. What went wrong is told where there is a log.
-    let host = Host::prepare(&loaded, &sources.environment);
+    let host = Host::prepare(&loaded.settings.host, &listeners(&loaded.settings), &sources.environment);
     let lookup = |name: &str| sources.environment.get(name).map(str::to_owned);
     let is_terminal = io::stdout().is_terminal();
     let telemetry = match telemetry::start(&loaded.settings.telemetry, &identity, &lookup, is_terminal) {
@@ -137,6 +136,11 @@ where
         let _ = telemetry.flush(flush_timeout);
         Exit::Failed
     })
+}
+
+/// The URLs of all listeners.
+fn listeners<A>(settings: &Settings<A>) -> Vec<String> {
+    settings.server.listen.iter().cloned().chain([admin::url(&settings.admin.listen)]).collect()
 }
 
 /// What was made before any thread ran.
@@ -179,7 +183,7 @@ where
             let _ = telemetry.flush(settings.lifecycle.flush_timeout.get());
             return Ok(Exit::Drained);
         }
-        Ok(prepared.open(io.handle()).await.live(signals, asked, watcher).await)
+        Ok(prepared.open(io.handle()).await.run_until_signal(signals, asked, watcher).await)
     });
     io.shutdown_background();
     work.shutdown_background();

@@ -1,13 +1,12 @@
 //! The parts of a replica, made and started in order.
 //!
-//! Next: [`super::live`].
+//! Next: [`super::life`].
 
 use std::{
     fmt, io,
     sync::{Arc, atomic::AtomicBool},
 };
 
-use arc_swap::ArcSwap;
 use prometheus::Registry;
 use serde_json::json;
 use tokio::runtime::Handle;
@@ -15,11 +14,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Before, Chassis, StartError,
-    inside::{Inside, healthz},
+    core::{Core, healthz},
 };
 use crate::{
-    admin::{Admin, Heartbeat, Running, Scrape, probes::Probes},
-    config::{self, AppSettings, Live, Source, listen},
+    admin::{self, Admin, Heartbeat, Running, Scrape, probes::Probes},
+    config::{self, AppSettings, Live},
     connection::Connections,
     faults::Faults,
     health::Checks,
@@ -29,9 +28,10 @@ use crate::{
     middleware::Served,
     overload::Overload,
     router::Router,
-    server::{self, AcceptErrors},
+    server::{self, AcceptErrors, InForce},
     telemetry::{Identity, Telemetry},
     transports::{self, Certificates, Doors, Purpose, Shared},
+    values::{Source, listen},
 };
 
 /// A running replica.
@@ -152,7 +152,7 @@ fn prepare_admin<A: AppSettings>(
 ) -> Result<Running, StartError> {
     let settings = live.get();
     let shown = Arc::clone(live);
-    let admin = Admin {
+    let routes = Admin {
         probes: verdicts.probes.clone(),
         registry: telemetry.registry().clone(),
         scrape: Scrape::default(),
@@ -162,15 +162,18 @@ fn prepare_admin<A: AppSettings>(
         config: Arc::new(move || show(&shown)),
     };
     let listen = &settings.admin.listen;
-    let (address, listener) = Running::bind(host, listen)
-        .map_err(|error| cannot_bind("admin", listen, &live.loaded().source("admin.listen"), &error))?;
+    // The app's default: probes come in small numbers.
+    let backlog = server::Settings::default().backlog;
+    let bound = host.bind(&admin::url(listen), backlog).and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let (address, listener) =
+        bound.map_err(|error| cannot_bind("admin", listen, &live.loaded().source("admin.listen"), &error))?;
     tracing::info!(target: "listener", listener = "admin", url = %format_args!("http://{address}"), "listening");
-    Ok(Running::new(listener, admin.router(&settings.admin), &settings.admin))
+    Ok(Running::new(listener, routes.router(&settings.admin), &settings.admin))
 }
 
 /// The app's listeners, their accept loops and their connections.
 pub(super) struct Door {
-    pub(super) settings: Arc<ArcSwap<server::Settings>>,
+    pub(super) settings: InForce,
     pub(super) overload: Overload,
     pub(super) connections: Arc<Connections>,
     pub(super) stop: CancellationToken,
@@ -188,8 +191,8 @@ impl Door {
         (served, certificates): (&Arc<Served>, &Certificates),
         work: &Handle,
     ) -> (Self, Servers) {
-        let Inside { settings, overload, stack, limits, connections } =
-            Inside::new(live, telemetry, verdicts, served, work);
+        let Core { settings, overload, stack, limits, connections } =
+            Core::new(live, telemetry, verdicts, served, work);
         let (all, registry) = (live.get(), telemetry.registry());
         let doors = Doors::new(transports::Parts {
             routes,

@@ -1,6 +1,6 @@
-//! Which service and which replica of it tells.
+//! Who a replica is, as logs, traces and metrics say it.
 //!
-//! Next: [`super::resource`], which tells it to collectors.
+//! Next: [`super::resource`].
 
 use serde::Serialize;
 

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::filter;
+use crate::values::{Check, SettingError, SettingErrors};
 
 /// Settings `telemetry.*`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -14,9 +15,11 @@ use super::filter;
 pub struct Settings {
     /// `json`, `text`, or `auto`: text on a terminal, JSON elsewhere.
     pub log_format: LogFormat,
-    /// What is logged: a level, or `target=level` pairs with commas. Reloadable.
+    /// What is logged: a level, or `target=level` pairs with commas.
+    #[schemars(extend("x-reloadable" = true))]
     pub log_filter: String,
-    /// Whether each request writes a line (target `access`). Reloadable.
+    /// Whether each request writes a line (target `access`).
+    #[schemars(extend("x-reloadable" = true))]
     pub access_log: bool,
     /// Where spans go, as `http://host:port`; none turns tracing off. The standard `OTEL_EXPORTER_OTLP_ENDPOINT` counts too.
     pub otlp_endpoint: Option<String>,
@@ -24,8 +27,9 @@ pub struct Settings {
     pub otlp_protocol: OtlpProtocol,
     /// Whether log lines are sent over OTLP as well.
     pub otlp_logs: bool,
-    /// The share of new traces that is recorded, 0 to 1; a trusted caller's decision is followed. Reloadable.
+    /// The share of new traces that is recorded, 0 to 1; a trusted caller's decision is followed.
     #[schemars(range(min = 0, max = 1))]
+    #[schemars(extend("x-reloadable" = true))]
     pub sample_ratio: f64,
 }
 
@@ -83,6 +87,17 @@ impl Settings {
             problems.push(("telemetry.otlp_endpoint", reason.into()));
         }
         problems
+    }
+}
+
+impl Check for Settings {
+    fn check(&self, errors: &mut SettingErrors) {
+        for (key, message) in self.problems() {
+            errors.push(SettingError::new(key.trim_start_matches("telemetry."), message));
+        }
+        if self.otlp_logs && self.otlp_endpoint.is_none() {
+            errors.push(SettingError::between(["otlp_logs", "otlp_endpoint"], "logs over OTLP need an endpoint"));
+        }
     }
 }
 

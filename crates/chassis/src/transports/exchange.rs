@@ -27,13 +27,14 @@ use http_body::Body as _;
 use super::cgi::{self, Head};
 use crate::{
     connection::{
-        Abort, ConnectionInfo, Entry, Limits, Stream,
+        Entry, Limits, Stream,
         closed::{Closed, Ended},
         drive::{Work, drive},
         io::{Io, Slot, take},
         linger::linger,
     },
     middleware::routes::Routes,
+    peer::{Abort, ConnectionInfo},
     problem::Problem,
     request::{self, RequestContext},
     runtime,
@@ -50,7 +51,7 @@ pub(super) struct Inner {
 
 /// One connection of a door.
 #[derive(Debug)]
-pub(super) struct Line<'a> {
+pub(super) struct CgiConnection<'a> {
     pub(super) inner: &'a Inner,
     pub(super) entry: &'a Arc<Entry>,
     pub(super) peer: SocketAddr,
@@ -77,7 +78,7 @@ impl Inner {
         stream: S,
         peer: SocketAddr,
         entry: &'a Arc<Entry>,
-        converse: impl FnOnce(Io<S>, Line<'a>) -> F,
+        converse: impl FnOnce(Io<S>, CgiConnection<'a>) -> F,
     ) {
         let mut ended = Ended::new(entry);
         if !self.limits.settings().trusts(peer.ip()) {
@@ -88,8 +89,8 @@ impl Inner {
         let (slot, state) = (Slot::default(), &entry.state);
         let min_rate = self.limits.settings().min_rate.get();
         let io = Io::new(stream, Bytes::new(), Arc::clone(entry), Arc::clone(&slot), min_rate);
-        let line = Line { inner: self, entry, peer };
-        let driven = drive(&self.limits, state, &mut Conversation(Box::pin(converse(io, line)))).await;
+        let connection = CgiConnection { inner: self, entry, peer };
+        let driven = drive(&self.limits, state, &mut Conversation(Box::pin(converse(io, connection)))).await;
         let (Ok(reason) | Err(reason)) = driven;
         ended.reason = reason;
         let Some(stream) = take(&slot) else { return };
@@ -112,7 +113,7 @@ impl Inner {
     }
 }
 
-impl Line<'_> {
+impl CgiConnection<'_> {
     /// The router's answer to request `number` of this connection; none where a fault rule breaks the connection.
     pub(super) async fn ask(&self, head: Head, body: Body, number: u64) -> Option<Answer> {
         let Self { inner, entry, peer } = self;

@@ -48,47 +48,16 @@ use tokio_util::sync::CancellationToken;
 
 use self::settings::Settings;
 use crate::{
-    connection::{Connections, Http, Limits},
+    connection::{Connections, Http, Limits, Protocol},
     listener::Bound,
-    middleware::Stack,
+    middleware::{Stack, routes::Routes},
     router::Router,
-    server::{AcceptErrors, Protocol, Server},
+    server::{AcceptErrors, Server},
+    values::listen::Door,
 };
 
 #[cfg(all(test, feature = "fastcgi", feature = "uwsgi"))]
 mod tests;
-
-/// What is spoken on a listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Door {
-    Http,
-    Https,
-    Fastcgi,
-    Uwsgi,
-}
-
-impl Door {
-    /// The scheme of its listen URLs.
-    pub(crate) const fn scheme(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-            Self::Fastcgi => "fastcgi",
-            Self::Uwsgi => "uwsgi",
-        }
-    }
-}
-
-/// Whether this build has the cargo feature `name`.
-pub(crate) fn is_built_in(name: &str) -> bool {
-    [
-        ("fastcgi", cfg!(feature = "fastcgi")),
-        ("proxy-protocol", cfg!(feature = "proxy-protocol")),
-        ("tls", cfg!(feature = "tls")),
-        ("uwsgi", cfg!(feature = "uwsgi")),
-    ]
-    .contains(&(name, true))
-}
 
 /// What a listener is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,11 +93,11 @@ impl fmt::Display for BadFile {
 /// Every protocol of this build, over one router.
 #[derive(Clone, Debug)]
 pub(crate) struct Doors {
-    http: Http,
+    http: Http<Routes>,
     #[cfg(feature = "tls")]
     https: Option<https::Https>,
     #[cfg(feature = "tls")]
-    redirect: Http,
+    redirect: Http<Routes>,
     #[cfg(feature = "fastcgi")]
     fastcgi: fastcgi::Fastcgi,
     #[cfg(feature = "proxy-protocol")]

@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Duration;
+use crate::values::{Check, Duration, SettingError, SettingErrors, is_built_in};
 
 /// Settings `tls.*`: for a build with the cargo feature `tls`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -76,4 +76,59 @@ pub enum ClientAuth {
     Optional,
     /// Without a good one there is no connection.
     Required,
+}
+
+const CERTIFICATE: &str = "certificate_file";
+const KEY: &str = "key_file";
+const CLIENT_AUTH: &str = "client_auth";
+const CLIENT_CA: &str = "client_ca_file";
+const REDIRECT: &str = "redirect";
+
+/// It looks into no file; what a certificate holds is found when it is read.
+impl Check for Settings {
+    fn check(&self, errors: &mut SettingErrors) {
+        if !is_built_in("tls") {
+            return unavailable(self, errors);
+        }
+        files(self, errors);
+        let name = |host: &String| !host.is_empty() && !host.contains([':', '/', '@']) && host.is_ascii();
+        let hosts = self.redirect_hosts.iter().all(|host| name(host) || host.starts_with('['));
+        errors.require(hosts, "redirect_hosts", "expected host names without a port");
+        errors.require(self.redirect_port > 0, "redirect_port", "expected a port above zero");
+        errors.require(self.hsts.subsec_nanos() == 0, "hsts", "expected whole seconds");
+        if self.hsts_subdomains && self.hsts == Duration::default() {
+            errors.push(SettingError::between(["hsts_subdomains", "hsts"], "names below need a duration beside it"));
+        }
+    }
+}
+
+fn files(tls: &Settings, errors: &mut SettingErrors) {
+    for (key, file) in [(CERTIFICATE, &tls.certificate_file), (KEY, &tls.key_file), (CLIENT_CA, &tls.client_ca_file)] {
+        let is_path = file.as_ref().is_none_or(|path| !path.trim().is_empty() && !path.contains(['\n', '\0']));
+        errors.require(is_path, key, "expected the path of a file");
+    }
+    match (tls.client_auth, &tls.client_ca_file) {
+        (ClientAuth::Off, Some(_)) | (ClientAuth::Optional | ClientAuth::Required, None) => {
+            errors.push(SettingError::between([CLIENT_AUTH, CLIENT_CA], "each of them needs the other"));
+        }
+        _ => {}
+    }
+}
+
+fn unavailable(tls: &Settings, errors: &mut SettingErrors) {
+    let default = Settings::default();
+    for (key, unchanged) in [
+        (CERTIFICATE, tls.certificate_file == default.certificate_file),
+        (KEY, tls.key_file == default.key_file),
+        ("min_version", tls.min_version == default.min_version),
+        (CLIENT_AUTH, tls.client_auth == default.client_auth),
+        (CLIENT_CA, tls.client_ca_file == default.client_ca_file),
+        ("hsts", tls.hsts == default.hsts),
+        ("hsts_subdomains", tls.hsts_subdomains == default.hsts_subdomains),
+        (REDIRECT, tls.redirect == default.redirect),
+        ("redirect_hosts", tls.redirect_hosts == default.redirect_hosts),
+        ("redirect_port", tls.redirect_port == default.redirect_port),
+    ] {
+        errors.require(unchanged, key, "this build has no such setting: rebuild with --features tls");
+    }
 }

@@ -3,7 +3,7 @@
 //! Next: [`super::settings`].
 
 use super::{BadFile, settings::Settings};
-use crate::config::Watcher;
+use crate::process::Watcher;
 
 /// Holds nothing.
 #[derive(Clone, Debug)]

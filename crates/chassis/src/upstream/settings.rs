@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Duration, Problem, Problems, Size};
+use crate::values::{Duration, SettingError, SettingErrors, Size};
 
 /// Settings of one upstream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -46,7 +46,7 @@ impl Default for Settings {
 
 impl Settings {
     /// Finds what the types cannot; `key` is where these settings stand, such as `app.rates`.
-    pub fn check(&self, key: &str, problems: &mut Problems) {
+    pub fn check(&self, key: &str, errors: &mut SettingErrors) {
         let durations = [
             ("connect_timeout", self.connect_timeout),
             ("timeout", self.timeout),
@@ -55,18 +55,18 @@ impl Settings {
         ];
         for (name, duration) in durations {
             if duration.is_zero() {
-                problems.push(Problem::new(format!("{key}.{name}"), "has to be above zero"));
+                errors.push(SettingError::new(format!("{key}.{name}"), "has to be above zero"));
             }
         }
         if self.connect_timeout > self.timeout {
             let keys = ["connect_timeout", "timeout"].map(|name| format!("{key}.{name}"));
-            problems.push(Problem::between(keys, "connecting may not take longer than the whole call"));
+            errors.push(SettingError::between(keys, "connecting may not take longer than the whole call"));
         }
         if self.breaker_failures == 0 {
-            problems.push(Problem::new(format!("{key}.breaker_failures"), "has to be above zero"));
+            errors.push(SettingError::new(format!("{key}.breaker_failures"), "has to be above zero"));
         }
         if self.max_body.is_empty() {
-            problems.push(Problem::new(format!("{key}.max_body"), "has to be above zero"));
+            errors.push(SettingError::new(format!("{key}.max_body"), "has to be above zero"));
         }
     }
 }

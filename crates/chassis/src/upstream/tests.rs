@@ -16,8 +16,8 @@ use tokio::{
 
 use super::*;
 use crate::{
-    config::{self, Size},
     request::{self, RequestContext, TraceContext},
+    values::{self, Size},
 };
 
 mod interim;
@@ -227,8 +227,8 @@ async fn the_requests_deadline_bounds_the_call_and_does_not_open_the_circuit() {
 async fn the_timeout_covers_the_body_and_counts_against_the_upstream() {
     let hang = || async { Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>()) };
     let (upstream, _) = client(serve(Router::new().fallback(hang)).await, |settings| {
-        settings.timeout = config::Duration::from_millis(50);
-        settings.connect_timeout = config::Duration::from_millis(40);
+        settings.timeout = values::Duration::from_millis(50);
+        settings.connect_timeout = values::Duration::from_millis(40);
         settings.breaker_failures = 1;
     });
     assert!(matches!(upstream.get("/").await.unwrap_err(), UpstreamError::Timeout));
@@ -261,7 +261,7 @@ async fn connections_are_kept_and_renewed_by_age() {
     }
     assert!(kept(&peers));
 
-    let (upstream, _) = client(address, |settings| settings.max_connection_age = config::Duration::from_millis(0));
+    let (upstream, _) = client(address, |settings| settings.max_connection_age = values::Duration::from_millis(0));
     peers.lock().unwrap().clear();
     for _ in 0..3 {
         upstream.get("/").await.unwrap();

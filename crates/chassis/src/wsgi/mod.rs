@@ -17,9 +17,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Chassis,
-    config::{Problem, Problems},
+    replica::Chassis,
     router::Router,
+    values::{SettingError, SettingErrors},
 };
 
 /// Whether this build has the feature.
@@ -60,20 +60,20 @@ const MOST_THREADS: usize = 256;
 impl Settings {
     /// Finds what the types cannot. `key` is where these settings stand, `named` the key of the application's name and
     /// `application` its value.
-    pub fn check(&self, key: &str, named: &str, application: Option<&str>, problems: &mut Problems) {
+    pub fn check(&self, key: &str, named: &str, application: Option<&str>, errors: &mut SettingErrors) {
         if !(1..=MOST_THREADS).contains(&self.threads) {
             let expected = format!("expected 1 to {MOST_THREADS} threads");
-            problems.push(Problem::new(format!("{key}.threads"), expected));
+            errors.push(SettingError::new(format!("{key}.threads"), expected));
         }
         // Without any, a request would have to come at the very moment at which a thread looks for it.
         if self.queue == 0 {
-            problems.push(Problem::new(format!("{key}.queue"), "has to be above zero"));
+            errors.push(SettingError::new(format!("{key}.queue"), "has to be above zero"));
         }
         let Some(application) = application else { return };
         if !AVAILABLE {
-            problems.push(Problem::new(named, "this build has no Python; rebuild with --features wsgi"));
+            errors.push(SettingError::new(named, "this build has no Python; rebuild with --features wsgi"));
         } else if !is_name(application) {
-            problems.push(Problem::new(named, "expected module:callable, as in shop.wsgi:application"));
+            errors.push(SettingError::new(named, "expected module:callable, as in shop.wsgi:application"));
         }
     }
 }
@@ -135,9 +135,9 @@ mod tests {
     use super::*;
 
     fn keys(settings: &Settings, application: Option<&str>) -> Vec<String> {
-        let mut problems = Problems::default();
-        settings.check("python", "wsgi", application, &mut problems);
-        problems.iter().flat_map(|problem| problem.keys().to_vec()).collect()
+        let mut errors = SettingErrors::default();
+        settings.check("python", "wsgi", application, &mut errors);
+        errors.iter().flat_map(|problem| problem.keys().to_vec()).collect()
     }
 
     #[test]

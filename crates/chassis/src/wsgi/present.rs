@@ -18,9 +18,9 @@ use wsgi::{Application, Around, Connection, Failure};
 
 use super::{MountError, Settings, metrics::Metrics};
 use crate::{
-    Chassis,
-    connection::ConnectionInfo,
+    peer::ConnectionInfo,
     problem::{BodyError, Problem},
+    replica::Chassis,
     request::{self, RequestContext},
     router::Router,
 };

@@ -17,6 +17,7 @@ mod drain;
 mod endings;
 mod features;
 mod first_run;
+mod floors;
 mod fleet;
 mod logs;
 mod metrics;

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 pub(crate) struct Settings {}
 
 impl chassis::config::Check for Settings {
-    fn check(&self, _: &mut chassis::config::Problems) {}
+    fn check(&self, _: &mut chassis::config::SettingErrors) {}
 }
 
 pub(crate) fn routes() -> Router {

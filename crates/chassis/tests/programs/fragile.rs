@@ -7,7 +7,7 @@ use std::{convert::Infallible, process, process::ExitCode, thread, time::Duratio
 
 use axum::routing::get;
 use chassis::{
-    config::{Check, Problems},
+    config::{Check, SettingErrors},
     router::Router,
 };
 use nix::sys::signal::{Signal, raise};
@@ -28,7 +28,7 @@ struct Settings {
 }
 
 impl Check for Settings {
-    fn check(&self, _: &mut Problems) {}
+    fn check(&self, _: &mut SettingErrors) {}
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]

@@ -12,7 +12,7 @@ use axum::{
     routing::{get, post},
 };
 use chassis::{
-    config::{self, Problems},
+    config::{self, SettingErrors},
     router::Router,
     wsgi,
 };
@@ -39,8 +39,8 @@ struct Settings {
 }
 
 impl config::Check for Settings {
-    fn check(&self, problems: &mut Problems) {
-        self.python.check("python", "wsgi", self.wsgi.as_deref(), problems);
+    fn check(&self, errors: &mut SettingErrors) {
+        self.python.check("python", "wsgi", self.wsgi.as_deref(), errors);
     }
 }
 

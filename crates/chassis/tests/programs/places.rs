@@ -7,7 +7,7 @@ use std::{convert::Infallible, process::ExitCode, sync::Arc, time::Duration};
 
 use axum::{extract::Query, routing::get};
 use chassis::{
-    config::{Check, Problems},
+    config::{Check, SettingErrors},
     router::Router,
 };
 use nix::time::ClockId;
@@ -32,8 +32,8 @@ impl Default for Settings {
 }
 
 impl Check for Settings {
-    fn check(&self, problems: &mut Problems) {
-        problems.require(self.permits > 0, "permits", "expected a number above zero");
+    fn check(&self, errors: &mut SettingErrors) {
+        errors.require(self.permits > 0, "permits", "expected a number above zero");
     }
 }
 

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 struct Settings {}
 
 impl chassis::config::Check for Settings {
-    fn check(&self, _: &mut chassis::config::Problems) {}
+    fn check(&self, _: &mut chassis::config::SettingErrors) {}
 }
 
 fn routes() -> Router {

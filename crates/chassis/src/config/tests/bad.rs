@@ -1,7 +1,7 @@
 //! Settings that must not start anything.
 
 use super::*;
-use crate::config::{environment::name_of, keys::Keys};
+use crate::config::{keys::Keys, variables::name_of};
 
 /// One environment variable: name, value, the key that is blamed, what is said.
 const VARIABLES: &[(&str, &str, &str, &str)] = &[
@@ -99,9 +99,9 @@ fn a_bad_variable_is_refused_by_key_and_name() {
         _ => true,
     };
     for (name, value, key, says) in VARIABLES.iter().filter(|(_, _, _, says)| is_wrong(says)) {
-        let problems = with_environment(&[(name, value)]).expect_err(name);
-        let shown = problems.to_string();
-        assert_eq!(problems.len(), 1, "{name}={value}: {shown}");
+        let errors = with_environment(&[(name, value)]).expect_err(name);
+        let shown = errors.to_string();
+        assert_eq!(errors.len(), 1, "{name}={value}: {shown}");
         assert!(shown.starts_with(key) && shown.contains(says), "{name}={value}: {shown}");
         assert!(shown.contains(&format!("environment variable {name}")), "{name}={value}: {shown}");
     }
@@ -147,9 +147,9 @@ fn a_bad_file_is_refused_by_key_and_file() {
     let directory = Directory::new();
     for (name, content, start, says) in FILES {
         let path = directory.write(name, content);
-        let problems = load::<App>(&sources(&[], &[&path])).expect_err(content);
-        let shown = problems.to_string();
-        assert_eq!(problems.len(), 1, "{content}: {shown}");
+        let errors = load::<App>(&sources(&[], &[&path])).expect_err(content);
+        let shown = errors.to_string();
+        assert_eq!(errors.len(), 1, "{content}: {shown}");
         assert!(shown.starts_with(start) && shown.contains(says), "{content}: {shown}");
         assert!(shown.contains(&format!("file {}", path.display())), "{content}: {shown}");
     }
@@ -200,20 +200,20 @@ fn everything_that_is_wrong_is_told_at_once() {
         ("OTEL_TRACES_SAMPLER", "xray"),
     ];
     let absent = directory.path().join("absent.toml");
-    let problems = load::<App>(&sources(&pairs, &[&path])).unwrap_err();
-    assert_eq!(problems.len(), 7, "{problems}");
-    assert_eq!(problems.to_string().lines().count(), 7);
+    let errors = load::<App>(&sources(&pairs, &[&path])).unwrap_err();
+    assert_eq!(errors.len(), 7, "{errors}");
+    assert_eq!(errors.to_string().lines().count(), 7);
 
     // What the missing file might have said is not held against the others.
-    let problems = load::<App>(&sources(&pairs, &[&path, &absent])).unwrap_err();
-    assert!(problems.to_string().contains("no such file"), "{problems}");
+    let errors = load::<App>(&sources(&pairs, &[&path, &absent])).unwrap_err();
+    assert!(errors.to_string().contains("no such file"), "{errors}");
 }
 
 #[test]
 fn a_wrong_value_is_no_contradiction_as_well() {
     let pairs = [("APP__SERVER__REQUEST_TIMEOUT", "40s"), ("APP__LIFECYCLE__DRAIN_TIMEOUT", "60")];
-    let problems = with_environment(&pairs).unwrap_err();
-    assert_eq!(problems.len(), 1, "{problems}");
+    let errors = with_environment(&pairs).unwrap_err();
+    assert_eq!(errors.len(), 1, "{errors}");
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn no_error_repeats_a_value() {
         let variable = name_of(key);
         for value in [SECRET.to_owned(), format!("{SECRET},{SECRET}"), format!("http://u:{SECRET}@h:x/")] {
             let shown = with_environment(&[(&variable, &value)]).map_or_else(
-                |problems| format!("{problems} {problems:?}"),
+                |errors| format!("{errors} {errors:?}"),
                 |loaded| format!("{:?} {} {:?}", loaded.notes, loaded.hash, loaded.origins),
             );
             assert!(!shown.contains("hunter2"), "{key}: {shown}");
@@ -239,7 +239,7 @@ fn no_error_repeats_a_value() {
         {
             let path = directory.write("a.toml", &format!("[{table}]\n{name} = {value}\n"));
             let shown =
-                load::<App>(&sources(&[], &[&path])).map_or_else(|problems| format!("{problems:?}"), |_| String::new());
+                load::<App>(&sources(&[], &[&path])).map_or_else(|errors| format!("{errors:?}"), |_| String::new());
             assert!(!shown.contains("hunter2"), "{key}: {shown}");
         }
     }

@@ -10,7 +10,7 @@ fn named(directory: &Directory, content: &str) -> (&'static str, String) {
 }
 
 fn load_with(pairs: &[(&str, &str)]) -> Result<Loaded<App>, String> {
-    with_environment(pairs).map_err(|problems| problems.to_string())
+    with_environment(pairs).map_err(|errors| errors.to_string())
 }
 
 #[test]
@@ -96,8 +96,8 @@ fn a_rotated_secret_is_seen_and_waits_for_a_restart_where_its_key_does() {
 
     fs::remove_file(&data).unwrap();
     assert!(watcher.changed());
-    let Reload::Refused(problems) = live.reload() else { panic!("not refused without its files") };
-    assert_eq!(problems.len(), 2, "{problems}");
+    let Reload::Refused(errors) = live.reload() else { panic!("not refused without its files") };
+    assert_eq!(errors.len(), 2, "{errors}");
     symlink(&two, &data).unwrap();
     assert!(watcher.changed());
     let Reload::Applied { restart_pending, .. } = live.reload() else { panic!("not applied") };

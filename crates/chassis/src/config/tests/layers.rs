@@ -9,7 +9,7 @@ fn the_defaults_fit() {
     let loaded = with_environment(&[]).unwrap();
     assert_eq!(*loaded.settings, Settings::default());
     assert!(loaded.notes.is_empty());
-    load::<()>(&Sources::default()).unwrap_or_else(|problems| panic!("{problems}"));
+    load::<()>(&Sources::default()).unwrap_or_else(|errors| panic!("{errors}"));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::{Check, Environment, Loaded, Problems, Secret, Settings, Sources, load};
+use super::{Check, Environment, Loaded, Secret, SettingErrors, Settings, Sources, load};
 
 /// What a service of its own might set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -100,8 +100,8 @@ impl Default for App {
 }
 
 impl Check for App {
-    fn check(&self, problems: &mut Problems) {
-        problems.require(!self.greeting.is_empty(), "greeting", "expected a text that is not empty");
+    fn check(&self, errors: &mut SettingErrors) {
+        errors.require(!self.greeting.is_empty(), "greeting", "expected a text that is not empty");
     }
 }
 
@@ -142,7 +142,7 @@ fn sources(pairs: &[(&str, &str)], files: &[&Path]) -> Sources {
     }
 }
 
-fn with_environment(pairs: &[(&str, &str)]) -> Result<Loaded<App>, Problems> {
+fn with_environment(pairs: &[(&str, &str)]) -> Result<Loaded<App>, SettingErrors> {
     load(&sources(pairs, &[]))
 }
 

@@ -6,9 +6,7 @@ use prometheus::{Encoder, Registry, TextEncoder};
 use tokio::sync::Notify;
 
 use super::*;
-use crate::config::{
-    Auto, Duration, Live, Metrics, Reload, Size, Watcher, is_reloadable, keys::Keys, reloadable::combine, show, watch,
-};
+use crate::config::{Duration, Live, Metrics, Reload, Size, Watcher, keys::Keys, show, watch};
 
 fn live(directory: &Directory, file: &str, overlay: Option<&str>) -> Live<App> {
     let mut sources = sources(&[], &[&directory.write("a.toml", file)]);
@@ -57,8 +55,8 @@ fn a_refused_reload_changes_nothing() {
     let before = live.loaded();
     for bad in ["[server]\nrequest_timeout = 5\nbacklog = 7", "[server", "[server]\nrequest_timeout = \"31s\""] {
         directory.write("a.toml", bad);
-        let Reload::Refused(problems) = live.reload() else { panic!("not refused: {bad}") };
-        assert!(problems.to_string().contains("a.toml"), "{problems}");
+        let Reload::Refused(errors) = live.reload() else { panic!("not refused: {bad}") };
+        assert!(errors.to_string().contains("a.toml"), "{errors}");
         assert!(Arc::ptr_eq(&before, &live.loaded()));
         assert_eq!((live.generation(), live.restart_pending()), (1, vec![]));
     }
@@ -92,8 +90,8 @@ fn a_change_that_contradicts_a_running_value_is_refused() {
     let directory = Directory::new();
     let live = live(&directory, "", None);
     directory.write("a.toml", "[server]\nrequest_timeout = \"45s\"\n[lifecycle]\ndrain_timeout = \"60s\"");
-    let Reload::Refused(problems) = live.reload() else { panic!("not refused") };
-    let shown = problems.to_string();
+    let Reload::Refused(errors) = live.reload() else { panic!("not refused") };
+    let shown = errors.to_string();
     assert!(shown.contains("running values") && shown.contains("lifecycle.drain_timeout: built-in default"), "{shown}");
 }
 
@@ -145,34 +143,67 @@ fn a_bad_overlay_at_reload_leaves_the_last_good_one_in_force() {
     assert!(live.loaded().notes.is_empty());
 }
 
+/// Every key with the mark, and some without.
+const CHANGED: &str = r#"
+[server]
+header_timeout = "7s"
+idle_timeout = "7s"
+request_timeout = "7s"
+body_timeout = "7s"
+write_timeout = "7s"
+min_rate = "7B"
+max_body = "7KiB"
+max_uploads = 7
+max_upload_bytes = "7KiB"
+max_connection_age = "7s"
+max_upgrade_age = "7s"
+upgrade_idle_timeout = "7s"
+max_requests_per_connection = 7
+backlog = 7
+max_head = "7KiB"
+max_uri = "7KiB"
+trusted_peers = []
+
+[overload]
+enabled = false
+adaptive = false
+max_in_flight = 7
+work_max_in_flight = 7
+queue_length = 7
+queue_timeout = "7ms"
+retry_after = "7s"
+
+[telemetry]
+log_filter = "debug"
+access_log = false
+sample_ratio = 0.7
+log_format = "json"
+
+[faults]
+unready_for = "7s"
+fail_liveness_after = "7s"
+
+[lifecycle]
+drain_delay = "7s"
+
+[admin]
+mutable = true
+"#;
+
 #[test]
-fn what_is_called_reloadable_is_what_a_reload_takes() {
-    let (running, mut new) = (Settings::<App>::default(), Settings::<App>::default());
-    let long = Duration::from_secs(7);
-    let server = &mut new.server;
-    (server.header_timeout, server.idle_timeout, server.request_timeout) = (long, long, long);
-    (server.body_timeout, server.write_timeout, server.max_connection_age) = (long, long, long);
-    (server.max_upgrade_age, server.max_requests_per_connection, server.backlog) = (long, 7, 7);
-    (server.upgrade_idle_timeout, server.max_requests_per_connection, server.backlog) = (long, 7, 7);
-    (server.min_rate, server.max_body) = (Size::bytes(7), Size::bytes(7));
-    (server.max_uploads, server.max_upload_bytes) = (7, Size::bytes(7));
-    (server.max_head, server.max_uri) = (Size::bytes(7), Size::bytes(7));
-    server.listen.clear();
-    server.trusted_peers.clear();
-    server.max_connections = Auto::Value(7);
-    let lifecycle = &mut new.lifecycle;
-    (lifecycle.drain_delay, lifecycle.drain_timeout, lifecycle.flush_timeout) = (long, long, long);
-    lifecycle.grace_period = Some(long);
-    (new.admin.listen, new.admin.mutable) = (String::new(), true);
-    let overload = &mut new.overload;
-    (overload.enabled, overload.adaptive, overload.max_in_flight, overload.queue_length) = (false, false, 7, 7);
-    (overload.queue_timeout, overload.retry_after, overload.work_max_in_flight) = (long, long, Auto::Value(7));
-    (new.faults.unready_for, new.faults.fail_liveness_after) = (long, Some(long));
-    let taken = show::differing(&running, &combine(&running, &new));
-    let mut reloadable: Vec<String> = Keys::of::<App>().leaves().into_iter().map(|key| key.name).collect();
-    reloadable.retain(|key| is_reloadable(key) && !key.starts_with("telemetry."));
-    reloadable.sort();
-    assert_eq!(taken, reloadable);
+fn a_reload_takes_the_marked_keys_and_no_other() {
+    let directory = Directory::new();
+    let live = live(&directory, "", None);
+    directory.write("a.toml", CHANGED);
+    let Reload::Applied { restart_pending, .. } = live.reload() else { panic!("not applied") };
+    let waiting =
+        ["server.backlog", "server.max_head", "server.max_uri", "server.trusted_peers", "telemetry.log_format"];
+    assert_eq!(restart_pending, [&["admin.mutable", "lifecycle.drain_delay"], &waiting[..]].concat());
+    let keys = Keys::of::<App>();
+    let marked = keys.leaves().into_iter().filter(|key| keys.is_reloadable(&key.path())).map(|key| key.name);
+    let mut marked: Vec<String> = marked.collect();
+    marked.sort();
+    assert_eq!(show::differing(&Settings::<App>::default(), &live.get()), marked);
 }
 
 #[test]

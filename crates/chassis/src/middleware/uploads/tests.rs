@@ -5,7 +5,7 @@
 use std::task::Waker;
 
 use super::*;
-use crate::config::Size;
+use crate::values::Size;
 
 fn uploads(max_uploads: usize, max_upload_bytes: u64) -> Uploads {
     let settings = Settings { max_uploads, max_upload_bytes: Size::bytes(max_upload_bytes), ..Settings::default() };

@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::super::{Class, Limiter, Loan, Overload, Place, Return, Runtime, Settings};
+use super::super::{AdmissionPermit, Class, Limiter, Loan, Overload, Return, Runtime, Settings};
 
 /// What a caller waits for.
 const DEADLINE: Duration = Duration::from_millis(250);
@@ -30,7 +30,7 @@ enum Does {
     Uploads { seconds: u64, lends: bool },
 }
 
-async fn admit(limiter: &Arc<Limiter>, deadline: Instant) -> Option<Place> {
+async fn admit(limiter: &Arc<Limiter>, deadline: Instant) -> Option<AdmissionPermit> {
     let until = Some(deadline.into_std());
     match limiter.try_admit(Instant::now().into_std(), until) {
         Some(place) => Some(place),

@@ -27,13 +27,13 @@ use crate::{
     problem::{Code, Problem},
     transports::{
         cgi::{self, Head},
-        exchange::{Answer, Line},
+        exchange::{Answer, CgiConnection},
         software::Software,
     },
 };
 
 struct Conversation<'a, R, W> {
-    line: Line<'a>,
+    connection: CgiConnection<'a>,
     reader: Reader<R>,
     writer: Writer<W>,
     served: bool,
@@ -46,10 +46,15 @@ struct Conversation<'a, R, W> {
 const QUIET: Duration = Duration::from_secs(1);
 
 /// Serves requests until the connection has to end. Returns why.
-pub(super) async fn converse<S: Stream>(io: Io<S>, line: Line<'_>) -> Closed {
+pub(super) async fn converse<S: Stream>(io: Io<S>, connection: CgiConnection<'_>) -> Closed {
     let (read, write): (ReadHalf<_>, WriteHalf<_>) = split(io);
-    let mut conversation =
-        Conversation { line, reader: Reader::new(read), writer: Writer::new(write), served: false, leaving: None };
+    let mut conversation = Conversation {
+        connection,
+        reader: Reader::new(read),
+        writer: Writer::new(write),
+        served: false,
+        leaving: None,
+    };
     loop {
         match conversation.turn().await {
             Ok(None) => {}
@@ -69,8 +74,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Conversation<'_, R, W> {
             Opening::Closed => return Ok(Some(self.leaving.unwrap_or(Closed::Peer))),
         };
         self.served = true;
-        let number = self.line.entry.state.begin_request();
-        let _busy = Part::counted(self.line.entry);
+        let number = self.connection.entry.state.begin_request();
+        let _busy = Part::counted(self.connection.entry);
         let Some(variables) = variables else {
             return self.refuse(begun, Problem::new(Code::HeadTooLarge)).await.map(Some);
         };
@@ -86,13 +91,13 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Conversation<'_, R, W> {
     }
 
     async fn opening(&mut self) -> io::Result<Opening> {
-        let mut opening = pin!(head::read(&self.line, self.served, &mut self.reader, &self.writer));
+        let mut opening = pin!(head::read(&self.connection, self.served, &mut self.reader, &self.writer));
         if self.leaving.is_some() {
-            while self.line.entry.state.phase() == Phase::Idle {
+            while self.connection.entry.state.phase() == Phase::Idle {
                 if let Ok(opening) = timeout(QUIET, opening.as_mut()).await {
                     return opening;
                 }
-                if self.line.entry.state.phase() == Phase::Idle {
+                if self.connection.entry.state.phase() == Phase::Idle {
                     return Ok(Opening::Closed);
                 }
             }
@@ -104,19 +109,19 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Conversation<'_, R, W> {
     async fn refuse(&mut self, begun: Begun, problem: Problem) -> io::Result<Closed> {
         let to = To { id: begun.id, says_close: false };
         answer::send(&self.writer, to, Answer::refusal(problem)).await?;
-        self.line.entry.state.set_unread();
+        self.connection.entry.state.set_unread();
         Ok(Closed::Malformed)
     }
 
     async fn exchange(&mut self, begun: Begun, head: Head, number: u64) -> io::Result<Option<Closed>> {
-        let Self { line, reader, writer, leaving, .. } = self;
-        let state = &line.entry.state;
-        let (mut stdin, body) = Stdin::open(begun.id, head.length, reader, line);
+        let Self { connection, reader, writer, leaving, .. } = self;
+        let state = &connection.entry.state;
+        let (mut stdin, body) = Stdin::open(begun.id, head.length, reader, connection);
         let software = head.software;
         // nginx can be told; where the connection is not kept, nobody has to be.
         let is_told = software == Software::Nginx || !begun.keep;
         let answering = async {
-            let Some(answer) = line.ask(head, body, number).await else {
+            let Some(answer) = connection.ask(head, body, number).await else {
                 return Ok::<_, io::Error>((Sent::Broken, Some(Closed::Aborted)));
             };
             let closing = answer.closing;
@@ -131,19 +136,21 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Conversation<'_, R, W> {
             select! {
                 biased;
                 answered = answering.as_mut() => Ok(answered),
-                said = stdin.listen(reader, writer, line) => Err(said?),
+                said = stdin.listen(reader, writer, connection) => Err(said?),
             }
         };
         let closed = match ended {
             Ok(answered) => match answered? {
                 (Sent::Whole, Some(reason)) if is_told || state.is_asked_to_close() => Some(reason),
-                (Sent::Whole, Some(reason)) if !stdin.is_wrong() && stdin.swallow(reader, line, software).await? => {
+                (Sent::Whole, Some(reason))
+                    if !stdin.is_wrong() && stdin.swallow(reader, connection, software).await? =>
+                {
                     *leaving = Some(reason);
                     None
                 }
                 (Sent::Whole, Some(reason)) => Some(reason),
                 (Sent::Whole, None) if stdin.is_wrong() => Some(Closed::Malformed),
-                (Sent::Whole, None) if begun.keep && stdin.swallow(reader, line, software).await? => None,
+                (Sent::Whole, None) if begun.keep && stdin.swallow(reader, connection, software).await? => None,
                 (Sent::Whole, None) => Some(Closed::Peer),
                 (Sent::Broken, Some(Closed::Aborted)) => {
                     state.unfinished.store(true, Relaxed);

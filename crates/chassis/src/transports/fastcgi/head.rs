@@ -17,7 +17,7 @@ use super::{
     record::{self, KEEP_CONN, Record, Status},
     writer::Writer,
 };
-use crate::{connection::state::Phase, transports::exchange::Line};
+use crate::{connection::state::Phase, transports::exchange::CgiConnection};
 
 /// 8 KiB: what a web server tells of itself beside the client's head.
 const BESIDE: usize = 8 * 1024;
@@ -40,20 +40,21 @@ pub(super) enum Opening {
 
 /// Reads until a request's variables are whole. `served` says whether it is not the connection's first one.
 pub(super) async fn read<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
-    line: &Line<'_>,
+    connection: &CgiConnection<'_>,
     served: bool,
     reader: &mut Reader<R>,
     writer: &Writer<W>,
 ) -> io::Result<Opening> {
-    let most = 2 * line.inner.limits.settings().max_head.len() + BESIDE;
+    let most = 2 * connection.inner.limits.settings().max_head.len() + BESIDE;
     let mut opened: Option<(Begun, Vec<u8>)> = None;
     let mut too_long = false;
-    let waiting = Waiting { phase: if served { Phase::Idle } else { Phase::Silent }, since: line.entry.state.since() };
+    let waiting =
+        Waiting { phase: if served { Phase::Idle } else { Phase::Silent }, since: connection.entry.state.since() };
     loop {
-        waiting.rest(line, reader, opened.is_some());
+        waiting.rest(connection, reader, opened.is_some());
         let Some(record) = reader.next().await? else { return Ok(Opening::Closed) };
         match (&mut opened, record.kind) {
-            (_, _) if record.id == 0 => writer.manage(&record, line.inner.max_connections()).await?,
+            (_, _) if record.id == 0 => writer.manage(&record, connection.inner.max_connections()).await?,
             (None, record::BEGIN_REQUEST) => match begin(&record)? {
                 (record::RESPONDER, begun) => opened = Some((begun, Vec::new())),
                 (_, begun) => {
@@ -100,8 +101,8 @@ struct Waiting {
 impl Waiting {
     /// Between records: bytes that are here begin a head, and a record that was no request's leaves the connection as
     /// idle as it was.
-    fn rest<R: AsyncRead + Unpin>(&self, line: &Line<'_>, reader: &mut Reader<R>, is_open: bool) {
-        let state = &line.entry.state;
+    fn rest<R: AsyncRead + Unpin>(&self, connection: &CgiConnection<'_>, reader: &mut Reader<R>, is_open: bool) {
+        let state = &connection.entry.state;
         if is_open || !reader.is_empty() {
             state.received();
         } else if state.phase() == Phase::Head {

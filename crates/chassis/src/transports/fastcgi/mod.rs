@@ -19,9 +19,8 @@ use std::{net::SocketAddr, sync::Arc};
 
 use super::exchange::Inner;
 use crate::{
-    connection::{Entry, Limits, Stream},
+    connection::{Entry, Limits, Protocol, Stream},
     middleware::routes::Routes,
-    server::Protocol,
 };
 
 /// Serves routes over FastCGI.

@@ -20,7 +20,7 @@ use crate::{
     connection::body::{DRAIN_BYTES, DRAIN_TIME},
     transports::{
         body::{Fed, Feed, channel},
-        exchange::Line,
+        exchange::CgiConnection,
         software::Software,
     },
 };
@@ -52,10 +52,10 @@ impl Stdin {
         id: u16,
         length: Option<u64>,
         reader: &Reader<R>,
-        line: &Line<'_>,
+        connection: &CgiConnection<'_>,
     ) -> (Self, Body) {
         let is_empty = length == Some(0) || (length.is_none() && reader.has_end(record::STDIN, id));
-        let (feed, body) = channel(length, &line.entry.state);
+        let (feed, body) = channel(length, &connection.entry.state);
         let stdin = |feed| Self { id, feed, is_over: false, is_wrong: false, unread: 0 };
         if is_empty { (stdin(None), Body::empty()) } else { (stdin(Some(feed)), body) }
     }
@@ -75,7 +75,7 @@ impl Stdin {
         &mut self,
         reader: &mut Reader<R>,
         writer: &Writer<W>,
-        line: &Line<'_>,
+        connection: &CgiConnection<'_>,
     ) -> io::Result<Heard> {
         loop {
             if self.unread > DRAIN_BYTES {
@@ -83,7 +83,7 @@ impl Stdin {
             }
             let Some(record) = reader.next().await? else { return Ok(Heard::Gone) };
             match record.kind {
-                _ if record.id == 0 => writer.manage(&record, line.inner.max_connections()).await?,
+                _ if record.id == 0 => writer.manage(&record, connection.inner.max_connections()).await?,
                 record::BEGIN_REQUEST if record.id != self.id => {
                     writer.refuse(record.id, Status::CannotMultiplex).await?;
                 }
@@ -127,12 +127,12 @@ impl Stdin {
     pub(super) async fn swallow<R: AsyncRead + Unpin>(
         &mut self,
         reader: &mut Reader<R>,
-        line: &Line<'_>,
+        connection: &CgiConnection<'_>,
         software: Software,
     ) -> io::Result<bool> {
         let stays = software == Software::Apache;
         let reads_on = stays || software == Software::Haproxy;
-        if line.entry.state.unread.load(Relaxed) && !reads_on {
+        if connection.entry.state.unread.load(Relaxed) && !reads_on {
             return Ok(false);
         }
         let most = if reads_on { IN_FLIGHT } else { DRAIN_BYTES };

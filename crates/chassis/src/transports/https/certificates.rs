@@ -28,7 +28,7 @@ use super::super::{
     BadFile, Door,
     settings::{ClientAuth, MinVersion, Settings},
 };
-use crate::config::{Watcher, listen};
+use crate::{process::Watcher, values::listen};
 
 const CERTIFICATE: &str = "tls.certificate_file";
 const KEY: &str = "tls.key_file";

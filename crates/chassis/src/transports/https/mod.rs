@@ -31,14 +31,14 @@ use self::{
 use super::settings::Settings;
 use crate::{
     connection::{
-        ClientCertificate, ConnectionInfo, Entry, Http, Limits, Stream,
+        Entry, Http, Limits, Protocol, Stream,
         closed::{Closed, Ended},
         drive::drive,
         linger::linger,
         state::Phase,
     },
     middleware::routes::Routes,
-    server::Protocol,
+    peer::{ClientCertificate, ConnectionInfo},
 };
 
 /// Serves routes over HTTPS.
@@ -47,7 +47,7 @@ pub(crate) struct Https(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    http: Http,
+    http: Http<Routes>,
     limits: Arc<Limits>,
     certificates: Certificates,
     failures: Failures,

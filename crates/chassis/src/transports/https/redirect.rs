@@ -17,7 +17,7 @@ use http::{HeaderMap, StatusCode, Uri, header};
 
 use super::super::settings::{HTTPS, Settings};
 use crate::{
-    connection::ConnectionInfo,
+    peer::ConnectionInfo,
     problem::{Code, Problem},
     router::Router,
 };

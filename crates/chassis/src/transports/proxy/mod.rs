@@ -27,14 +27,11 @@ use std::{
 use tokio::io::ReadBuf;
 
 use self::header::{Malformed, Read, Source};
-use crate::{
-    connection::{
-        Entry, Limits, Stream,
-        closed::{Closed, Ended},
-        drive::{Work, drive},
-        state::State,
-    },
-    server::Protocol,
+use crate::connection::{
+    Entry, Limits, Protocol, Stream,
+    closed::{Closed, Ended},
+    drive::{Work, drive},
+    state::State,
 };
 
 /// A door behind a balancer that says whose connection it is.

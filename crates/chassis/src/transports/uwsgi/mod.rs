@@ -22,14 +22,13 @@ use tokio::{
 use self::{packet::Packet, stdin::Stdin};
 use super::{
     cgi::{self, Head, Start},
-    exchange::{Answer, Inner, Line},
+    exchange::{Answer, CgiConnection, Inner},
     out::Out,
 };
 use crate::{
-    connection::{Entry, Limits, Stream, body::Part, closed::Closed, io::Io},
+    connection::{Entry, Limits, Protocol, Stream, body::Part, closed::Closed, io::Io},
     middleware::routes::Routes,
     problem::{Code, Problem},
-    server::Protocol,
 };
 
 /// Serves routes over the uwsgi protocol.
@@ -49,9 +48,9 @@ impl Protocol for Uwsgi {
 }
 
 /// Serves the connection's one request. Returns why the connection ends.
-async fn converse<S: Stream>(io: Io<S>, line: Line<'_>) -> Closed {
+async fn converse<S: Stream>(io: Io<S>, connection: CgiConnection<'_>) -> Closed {
     let (mut read, write) = split(io);
-    match serve(&mut read, &mut Out::new(write), &line).await {
+    match serve(&mut read, &mut Out::new(write), &connection).await {
         Ok(closed) => closed,
         Err(error) if error.kind() == io::ErrorKind::InvalidData => Closed::Malformed,
         Err(error) if error.kind() == io::ErrorKind::TimedOut => Closed::Error,
@@ -59,20 +58,20 @@ async fn converse<S: Stream>(io: Io<S>, line: Line<'_>) -> Closed {
     }
 }
 
-async fn serve<R, W>(read: &mut R, out: &mut Out<W>, line: &Line<'_>) -> io::Result<Closed>
+async fn serve<R, W>(read: &mut R, out: &mut Out<W>, connection: &CgiConnection<'_>) -> io::Result<Closed>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
     let Some(packet) = Packet::read(read).await? else { return Ok(Closed::Peer) };
-    let number = line.entry.state.begin_request();
-    let _busy = Part::counted(line.entry);
+    let number = connection.entry.state.begin_request();
+    let _busy = Part::counted(connection.entry);
     let refusal = match request(&packet) {
-        Ok(head) => return exchange(read, out, line, head, number).await,
+        Ok(head) => return exchange(read, out, connection, head, number).await,
         Err(refusal) => refusal,
     };
     send(out, Answer::refusal(refusal)).await?;
-    line.entry.state.set_unread();
+    connection.entry.state.set_unread();
     Ok(Closed::Malformed)
 }
 
@@ -90,16 +89,22 @@ fn request(packet: &Packet) -> Result<Head, Problem> {
     Ok(head)
 }
 
-async fn exchange<R, W>(read: &mut R, out: &mut Out<W>, line: &Line<'_>, head: Head, number: u64) -> io::Result<Closed>
+async fn exchange<R, W>(
+    read: &mut R,
+    out: &mut Out<W>,
+    connection: &CgiConnection<'_>,
+    head: Head,
+    number: u64,
+) -> io::Result<Closed>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let state = &line.entry.state;
+    let state = &connection.entry.state;
     let (mut stdin, body) = Stdin::open(head.length.unwrap_or(0), state);
     let answered = {
         let mut answering = pin!(async {
-            match line.ask(head, body, number).await {
+            match connection.ask(head, body, number).await {
                 Some(answer) => send(out, answer).await,
                 None => Ok(Sent::Broken),
             }

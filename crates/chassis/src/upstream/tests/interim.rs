@@ -67,7 +67,7 @@ async fn interim_answers_win_no_time() {
             pace.tick().await;
         }
     });
-    let (upstream, _) = client(address, |settings| settings.timeout = config::Duration::from_millis(300));
+    let (upstream, _) = client(address, |settings| settings.timeout = values::Duration::from_millis(300));
     let begun = Instant::now();
     let error = upstream.get("/").await.unwrap_err();
     assert!(matches!(error, UpstreamError::Timeout), "{error:?}");

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use chassis::config::{Check, Problems};
+use chassis::config::{Check, SettingErrors};
 
 /// Settings `app.*`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -11,5 +11,5 @@ use chassis::config::{Check, Problems};
 pub struct Settings {}
 
 impl Check for Settings {
-    fn check(&self, _: &mut Problems) {}
+    fn check(&self, _: &mut SettingErrors) {}
 }

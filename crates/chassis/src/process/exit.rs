@@ -1,6 +1,6 @@
 //! How a replica ends, and why it did not start.
 //!
-//! Next: [`super::signals`].
+//! Next: [`mod@super::watch`].
 
 use std::{fmt, process::ExitCode};
 

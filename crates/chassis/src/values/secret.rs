@@ -1,6 +1,6 @@
 //! Texts that are never shown.
 //!
-//! Next: [`super::super::show`], which never shows them.
+//! Next: [`super::error`].
 
 use std::{
     borrow::Cow,
@@ -44,7 +44,7 @@ impl Secret {
 }
 
 /// Runs `f`, in which secrets serialise as digests, so that two settings can be told apart by them.
-pub(in crate::config) fn with_digests<T>(f: impl FnOnce() -> T) -> T {
+pub(crate) fn with_digests<T>(f: impl FnOnce() -> T) -> T {
     let _restore = Restore(DIGESTS.replace(true));
     f()
 }

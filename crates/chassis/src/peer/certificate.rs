@@ -2,7 +2,7 @@
 //!
 //! It refuses to verify anything: the handshake did, before one of these is made.
 //!
-//! Next: [`super::service`].
+//! Next: [`super::pace`].
 
 /// The certificate of a client, verified against `tls.client_ca_file`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The name by which the settings' deserializer knows that a text from the environment may be a number here.
-pub(in crate::config) const AUTO: &str = "$auto";
+pub(crate) const AUTO: &str = "$auto";
 
 const SHAPE: &str = "`auto` or a whole number above zero";
 

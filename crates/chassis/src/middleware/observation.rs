@@ -1,16 +1,22 @@
-//! What is seen of one request: its context at the start, and its metrics, access line and span at the end.
+//! What is observed of one request: its context at the start, and its metrics, access line and span at the end.
+//!
+//! It changes nothing of a response; [`super::response`] does.
 //!
 //! Next: [`super::id`].
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
-
-use axum::{
-    body::Body,
-    extract::Request,
-    response::{IntoResponse, Response},
+use std::{
+    net::IpAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
 };
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header};
-use http_body::Body as _;
+
+use axum::{body::Body, extract::Request};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, Version};
+use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::{
     Stack,
@@ -23,14 +29,13 @@ use super::{
     route::{Kind, Route, method_label},
 };
 use crate::{
-    connection::ConnectionInfo,
-    problem::Problem,
-    request::RequestContext,
+    peer::ConnectionInfo,
+    request::{self, RequestContext},
     telemetry::{AccessRecord, ServerSpan, SpanRecord},
 };
 
 /// A request from its head to the last byte of its response. Dropped before that, it counts as 499: the client left.
-pub(super) struct Record {
+pub(super) struct Observation {
     pub(super) stack: Arc<Stack>,
     pub(super) route: Arc<Route>,
     pub(super) context: Arc<RequestContext>,
@@ -53,15 +58,12 @@ pub(super) struct Record {
     is_counted: bool,
 }
 
-/// 64 KiB: a body of known length up to this is counted with its head, as it is written right after it.
-const WHOLE: u64 = 64 * 1024;
-
 /// nginx's status for a client that left before the response.
 fn client_gone() -> StatusCode {
     StatusCode::from_u16(499).expect("a three-digit status")
 }
 
-impl Record {
+impl Observation {
     pub(super) fn begin(stack: Arc<Stack>, route: Arc<Route>, request: &Request) -> (Self, Arc<RequestContext>) {
         let started = Instant::now();
         let headers = request.headers();
@@ -80,7 +82,7 @@ impl Record {
             baggage,
         });
         route.active().inc();
-        let mut record =
+        let mut observation =
             Self {
                 stack,
                 route,
@@ -108,9 +110,9 @@ impl Record {
         if context.trace.sampled {
             let scheme = connection.map_or("http", |connection| connection.scheme(headers));
             let host = connection.and_then(|connection| connection.host(request.uri(), headers));
-            record.span = record.server_span(scheme, host);
+            observation.span = observation.server_span(scheme, host);
         }
-        (record, context)
+        (observation, context)
     }
 
     fn server_span(&self, scheme: &'static str, host: Option<&str>) -> ServerSpan {
@@ -132,35 +134,18 @@ impl Record {
         self.is_trusted
     }
 
+    /// Whether the answer has no body.
+    pub(super) fn is_head(&self) -> bool {
+        self.method == "HEAD"
+    }
+
+    /// `body`, whose end is the request's.
+    pub(super) fn watch(self, body: Body, status: StatusCode) -> Body {
+        Body::new(Watched { body, observation: Some(self), status, bytes: 0 })
+    }
+
     fn user_agent(&self) -> Option<&str> {
         self.user_agent.as_ref().and_then(|value| value.to_str().ok())
-    }
-
-    /// The response as it goes out: a bare error becomes a problem, the id is on it, and its end is seen.
-    pub(super) fn respond(self, response: Response, ended: Instant) -> Response {
-        let failed = response.status().is_client_error() || response.status().is_server_error();
-        let mut response = if failed { self.explain(response) } else { response };
-        response.headers_mut().insert(id::HEADER, self.context.id.clone());
-        let status = response.status();
-        match response.body().size_hint().exact() {
-            length if self.method == "HEAD" => {
-                self.end(status, 0, ended);
-                without_body(response, length)
-            }
-            Some(bytes) if bytes <= WHOLE => {
-                self.end(status, bytes, ended);
-                response
-            }
-            _ => response.map(|body| Body::new(super::exchange::Observed::new(body, self, status))),
-        }
-    }
-
-    /// An error as a problem: which bound the body broke, else what a bare status says.
-    fn explain(&self, response: Response) -> Response {
-        match self.bound.as_ref().and_then(|bound| bound.broken.get()) {
-            Some(code) if response.status() != code.status() => Problem::new(*code).into_response(),
-            _ => Problem::explain(response),
-        }
     }
 
     /// Counts and logs the request, once.
@@ -196,21 +181,12 @@ impl Record {
     }
 }
 
-impl Drop for Record {
+impl Drop for Observation {
     fn drop(&mut self) {
         if !self.is_counted {
             self.count(client_gone(), 0, Instant::now());
         }
     }
-}
-
-/// The answer to HEAD: the length that GET's would have, and nothing of it.
-fn without_body(mut response: Response, length: Option<u64>) -> Response {
-    if let (Some(length), header::Entry::Vacant(entry)) = (length, response.headers_mut().entry(header::CONTENT_LENGTH))
-    {
-        entry.insert(length.into());
-    }
-    response.map(|_| Body::empty())
 }
 
 /// The server's own timeout, or a trusted caller's shorter one.
@@ -225,5 +201,61 @@ fn split(host: &str) -> (&str, Option<u16>) {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (name, port.parse().ok()),
         _ => (host, None),
+    }
+}
+
+/// A response body of unknown length; its end is the request's.
+struct Watched {
+    body: Body,
+    /// Gone when the request has been counted.
+    observation: Option<Observation>,
+    status: StatusCode,
+    bytes: u64,
+}
+
+impl Watched {
+    fn end(&mut self) {
+        if let Some(observation) = self.observation.take() {
+            observation.end(self.status, self.bytes, Instant::now());
+        }
+    }
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = &mut *self;
+        let Some(observation) = &this.observation else { return Pin::new(&mut this.body).poll_frame(cx) };
+        let polled = request::enter(&observation.context, || {
+            catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.body).poll_frame(cx)))
+        });
+        let polled = polled.unwrap_or_else(|panic| {
+            drop(panic);
+            // The head is out: breaking the connection is the only way left to say that this is not the whole.
+            Poll::Ready(Some(Err(axum::Error::new("the response body panicked"))))
+        });
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => this.bytes += frame.data_ref().map_or(0, Bytes::len) as u64,
+            Poll::Ready(_) => this.end(),
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        // Dropped before its end: the client left in the middle of a response whose status it has seen.
+        self.end();
     }
 }

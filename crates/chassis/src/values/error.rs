@@ -1,9 +1,9 @@
 //! What is wrong with the settings, all of it at once.
 //!
-//! A problem names the key, where its value came from and what was expected; it never repeats the value, which may be
+//! An error names the key, where its value came from and what was expected; it never repeats the value, which may be
 //! a secret in the wrong place.
 //!
-//! Next: [`super::check`].
+//! Next: [`super::features`].
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
@@ -30,23 +30,28 @@ impl fmt::Display for Source {
 }
 
 /// Keys by name, and where each came from; a key that is not in it has its built-in default.
-pub(super) type Origins = BTreeMap<String, Source>;
+pub(crate) type Origins = BTreeMap<String, Source>;
 
-/// Something that can tell whether its values fit together; a service implements it for its own settings too.
+/// A section of the settings that can tell whether its values fit together; a service implements it for its own too.
 pub trait Check {
-    /// Adds what does not fit to `problems`; keys are relative to `self`, joined by dots.
-    fn check(&self, problems: &mut Problems);
+    /// Adds what does not fit to `errors`; keys are relative to `self`, joined by dots.
+    fn check(&self, errors: &mut SettingErrors);
+}
+
+/// An app without settings has none to check.
+impl Check for () {
+    fn check(&self, _: &mut SettingErrors) {}
 }
 
 /// One thing that is wrong. Shown as one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct SettingError {
     keys: Vec<String>,
     sources: Vec<Source>,
     message: String,
 }
 
-impl Problem {
+impl SettingError {
     /// A value of `key` that does not fit; `message` says what was expected, never what came.
     #[must_use]
     pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
@@ -60,13 +65,13 @@ impl Problem {
     }
 
     /// A source that cannot be used as a whole.
-    pub(super) fn of_source(source: Source, message: impl Into<String>) -> Self {
+    pub(crate) fn of_source(source: Source, message: impl Into<String>) -> Self {
         Self { keys: Vec::new(), sources: vec![source], message: message.into() }
     }
 
     /// The same, from `source`.
     #[must_use]
-    pub(super) fn found_in(mut self, source: Source) -> Self {
+    pub(crate) fn found_in(mut self, source: Source) -> Self {
         self.sources = vec![source];
         self
     }
@@ -85,7 +90,7 @@ impl Problem {
 }
 
 /// The origin of `key`, or of something in it, or of the list or table that it is in.
-pub(super) fn origin(origins: &Origins, key: &str) -> Source {
+pub(crate) fn origin(origins: &Origins, key: &str) -> Source {
     let inside = format!("{key}.");
     if let Some((_, source)) = origins.iter().find(|(name, _)| name.starts_with(&inside)) {
         return source.clone();
@@ -102,7 +107,7 @@ pub(super) fn origin(origins: &Origins, key: &str) -> Source {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for SettingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.keys.as_slice(), self.sources.as_slice()) {
             ([], [source]) => write!(f, "{source}: {}", self.message),
@@ -120,20 +125,20 @@ impl fmt::Display for Problem {
 
 /// Everything that is wrong; shown as one line each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Problems(Vec<Problem>);
+pub struct SettingErrors(Vec<SettingError>);
 
-impl Problems {
+impl SettingErrors {
     /// Adds one.
-    pub fn push(&mut self, problem: Problem) {
-        if !self.0.contains(&problem) {
-            self.0.push(problem);
+    pub fn push(&mut self, error: SettingError) {
+        if !self.0.contains(&error) {
+            self.0.push(error);
         }
     }
 
     /// Adds one about `key`, unless `holds`; `message` says what was expected, never what came.
     pub fn require(&mut self, holds: bool, key: &str, message: &str) {
         if !holds {
-            self.push(Problem::new(key, message));
+            self.push(SettingError::new(key, message));
         }
     }
 
@@ -150,55 +155,55 @@ impl Problems {
     }
 
     /// One after another, in the order in which they were found.
-    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
+    pub fn iter(&self) -> std::slice::Iter<'_, SettingError> {
         self.0.iter()
     }
 
     /// Takes those of `inner`, whose keys are below `prefix`.
-    pub(super) fn nest(&mut self, prefix: &str, inner: Self) {
-        for mut problem in inner.0 {
-            problem.keys.iter_mut().for_each(|key| *key = format!("{prefix}.{key}"));
-            self.push(problem);
+    pub(crate) fn nest(&mut self, prefix: &str, inner: Self) {
+        for mut error in inner.0 {
+            error.keys.iter_mut().for_each(|key| *key = format!("{prefix}.{key}"));
+            self.push(error);
         }
     }
 
     /// Takes those of `found`, but for those about a key of `known`: their cause is reported already.
-    pub(super) fn absorb(&mut self, found: Self, known: &[String]) {
-        let caused = |problem: &Problem| problem.keys.iter().any(|key| known.contains(key));
-        found.0.into_iter().filter(|problem| !caused(problem)).for_each(|problem| self.push(problem));
+    pub(crate) fn absorb(&mut self, found: Self, known: &[String]) {
+        let caused = |error: &SettingError| error.keys.iter().any(|key| known.contains(key));
+        found.0.into_iter().filter(|error| !caused(error)).for_each(|error| self.push(error));
     }
 
     /// Fills in where the keys came from.
     #[must_use]
-    pub(super) fn located(mut self, origins: &Origins) -> Self {
-        self.0.iter_mut().for_each(|problem| problem.locate(origins));
+    pub(crate) fn located(mut self, origins: &Origins) -> Self {
+        self.0.iter_mut().for_each(|error| error.locate(origins));
         self
     }
 
     /// Adds `remark` to each.
     #[must_use]
-    pub(super) fn remarked(mut self, remark: &str) -> Self {
-        self.0.iter_mut().for_each(|problem| problem.message += remark);
+    pub(crate) fn remarked(mut self, remark: &str) -> Self {
+        self.0.iter_mut().for_each(|error| error.message += remark);
         self
     }
 }
 
-impl<'a> IntoIterator for &'a Problems {
-    type Item = &'a Problem;
-    type IntoIter = std::slice::Iter<'a, Problem>;
+impl<'a> IntoIterator for &'a SettingErrors {
+    type Item = &'a SettingError;
+    type IntoIter = std::slice::Iter<'a, SettingError>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
 }
 
-impl fmt::Display for Problems {
+impl fmt::Display for SettingErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.0.iter().enumerate() {
-            write!(f, "{}{problem}", if index == 0 { "" } else { "\n" })?;
+        for (index, error) in self.0.iter().enumerate() {
+            write!(f, "{}{error}", if index == 0 { "" } else { "\n" })?;
         }
         Ok(())
     }
 }
 
-impl std::error::Error for Problems {}
+impl std::error::Error for SettingErrors {}

@@ -1,6 +1,6 @@
 //! How this process was started, so that it can be started again.
 //!
-//! Next: [`super::environment`].
+//! Next: [`super::signals`].
 
 use std::{env, ffi::OsString, io, path::Path};
 

@@ -1,20 +1,17 @@
 //! A replica's life after its start: settings reloaded, and the drain.
 //!
-//! Next: [`super::exit`].
+//! Next: [`crate::process`].
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures_util::future::OptionFuture;
 use tokio::{signal::unix::SignalKind, sync::Notify, time::timeout};
 
-use super::{
-    Exit,
-    signals::{Received, Signals},
-    start::Replica,
-};
+use super::start::Replica;
 use crate::{
-    config::{AppSettings, Reload, Settings, Watcher},
+    config::{AppSettings, Reload, Settings},
     host::Asked,
+    process::{Exit, Received, Signals, Watcher},
 };
 
 /// Why a replica leaves.
@@ -27,11 +24,11 @@ enum Cause {
 
 impl<A: AppSettings> Replica<A> {
     /// Lives until a signal, and leaves.
-    pub(super) async fn live(self, signals: &mut Signals, asked: &mut Asked, watcher: Watcher) -> Exit {
+    pub(super) async fn run_until_signal(self, signals: &mut Signals, asked: &mut Asked, watcher: Watcher) -> Exit {
         let cause = self.serve(signals, asked, watcher).await;
         let exit = tokio::select! {
             biased;
-            exit = self.leave(cause) => exit,
+            exit = self.drain(cause) => exit,
             second = second_stop(signals, cause) => {
                 tracing::warn!("a second signal: exiting at once");
                 return Exit::Killed(second);
@@ -84,8 +81,8 @@ impl<A: AppSettings> Replica<A> {
         let Ok((reload, certificates)) = read.await else { return };
         match reload {
             Reload::Unchanged => tracing::info!("settings read again: nothing changed"),
-            Reload::Refused(problems) => {
-                for problem in &problems {
+            Reload::Refused(errors) => {
+                for problem in &errors {
                     tracing::error!("settings not reloaded: {problem}");
                 }
             }
@@ -110,7 +107,7 @@ impl<A: AppSettings> Replica<A> {
     }
 
     fn apply(&self, settings: &Settings<A>) {
-        self.door.settings.store(Arc::new(settings.server.clone()));
+        self.door.settings.store(&settings.server);
         self.door.overload.reload(&settings.overload);
         self.faults.reload(&settings.faults);
         if let Err(error) = self.telemetry.reload(&settings.telemetry) {
@@ -119,7 +116,7 @@ impl<A: AppSettings> Replica<A> {
     }
 
     /// The drain: one budget, spent in order.
-    async fn leave(&self, cause: Cause) -> Exit {
+    async fn drain(&self, cause: Cause) -> Exit {
         let settings = self.live.get();
         let lifecycle = &settings.lifecycle;
         let delay = match cause {

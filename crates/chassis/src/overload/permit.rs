@@ -36,7 +36,7 @@ impl Drop for Slot {
 /// A request's place, until its work ends. Dropped before that, the work was given up: at its deadline, which counts as
 /// a latency, or because the client left, which says nothing.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct AdmissionPermit {
     /// None once its end was counted.
     held: Option<Held>,
     admitted: Instant,
@@ -59,7 +59,7 @@ struct Ended {
     _slot: Option<Slot>,
 }
 
-impl Place {
+impl AdmissionPermit {
     pub(super) fn new(slot: Slot, admitted: Instant, deadline: Option<Instant>, counts: bool) -> Self {
         Self { held: Some(Held::Slot(slot)), admitted, deadline, counts }
     }
@@ -95,7 +95,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for AdmissionPermit {
     fn drop(&mut self) {
         if self.held.is_some() {
             let now = now();

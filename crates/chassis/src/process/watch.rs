@@ -1,10 +1,10 @@
-//! Tells when the settings' files change.
+//! Tells when files change that the process has read: settings, certificates.
 //!
 //! By polling their content: inotify watches an inode, and Kubernetes swaps a `..data` symlink above it, editors
 //! rename a new file over the old one, and network mounts send no events at all. A few small files read every two
 //! seconds cost nothing that shows, and the content is what counts in every case.
 //!
-//! Next: [`super::metrics`].
+//! Next: [`crate::config`], which asks for them.
 
 use std::{
     fs,

@@ -13,14 +13,10 @@ use std::{
 };
 
 use axum::{
-    body::Body,
     extract::Request,
     response::{IntoResponse, Response},
     routing::future::RouteFuture,
 };
-use bytes::Bytes;
-use http::StatusCode;
-use http_body::{Body as HttpBody, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
@@ -28,22 +24,23 @@ use tower_service::Service as _;
 
 use super::{
     Stack,
+    observation::Observation,
     protect::{self, Admission},
-    record::Record,
+    response,
     route::{Kind, Route},
 };
 use crate::{
     faults::Fault,
-    overload::Place,
+    overload::AdmissionPermit,
     problem::{Code, Problem},
     request::{self, RequestContext},
 };
 
 pin_project! {
     /// A request on its way through the middleware.
-    pub(crate) struct Exchange {
+    pub(crate) struct RequestFuture {
         // Present until the response has been made.
-        record: Option<Record>,
+        observation: Option<Observation>,
         context: Arc<RequestContext>,
         #[pin]
         step: Step,
@@ -59,9 +56,9 @@ pin_project! {
         /// Refused before its handler.
         Refused { problem: Option<Problem> },
         /// Waits for a place, or for a fault's latency.
-        Waiting { wait: Pin<Box<dyn Future<Output = Result<Option<Place>, Response>> + Send>>, request: Option<Request> },
+        Waiting { wait: Pin<Box<dyn Future<Output = Waited> + Send>>, request: Option<Request> },
         /// The handler runs here.
-        Running { #[pin] handler: RouteFuture<Infallible>, place: Option<Place> },
+        Running { #[pin] handler: RouteFuture<Infallible>, place: Option<AdmissionPermit> },
         /// The handler runs on the work runtime, which holds the place.
         Working { task: AbortOnDropHandle<Result<Response, Infallible>> },
         /// Answered.
@@ -69,40 +66,44 @@ pin_project! {
     }
 }
 
-impl Exchange {
+/// A place where one is needed, or the answer in its stead.
+type Waited = Result<Option<AdmissionPermit>, Response>;
+
+impl RequestFuture {
     /// Nothing of the app runs yet: that begins with the first poll.
     pub(super) fn begin(stack: Arc<Stack>, route: Arc<Route>, request: Request) -> Self {
-        let (mut record, context) = Record::begin(stack, route, &request);
-        let step = Step::begin(&mut record, request);
-        Self { record: Some(record), context, step, timer: None }
+        let (mut observation, context) = Observation::begin(stack, route, &request);
+        let step = Step::begin(&mut observation, request);
+        Self { observation: Some(observation), context, step, timer: None }
     }
 }
 
 impl Step {
-    fn begin(record: &mut Record, mut request: Request) -> Self {
-        let settings = record.stack.settings.load();
-        if let Err(problem) = protect::check(&settings, &request, record) {
+    fn begin(observation: &mut Observation, mut request: Request) -> Self {
+        let settings = observation.stack.settings.load();
+        if let Err(problem) = protect::check(&settings, &request, observation) {
             return Self::Refused { problem: Some(problem) };
         }
-        record.bound = protect::bound_body(&settings, &record.stack.uploads, &mut request);
-        let fault =
-            protect::is_faulty(record.route.kind).then(|| record.stack.faults.draw(&record.route.template)).flatten();
-        match protect::admission(record, &request) {
-            Admission::Admitted(place) if fault.is_none() => Self::run(record, request, place),
+        observation.bound = protect::bound_body(&settings, &observation.stack.uploads, &mut request);
+        let fault = protect::is_faulty(observation.route.kind)
+            .then(|| observation.stack.faults.draw(&observation.route.template))
+            .flatten();
+        match protect::admission(observation, &request) {
+            Admission::Admitted(place) if fault.is_none() => Self::run(observation, request, place),
             admission => {
-                let wait = Box::pin(wait(admission, fault, record.context.deadline));
+                let wait = Box::pin(wait(admission, fault, observation.context.deadline));
                 Self::Waiting { wait, request: Some(request) }
             }
         }
     }
 
-    fn run(record: &Record, request: Request, place: Option<Place>) -> Self {
-        let place = match &record.bound {
+    fn run(observation: &Observation, request: Request, place: Option<AdmissionPermit>) -> Self {
+        let place = match &observation.bound {
             Some(bound) => place.map(|place| place.lendable(&bound.loan)),
             None => place,
         };
-        let handler = record.route.handlers.clone().call(request);
-        if record.route.kind != Kind::Work {
+        let handler = observation.route.handlers.clone().call(request);
+        if observation.route.kind != Kind::Work {
             return Self::Running { handler, place };
         }
         let work = async move {
@@ -112,16 +113,12 @@ impl Step {
             }
             answer
         };
-        let work = request::scope(Arc::clone(&record.context), work);
-        Self::Working { task: AbortOnDropHandle::new(record.stack.work.spawn(work)) }
+        let work = request::scope(Arc::clone(&observation.context), work);
+        Self::Working { task: AbortOnDropHandle::new(observation.stack.work.spawn(work)) }
     }
 }
 
-async fn wait(
-    admission: Admission,
-    fault: Option<Fault>,
-    deadline: Option<Instant>,
-) -> Result<Option<Place>, Response> {
+async fn wait(admission: Admission, fault: Option<Fault>, deadline: Option<Instant>) -> Waited {
     let place = match admission {
         Admission::Admitted(place) => place,
         Admission::Full(pool, class) => {
@@ -134,14 +131,14 @@ async fn wait(
     }
 }
 
-impl Future for Exchange {
+impl Future for RequestFuture {
     type Output = Response;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
         let mut this = self.project();
         request::enter(this.context, || {
-            let record = this.record.as_ref().expect("polled until it is ready");
-            let response = match poll_step(this.step.as_mut(), record, cx) {
+            let observation = this.observation.as_ref().expect("polled until it is ready");
+            let response = match poll_step(this.step.as_mut(), observation, cx) {
                 Poll::Ready(response) => response,
                 Poll::Pending => {
                     ready!(poll_deadline(this.timer, this.context, cx));
@@ -153,8 +150,8 @@ impl Future for Exchange {
             if let StepReplacement::Running { place: Some(place), .. } = this.step.project_replace(Step::Done) {
                 place.end(ended, response.status());
             }
-            let record = this.record.take().expect("polled until it is ready");
-            Poll::Ready(record.respond(response, ended))
+            let observation = this.observation.take().expect("polled until it is ready");
+            Poll::Ready(response::finish(observation, response, ended))
         })
     }
 }
@@ -166,7 +163,7 @@ fn poll_deadline(timer: &mut Option<Pin<Box<Sleep>>>, context: &RequestContext, 
     timer.as_mut().poll(cx)
 }
 
-fn poll_step(mut step: Pin<&mut Step>, record: &Record, cx: &mut Context<'_>) -> Poll<Response> {
+fn poll_step(mut step: Pin<&mut Step>, observation: &Observation, cx: &mut Context<'_>) -> Poll<Response> {
     loop {
         let next = match step.as_mut().project() {
             StepProjection::Refused { problem } => {
@@ -174,7 +171,7 @@ fn poll_step(mut step: Pin<&mut Step>, record: &Record, cx: &mut Context<'_>) ->
             }
             StepProjection::Waiting { wait, request } => match ready!(wait.as_mut().poll(cx)) {
                 Err(response) => return Poll::Ready(response),
-                Ok(place) => Step::run(record, request.take().expect("waits once"), place),
+                Ok(place) => Step::run(observation, request.take().expect("waits once"), place),
             },
             StepProjection::Running { handler, .. } => {
                 let polled = catch_unwind(AssertUnwindSafe(|| handler.poll(cx)));
@@ -202,64 +199,4 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
     // A payload whose own drop panics must not take the connection along.
     let _ = catch_unwind(AssertUnwindSafe(move || drop(panic)));
     Problem::internal().into_response()
-}
-
-/// A response body of unknown length; its end is the request's.
-pub(super) struct Observed {
-    body: Body,
-    /// Gone when the request has been counted.
-    record: Option<Record>,
-    status: StatusCode,
-    bytes: u64,
-}
-
-impl Observed {
-    pub(super) fn new(body: Body, record: Record, status: StatusCode) -> Self {
-        Self { body, record: Some(record), status, bytes: 0 }
-    }
-
-    fn end(&mut self) {
-        if let Some(record) = self.record.take() {
-            record.end(self.status, self.bytes, Instant::now());
-        }
-    }
-}
-
-impl HttpBody for Observed {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let this = &mut *self;
-        let Some(record) = &this.record else { return Pin::new(&mut this.body).poll_frame(cx) };
-        let polled = request::enter(&record.context, || {
-            catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.body).poll_frame(cx)))
-        });
-        let polled = polled.unwrap_or_else(|panic| {
-            drop(panic);
-            // The head is out: breaking the connection is the only way left to say that this is not the whole.
-            Poll::Ready(Some(Err(axum::Error::new("the response body panicked"))))
-        });
-        match &polled {
-            Poll::Ready(Some(Ok(frame))) => this.bytes += frame.data_ref().map_or(0, Bytes::len) as u64,
-            Poll::Ready(_) => this.end(),
-            Poll::Pending => {}
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Observed {
-    fn drop(&mut self) {
-        // Dropped before its end: the client left in the middle of a response whose status it has seen.
-        self.end();
-    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Serde offers the value with most errors; only what was expected is kept.
 //!
-//! Next: [`super::problem`].
+//! Next: [`crate::values`].
 
 use std::fmt::Display;
 
@@ -10,7 +10,7 @@ use serde::de;
 
 /// Why a value does not fit its target.
 #[derive(Debug, thiserror::Error, PartialEq)]
-pub(super) enum Fault {
+pub(super) enum Mismatch {
     #[error("expected {0}")]
     Expected(String),
     #[error("unknown key")]
@@ -22,7 +22,7 @@ pub(super) enum Fault {
     Foreign(String),
 }
 
-impl de::Error for Fault {
+impl de::Error for Mismatch {
     fn custom<T: Display>(message: T) -> Self {
         Self::Foreign(message.to_string())
     }

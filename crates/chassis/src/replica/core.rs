@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use axum::{Extension, extract::RawQuery, routing::get};
 use tokio::runtime::Handle;
 
@@ -12,24 +11,26 @@ use super::start::Verdicts;
 use crate::{
     admin::probes::Probes,
     config::{AppSettings, Live},
-    connection::{self, ConnectionInfo, Connections, Limits},
+    connection::{self, Connections, Limits},
     middleware::{self, Served, Stack},
     overload::Overload,
+    peer::ConnectionInfo,
     router::Router,
-    runtime, server,
+    runtime,
+    server::InForce,
     telemetry::Telemetry,
 };
 
 /// The routes inside the middleware, and what bounds those who ask.
-pub(super) struct Inside {
-    pub(super) settings: Arc<ArcSwap<server::Settings>>,
+pub(super) struct Core {
+    pub(super) settings: InForce,
     pub(super) overload: Overload,
     pub(super) stack: Arc<Stack>,
     pub(super) limits: Arc<Limits>,
     pub(super) connections: Arc<Connections>,
 }
 
-impl Inside {
+impl Core {
     pub(super) fn new<A: AppSettings>(
         live: &Live<A>,
         telemetry: &Telemetry,
@@ -38,10 +39,10 @@ impl Inside {
         work: &Handle,
     ) -> Self {
         let (all, registry) = (live.get(), telemetry.registry());
-        let settings = Arc::new(ArcSwap::from_pointee(all.server.clone()));
+        let settings = InForce::new(&all.server);
         let overload = Overload::new(&all.overload, all.runtime.work_threads(), registry);
         let parts = middleware::Parts {
-            settings: Arc::clone(&settings),
+            settings: Arc::clone(&settings.middleware),
             overload: overload.clone(),
             faults: verdicts.faults.clone(),
             tracing: telemetry.tracing().clone(),
@@ -49,7 +50,7 @@ impl Inside {
             work: work.clone(),
             served: Arc::clone(served),
         };
-        let limits = Limits::new(Arc::clone(&settings), verdicts.lifecycle.clone());
+        let limits = Limits::new(Arc::clone(&settings.connection), verdicts.lifecycle.clone());
         limits.held.register(registry);
         let stack = Stack::new(parts, registry);
         let max = runtime::max_connections(all.server.max_connections);

@@ -4,7 +4,7 @@
 //! line: the kernel keeps them. They are released once handlers are installed, and reach those. Before `main` nothing
 //! can be done.
 //!
-//! Next: [`super::control`].
+//! Next: [`super::exit`].
 
 use std::io;
 
@@ -41,14 +41,14 @@ fn answered() -> SigSet {
 }
 
 /// SIGTERM, SIGINT and SIGHUP.
-pub(super) struct Signals {
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
 }
 
 /// What a signal asks for.
-pub(super) enum Received {
+pub(crate) enum Received {
     /// SIGHUP.
     Reload,
     /// SIGTERM or SIGINT.
@@ -56,7 +56,7 @@ pub(super) enum Received {
 }
 
 impl Signals {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -64,7 +64,7 @@ impl Signals {
         })
     }
 
-    pub(super) async fn next(&mut self) -> Received {
+    pub(crate) async fn next(&mut self) -> Received {
         tokio::select! {
             _ = self.terminate.recv() => Received::Stop(SignalKind::terminate()),
             _ = self.interrupt.recv() => Received::Stop(SignalKind::interrupt()),
@@ -73,7 +73,7 @@ impl Signals {
     }
 
     /// The next signal that asks for the end; settings are no longer read.
-    pub(super) async fn next_stop(&mut self) -> SignalKind {
+    pub(crate) async fn next_stop(&mut self) -> SignalKind {
         loop {
             if let Received::Stop(kind) = self.next().await {
                 return kind;

@@ -24,10 +24,7 @@ use tokio::{
 };
 
 use super::{link::STARTED, passed::Passed};
-use crate::{
-    config::{Environment, Invocation},
-    replica::HeldSignals,
-};
+use crate::process::{Environment, HeldSignals, Invocation};
 
 /// Set for this process only.
 pub(super) const MARK: &str = "LISTEN_BETWEEN";
@@ -36,7 +33,7 @@ pub(super) const MARK: &str = "LISTEN_BETWEEN";
 pub(super) const NOT_STARTED: i32 = 127;
 
 /// Where this process is one between two, it does its work here and ends.
-pub(crate) fn stand_between(environment: &Environment, held: HeldSignals) -> HeldSignals {
+pub(crate) fn fork_supervisor(environment: &Environment, held: HeldSignals) -> HeldSignals {
     if environment.get(MARK).is_some() {
         let runtime = Builder::new_current_thread().enable_all().build();
         let ended = runtime.and_then(|runtime| runtime.block_on(stand(environment, held)));

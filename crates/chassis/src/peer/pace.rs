@@ -1,6 +1,6 @@
 //! How fast a peer sends or reads, in the time in which it is waited for.
 //!
-//! Next: [`super::io`].
+//! Next: [`crate::connection`], which holds peers to it.
 
 use std::time::Duration;
 

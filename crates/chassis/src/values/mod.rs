@@ -1,20 +1,30 @@
-//! Strict scalar types of the settings.
+//! What sections of settings are made of: strict scalar types, listen URLs, and the trait by which a section is checked.
 //!
-//! They say what they expect and never repeat what they were given: a value may be a secret in the wrong place.
+//! They say what they expect and never repeat what they were given: a value may be a secret in the wrong place. Each
+//! module has its section beside the code that uses it; [`crate::config`] composes them.
 //!
 //! Next: [`Duration`].
 
 mod auto;
 mod duration;
+mod error;
+mod features;
+pub(crate) mod listen;
 mod secret;
 mod size;
 
-pub(super) use auto::AUTO;
+pub(crate) use auto::AUTO;
 pub use auto::Auto;
 pub use duration::Duration;
+pub use error::{Check, SettingError, SettingErrors, Source};
+pub(crate) use error::{Origins, origin};
+pub(crate) use features::is_built_in;
 pub use secret::Secret;
-pub(super) use secret::with_digests;
+pub(crate) use secret::with_digests;
 pub use size::Size;
+
+/// 1,000,000: far beyond what a replica can work on; a slip of the hand would overflow a counter.
+pub(crate) const MOST: usize = 1_000_000;
 
 /// Serde and schema for a type that is written as text, and as a bare `0` too.
 macro_rules! text {

@@ -2,17 +2,35 @@
 //!
 //! `http://host:port`, `http+unix:///path`, and the same for the doors that a build may lack.
 //!
-//! Next: [`super::check`].
+//! Next: [`super::secret`].
 
 use std::{
     net::Ipv6Addr,
     path::{Path, PathBuf},
 };
 
-use crate::{
-    host,
-    transports::{self, Door},
-};
+use super::is_built_in;
+
+/// What is spoken on a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    Http,
+    Https,
+    Fastcgi,
+    Uwsgi,
+}
+
+impl Door {
+    /// The scheme of its listen URLs.
+    pub(crate) const fn scheme(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Fastcgi => "fastcgi",
+            Self::Uwsgi => "uwsgi",
+        }
+    }
+}
 
 /// One entry of `server.listen`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +55,7 @@ pub(crate) enum Address {
 
 impl Address {
     /// The port, where it is a fixed one.
-    pub(super) fn fixed_port(&self) -> Option<u16> {
+    pub(crate) fn fixed_port(&self) -> Option<u16> {
         match self {
             Self::Tcp { port, .. } if *port != 0 => Some(*port),
             _ => None,
@@ -53,7 +71,7 @@ impl Address {
     }
 
     /// Whether two listeners cannot both be here.
-    pub(super) fn is_taken_by(&self, other: &Self) -> bool {
+    pub(crate) fn is_taken_by(&self, other: &Self) -> bool {
         self == other && !matches!(self, Self::Tcp { port: 0, .. })
     }
 }
@@ -90,11 +108,10 @@ pub(crate) fn parse(url: &str) -> Result<Listen, Refusal> {
     };
     let carrier = match transport {
         None | Some("unix") => None,
-        Some("fd") => (!host::AVAILABLE).then_some("host"),
+        Some("fd") => Some("host"),
         Some(_) => return Err(SCHEME),
     };
-    let lacking: Vec<&str> =
-        feature.into_iter().filter(|feature| !transports::is_built_in(feature)).chain(carrier).collect();
+    let lacking: Vec<&str> = feature.into_iter().chain(carrier).filter(|feature| !is_built_in(feature)).collect();
     if !lacking.is_empty() {
         return Err(Refusal::Features(lacking.join(",")));
     }
@@ -196,15 +213,15 @@ mod tests {
 
     #[test]
     fn a_door_that_this_build_lacks_names_its_feature() {
-        let with_host = |feature: &str| if host::AVAILABLE { feature.into() } else { format!("{feature},host") };
+        let with_host = |feature: &str| if is_built_in("host") { feature.into() } else { format!("{feature},host") };
         for (url, features) in [
             ("https://[::]:8443", "tls".into()),
             ("https+fd://web", with_host("tls")),
-            ("http+fd://web", if host::AVAILABLE { String::new() } else { "host".into() }),
+            ("http+fd://web", if is_built_in("host") { String::new() } else { "host".into() }),
             ("fastcgi://[::]:9000", "fastcgi".into()),
             ("uwsgi+unix:///run/app.sock", "uwsgi".into()),
         ] {
-            let lacks = !features.is_empty() && features.split(',').any(|feature| !transports::is_built_in(feature));
+            let lacks = !features.is_empty() && features.split(',').any(|feature| !is_built_in(feature));
             if lacks {
                 assert_eq!(parse(url), Err(Refusal::Features(features)), "{url}");
             } else {
@@ -215,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_descriptor_has_a_name_or_a_number() {
-        if host::AVAILABLE {
+        if is_built_in("host") {
             for (url, name) in [("http+fd://web", "web"), ("http+fd://0", "0"), ("http+fd://my.socket/", "my.socket")] {
                 assert_eq!(parse(url).map(|listen| listen.address), Ok(Address::Passed(name.into())), "{url}");
             }

@@ -1,0 +1,69 @@
+//! Every response on its way out, whoever made it: a handler, a refusal, a fault or a panic.
+//!
+//! ```text
+//! problem   a bare error becomes a problem, with the code of the bound that its request body broke
+//! headers   what every response carries: `headers`, the one list; a header for all responses goes there
+//! body      the answer to HEAD has none; of any other, the last byte is the end of the request
+//! ```
+//!
+//! Two headers are not of every response, and belong to what knows them: `Connection: close` to
+//! `connection::service`, and `Strict-Transport-Security` to `transports::https`. The admin listener's responses do not
+//! come by here.
+//!
+//! Next: [`super::observation`], which observes the end.
+
+use std::time::Instant;
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, header};
+use http_body::Body as _;
+
+use super::{id, observation::Observation};
+use crate::{problem::Problem, request::RequestContext};
+
+/// 64 KiB: a body of known length up to this is counted with its head, as it is written right after it.
+const WHOLE: u64 = 64 * 1024;
+
+/// The headers of every response.
+fn headers(headers: &mut HeaderMap, context: &RequestContext) {
+    headers.insert(id::HEADER, context.id.clone());
+}
+
+/// The response as it goes out. `ended`: when it was made.
+pub(super) fn finish(observation: Observation, response: Response, ended: Instant) -> Response {
+    let failed = response.status().is_client_error() || response.status().is_server_error();
+    let mut response = if failed { explained(&observation, response) } else { response };
+    headers(response.headers_mut(), &observation.context);
+    let status = response.status();
+    match response.body().size_hint().exact() {
+        length if observation.is_head() => {
+            observation.end(status, 0, ended);
+            without_body(response, length)
+        }
+        Some(bytes) if bytes <= WHOLE => {
+            observation.end(status, bytes, ended);
+            response
+        }
+        _ => response.map(|body| observation.watch(body, status)),
+    }
+}
+
+/// An error as a problem: which bound the body broke, else what a bare status says.
+fn explained(observation: &Observation, response: Response) -> Response {
+    match observation.bound.as_ref().and_then(|bound| bound.broken.get()) {
+        Some(code) if response.status() != code.status() => Problem::new(*code).into_response(),
+        _ => Problem::explain(response),
+    }
+}
+
+/// The answer to HEAD: the length that GET's would have, and nothing of it.
+fn without_body(mut response: Response, length: Option<u64>) -> Response {
+    if let (Some(length), header::Entry::Vacant(entry)) = (length, response.headers_mut().entry(header::CONTENT_LENGTH))
+    {
+        entry.insert(length.into());
+    }
+    response.map(|_| Body::empty())
+}

@@ -1,0 +1,16 @@
+//! What a process is given at its start, and how it ends: environment, arguments, signals, exit code.
+//!
+//! Next: [`Environment`].
+
+mod environment;
+mod exit;
+mod invocation;
+mod signals;
+mod watch;
+
+pub use environment::Environment;
+pub use exit::{Exit, StartError};
+pub use invocation::Invocation;
+pub use signals::HeldSignals;
+pub(crate) use signals::{Received, Signals};
+pub use watch::{Watcher, watch};

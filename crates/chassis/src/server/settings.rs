@@ -1,0 +1,256 @@
+//! Settings `server.*`: the accept loop's own, and those that it hands down to connections and requests.
+//!
+//! One flat section, as users write it; each part is checked, and has its defaults, beside the code that it bounds.
+//!
+//! Next: [`super::failures`].
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    connection, middleware,
+    values::{
+        Auto, Check, Duration, SettingError, SettingErrors, Size, is_built_in,
+        listen::{self, Address, Door, Listen, Refusal},
+    },
+};
+
+/// Settings `server.*`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// URLs to listen on: `http://host:port`, `https://host:port` with the feature `tls`, or `http+unix:///path` for a Unix socket; with the feature `host` also `http+fd://NAME-or-N`, a socket that was passed.
+    pub listen: Vec<String>,
+    /// URLs of `listen`, of the schemes `http` and `https`, on which a trusted peer says by the PROXY protocol (1 or 2) whose connection it is; there it has to. For a build with the feature `proxy-protocol`.
+    pub proxy_protocol: Vec<String>,
+    /// Who may connect to a Unix socket, as chmod(1) writes it in octal.
+    pub unix_mode: String,
+    /// Who owns a Unix socket, as `user`, `user:group` or `:group`, by name or number; the process's own otherwise.
+    pub unix_owner: Option<String>,
+    /// How many connections the kernel holds before they are accepted; it caps this by `net.core.somaxconn`.
+    pub backlog: u32,
+    /// Open connections at most. `auto` takes it from the open-file limit and the memory limit, less a reserve; at the cap half-sent heads and stalled bodies make room, then idle connections, each time the oldest of the address with the most.
+    pub max_connections: Auto<usize>,
+    /// From connect to the first byte, and from the first byte to the full head.
+    #[schemars(extend("x-reloadable" = true))]
+    pub header_timeout: Duration,
+    /// How long a keep-alive connection may idle; above what common balancers keep.
+    #[schemars(extend("x-reloadable" = true))]
+    pub idle_timeout: Duration,
+    /// A handler's budget up to the response head; answers 504.
+    #[schemars(extend("x-reloadable" = true))]
+    pub request_timeout: Duration,
+    /// How long an upload may make no progress; answers 408.
+    #[schemars(extend("x-reloadable" = true))]
+    pub body_timeout: Duration,
+    /// How long a reader may make no progress, which shows in steps of 64 KiB.
+    #[schemars(extend("x-reloadable" = true))]
+    pub write_timeout: Duration,
+    /// Bytes a second below which an upload or a reader counts as stalled, after 5 s of waiting; `0B` turns it off.
+    #[schemars(extend("x-reloadable" = true))]
+    pub min_rate: Size,
+    /// Response bytes of all connections that wait for their readers, above the first 64 KiB of each response; beyond it the stalled response that weighs most is reset. `0B` takes an eighth of the memory limit, or 64 MiB where there is none.
+    pub max_response_memory: Size,
+    /// The same of one HTTP/2 connection; `0B` takes half of what all may hold.
+    pub max_response_buffer: Size,
+    /// Largest request body; answers 413.
+    #[schemars(extend("x-reloadable" = true))]
+    pub max_body: Size,
+    /// Uploads in progress at most: requests whose body has not come whole. One more ends the one with the least progress, which is answered with 408.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    #[schemars(extend("x-reloadable" = true))]
+    pub max_uploads: usize,
+    /// Bytes of uploads in progress that may be in memory; above it the one with the least progress, of those that hold more than their share, is answered with 408.
+    #[schemars(extend("x-reloadable" = true))]
+    pub max_upload_bytes: Size,
+    /// Largest request head; answers 431.
+    pub max_head: Size,
+    /// Longest request target; answers 414.
+    pub max_uri: Size,
+    /// Age at which a connection is asked to close, with a jitter of 10 % each way; `0` turns it off.
+    #[schemars(extend("x-reloadable" = true))]
+    pub max_connection_age: Duration,
+    /// Age at which an upgraded connection (a WebSocket) is told to end; `0` turns it off.
+    #[schemars(extend("x-reloadable" = true))]
+    pub max_upgrade_age: Duration,
+    /// How long the peer of an upgraded connection (a WebSocket) may send nothing, not even the answer to a ping, before the connection is told to end; `0` turns it off.
+    #[schemars(extend("x-reloadable" = true))]
+    pub upgrade_idle_timeout: Duration,
+    /// Requests after which a connection is asked to close; `0` turns it off.
+    #[schemars(extend("x-reloadable" = true))]
+    pub max_requests_per_connection: u64,
+    /// Networks whose deadline and forwarding headers are believed: loopback and the private ranges by default.
+    #[schemars(with = "Vec<String>")]
+    pub trusted_peers: Vec<IpNet>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        // Theirs, with the reasons beside them.
+        let (connection, middleware) = (connection::Settings::default(), middleware::Settings::default());
+        Self {
+            listen: vec!["http://[::]:8080".into()],
+            proxy_protocol: Vec::new(),
+            // The owner and its group: a proxy joins by its group.
+            unix_mode: "0660".into(),
+            unix_owner: None,
+            // 1,024: a second's worth of new connections at a high rate; the kernel's own cap is 4,096.
+            backlog: 1024,
+            max_connections: connection.max_connections,
+            header_timeout: connection.header_timeout,
+            idle_timeout: connection.idle_timeout,
+            request_timeout: middleware.request_timeout,
+            body_timeout: middleware.body_timeout,
+            write_timeout: connection.write_timeout,
+            min_rate: connection.min_rate,
+            max_response_memory: connection.max_response_memory,
+            max_response_buffer: connection.max_response_buffer,
+            max_body: middleware.max_body,
+            max_uploads: middleware.max_uploads,
+            max_upload_bytes: middleware.max_upload_bytes,
+            max_head: connection.max_head,
+            max_uri: middleware.max_uri,
+            max_connection_age: connection.max_connection_age,
+            max_upgrade_age: connection.max_upgrade_age,
+            upgrade_idle_timeout: connection.upgrade_idle_timeout,
+            max_requests_per_connection: connection.max_requests_per_connection,
+            trusted_peers: connection.trusted_peers,
+        }
+    }
+}
+
+/// What the parts of a running server are held to; a reload swaps it.
+#[derive(Clone, Debug)]
+pub(crate) struct InForce {
+    pub(crate) connection: Arc<ArcSwap<connection::Settings>>,
+    pub(crate) middleware: Arc<ArcSwap<middleware::Settings>>,
+}
+
+impl InForce {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            connection: Arc::new(ArcSwap::from_pointee(settings.connection())),
+            middleware: Arc::new(ArcSwap::from_pointee(settings.middleware())),
+        }
+    }
+
+    pub(crate) fn store(&self, settings: &Settings) {
+        self.connection.store(Arc::new(settings.connection()));
+        self.middleware.store(Arc::new(settings.middleware()));
+    }
+}
+
+impl Settings {
+    /// The connections' part.
+    pub(crate) fn connection(&self) -> connection::Settings {
+        connection::Settings {
+            max_connections: self.max_connections,
+            header_timeout: self.header_timeout,
+            idle_timeout: self.idle_timeout,
+            write_timeout: self.write_timeout,
+            min_rate: self.min_rate,
+            max_response_memory: self.max_response_memory,
+            max_response_buffer: self.max_response_buffer,
+            max_head: self.max_head,
+            max_connection_age: self.max_connection_age,
+            max_upgrade_age: self.max_upgrade_age,
+            upgrade_idle_timeout: self.upgrade_idle_timeout,
+            max_requests_per_connection: self.max_requests_per_connection,
+            trusted_peers: self.trusted_peers.clone(),
+        }
+    }
+
+    /// The requests' part.
+    pub(crate) fn middleware(&self) -> middleware::Settings {
+        middleware::Settings {
+            request_timeout: self.request_timeout,
+            body_timeout: self.body_timeout,
+            min_rate: self.min_rate,
+            max_body: self.max_body,
+            max_uploads: self.max_uploads,
+            max_upload_bytes: self.max_upload_bytes,
+            max_head: self.max_head,
+            max_uri: self.max_uri,
+        }
+    }
+
+    /// Each of `urls` has to be one of `listen`, as it is written there, and has to fit.
+    pub(crate) fn listed(
+        &self,
+        urls: &[String],
+        key: &str,
+        fits: impl Fn(&Listen) -> bool,
+        message: &str,
+        errors: &mut SettingErrors,
+    ) {
+        for (index, url) in urls.iter().enumerate() {
+            // One that cannot be read is reported where it listens.
+            let fits = self.listen.contains(url) && listen::parse(url).as_ref().map_or(true, &fits);
+            errors.require(fits, &format!("{key}[{index}]"), message);
+        }
+    }
+}
+
+impl Check for Settings {
+    fn check(&self, errors: &mut SettingErrors) {
+        listen_urls(&self.listen, errors);
+        proxied(self, errors);
+        errors.require(is_mode(&self.unix_mode), "unix_mode", "expected three octal digits, such as 0660");
+        let owner = self.unix_owner.as_deref().is_none_or(is_owner);
+        errors.require(owner, "unix_owner", "expected `user`, `user:group` or `:group`");
+        errors.require(self.backlog > 0, "backlog", "expected a number above zero");
+        self.connection().check(errors);
+        self.middleware().check(errors);
+    }
+}
+
+fn listen_urls(urls: &[String], errors: &mut SettingErrors) {
+    let key = "listen";
+    errors.require(!urls.is_empty(), key, "expected one URL at least, such as http://[::]:8080");
+    let mut before: Vec<Address> = Vec::new();
+    for (index, url) in urls.iter().enumerate() {
+        let at = format!("{key}[{index}]");
+        match listen::parse(url) {
+            Ok(listen) => {
+                if before.iter().any(|other| listen.address.is_taken_by(other)) {
+                    errors.push(SettingError::new(at, "is listed twice"));
+                }
+                before.push(listen.address);
+            }
+            Err(Refusal::Shape(message)) => errors.push(SettingError::new(at, message)),
+            Err(Refusal::Features(features)) => {
+                errors.push(SettingError::new(
+                    at,
+                    format!("this build has no such door: rebuild with --features {features}"),
+                ));
+            }
+        }
+    }
+}
+
+/// Three octal digits, with a zero before them or not.
+fn is_mode(text: &str) -> bool {
+    let digits = text.strip_prefix('0').filter(|rest| rest.len() == 3).unwrap_or(text);
+    digits.len() == 3 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'7'))
+}
+
+fn is_owner(text: &str) -> bool {
+    let name = |name: &str| !name.contains([':', '/', '\0']) && !name.contains(char::is_whitespace);
+    let (user, group) = text.split_once(':').unwrap_or((text, ""));
+    !(user.is_empty() && group.is_empty()) && name(user) && name(group)
+}
+
+fn proxied(settings: &Settings, errors: &mut SettingErrors) {
+    let key = "proxy_protocol";
+    let is_any = |listen: &Listen| matches!(listen.door, Door::Http | Door::Https);
+    let expected = "expected URLs of server.listen with the scheme http or https";
+    settings.listed(&settings.proxy_protocol, key, is_any, expected, errors);
+    if !is_built_in("proxy-protocol") {
+        let message = "this build has no such setting: rebuild with --features proxy-protocol";
+        errors.require(settings.proxy_protocol.is_empty(), key, message);
+    }
+}
