@@ -5,7 +5,10 @@ TEST_THREADS ?= 8
 # pyo3 asks the interpreter of this name what to link with: Debian's has a shared library, one that pyenv built has none.
 export PYO3_PYTHON ?= $(or $(wildcard /usr/bin/python3),python3)
 ENGINE = --package chassis --package chassis-tests
-ENGINE_STEPS = engine-lint engine test-host recipes doors hostile uwsgi-plugin wsgi wsgi-guest fuzz
+ENGINE_STEPS = engine-lint engine package test-host recipes doors hostile uwsgi-plugin wsgi wsgi-guest fuzz
+
+# What `make deny` checks beside the root's workspace.
+DENY_ALSO = crates/chassis/fuzz/Cargo.toml benches/Cargo.toml
 
 engine-lint: ## The engine's lints and documentation links.
 	cargo clippy --locked $(ENGINE) --all-targets -- -D warnings
@@ -14,6 +17,10 @@ engine-lint: ## The engine's lints and documentation links.
 
 engine: tools ## The engine's own tests: its units, and its program behind real proxies and under real load.
 	cargo test --locked $(ENGINE) -- --test-threads=$(TEST_THREADS)
+
+package: ## The engine's public face, what CHANGELOG.md says of it, and the licences of all dependencies.
+	cargo clippy --locked --package chassis-package --all-targets -- -D warnings
+	cargo test --locked --package chassis-package
 
 test-full: tools lint ## The same with the full number of restarts and requests.
 	FLEET_ROUNDS=20 $(MAKE) engine
