@@ -107,7 +107,8 @@ fn body(text: &str) -> BTreeSet<String> {
 
 /// Eight digits: enough to notice a change, and short enough to copy.
 fn hash(text: &str) -> String {
-    Sha1::digest(text).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    let digest = Sha1::digest(text);
+    format!("{:08x}", u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
 }
 
 /// From the heading of `version` to the next one.
