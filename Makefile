@@ -99,7 +99,8 @@ check: ## The settings that a start would use now.
 	cargo run --quiet -- check
 
 deny: ## Licences, advisories and sources of the dependencies.
-	cargo deny check
+	for manifest in Cargo.toml $(DENY_ALSO); do \
+	  cargo deny --manifest-path "$$manifest" --workspace --locked --config deny.toml check $(DENY) || exit 1; done
 
 clean:
 	cargo clean

@@ -9,7 +9,10 @@ ENGINE = --package chassis --package chassis-tests
 TOOLS = engine
 ENGINE_GENERATED = first-route
 TEMPLATE_STEPS = template-chart template-ops template-load template-release template-gate docs
-ENGINE_STEPS = guest engine-lint engine test-host recipes doors hostile uwsgi-plugin wsgi wsgi-guest fuzz $(TEMPLATE_STEPS)
+ENGINE_STEPS = guest engine-lint engine package test-host recipes doors hostile uwsgi-plugin wsgi wsgi-guest fuzz $(TEMPLATE_STEPS)
+
+# What `make deny` checks beside the root's workspace.
+DENY_ALSO = crates/chassis/fuzz/Cargo.toml benches/Cargo.toml
 
 guest: ## The tests of what installs the tools and numbers the steps.
 	for each in template/tests/guest/*.py; do python3 -B $$each || exit 1; done
@@ -25,6 +28,10 @@ engine-lint: ## Format, lints and documentation links of the engine.
 
 engine: tools ## The engine's own tests: its units, and its program behind real proxies and under real load.
 	cargo test --locked $(ENGINE) -- --test-threads=$(TEST_THREADS)
+
+package: ## The engine's public face, what CHANGELOG.md says of it, and the licences of all dependencies.
+	cargo clippy --locked --package chassis-package --all-targets -- -D warnings
+	cargo test --locked --package chassis-package
 
 test-full: tools lint ## The same with the full number of restarts and requests.
 	FLEET_ROUNDS=20 $(MAKE) engine

@@ -31,5 +31,6 @@ fn chassis() -> Chassis {
 
 /// The API's description.
 fn document() -> Value {
-    chassis::openapi::of(|| service_app::router(&settings().app, &chassis())).expect("the API's description")
+    let routes = |_: &service_app::Settings, chassis: &Chassis| service_app::router(&settings().app, chassis);
+    SERVICE.openapi(routes).expect("the API's description")
 }

@@ -1,8 +1,61 @@
 //! The engine of a service: what every replica needs, so that a service is only its routes.
 //!
-//! It never names a service. The modules stand in floors, top to bottom: each uses those below it and none above, and a
-//! test holds that order (`tests/it/floors.rs`). Code of the engine names a thing by the module that owns it; what is
-//! re-exported here is for services.
+//! It is built for many identical replicas of a plain-HTTP service behind a load balancer: connections with a timeout for
+//! each way to be slow, a drain that loses no request, admission with a limit that follows latency, problems as RFC 9457,
+//! health checks and probes on a listener of their own, logs, metrics and traces, a client for other services, and
+//! settings from files and environment. It never names a service.
+//!
+//! # First steps
+//!
+//! A whole service:
+//!
+//! ```no_run
+//! use std::{convert::Infallible, process::ExitCode};
+//!
+//! use chassis::{Chassis, openapi::get, router::Router};
+//!
+//! async fn hello() -> &'static str {
+//!     "hello\n"
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     chassis::main(chassis::service!(), |(): &(), _: &Chassis| {
+//!         Ok::<_, Infallible>(Router::new().route("/", get(hello).about("Says hello.")))
+//!     })
+//! }
+//! ```
+//!
+//! It serves on port 8080, answers probes and `/metrics` on `127.0.0.1:8081`, and drains on SIGTERM. `--help` as its
+//! argument lists its other commands, `schema` prints its settings.
+//!
+//! From there:
+//! - handlers take [`problem::Json`], [`problem::Query`], [`problem::Path`] and [`problem::Form`], and answer
+//!   [`problem::Problem`]; axum's own extractors and responses work as well;
+//! - routes are marked on [`router::Router`]: `cpu_bound()`, `pool("name")`; [`openapi`] describes them;
+//! - the function that makes the routes gets [`Chassis`]: metrics, checks ([`health`]), the drain ([`lifecycle::Drain`]),
+//!   and calls to other services ([`upstream`]);
+//! - a service's own settings are a type instead of `()`, see [`config::AppSettings`].
+//!
+//! # Features
+//!
+//! None is on by default. Each brings a door or a way to run, and dependencies that a service in a container has no use
+//! for. What is asked for by a setting, and is not there, is refused at the start.
+//!
+//! | feature | brings | dependencies |
+//! |---|---|---|
+//! | `tls` | `https://` listeners, certificates that are read again when they change, clients' certificates | rustls with ring, tokio-rustls, x509-cert |
+//! | `proxy-protocol` | `server.proxy_protocol`: the client's address from HAProxy and its like, versions 1 and 2 | none |
+//! | `fastcgi` | `fastcgi://` listeners, for nginx, Apache, lighttpd | none |
+//! | `uwsgi` | `uwsgi://` listeners, for nginx and others | none |
+//! | `host` | a machine without a cluster: passed sockets, restart by SIGUSR2, privileges that are given up, systemd | caps, command-fds, listenfd, sd-notify |
+//! | `wsgi` | [`wsgi`]: a Python WSGI application behind the routes | pyo3, by the crate `wsgi` |
+//! | `guest` | the service inside another server's process, without a listener | none |
+//!
+//! # The source
+//!
+//! The modules stand in floors, top to bottom: each uses those below it and none above, and a test holds that
+//! order (`tests/it/floors.rs`). Code of the engine names a thing by the module that owns it; what is re-exported here is
+//! for services.
 //!
 //! Next: [`program`].
 
