@@ -16,14 +16,6 @@ REQUIRED = {
         ("pub struct Settings {", "pub struct Settings {\n    /// Where the database is, such as `postgres://host/name`.\n    pub database_url: String,"),
         ("        Self {\n", "        Self {\n            database_url: String::new(),\n"),
     ],
-    "tests/service/app/settings.rs": [
-        (
-            "fn defaults_have_no_problem() {\n    assert!(keys(&Settings::default()).is_empty());",
-            "fn the_only_problem_of_the_defaults_is_the_required_setting() {\n"
-            '    assert_eq!(keys(&Settings::default()), ["database_url"]);',
-        ),
-        ("        cors_origins: vec![\"https://shop.example\"", "        database_url: \"postgres://test\".into(),\n        cors_origins: vec![\"https://shop.example\""),
-    ],
 }  # fmt: skip
 
 
