@@ -24,15 +24,28 @@ const FIRST_ROUTE: &str = "docs/first-route.md";
 /// When a file is not as expected.
 pub(crate) fn strip(tree: &mut Tree, template: &Tree) -> Result<(), String> {
     tree.leave_out(|path| SAMPLE.iter().any(|folder| path.starts_with(folder)) || PAGES.contains(&path));
-    let mut overlaid = template.clone();
-    overlaid.leave_out(|path| !path.starts_with(OVERLAY));
-    parts::overlay(&mut overlaid, OVERLAY);
-    overlaid.leave_out(|path| path.starts_with(OVERLAY));
-    tree.0.extend(overlaid.0);
+    tree.0.extend(overlay(template).0);
     tree.set(FIRST_ROUTE, template.text(FIRST_ROUTE)?);
     let text = manifest::without_dependencies(tree.text("Cargo.toml")?, &DEPENDENCIES);
     tree.set("Cargo.toml", text);
     cut_settings(tree)
+}
+
+/// The tests that hold for any app, in the place of the sample's.
+pub(crate) fn with_tests(tree: &mut Tree, template: &Tree) {
+    tree.leave_out(|path| path.starts_with(SAMPLE[1]));
+    let mut tests = overlay(template);
+    tests.leave_out(|path| !path.starts_with(SAMPLE[1]));
+    tree.0.extend(tests.0);
+}
+
+/// What takes the place of the sample's files.
+fn overlay(template: &Tree) -> Tree {
+    let mut files = template.clone();
+    files.leave_out(|path| !path.starts_with(OVERLAY));
+    parts::overlay(&mut files, OVERLAY);
+    files.leave_out(|path| path.starts_with(OVERLAY));
+    files
 }
 
 /// What the generated files say of the sample's settings.

@@ -32,12 +32,56 @@ pub(crate) fn repointed(path: &str, entry: &Entry, types: &[Renamed]) -> Entry {
     let is_code = Path::new(path).extension().is_some_and(|ending| ending == "rs");
     match str::from_utf8(content) {
         Ok(text) if is_code => {
-            let text = text.replace("crate::chassis", "chassis").replace("service::chassis", "chassis");
+            let text = lifted(text).replace("crate::chassis", "chassis").replace("service::chassis", "chassis");
             let text = types.iter().fold(text, |text, of| renamed(&text, *of));
             Entry::File { content: text.into(), executable: *executable }
         }
         _ => entry.clone(),
     }
+}
+
+/// Imports of the engine out of `use crate::{…}` get a `use` of their own; rustfmt, which is to follow, orders them.
+fn lifted(text: &str) -> String {
+    const HEAD: &str = "use crate::{";
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, group)) = rest.split_once(HEAD) {
+        let Some((items, after)) = items(group) else { break };
+        let (engines, others): (Vec<&str>, Vec<&str>) =
+            items.into_iter().partition(|item| *item == "chassis" || item.starts_with("chassis::"));
+        out += before;
+        let mut uses: Vec<String> = engines.iter().map(|item| format!("use {item};")).collect();
+        if !others.is_empty() {
+            uses.insert(0, format!("{HEAD}{}}};", others.join(", ")));
+        }
+        // As it was, where there is none.
+        let whole = &rest[before.len()..rest.len() - after.len()];
+        out += &if engines.is_empty() { whole.to_owned() } else { uses.join("\n") };
+        rest = after;
+    }
+    out + rest
+}
+
+/// The items of a group of imports up to its end, and what follows the semicolon behind it.
+fn items(group: &str) -> Option<(Vec<&str>, &str)> {
+    let (mut depth, mut from, mut items) = (0_usize, 0, Vec::new());
+    for (at, letter) in group.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            ',' if depth == 0 => {
+                items.push(group[from..at].trim());
+                from = at + 1;
+            }
+            '}' => {
+                items.push(group[from..at].trim());
+                items.retain(|item| !item.is_empty());
+                return Some((items, group[at + 1..].strip_prefix(';')?));
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 fn renamed(text: &str, (module, was, now): Renamed) -> String {
@@ -95,6 +139,13 @@ mod tests {
             panic!("no file")
         };
         assert_eq!(String::from_utf8(content).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_import_of_the_engine_leaves_its_group() {
+        let code = "use a;\nuse crate::{\n    app::{x, y},\n    chassis::{\n        b::C,\n        d,\n    },\n};\nuse crate::{app, other};\nuse crate::{chassis::Chassis};\n";
+        let expected = "use a;\nuse crate::{app::{x, y}};\nuse chassis::{\n        b::C,\n        d,\n    };\nuse crate::{app, other};\nuse chassis::Chassis;\n";
+        assert_eq!(lifted(code), expected);
     }
 
     #[test]

@@ -39,6 +39,13 @@ pub(crate) fn merged(old: &Tree, base: &Tree, new: &Tree) -> Result<String, Stri
     let result = result.as_mut().map_err(|error| error.clone())?;
     let code = code(old);
     for table in &yours {
+        // One of many with the same head, such as `[[test]]`: it is whole or not there.
+        if table.head.starts_with("[[") {
+            if !before.contains(table) && !result.contains(table) {
+                result.push(table.clone());
+            }
+            continue;
+        }
         let was = before.iter().find(|other| other.head == table.head);
         let Some(was) = was else {
             // A table of the team's own.
@@ -113,9 +120,9 @@ mod tests {
 
     #[test]
     fn own_dependencies_and_features_stay_and_the_engines_go() {
-        let base = "[package]\nname = \"a\"\nversion = \"0.1.0\"\n\n[dependencies]\naxum = \"1\"\nbytes = \"1\"\nhyper = \"1\"\n\n[lints]\nworkspace = true\n";
+        let base = "[package]\nname = \"a\"\nversion = \"0.1.0\"\n\n[dependencies]\naxum = \"1\"\nbytes = \"1\"\nhyper = \"1\"\n\n[[test]]\nname = \"it\"\n\n[[test]]\nname = \"doors\"\n\n[lints]\nworkspace = true\n";
         let old = "[package]\nname = \"a\"\nversion = \"2.0.0\"\n\n[dependencies]\naxum = \"1\"\nbytes = \"1\"\nhyper = \"1\"\nsqlx = \"0.9\"\n\n\
-            [[bin]]\nname = \"own\"\n\n[lints]\nworkspace = true\n";
+            [[test]]\nname = \"it\"\n\n[[test]]\nname = \"doors\"\n\n[[bin]]\nname = \"own\"\n\n[lints]\nworkspace = true\n";
         let new = "[package]\nname = \"a\"\nversion = \"0.1.0\"\n\n[dependencies]\naxum = \"1\"\nchassis = { path = \"x\" }\n\n[lints.rust]\nunsafe_code = \"forbid\"\n";
         let [old, base, new] =
             [(old, "use bytes::Bytes; my_hyper::x()"), (base, ""), (new, "")].map(|(text, code)| of(text, code));

@@ -14,6 +14,7 @@ use std::{
 
 use crate::{
     arguments::Arguments,
+    bare,
     engine::Engine,
     git, lock, merge,
     place::{self, Scratch},
@@ -72,7 +73,9 @@ pub(crate) fn run(root: &Path, folder: &Path, arguments: &Arguments) -> Result<S
     let arguments = Arguments { bare: stamp.bare, source, ..arguments.clone() };
     let base = before(root, &stamp)?;
     let template = Tree::read(root)?;
-    let Clone { tree: new, engine } = Clone::of(&template, &stamp.name, root, &folder, &arguments)?;
+    let Clone { tree: mut new, engine } = Clone::of(&template, &stamp.name, root, &folder, &arguments)?;
+    // Not the sample's: the routes are the team's by now.
+    bare::with_tests(&mut new, &template);
     let mut merged = merge::three(&old, &base, &new, &renamed::types(&template))?;
     lock(&mut merged.tree, &old, root, &engine)?;
     place::replace(&folder, &old, &merged.tree)?;

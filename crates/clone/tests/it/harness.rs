@@ -167,10 +167,14 @@ pub(crate) fn pages_are_good(folder: &Path) {
     fs::create_dir_all(borrowed.parent().unwrap()).unwrap();
     good(folder, "cp", &["-R", check.to_str().unwrap(), borrowed.to_str().unwrap()]);
     let program = borrowed.join("check.py");
-    let text = fs::read_to_string(&program).unwrap();
-    let root = text.lines().find(|line| line.starts_with("ROOT = ")).expect("where its root is").to_owned();
-    fs::write(&program, text.replace(&root, &format!("ROOT = Path({:?})", folder.to_str().unwrap()))).unwrap();
-    good(folder, "python3", &["-B", program.to_str().unwrap(), "--links"]);
+    let source = fs::read_to_string(&program).unwrap();
+    let root = source.lines().find(|line| line.starts_with("ROOT = ")).expect("where its root is").to_owned();
+    fs::write(&program, source.replace(&root, &format!("ROOT = Path({:?})", folder.to_str().unwrap()))).unwrap();
+    // It reads the settings for tests by the gate's module.
+    let gate = repository().join("crates/chassis/gate");
+    let arguments = ["-B", program.to_str().unwrap(), "--links"];
+    let done = run(folder, "python3", &arguments, &[("PYTHONPATH", gate.to_str().unwrap())]);
+    assert!(done.status.success(), "pages of {}:\n{}", folder.display(), text(&done));
     fs::remove_dir_all(folder.join("borrowed")).unwrap();
 }
 

@@ -67,6 +67,7 @@ fn a_clone_with_a_copied_engine_depends_on_it_after_an_upgrade() {
         manifest.contains("\nbase64 = \"0.22\"\n") && !manifest.contains("hyper") || manifest.contains("hyper-timeout"),
         "{manifest}"
     );
+    cargo(&target, &["fmt"]);
     commit(&target, "Depend on the engine");
     cargo(&target, &["build", "--quiet", "--locked", "--bin", "server"]);
     assert!(Server::start(&target).get("/v1/greetings/Ada").ends_with("\"Hello, Ada\""));
