@@ -11,17 +11,17 @@ IMAGE ?= service:dev
 # All targets are names, none is a file.
 .PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*/\1/p' $(MAKEFILE_LIST))
 
-run: ## The service on :8080, its probes and metrics on :8081.
+run: ## Runs the service on :8080, its probes and metrics on :8081.
 	cargo run
 
-build: ## The binary that ships.
+build: ## Builds the release binary.
 	TEMPLATE_COMMIT=$(TEMPLATE_COMMIT) cargo build --locked --release
 
-tools: ## What the tests drive: proxies, load generators, promtool, helm and validators.
+tools: ## Installs what the tests use: proxies, load generators, promtool, helm and validators.
 	scripts/gate tools/install $(TOOLS)
 	scripts/gate chart/tools
 
-lint: ## Format, lints, and documentation links.
+lint: ## Checks formatting, lints and documentation links.
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib
@@ -31,58 +31,58 @@ lint: ## Format, lints, and documentation links.
 STEPS = MAKE="$(MAKE)" scripts/gate steps
 SERVICE_STEPS = unit chart ops workflows api load
 
-test: ## Everything, at CI's size.
+test: ## Runs all checks, as CI does.
 	+$(STEPS) tools lint $(SERVICE_STEPS) $(ENGINE_STEPS)
 
-service: ## The service's own tests, one run of the program, chart, rules, workflows, API description, load.
+service: ## Runs the service's own tests, one run of the program, chart, rules, workflows, API description, load.
 	+$(STEPS) $(SERVICE_STEPS)
 
-unit: ## The service's tests: units, and one run of the program.
+unit: ## Runs the service's tests: units, and one run of the program.
 	cargo test --locked
 
 # buildah and podman keep a HEALTHCHECK in images of the Docker format only.
-image: ## The container image, named IMAGE; BUILDER is docker, podman or buildah.
+image: ## Builds the container image IMAGE; BUILDER is docker, podman or buildah.
 	$(BUILDER) build $(if $(filter podman buildah,$(notdir $(BUILDER))),--format docker) --tag $(IMAGE) \
 	  --build-arg SERVICE_COMMIT=$(shell git rev-parse HEAD) --build-arg TEMPLATE_COMMIT=$(TEMPLATE_COMMIT) \
 	  --build-arg IMAGE_VERSION=$(lastword $(subst :, ,$(notdir $(IMAGE)))) .
 
-chart: ## The chart and the manifests that are rendered from it.
+chart: ## Checks the chart and the manifests rendered from it.
 	cargo build --locked
 	scripts/gate chart/check
 
-api: ## The API's description by two validators, and schemathesis against the live service.
+api: ## Checks the API description with two validators, and runs schemathesis against the live service.
 	scripts/gate api/check
 
-policy: ## A second opinion on chart, manifests and Dockerfile: checkov and trivy; 1 GB of them.
+policy: ## Runs checkov and trivy on chart, manifests and Dockerfile; installs 1 GB.
 	scripts/gate policy/check
 
-sbom: ## A bill of materials of a program that cargo-auditable built, as the image's: PROGRAM=path.
+sbom: ## Prints the SBOM of a program built with cargo-auditable, as in the image: PROGRAM=path.
 	scripts/gate image/sbom $(PROGRAM)
 
-base-digests: ## The base image by its digest, for --build-arg; needs the network and skopeo or docker.
+base-digests: ## Prints the base image with its digest, for --build-arg; needs the network and skopeo or docker.
 	scripts/gate image/digest $(shell sed -n 's/^ARG RUST_IMAGE=//p' Dockerfile)
 
-cluster-up: image ## A kind cluster with the image loaded.
+cluster-up: image ## Creates a kind cluster with the image loaded.
 	IMAGE=$(IMAGE) scripts/gate cluster/run up
 
 e2e-cluster: ## Install, helm test, roll, scale and roll back under load, uninstall; on any KUBECONFIG.
 	IMAGE=$(IMAGE) scripts/gate cluster/run e2e
 
-cluster-down: ## Deletes what cluster-up made.
+cluster-down: ## Deletes that cluster.
 	scripts/gate cluster/run down
 
-ops: ## Rules, runbooks, and the dashboard against the live service.
+ops: ## Checks rules, runbooks, and the dashboard against the live service.
 	cargo build --locked
 	scripts/gate ops/check
 
-workflows: ## actionlint, zizmor, yamllint and shellcheck on the workflows.
+workflows: ## Runs actionlint, zizmor, yamllint and shellcheck on the workflows.
 	scripts/gate workflows/check
 
-load: ## The service's routes under load, and restarts behind HAProxy that lose nothing.
+load: ## Tests the service's routes under load, and restarts behind HAProxy without losing requests.
 	cargo build --locked
 	scripts/gate load/check
 
-generate: $(ENGINE_GENERATED) ## The files that are generated: from the code, and from the chart.
+generate: $(ENGINE_GENERATED) ## Regenerates files from the code and the chart.
 	UPDATE=1 cargo test --locked --test service generated::
 	cargo build --locked
 	scripts/gate chart/tools
@@ -92,13 +92,13 @@ generate: $(ENGINE_GENERATED) ## The files that are generated: from the code, an
 engine-update: ## In a clone: takes the newest engine, in the way that Cargo.toml depends on it.
 	scripts/template-update --engine
 
-template-update: ## In a clone: merges what the template has changed since; ARGUMENTS=--check only says how far behind it is.
+template-update: ## In a clone: merges the template's changes; ARGUMENTS=--check only shows how far behind it is.
 	scripts/template-update $(ARGUMENTS)
 
-check: ## The settings that a start would use now.
+check: ## Validates the settings and prints the effective ones.
 	cargo run --quiet -- check
 
-deny: ## Licences, advisories and sources of the dependencies.
+deny: ## Checks licences, advisories and sources of the dependencies.
 	for manifest in Cargo.toml $(DENY_ALSO); do \
 	  cargo deny --manifest-path "$$manifest" --workspace --locked --config deny.toml check $(DENY) || exit 1; done
 

@@ -14,26 +14,26 @@ ENGINE_STEPS = guest engine-lint engine package test-host recipes doors hostile 
 # What `make deny` checks beside the root's workspace.
 DENY_ALSO = crates/chassis/fuzz/Cargo.toml benches/Cargo.toml
 
-guest: ## The tests of what installs the tools and numbers the steps.
+guest: ## Tests the installation of tools and the numbered steps.
 	for each in template/tests/guest/*.py; do python3 -B $$each || exit 1; done
 
 first-route: ## The pages of crates/clone/bare, from docs/first-route.md.
 	UPDATE=1 cargo test --locked --package clone --test it the_documented_first_route
 
-engine-lint: ## Format, lints and documentation links of the engine.
+engine-lint: ## Checks formatting, lints and documentation links of the engine.
 	cargo fmt --all --check
 	cargo clippy --locked $(ENGINE) --all-targets -- -D warnings
 	cargo clippy --locked $(ENGINE) --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib --package chassis
 
-engine: tools ## The engine's own tests: its units, and its program behind real proxies and under real load.
+engine: tools ## Runs the engine's own tests: units, and its program behind real proxies and under load.
 	cargo test --locked $(ENGINE) -- --test-threads=$(TEST_THREADS)
 
 package: ## The engine's public face, what CHANGELOG.md says of it, and the licences of all dependencies.
 	cargo clippy --locked --package chassis-package --all-targets -- -D warnings
 	cargo test --locked --package chassis-package
 
-test-full: tools lint ## The same with the full number of restarts and requests.
+test-full: tools lint ## Runs all checks with the full number of restarts and requests.
 	FLEET_ROUNDS=20 $(MAKE) engine
 	HOST_RESTARTS=40 $(MAKE) test-host
 	HOST_RESTARTS=40 $(MAKE) doors
@@ -43,16 +43,16 @@ test-full: tools lint ## The same with the full number of restarts and requests.
 	SCHEMATHESIS_EXAMPLES=500 $(MAKE) api
 	$(MAKE) bench-check
 
-bench: ## What a request, a connection and a start cost, beside others: docs/performance.md. QUICK=yes for a look, PARTS=cpu for some.
+bench: ## Measures the cost of a request, a connection and a start, compared with others: docs/performance.md. QUICK=yes for a look, PARTS=cpu for some.
 	scripts/gate tools/install bench
 	benches/run $(if $(QUICK),--quick) $(PARTS)
 
-bench-check: ## Format and lints of what `make bench` builds.
+bench-check: ## Checks formatting and lints of what `make bench` builds.
 	cargo clippy --locked --package hello -- -D warnings
 	cargo fmt --manifest-path benches/Cargo.toml --check
 	cargo clippy --manifest-path benches/Cargo.toml --target-dir target/benches --locked --all-targets -- -D warnings
 
-test-host: ## The feature host: restarts, passed sockets, privileges (as root), systemd.
+test-host: ## Tests the feature host: restarts, inherited sockets, privileges (as root), systemd.
 	cargo test --locked $(ENGINE) --features host --lib --bins --test host -- --test-threads=$(TEST_THREADS)
 
 FUZZ_SECONDS ?= 5
@@ -61,63 +61,63 @@ FUZZ_SECONDS ?= 5
 DOORS = fastcgi,proxy-protocol,tls,uwsgi
 
 # With the feature host as well: every door is handed over in a restart.
-doors: tools ## Every door beyond plain HTTP, behind the real servers.
+doors: tools ## Tests every protocol beyond plain HTTP, behind real web servers.
 	cargo clippy --locked $(ENGINE) --all-targets --features host,$(DOORS) -- -D warnings
 	cargo test --locked --package chassis --features host,$(DOORS) --lib transports
 	cargo test --locked --package chassis-tests --features host,$(DOORS) --bins --test doors
 
-hostile: tools ## Peers that are slow, greedy or lie, with healthy clients beside them; HOSTILE=full for the size of an attack.
+hostile: tools ## Tests slow, greedy and lying peers beside healthy clients; HOSTILE=full for the size of an attack.
 	cargo test --locked --package chassis-tests --features host,$(DOORS) --bins --test hostile -- --test-threads=1
 
-uwsgi-plugin: ## The service inside Debian's uWSGI, behind HTTP.
+uwsgi-plugin: ## Tests the service inside Debian's uWSGI, behind HTTP.
 	cargo clippy --locked --package uwsgi-plugin --all-targets -- -D warnings
 	cargo build --locked --package uwsgi-plugin --lib --example battery_plugin
 	cargo test --locked --package uwsgi-plugin
 
-wsgi: ## A Python WSGI application behind the routes: PEP 3333, Flask, Django, a route that moves.
+wsgi: ## Tests a Python WSGI application behind the routes: PEP 3333, Flask, Django, a migrated route.
 	template/scripts/wsgi-tools
 	cargo clippy --locked --package wsgi --all-targets -- -D warnings
 	cargo test --locked --package wsgi
 	cargo test --locked --package chassis --features wsgi --lib wsgi
 	cargo test --locked --package chassis-tests --features wsgi --bins --test wsgi -- --test-threads=$(TEST_THREADS)
 
-wsgi-guest: ## The service as a WSGI callable, under gunicorn and wsgiref.validate.
+wsgi-guest: ## Tests the service as a WSGI callable, under gunicorn and wsgiref.validate.
 	template/scripts/wsgi-tools
 	cargo clippy --locked --package wsgi-guest --all-targets -- -D warnings
 	cargo build --locked --package wsgi-guest --lib --example battery
 	cargo test --locked --package chassis-tests --features guest --bins --test wsgi-guest
 
-fuzz: ## The parsers of what strangers send, for FUZZ_SECONDS each, from the corpus in crates/chassis/fuzz/.
+fuzz: ## Fuzzes the parsers of untrusted input, for FUZZ_SECONDS each, from the corpus in crates/chassis/fuzz/.
 	template/scripts/fuzz $(FUZZ_SECONDS)
 
-image-test: ## The image built on bases made here, and three containers restarted and rolled out under load; root, a quarter of an hour.
+image-test: ## Builds the image on local bases and restarts three containers under load; needs root, takes 15 minutes.
 	template/scripts/image-test
 
 # What tests the template and not a service.
-template: $(TEMPLATE_STEPS) ## Chart, rules, load tests, release and pages, beyond a service's own gate.
+template: $(TEMPLATE_STEPS) ## Checks chart, rules, load tests, release and pages beyond a service's own gate.
 
-template-chart: ## Every value set, wrong values, two revisions in a rollout, a registry.
+template-chart: ## Tests every value set, wrong values, two revisions in a rollout, a registry.
 	cargo build --locked --bin server
 	cargo build --locked --package chassis-tests --bin streams
 	template/tests/chart/check
 
-template-ops: ## A test of every alert, and every metric of the dashboard.
+template-ops: ## Tests every alert, and every metric of the dashboard.
 	template/tests/ops/check
 
-template-load: ## The load tests' own test: faults that have to fail them, reports in a browser.
+template-load: ## Tests the load tests: faults that must fail them, reports in a browser.
 	cargo build --locked --bin server
 	template/tests/load/check
 
-template-release: ## scripts/release in a copy of the files that it reads.
+template-release: ## Tests scripts/release in a copy of the files that it reads.
 	scripts/gate chart/tools
 	PYTHONPATH=.tools/chart-python python3 template/tests/workflows/release.py
 
-template-gate: ## The gate of a clone: fresh, bare, after the first hour, with a required setting.
+template-gate: ## Tests the gate of a clone: fresh, bare, after the first hour, with a required setting.
 	template/tests/gate/check
 
-docs: ## Runs the commands of the pages, makes their edits in copies of the tree, follows their links.
+docs: ## Runs the commands in docs/, applies their edits to copies of the tree, and checks links.
 	template/scripts/check-docs
 
-recipes: ## The recipes' own tests, with a real Redis.
+recipes: ## Runs the recipes' tests with a real Redis.
 	cargo clippy --locked --package recipes --all-targets -- -D warnings
 	cargo test --locked --package recipes

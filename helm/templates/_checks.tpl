@@ -54,12 +54,12 @@
 {{- end }}
 {{- with .Values.autoscaling }}
 {{- if and .enabled (not .targetCPUUtilizationPercentage) (not .targetMemoryUtilizationPercentage) (not .metrics) }}
-{{- include "service.refuse" (list "autoscaling.targetCPUUtilizationPercentage" "no metric is left to scale by; set it, or autoscaling.metrics") }}
+{{- include "service.refuse" (list "autoscaling.targetCPUUtilizationPercentage" "no metric to scale by; set it, or autoscaling.metrics") }}
 {{- end }}
 {{- end }}
 {{- with .Values.keda }}
 {{- if and .enabled (not .prometheusAddress) (not .triggers) }}
-{{- include "service.refuse" (list "keda.prometheusAddress" "has to be given, or keda.triggers") }}
+{{- include "service.refuse" (list "keda.prometheusAddress" "must be set, or keda.triggers") }}
 {{- end }}
 {{- if and .enabled (or (lt (int64 .fallbackReplicas) (int64 .minReplicas)) (gt (int64 .fallbackReplicas) (int64 .maxReplicas))) }}
 {{- include "service.refuse" (list "keda.fallbackReplicas" "is not between keda.minReplicas and keda.maxReplicas") }}
@@ -70,7 +70,7 @@
 {{- include "service.refuse" (list "podDisruptionBudget.minAvailable" "and podDisruptionBudget.maxUnavailable exclude each other; set one to null") }}
 {{- end }}
 {{- if and .enabled (kindIs "invalid" .minAvailable) (kindIs "invalid" .maxUnavailable) }}
-{{- include "service.refuse" (list "podDisruptionBudget.maxUnavailable" "or podDisruptionBudget.minAvailable has to be given") }}
+{{- include "service.refuse" (list "podDisruptionBudget.maxUnavailable" "or podDisruptionBudget.minAvailable must be set") }}
 {{- end }}
 {{- end }}
 {{- $rolling := .Values.strategy.rollingUpdate | default dict }}
@@ -78,10 +78,10 @@
 {{- include "service.refuse" (list "strategy.rollingUpdate.maxSurge" "and strategy.rollingUpdate.maxUnavailable are both 0: no rollout could ever begin") }}
 {{- end }}
 {{- if and (eq .Values.strategy.type "Recreate") .Values.strategy.rollingUpdate }}
-{{- include "service.refuse" (list "strategy.rollingUpdate" "goes with the type RollingUpdate only; set it to null") }}
+{{- include "service.refuse" (list "strategy.rollingUpdate" "requires the type RollingUpdate; set it to null") }}
 {{- end }}
 {{- if ge (int64 .Values.minReadySeconds) (int64 .Values.progressDeadlineSeconds) }}
-{{- include "service.refuse" (list "progressDeadlineSeconds" "has to be above minReadySeconds") }}
+{{- include "service.refuse" (list "progressDeadlineSeconds" "must be greater than minReadySeconds") }}
 {{- end }}
 {{- end }}
 
@@ -99,7 +99,7 @@
 {{- include "service.refuse" (list "secretFiles" (printf "%s: the grace period follows from it; set config.%s" .key .key)) }}
 {{- end }}
 {{- if hasKey $seen $name }}
-{{- include "service.refuse" (list "secretFiles" (printf "%s is there twice" .key)) }}
+{{- include "service.refuse" (list "secretFiles" (printf "%s is duplicated" .key)) }}
 {{- end }}
 {{- $_ := set $seen $name true }}
 {{- $_ := set $seen $plain true }}
@@ -114,7 +114,7 @@
 {{- include "service.refuse" (list "extraEnv" (printf "%s: the grace period follows from it; set config.lifecycle.%s" .name (trimPrefix "APP__LIFECYCLE__" $name | lower))) }}
 {{- end }}
 {{- if hasKey $seen $name }}
-{{- include "service.refuse" (list "extraEnv" (printf "%s is there twice; server-side apply refuses that" .name)) }}
+{{- include "service.refuse" (list "extraEnv" (printf "%s is duplicated; server-side apply refuses that" .name)) }}
 {{- end }}
 {{- $_ := set $seen $name true }}
 {{- end }}
@@ -124,14 +124,14 @@
 {{- $names := list "server" }}
 {{- range concat .Values.sidecars .Values.initContainers }}
 {{- if has .name $names }}
-{{- include "service.refuse" (list "sidecars, initContainers" (printf "a container %s is there already" .name)) }}
+{{- include "service.refuse" (list "sidecars, initContainers" (printf "a container %s already exists" .name)) }}
 {{- end }}
 {{- $names = append $names .name }}
 {{- end }}
 {{- $volumes := list "settings" "secret" "secrets" "overlay" }}
 {{- range .Values.volumes }}
 {{- if has .name $volumes }}
-{{- include "service.refuse" (list "volumes" (printf "a volume %s is there already" .name)) }}
+{{- include "service.refuse" (list "volumes" (printf "a volume %s already exists" .name)) }}
 {{- end }}
 {{- $volumes = append $volumes .name }}
 {{- end }}
@@ -156,41 +156,41 @@
 {{- define "service.checkDoors" -}}
 {{- with .Values.service }}
 {{- if and .nodePort (eq .type "ClusterIP") }}
-{{- include "service.refuse" (list "service.nodePort" "goes with NodePort and LoadBalancer only") }}
+{{- include "service.refuse" (list "service.nodePort" "requires the type NodePort or LoadBalancer") }}
 {{- end }}
 {{- range $key := list "loadBalancerClass" "loadBalancerSourceRanges" }}
 {{- if and (get $.Values.service $key) (ne $.Values.service.type "LoadBalancer") }}
-{{- include "service.refuse" (list (printf "service.%s" $key) "goes with the type LoadBalancer only") }}
+{{- include "service.refuse" (list (printf "service.%s" $key) "requires the type LoadBalancer") }}
 {{- end }}
 {{- end }}
 {{- if and .externalTrafficPolicy (eq .type "ClusterIP") }}
-{{- include "service.refuse" (list "service.externalTrafficPolicy" "goes with NodePort and LoadBalancer only") }}
+{{- include "service.refuse" (list "service.externalTrafficPolicy" "requires the type NodePort or LoadBalancer") }}
 {{- end }}
 {{- if and (eq .ipFamilyPolicy "SingleStack") (gt (len .ipFamilies) 1) }}
 {{- include "service.refuse" (list "service.ipFamilies" "has two, and service.ipFamilyPolicy is SingleStack") }}
 {{- end }}
 {{- end }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}
-{{- include "service.refuse" (list "ingress.hosts" "has to name one at least") }}
+{{- include "service.refuse" (list "ingress.hosts" "must name at least one") }}
 {{- end }}
 {{- range $name := list "httpRoute" "grpcRoute" }}
 {{- $route := get $.Values $name }}
 {{- if and $route.enabled (not $route.parentRefs) }}
-{{- include "service.refuse" (list (printf "%s.parentRefs" $name) "has to name a gateway") }}
+{{- include "service.refuse" (list (printf "%s.parentRefs" $name) "must name a gateway") }}
 {{- end }}
 {{- end }}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.rules) }}
-{{- include "service.refuse" (list "httpRoute.rules" "has to hold one at least") }}
+{{- include "service.refuse" (list "httpRoute.rules" "must contain at least one") }}
 {{- end }}
 {{- if and .Values.grpcRoute.enabled (ne .Values.service.appProtocol "kubernetes.io/h2c") }}
-{{- include "service.refuse" (list "service.appProtocol" "has to be kubernetes.io/h2c for grpcRoute.enabled: gRPC is HTTP/2") }}
+{{- include "service.refuse" (list "service.appProtocol" "must be kubernetes.io/h2c for grpcRoute.enabled: gRPC is HTTP/2") }}
 {{- end }}
 {{- with .Values.certificate }}
 {{- if and .enabled (not .issuerRef.name) }}
-{{- include "service.refuse" (list "certificate.issuerRef" "has to name an issuer") }}
+{{- include "service.refuse" (list "certificate.issuerRef" "must name an issuer") }}
 {{- end }}
 {{- if and .enabled (not (include "service.dnsNames" $ | fromYamlArray)) }}
-{{- include "service.refuse" (list "certificate.dnsNames" "has to name one at least; no Ingress or route names one") }}
+{{- include "service.refuse" (list "certificate.dnsNames" "must name at least one; no Ingress or route names one") }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -11,7 +11,7 @@
 {{- $name = .Values.fullnameOverride | default $full | replace "." "-" | trunc 50 | trimSuffix "-" }}
 {{- /* RFC 1035, which names of Services follow. */}}
 {{- if not (regexMatch "^[a-z]" $name) }}
-{{- fail (printf "fullnameOverride: has to be given, as %s does not begin with a letter" $name) }}
+{{- fail (printf "fullnameOverride: must be set, since %s does not begin with a letter" $name) }}
 {{- end }}
 {{- $name }}
 {{- end }}

@@ -15,7 +15,7 @@
 {{- define "service.setting" -}}
 {{- $section := get (.root.Values.config | default dict) .section | default dict }}
 {{- $key := printf "config.%s.%s" .section .key }}
-{{- if not (hasKey $section .key) }}{{ fail (printf "%s: may not be left out; the chart computes with it" $key) }}{{ end }}
+{{- if not (hasKey $section .key) }}{{ fail (printf "%s: is required; the chart computes with it" $key) }}{{ end }}
 {{- include "service.milliseconds" (dict "key" $key "value" (get $section .key)) }}
 {{- end }}
 

@@ -16,15 +16,15 @@ use chassis::{
 pub struct Settings {
     /// Origins whose pages may call `/v1/*`, such as `https://shop.example`; empty: none.
     pub cors_origins: Vec<String>,
-    /// A service with `GET /v1/rates`, such as another replica set of this one; none: the built-in table.
+    /// A service with `GET /v1/rates`, such as another deployment of this one; unset uses the built-in table.
     pub rates_url: Option<String>,
-    /// How old rates from there may be; after half of it they are renewed.
+    /// Maximum age of fetched rates; they are refreshed at half of it.
     pub rates_max_age: Duration,
-    /// How that service is called.
+    /// The client of that service.
     pub rates_client: upstream::Settings,
-    /// A Python WSGI application, `module:callable`, that answers whatever no route here does. Needs the cargo feature `wsgi`.
+    /// A Python WSGI application, `module:callable`, that serves every path without a Rust route. Needs the cargo feature `wsgi`.
     pub wsgi: Option<String>,
-    /// How Python runs it.
+    /// The Python interpreter that runs it.
     pub python: wsgi::Settings,
 }
 
@@ -54,7 +54,7 @@ impl Check for Settings {
             errors.push(SettingError::new("rates_url", error.to_string()));
         }
         if self.rates_max_age.is_zero() {
-            errors.push(SettingError::new("rates_max_age", "has to be above zero"));
+            errors.push(SettingError::new("rates_max_age", "must be above zero"));
         }
         self.rates_client.check("rates_client", errors);
         self.python.check("python", "wsgi", self.wsgi.as_deref(), errors);

@@ -1,4 +1,4 @@
-//! What can go wrong in a handler: the client sees the code, the log sees the cause.
+//! Errors of handlers: the client sees the code, the log sees the cause.
 
 use axum::response::{IntoResponse, Response};
 use tracing::error;
@@ -9,16 +9,16 @@ use chassis::{
     problem::Problem,
 };
 
-/// What can go wrong in a handler.
+/// An error of a handler.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The client's fault; it is told all of it.
+    /// A client error, sent to the client in full.
     #[error("the request was rejected: {0}")]
     Rejected(#[from] Problem),
-    /// Ours: a table is only used when it has all prices.
+    /// A server error: only tables with all prices are used.
     #[error("the rates have no price for {service:?} on the lane {lane:?}")]
     NoPrice {
-        /// The service asked for.
+        /// The requested service.
         service: Service,
         /// The lane between the two countries.
         lane: Lane,
@@ -30,14 +30,14 @@ impl IntoResponse for Error {
         match self {
             Self::Rejected(problem) => problem.into_response(),
             Self::NoPrice { .. } => {
-                error!(error = %self, "a handler failed");
+                error!(error = %self, "request handler failed");
                 Problem::internal().into_response()
             }
         }
     }
 }
 
-/// Its problems are those that any route may answer.
+/// It adds no problems to those that any route may return.
 impl Output for Error {
     fn describe(_: &mut Operation<'_>) {}
 }

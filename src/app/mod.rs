@@ -1,7 +1,7 @@
 //! The app: shipping quotes. A clone replaces this folder.
 //!
-//! [`router`] has the list of routes. Each feature has its file and its state; there is no state of all of them. What
-//! every service needs (timeouts, limits, metrics, logs) is the chassis's, and nothing of it stands here.
+//! [`router`] has the list of routes. Each feature has its own file and state; there is no global state. What
+//! every service needs (timeouts, limits, metrics, logs) is in the chassis.
 //!
 //! Next: [`quotes`].
 
@@ -59,14 +59,14 @@ pub fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, StartErr
         .route("/whoami", whoami::tell(chassis))
         .route("/v1/quotes", cors(quotes::create(&rates)))
         .route("/v1/rates", cors(rates::list(&rates)))
-        // Burns CPU time, so it runs where it cannot hold up the other routes.
+        // CPU-bound, so it runs where it cannot block other routes.
         .route("/v1/work", work::perform())
         .cpu_bound()
         .documented(ABOUT, &chassis.identity);
     Ok(wsgi::mount(router, settings.wsgi.as_deref(), &settings.python, chassis)?)
 }
 
-/// Lets pages of other origins call a route; without origins the headers stay away altogether.
+/// Allows pages of other origins to call a route; without origins no headers are added.
 fn cross_origin(methods: Methods, origins: &[String]) -> Methods {
     let origins: Vec<_> = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
     if origins.is_empty() {

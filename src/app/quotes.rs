@@ -1,6 +1,6 @@
 //! `POST /v1/quotes`: what a parcel costs.
 //!
-//! A quote is computed and forgotten: nothing is stored, so any replica can answer.
+//! A quote is computed and not stored, so any replica can serve it.
 
 use std::{ops::RangeInclusive, sync::Arc};
 
@@ -18,7 +18,7 @@ use chassis::{
     problem::{Draft, Form, Json, Problem},
 };
 
-/// 30 kg: what one person may be asked to lift.
+/// 30 kg: the limit for lifting by one person.
 const WEIGHT_G: RangeInclusive<i64> = 1..=30_000;
 /// 1.5 m: what fits across a van.
 const SIDE_MM: RangeInclusive<i64> = 1..=1500;
@@ -102,7 +102,7 @@ async fn quote(State(book): State<Arc<Book>>, Json(draft): Json<Draft<Parcel>>) 
 }
 
 impl Parcel {
-    /// Reads all fields before it answers, so that a client learns of all errors at once.
+    /// Reads all fields before it responds, so that a client gets all errors at once.
     fn read(draft: Draft<Self>, table: &Table) -> Result<Self, Problem> {
         let mut form = draft.form();
         let from = country(&mut form, "from", table);
@@ -169,7 +169,7 @@ fn number(form: &mut Form, name: &str, range: &RangeInclusive<i64>) -> Option<u3
     let number: i64 = form.require(name)?;
     match u32::try_from(number) {
         Ok(fitting) if range.contains(&number) => Some(fitting),
-        _ => form.reject(name, "out_of_range", format!("has to be {} to {}", range.start(), range.end())),
+        _ => form.reject(name, "out_of_range", format!("must be {} to {}", range.start(), range.end())),
     }
 }
 

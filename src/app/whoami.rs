@@ -1,4 +1,4 @@
-//! `GET /whoami`: which replica answered; for seeing a balancer at work.
+//! `GET /whoami`: which replica responded; to watch a balancer.
 
 use std::{sync::Arc, time::Instant};
 
@@ -21,25 +21,25 @@ use chassis::{
 pub struct Replica {
     /// Its name: the pod's, or the host's.
     pub replica: String,
-    /// The zone that it runs in, where the platform tells.
+    /// The zone that it runs in, if the platform provides it.
     pub zone: Option<String>,
     /// The service's version.
     pub version: String,
     /// Whole seconds since its start.
     pub uptime_seconds: u64,
-    /// Requests answered since its start.
+    /// Completed requests since its start.
     pub requests: u64,
-    /// Whether it is about to leave.
+    /// Whether it is stopping.
     pub phase: Phase,
 }
 
-/// Whether a replica is about to leave.
+/// Whether a replica is stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// It takes requests.
     Ready,
-    /// It was told to stop, and answers what still comes.
+    /// It is stopping, and still serves requests.
     Draining,
 }
 

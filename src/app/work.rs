@@ -1,6 +1,6 @@
 //! `GET /v1/work?cpu_ms=&sleep_ms=&bytes=`: bounded work, for load tests.
 //!
-//! `cpu_ms` burns CPU time of the thread and not wall time, so that a busy machine makes it slower, as real work is.
+//! `cpu_ms` uses CPU time of the thread, not wall time, so that a busy machine makes it slower, like real work.
 
 use std::{hint, time::Duration};
 
@@ -15,14 +15,14 @@ use chassis::{
     problem::{FieldError, Problem, Query},
 };
 
-/// 1 s: a request that holds a thread for longer tests nothing more.
+/// 1 s: occupying a thread for longer tests nothing more.
 const MAX_CPU_MS: u64 = 1000;
 /// 10 s: below the server's default request timeout.
 const MAX_SLEEP_MS: u64 = 10_000;
 /// 1 MiB: enough to fill a socket's buffers.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// The work asked for.
+/// The requested work.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Work {
@@ -32,7 +32,7 @@ pub struct Work {
     /// Time to wait, in milliseconds, up to 10,000.
     #[schemars(range(max = MAX_SLEEP_MS))]
     pub sleep_ms: u64,
-    /// Length of the answer, up to 1,048,576.
+    /// Length of the response, up to 1,048,576.
     #[schemars(range(max = MAX_BYTES))]
     pub bytes: u64,
 }
@@ -50,7 +50,7 @@ async fn answer(Query(work): Query<Work>) -> Result<impl Output, Problem> {
 }
 
 impl Work {
-    /// The length of the answer, when all three are within their bounds.
+    /// The length of the response, if all three are within their bounds.
     fn check(self) -> Result<usize, Problem> {
         let bounds = [
             ("cpu_ms", self.cpu_ms, MAX_CPU_MS),
@@ -60,7 +60,7 @@ impl Work {
         let errors: Vec<_> = bounds
             .into_iter()
             .filter(|(_, value, max)| value > max)
-            .map(|(name, _, max)| FieldError::new(name, "out_of_range", format!("has to be 0 to {max}")))
+            .map(|(name, _, max)| FieldError::new(name, "out_of_range", format!("must be 0 to {max}")))
             .collect();
         match usize::try_from(self.bytes) {
             Ok(bytes) if errors.is_empty() => Ok(bytes),

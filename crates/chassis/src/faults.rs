@@ -42,7 +42,7 @@ pub struct Rule {
     /// A route's template, or `*` for all.
     #[serde(default = "every_route")]
     pub route: String,
-    /// The share of requests that it strikes, 0 to 1.
+    /// Share of the requests that it affects, 0 to 1.
     #[serde(default = "always")]
     pub ratio: f64,
     /// Waits this long first.
@@ -54,7 +54,7 @@ pub struct Rule {
     /// Breaks the connection instead of answering.
     #[serde(default)]
     pub abort: bool,
-    /// How long the rule holds; an hour at most.
+    /// How long the rule is active; at most an hour.
     pub expires_in: Duration,
 }
 
@@ -76,10 +76,10 @@ pub struct Plan {
     pub unready_for: Duration,
 }
 
-/// A forgotten fault must not outlive the drill by long.
+/// A forgotten fault must not long outlive the drill.
 const LONGEST: time::Duration = time::Duration::from_hours(1);
 
-/// 64: more than a drill needs. Every request walks all of them.
+/// 64: more than a drill needs. Every request checks all of them.
 const MAX_RULES: usize = 64;
 
 impl Plan {
@@ -112,7 +112,7 @@ impl Plan {
     }
 }
 
-/// The faults in force; a cheap handle. Without any it costs a request one load.
+/// The active faults; a cheap handle. Without rules it costs one atomic load per request.
 #[derive(Clone, Debug)]
 pub struct Faults(Arc<Inner>);
 
@@ -124,7 +124,7 @@ struct Inner {
     plan: ArcSwap<(Instant, Plan)>,
 }
 
-/// What strikes a request.
+/// The fault of one request.
 #[derive(Clone, Debug)]
 pub(crate) struct Fault {
     latency: time::Duration,
@@ -145,12 +145,12 @@ impl Faults {
         }))
     }
 
-    /// Takes new settings over.
+    /// Applies new settings.
     pub fn reload(&self, settings: &Settings) {
         self.0.drill.store(Arc::new(settings.clone()));
     }
 
-    /// The plan in force.
+    /// The active plan.
     #[must_use]
     pub fn plan(&self) -> Plan {
         self.0.plan.load().1.clone()
@@ -176,7 +176,7 @@ impl Faults {
         self.0.drill.load().fail_liveness_after.is_some_and(|after| self.0.started.elapsed() >= after.get())
     }
 
-    /// The fault that strikes this request of `route`, if one does.
+    /// The fault for this request of `route`, if any.
     pub(crate) fn draw(&self, route: &str) -> Option<Fault> {
         if !self.0.any.load(Relaxed) {
             return None;
@@ -194,7 +194,7 @@ impl Faults {
 }
 
 impl Fault {
-    /// Waits, and then answers in the handler's place, or lets it run.
+    /// Waits, then responds instead of the handler, or lets it run.
     pub(crate) async fn strike(self) -> Result<(), Response> {
         tokio::time::sleep(self.latency).await;
         if self.abort {

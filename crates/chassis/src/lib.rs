@@ -1,4 +1,4 @@
-//! The engine of a service: what every replica needs, so that a service is only its routes.
+//! The engine of a service: everything a replica needs except its routes.
 //!
 //! It is built for many identical replicas of a plain-HTTP service behind a load balancer: connections with a timeout for
 //! each way to be slow, a drain that loses no request, admission with a limit that follows latency, problems as RFC 9457,

@@ -1,7 +1,7 @@
-//! Where a replica is in its life, and what a drain tells its connections.
+//! The phase of a replica, and when a drain asks its connections to close.
 //!
 //! Starting, Ready, Draining, Stopped: the phases only ever go forward. This file holds the state; [`super::replica`]
-//! walks through it. It refuses to know sockets or signals.
+//! walks through it. It does not deal with sockets or signals.
 //!
 //! Next: [`super::replica`], which walks through the phases.
 
@@ -22,13 +22,13 @@ use crate::values::{Check, Duration, SettingError, SettingErrors};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// How long to keep serving after SIGTERM, while endpoints propagate; SIGINT skips it.
+    /// How long to keep accepting requests after SIGTERM, until load balancers have removed this replica; SIGINT skips it.
     pub drain_delay: Duration,
-    /// How long requests in flight may take after that. At least `server.request_timeout`.
+    /// How long requests in flight may take after `drain_delay`. At least `server.request_timeout`.
     pub drain_timeout: Duration,
-    /// What the platform grants in all (terminationGracePeriodSeconds); a smaller one than the sum of the others is refused.
+    /// The platform's total grace period (terminationGracePeriodSeconds); it must be at least the sum of the others plus 1 s.
     pub grace_period: Option<Duration>,
-    /// How long the last logs and spans may take to leave.
+    /// How long flushing the last logs and spans may take.
     pub flush_timeout: Duration,
 }
 
@@ -46,13 +46,13 @@ impl Default for Settings {
 
 impl Check for Settings {
     fn check(&self, errors: &mut SettingErrors) {
-        // 1 s: for what stands between the phases, on a busy machine.
+        // 1 s: for the steps between the phases, on a busy machine.
         let margin = std::time::Duration::from_secs(1);
         let needed = self.drain_delay.get() + self.drain_timeout.get() + self.flush_timeout.get() + margin;
         if self.grace_period.is_some_and(|grace| grace.get() < needed) {
             let keys = ["grace_period", "drain_delay", "drain_timeout", "flush_timeout"];
             let needed = Duration::from_millis(needed.as_millis().try_into().unwrap_or(u64::MAX));
-            let message = format!("the grace period must be at least the sum of the others and 1s: {needed}");
+            let message = format!("grace_period must be at least the sum of the others plus 1s: {needed}");
             errors.push(SettingError::between(keys, message));
         }
     }
@@ -66,7 +66,7 @@ pub enum Phase {
     Starting,
     /// Serving.
     Ready,
-    /// Serving what still comes, and asking connections to end.
+    /// Still serving new requests, and asking connections to close.
     Draining,
     /// Nothing is served any more.
     Stopped,
@@ -96,20 +96,20 @@ struct Inner {
     phase: AtomicU8,
     drain: CancellationToken,
     handed_over: AtomicBool,
-    /// When the drain began, and how long connections have to hear of it.
+    /// When the drain began, and the window in which connections are asked to close.
     window: OnceLock<(Instant, std::time::Duration)>,
     gauge: IntGaugeVec,
 }
 
-/// Connections are asked to close in the first 80 % of the delay: one that sends a request only now and then still
-/// gets to hear it on a response, before idle connections are closed at the delay's end.
+/// Connections are asked to close in the first 80 % of the delay: one that sends a request only now and then can still
+/// be asked on a response, before idle connections are closed at the end of the delay.
 const WINDOW_SHARE: f32 = 0.8;
 
 impl Lifecycle {
     /// A replica that starts. Without a registry (the admin listener) its phase is not exported.
     #[must_use]
     pub(crate) fn new(registry: Option<&Registry>) -> Self {
-        let opts = Opts::new("lifecycle_phase", "1 for the phase that the replica is in.");
+        let opts = Opts::new("lifecycle_phase", "1 for the current phase, 0 for the others.");
         let gauge = IntGaugeVec::new(opts, &["phase"]).expect("a valid metric");
         if let Some(registry) = registry {
             registry.register(Box::new(gauge.clone())).expect("registered once");
@@ -143,7 +143,7 @@ impl Lifecycle {
         self.0.drain.clone()
     }
 
-    /// When a connection that drew `draw` (0 to 1) has to hear of the drain; none before one began.
+    /// When the connection with the random number `draw` (0 to 1) is asked to close; none before a drain.
     pub(crate) fn drain_at(&self, draw: f32) -> Option<Instant> {
         if self.phase() < Phase::Draining {
             return None;
@@ -159,18 +159,18 @@ impl Lifecycle {
 
     /// The drain begins, and new requests are served for `delay`.
     pub(crate) fn begin_drain(&self, delay: std::time::Duration) {
-        // The window first: whoever sees the phase finds it.
+        // The window first: a reader that sees the phase must find it.
         let _ = self.0.window.set((Instant::now(), delay));
         self.enter(Phase::Draining);
         self.0.drain.cancel();
     }
 
-    /// A successor has the listeners: the drain that follows is no reason to send traffic elsewhere.
+    /// A new process has the listeners: the drain that follows is no reason to send traffic elsewhere.
     pub(crate) fn hand_over(&self) {
         self.0.handed_over.store(true, SeqCst);
     }
 
-    /// Whether a successor serves at the same addresses.
+    /// Whether a new process serves at the same addresses.
     pub(crate) fn is_handed_over(&self) -> bool {
         self.0.handed_over.load(SeqCst)
     }
@@ -188,12 +188,12 @@ impl Lifecycle {
     }
 }
 
-/// Tells a handler or a stream that the replica drains, so that it can end politely.
+/// Notifies a handler or a stream of the drain, so that it can end cleanly.
 #[derive(Clone, Debug)]
 pub struct Drain(CancellationToken);
 
 impl Drain {
-    /// Resolves when the drain begins; at once when it has.
+    /// Resolves when the drain begins, immediately if it has begun.
     pub async fn started(&self) {
         self.0.cancelled().await;
     }

@@ -1,6 +1,6 @@
-//! Sockets that accept: bound from `server.listen`, with the options that a server behind a balancer needs.
+//! Listening sockets from `server.listen`, with the options that a server behind a balancer needs.
 //!
-//! It refuses to accept by itself; the loop that does is in [`super::server`].
+//! It does not accept by itself; the accept loop is in [`super::server`].
 //!
 //! Next: [`super::server`].
 
@@ -31,19 +31,19 @@ pub(crate) trait Listener: Send + 'static {
     /// The next connection and its peer.
     fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
 
-    /// A connection that waits already, if one does. It asks the kernel: the runtime's readiness may lag behind.
+    /// A connection that is already waiting, if any. It queries the kernel, since the runtime's readiness may lag behind.
     fn accept_now(&mut self) -> io::Result<Option<(Self::Stream, SocketAddr)>>;
 
     /// The loop is about to empty the queue for the last time.
     fn retire(&mut self) {}
 }
 
-/// Which of a listening socket's processes the rest of it is for, where a restart gives it to two.
+/// Which process owns a listening socket's queue and file when a restart shares it between two.
 #[derive(Debug, Default)]
 pub(crate) struct Share {
-    /// A successor has it: what waits in the queue is for that one, and so is the file of a Unix socket.
+    /// The new process owns it: connections in the queue and the file of a Unix socket are left to it.
     pub(crate) left: AtomicBool,
-    /// A predecessor may still serve on it: the file is not ours to remove.
+    /// The old process may still serve on it: do not remove the file.
     pub(crate) lent: AtomicBool,
 }
 
@@ -55,10 +55,10 @@ pub(crate) enum Bound {
 }
 
 impl Bound {
-    /// `socket`, and what to show of it, as it stands behind the scheme in a URL.
+    /// `socket`, and its address as written after the scheme of a URL.
     ///
     /// # Errors
-    /// When the system does not tell its address.
+    /// If the system does not return its address.
     pub(crate) fn tcp(socket: Tcp) -> io::Result<(Self, String)> {
         let shown = format!("://{}", socket.local_addr()?);
         Ok((Self::Tcp(socket), shown))
@@ -78,11 +78,11 @@ pub(crate) struct Tcp {
 }
 
 impl Tcp {
-    /// Listens on `socket`, which is bound; without a backlog it listens already, with one of its own. `share` says later
-    /// that its queue is a successor's. Call it inside a runtime.
+    /// Listens on the bound `socket`; without a backlog it is already listening. `share` says later
+    /// whether its queue belongs to a new process. Call it inside a runtime.
     ///
     /// # Errors
-    /// What the system says of the address: in use.
+    /// The system's error, such as address in use.
     pub(crate) fn listen(socket: Socket, backlog: Option<u32>, share: Arc<Share>) -> io::Result<Self> {
         if let Some(backlog) = backlog {
             socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
@@ -131,7 +131,7 @@ pub(crate) fn authority(url: &str) -> &str {
 /// IPv6.
 ///
 /// # Errors
-/// What the system says of the address: in use, not ours, not permitted.
+/// The system's error, such as address in use, not available or not permitted.
 pub(crate) fn bind(authority: &str) -> io::Result<Socket> {
     let address = resolve(authority)?;
     match bind_to(address) {
@@ -143,7 +143,7 @@ pub(crate) fn bind(authority: &str) -> io::Result<Socket> {
 }
 
 fn resolve(authority: &str) -> io::Result<SocketAddr> {
-    let none = || io::Error::new(io::ErrorKind::AddrNotAvailable, "the host has no address");
+    let none = || io::Error::new(io::ErrorKind::AddrNotAvailable, "the host name resolves to no address");
     authority.to_socket_addrs()?.next().ok_or_else(none)
 }
 
@@ -172,7 +172,7 @@ const KEEPALIVE: TcpKeepalive =
 /// grows to megabytes: a slow reader's progress would show once a minute, and look like none. With this it shows each 64 KiB.
 const UNSENT: u32 = 128 * 1024;
 
-/// Failing to tune is not failing to serve, and the socket tells of its own end.
+/// A failure to set options is not fatal, and a closed socket is noticed later.
 fn tune(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
     let _ = SockRef::from(stream).set_tcp_keepalive(&KEEPALIVE);

@@ -33,7 +33,7 @@ pub struct Service {
     pub template_commit: Option<&'static str>,
 }
 
-/// The [`program::Service`](crate::program::Service) of the package in which it stands.
+/// The [`program::Service`](crate::program::Service) of the calling package.
 #[macro_export]
 macro_rules! service {
     () => {
@@ -47,7 +47,7 @@ macro_rules! service {
 }
 
 impl Service {
-    /// Who this replica of it is.
+    /// The identity of this replica.
     #[must_use]
     pub fn identity(&self, environment: &Environment) -> Identity {
         let or_unknown = |commit: Option<&str>| commit.unwrap_or("unknown").to_owned();
@@ -78,7 +78,7 @@ impl Service {
 
 /// A whole `main`: the command line, and without a subcommand the replica, until a signal has drained it.
 ///
-/// Call it first of all: signals are held from here on, so that one which comes early is not lost.
+/// Call it first: signals are blocked from here on, so that an early one is not lost.
 pub fn main<S, F, E>(service: Service, app: F) -> ExitCode
 where
     S: AppSettings,
@@ -95,7 +95,7 @@ where
         let identity = service.identity(&sources.environment);
         return replica::run(held, sources, identity, app).into();
     }
-    // What only asks or prints ends by a signal, as any tool.
+    // The other subcommands end on a signal like any tool.
     held.release();
     answer(command, service, app)
 }
@@ -136,7 +136,7 @@ fn lines(errors: &SettingErrors) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// As it was called, without folders.
+/// The name it was called by, without directories.
 fn program_name() -> String {
     Path::new(&Invocation::capture().program)
         .file_name()

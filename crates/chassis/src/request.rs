@@ -1,7 +1,7 @@
-//! The current request: its id, trace and deadline, for whatever runs inside it.
+//! The current request: its id, trace and deadline, for all code that runs inside it.
 //!
-//! It is set for each poll of a handler, so logs, problems and upstream calls find it without being handed it; a
-//! task that a handler spawns takes it along with [`scope`]. It holds no body, no headers and nothing of the app.
+//! It is set for each poll of a handler, so logs, problems and upstream calls find it without a parameter; a
+//! task that a handler spawns inherits it through [`scope`]. It has no body, no headers and no app data.
 //!
 //! Next: [`crate::middleware`], which fills it.
 
@@ -11,23 +11,23 @@ use http::HeaderValue;
 use opentelemetry::Context as OtelContext;
 use pin_project_lite::pin_project;
 
-/// What is known of a request from its head.
+/// Data from a request's head.
 #[derive(Debug)]
 pub struct RequestContext {
-    /// The request id: the caller's where it was valid, else our own.
+    /// The request id: the caller's if it was valid, otherwise a new one.
     pub id: HeaderValue,
-    /// Its place in a trace.
+    /// Its trace context.
     pub trace: TraceContext,
-    /// The server span, where the request is recorded: what is traced inside the request stands below it.
+    /// The server span of a recorded request: spans inside the request are its children.
     pub span: Option<OtelContext>,
-    /// The caller's W3C `baggage`, as it came.
+    /// The caller's W3C `baggage`, unchanged.
     pub baggage: Option<HeaderValue>,
-    /// When the answer is no longer wanted; none where no timeout is set.
+    /// The deadline of the response; none without a timeout.
     pub deadline: Option<Instant>,
 }
 
 impl RequestContext {
-    /// For a request that never came: an id, and nothing else.
+    /// A context without a request, which has only an id.
     #[must_use]
     pub fn anonymous() -> Self {
         Self { id: new_id(), trace: TraceContext::default(), span: None, baggage: None, deadline: None }
@@ -40,7 +40,7 @@ impl RequestContext {
     }
 }
 
-/// A new request id: 128 random bits as 32 hexadecimal digits, from the thread's generator: it has to be unlike others, not secret.
+/// A new request id: 128 random bits as 32 hexadecimal digits, from the thread's generator: it must be unique, not unpredictable.
 ///
 /// # Panics
 /// Never: hexadecimal digits are a header value.
@@ -49,7 +49,7 @@ pub fn new_id() -> HeaderValue {
     HeaderValue::from_bytes(&hexadecimal(fastrand::u128(..))).expect("hexadecimal digits")
 }
 
-/// 32 lower-case digits, eight at once: each request writes two such ids, and digit by digit they cost four times as much.
+/// 32 lower-case digits, eight at once: each request writes two such ids, and digit by digit costs four times as much.
 #[must_use]
 pub fn hexadecimal(number: u128) -> [u8; 32] {
     let mut digits = [0; 32];
@@ -57,27 +57,27 @@ pub fn hexadecimal(number: u128) -> [u8; 32] {
     for (part, at) in parts.iter_mut().zip([96, 64, 32, 0]) {
         #[expect(clippy::cast_possible_truncation, reason = "32 bits of it")]
         let bits = u64::from((number >> at) as u32);
-        // Each half of what is left moves apart, until every four bits have a byte of their own.
+        // Spread the halves apart until every four bits have their own byte.
         let bits = (bits | bits << 16) & 0x0000_ffff_0000_ffff;
         let bits = (bits | bits << 8) & 0x00ff_00ff_00ff_00ff;
         let nibbles = (bits | bits << 4) & 0x0f0f_0f0f_0f0f_0f0f;
-        // One where it is ten or more: those are 39 further on, at `a`.
+        // One for digits of ten or more, which are offset by 39, to `a`.
         let letters = ((nibbles + 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
         *part = (nibbles + 0x3030_3030_3030_3030 + letters * 39).to_be_bytes();
     }
     digits
 }
 
-/// A request's place in a trace, as of W3C Trace Context level 1.
+/// A request's trace context (W3C Trace Context level 1).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TraceContext {
-    /// 16 bytes, never all zero: the caller's, or our own.
+    /// 16 bytes, never all zero: the caller's, or a new one.
     pub trace_id: TraceId,
-    /// The caller's span (8 bytes), where it sent one.
+    /// The caller's span (8 bytes), if it sent one.
     pub parent_span_id: Option<u64>,
     /// Whether this request is recorded.
     pub sampled: bool,
-    /// The caller's `tracestate`, as it came.
+    /// The caller's `tracestate`, unchanged.
     pub tracestate: Option<HeaderValue>,
 }
 
@@ -119,7 +119,7 @@ pub fn enter<T>(context: &Arc<RequestContext>, f: impl FnOnce() -> T) -> T {
     f()
 }
 
-/// Puts the outer request back, also when a poll panics.
+/// Restores the outer request, even if a poll panics.
 struct Restore(Option<Arc<RequestContext>>);
 
 impl Drop for Restore {

@@ -1,8 +1,8 @@
-//! axum's routes with two marks each: which runtime runs the handler, and which pool admits its requests.
+//! axum's routes with two attributes: the runtime of the handler, and the pool that admits its requests.
 //!
-//! The chassis has to know a route before a request comes: its metrics are resolved once, and a CPU-bound handler
-//! must not run on the threads that accept connections. axum's own router tells a route's path only to the request
-//! that matched it, so this one notes the routes and builds axum's from them.
+//! The chassis must know all routes before the first request: their metrics are resolved once, and a CPU-bound handler
+//! must not run on the threads that accept connections. axum's own router exposes a route's path only to the request
+//! that matched it, so this one records the routes and builds axum's from them.
 //!
 //! Next: [`super::middleware`], which every request passes on its way to the handlers.
 
@@ -25,7 +25,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Router<S = ()> {
     routes: Vec<Route<S>>,
-    /// What answers where no route matches; none: a 404.
+    /// The fallback for unmatched paths; none means 404.
     fallback: Option<Route<S>>,
 }
 
@@ -59,8 +59,8 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self
     }
 
-    /// Runs the route that was just added on the work runtime: for handlers that compute for more than about a
-    /// millisecond between two awaits, which would hold up everything else on the I/O runtime.
+    /// Runs the route added last on the work runtime: for handlers that compute for more than about a
+    /// millisecond between two awaits, which would block everything else on the I/O runtime.
     ///
     /// # Panics
     /// Before any route was added.
@@ -70,8 +70,8 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self
     }
 
-    /// Gives the route that was just added a pool of its own, or shares it with all routes of that `name`: for routes
-    /// that wait for something that others do not, such as a database or a slow service. When that is slow, only they
+    /// Gives the route added last its own pool, shared with all routes of that `name`: for routes
+    /// with a dependency that others do not have, such as a database. When it is slow, only they
     /// are refused. The name is the label `pool` of the metrics `overload_*`.
     ///
     /// # Panics
@@ -82,7 +82,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self
     }
 
-    /// Answers whatever no route matches, in a pool of its own. `name` is that pool's, and in metrics the route's.
+    /// Serves every unmatched path, in its own pool. `name` is the pool's name, and the route's name in metrics.
     #[must_use]
     pub fn fallback(mut self, name: &str, handlers: MethodRouter<S>) -> Self {
         let (path, pool) = (name.to_owned(), Some(name.to_owned()));
@@ -90,7 +90,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self
     }
 
-    /// A route that is never refused, and not logged: for health checks by balancers on the traffic port.
+    /// A route that is never shed and not logged: for health checks by balancers on the traffic port.
     #[must_use]
     pub(crate) fn probe(mut self, path: &str, handlers: MethodRouter<S>) -> Self {
         self.routes.push(Route {
@@ -111,7 +111,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self
     }
 
-    /// Adds the routes of another router below `prefix`; a fallback of its own does not come along.
+    /// Adds the routes of another router below `prefix`, without its fallback.
     #[must_use]
     pub fn nest(mut self, prefix: &str, other: Self) -> Self {
         let below = |route: Route<S>| Route { path: join(prefix, &route.path), ..route };
@@ -137,12 +137,12 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self.routes.iter().map(|route| route.path.as_str())
     }
 
-    /// The paths of routes that have no description, for the test that asks for one.
+    /// The paths of routes without a description, for the test that requires one.
     pub fn undescribed(&self) -> impl Iterator<Item = &str> {
         self.described().filter(|(_, described)| described.is_empty()).map(|(path, _)| path)
     }
 
-    /// The paths with what is known of their handlers.
+    /// The paths with the descriptions of their handlers.
     pub(crate) fn described(&self) -> impl Iterator<Item = (&str, &[Described])> {
         self.routes.iter().map(|route| (route.path.as_str(), route.described.as_slice()))
     }
@@ -161,7 +161,7 @@ impl Router {
         served
     }
 
-    /// Each route inside the middleware. Routes may share a path, each with methods of its own.
+    /// Each route inside the middleware. Routes may share a path if their methods differ.
     ///
     /// # Panics
     /// On a path that axum refuses or that two routes share with the same method, and where routes of one pool run on
@@ -197,10 +197,10 @@ impl Router {
     }
 }
 
-/// The routes of one path. axum's router has all of their methods, so that each of them can tell which there are.
+/// The routes of one path. axum's router has all of their methods, so that each can list them in `Allow`.
 fn targets(stack: &Stack, path: &str, routes: Vec<Route<()>>) -> Vec<Target> {
     let all = |router: axum::Router, route: &Route<()>| router.route(path, route.handlers.clone());
-    // With its state, which makes each handler a service now: axum does it again for each request else.
+    // With its state, so that each handler becomes a service now; otherwise axum converts it for each request.
     let handlers = routes.iter().fold(axum::Router::new(), all).with_state(());
     let target = |route: Route<()>| Target {
         methods: route.described.iter().map(Described::method).collect(),

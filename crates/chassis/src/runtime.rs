@@ -33,7 +33,7 @@ impl Settings {
 
 impl Check for Settings {
     fn check(&self, errors: &mut SettingErrors) {
-        // 1,024: beyond any machine's CPUs; a slip of the hand would start as many threads.
+        // 1,024: more than any machine's CPUs; a typo would start that many threads.
         let sane = |threads: Auto<usize>| !matches!(threads, Auto::Value(threads) if threads > 1024);
         errors.require(sane(self.worker_threads), "worker_threads", "expected at most 1024");
         errors.require(sane(self.work_threads), "work_threads", "expected at most 1024");
@@ -50,10 +50,10 @@ fn threads(setting: Auto<usize>) -> usize {
 
 /// Descriptors that are not connections: listeners, logs, the admin listener, upstreams, the exporter.
 const RESERVED_FILES: u64 = 64;
-/// What a connection can hold beyond what has a bound for the process: a head's buffer of 40 KiB, its task, and a part of
+/// Memory of a connection that no process-wide limit covers: a head's buffer of 40 KiB, its task, and a part of
 /// the first 64 KiB of a response. An idle one holds about 11 KiB.
 const BYTES_PER_CONNECTION: u64 = 64 * 1024;
-/// No replica needs more; above it, replicas are cheaper than a kernel's tables.
+/// No replica needs more; beyond it, more replicas are cheaper than larger kernel tables.
 const MOST_CONNECTIONS: u64 = 65_536;
 
 /// How many connections the open-file limit and the memory limit allow, or the setting. Raises the soft file limit to
@@ -64,7 +64,7 @@ pub fn max_connections(setting: Auto<usize>) -> usize {
     match setting {
         Auto::Value(connections) => {
             if files.saturating_sub(RESERVED_FILES) < connections as u64 {
-                tracing::warn!(connections, files, "server.max_connections is above what the open-file limit allows");
+                tracing::warn!(connections, files, "server.max_connections exceeds the open-file limit");
             }
             connections
         }
@@ -72,7 +72,7 @@ pub fn max_connections(setting: Auto<usize>) -> usize {
     }
 }
 
-/// Response bytes that may wait for their readers in all: an eighth of the memory limit. 64 MiB where there is none: 64
+/// Default limit for response bytes buffered for slow readers: an eighth of the memory limit. 64 MiB without one: 64
 /// readers of a MiB each.
 #[must_use]
 pub fn response_memory() -> usize {

@@ -1,8 +1,8 @@
-//! gRPC beside HTTP, on one port: tonic's services are routes like others, with the same limits, metrics and drain.
+//! gRPC and HTTP on one port: tonic services are routes like others, with the same limits, metrics and drain.
 //!
-//! `grpc.health.v1.Health` says `SERVING` until the drain begins, then `NOT_SERVING`; who watches is told, and the watch
-//! ends, so that no stream holds up the drain. The messages of `recipes.Greeter` are written out where a service would
-//! have them generated from its `.proto` by tonic-prost-build; the rest is the same.
+//! `grpc.health.v1.Health` reports `SERVING` until the drain, then `NOT_SERVING`; watchers are notified, and the watch
+//! ends, so that no stream delays the drain. The messages of `recipes.Greeter` are handwritten; a service would
+//! generate them from its `.proto` with tonic-prost-build; the rest is the same.
 //!
 //! `cargo run -p recipes --example grpc`
 
@@ -67,7 +67,7 @@ async fn greet(request: Request<Body>) -> Response<tonic::body::Body> {
     let greeter = |request: tonic::Request<Name>| -> Ready<Result<tonic::Response<Greeting>, Status>> {
         let name = request.into_inner().name;
         std::future::ready(if name.is_empty() {
-            Err(Status::invalid_argument("name: has to be given"))
+            Err(Status::invalid_argument("name: must be set"))
         } else {
             Ok(tonic::Response::new(Greeting { text: format!("Hello, {name}") }))
         })
@@ -91,7 +91,7 @@ where
     }
 }
 
-/// Ends every watch with `NOT_SERVING`: a status that is cleared ends its streams, and is set again for who asks later.
+/// Ends every watch with `NOT_SERVING`: clearing a status ends its streams, and it is set again for later requests.
 async fn tell(mut reporter: HealthReporter, drain: Drain) {
     drain.started().await;
     reporter.set_service_status("", ServingStatus::NotServing).await;

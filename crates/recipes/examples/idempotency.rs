@@ -1,8 +1,8 @@
-//! `Idempotency-Key`: a payment that is sent twice is made once (draft-ietf-httpapi-idempotency-key-header).
+//! `Idempotency-Key`: a payment that is sent twice is executed once (draft-ietf-httpapi-idempotency-key-header).
 //!
-//! The first request with a key claims it in Redis, runs the handler, and stores the answer. A later one with the same
-//! key gets that answer, whichever replica it meets; while the first still runs, 409; with another body, 422; without a
-//! key, 400. A failed answer (5xx) is not stored, so that the client may try again. A replica that dies in between
+//! The first request with a key claims it in Redis, runs the handler, and stores the response. A repeat with the same
+//! key gets that response from any replica; while the first still runs, 409; with another body, 422; without a
+//! key, 400. A failed response (5xx) is not stored, so that the client can retry. A replica that dies in between
 //! leaves the claim until its lease ends: the payment is then tried again at the client's next attempt, so what the
 //! handler does must itself be keyed, as payment providers do.
 //!
@@ -35,11 +35,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// Tells the client that this answer was given before.
+/// Shows the client that this is a stored response.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// A minute: above any request's deadline, so that a claim never ends before its request.
 const LEASE_S: u64 = 60;
-/// A day: what clients may take to try again.
+/// A day: the time in which clients may retry.
 const KEEP_S: u64 = 24 * 3600;
 
 /// Settings `app.*`.
@@ -82,7 +82,7 @@ fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, store::Start
     Ok(Router::new().route("/v1/payments", pay.layer(from_fn_with_state(redis, once))))
 }
 
-/// A payment; one of nothing fails, to show that failures are not kept.
+/// A payment; amount 0 fails, to show that failures are not stored.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Payment {
@@ -95,7 +95,7 @@ struct Receipt {
     receipt: String,
 }
 
-/// What Redis keeps of a request; without an answer while it runs.
+/// The record of a request in Redis; without a response while it runs.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     /// Of method, path and body.
@@ -121,7 +121,7 @@ async fn once(State(mut redis): State<ConnectionManager>, request: Request, next
     let body = body
         .collect()
         .await
-        .map_err(|_| refuse(StatusCode::BAD_REQUEST, "malformed_request", "The body broke off."))?;
+        .map_err(|_| refuse(StatusCode::BAD_REQUEST, "malformed_request", "The body was cut off."))?;
     let body = body.to_bytes();
     let fingerprint = fingerprint(head.method.as_str(), head.uri.path(), &body);
 
@@ -129,7 +129,7 @@ async fn once(State(mut redis): State<ConnectionManager>, request: Request, next
     if let Some(kept) = put(&mut redis, &key, &claim, LEASE_S, ExistenceCheck::NX).await? {
         return replay(kept, &fingerprint);
     }
-    // From here on the claim is ours: to be replaced by the answer, or taken back.
+    // From here on the claim is ours: it is replaced by the response, or released.
     let answer = keep(next.run(Request::from_parts(head, Body::from(body))).await).await?;
     let stored = Kept { fingerprint, answer: Some(answer.0) };
     if answer.1.status().is_server_error() {
@@ -149,7 +149,7 @@ fn key_of(request: &Request) -> Result<&str, Problem> {
     Err(refuse(
         StatusCode::BAD_REQUEST,
         "idempotency_key_missing",
-        "A header Idempotency-Key of 1 to 128 visible characters is needed.",
+        "The header Idempotency-Key is required: 1 to 128 visible characters.",
     ))
 }
 
@@ -166,7 +166,7 @@ fn fingerprint(method: &str, path: &str, body: &Bytes) -> String {
     BASE64_STANDARD.encode(hash.finalize())
 }
 
-/// Sets the key, and gives what was there where that kept it from being set.
+/// Sets the key if absent; otherwise returns its value.
 async fn put(
     redis: &mut ConnectionManager,
     key: &str,
@@ -187,14 +187,14 @@ fn replay(kept: Kept, fingerprint: &str) -> Result<Response, Problem> {
         return Err(refuse(
             StatusCode::UNPROCESSABLE_ENTITY,
             "idempotency_key_reused",
-            "This key came with another request before.",
+            "This key was used for a different request.",
         ));
     }
     let Some(answer) = kept.answer else {
         return Err(refuse(
             StatusCode::CONFLICT,
             "idempotency_key_in_use",
-            "A request with this key is still at work.",
+            "A request with this key is still in progress.",
         )
         .with_retry_after(std::time::Duration::from_secs(1)));
     };
@@ -206,7 +206,7 @@ fn replay(kept: Kept, fingerprint: &str) -> Result<Response, Problem> {
     Ok(response)
 }
 
-/// The answer as it is stored, and again as a response.
+/// Converts a response to its stored form and back.
 async fn keep(response: Response) -> Result<(Answer, Response), Problem> {
     let (head, body) = response.into_parts();
     let body = body.collect().await.map_err(|_| Problem::internal())?.to_bytes();

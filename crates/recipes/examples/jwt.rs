@@ -1,8 +1,8 @@
 //! Bearer tokens (RFC 6750) that are JWTs (RFC 7519), with an issuer's rotating keys (RFC 7517).
 //!
 //! Keys come from the issuer's JWKS, are renewed in the background by the soft check `keys`, and once more when a token
-//! names a key that nobody has seen: a rotation costs no request. A token's own word for its algorithm is not believed;
-//! the key has one. Until keys have come, requests are answered with 503, not let through.
+//! has an unknown key id: a rotation fails no request. The token's own `alg` is not trusted;
+//! the key's is used. Until keys are loaded, requests get 503.
 //!
 //! `APP__APP__ISSUER=https://issuer.example APP__APP__AUDIENCE=orders APP__APP__KEYS_URL=http://issuer/jwks cargo run -p recipes --example jwt`
 
@@ -38,15 +38,15 @@ use tracing::{info, warn};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Settings {
-    /// Whose tokens are taken: `iss`.
+    /// Accepted issuer: `iss`.
     issuer: String,
-    /// Whom they are for: `aud`.
+    /// Accepted audience: `aud`.
     audience: String,
     /// Where the issuer's keys are, without the path `/jwks`.
     keys_url: String,
     /// How often the keys are renewed.
     keys_every: config::Duration,
-    /// How soon after a renewal an unknown key may cause another, so that made-up tokens do not load the issuer.
+    /// Minimum time between a renewal and another for an unknown key, so that forged tokens do not load the issuer.
     keys_pause: config::Duration,
 }
 
@@ -64,9 +64,9 @@ impl Default for Settings {
 
 impl Check for Settings {
     fn check(&self, errors: &mut SettingErrors) {
-        errors.require(!self.issuer.is_empty(), "issuer", "has to be given");
-        errors.require(!self.audience.is_empty(), "audience", "has to be given");
-        errors.require(!self.keys_every.get().is_zero(), "keys_every", "has to be above zero");
+        errors.require(!self.issuer.is_empty(), "issuer", "must be set");
+        errors.require(!self.audience.is_empty(), "audience", "must be set");
+        errors.require(!self.keys_every.get().is_zero(), "keys_every", "must be above zero");
         if let Err(error) = Upstream::check_url(&self.keys_url) {
             errors.push(SettingError::new("keys_url", error.to_string()));
         }
@@ -105,17 +105,17 @@ async fn me(Extension(claims): Extension<Claims>) -> Json<Claims> {
     Json(claims)
 }
 
-/// Who asks, and what they may do.
+/// The caller and its permissions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Claims {
     /// Who.
     sub: String,
-    /// What they may do, separated by spaces.
+    /// Scopes, separated by spaces.
     #[serde(default)]
     scope: String,
 }
 
-/// Lets a request in whose token holds and has the scope `read`.
+/// Admits requests with a valid token and the scope `read`.
 async fn authenticate(State(keys): State<Arc<Keys>>, mut request: Request, next: Next) -> Response {
     match keys.verify(bearer(&request)).await {
         Ok(claims) if claims.scope.split(' ').any(|scope| scope == "read") => {
@@ -136,16 +136,16 @@ fn bearer(request: &Request) -> Option<&str> {
 enum Refused {
     /// No token.
     Missing,
-    /// One that does not hold.
+    /// An invalid token.
     Invalid,
-    /// One that does not allow this.
+    /// A token without the required scope.
     Scope,
-    /// No keys to tell with.
+    /// No keys loaded.
     NoKeys,
 }
 
 impl IntoResponse for Refused {
-    /// RFC 6750, section 3: without a token the challenge names no error.
+    /// RFC 6750, section 3: without a token the challenge contains no error.
     fn into_response(self) -> Response {
         let (status, code, challenge) = match self {
             Self::Missing => (StatusCode::UNAUTHORIZED, "token_missing", "Bearer"),
@@ -198,7 +198,7 @@ impl Keys {
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.validate_nbf = true;
         jsonwebtoken::decode(token, &key.verifier, &validation).map(|token| token.claims).map_err(|error| {
-            info!(%error, "a token was refused");
+            info!(%error, "rejected a token");
             Refused::Invalid
         })
     }
@@ -207,13 +207,13 @@ impl Keys {
         Arc::clone(&self.known.read().expect("nothing panics under it"))
     }
 
-    /// For a key that is not known, unless the keys were renewed just now.
+    /// Renews for an unknown key, unless the keys were just renewed.
     async fn renew_soon(&self) {
         let mut renewing = self.renewing.lock().await;
         if renewing.is_none_or(|last| last.elapsed() >= self.settings.keys_pause.get()) {
             *renewing = Some(Instant::now());
             if let Err(error) = self.renew().await {
-                warn!(error, "the issuer's keys could not be renewed");
+                warn!(error, "cannot refresh the issuer's keys");
             }
         }
     }
@@ -221,12 +221,12 @@ impl Keys {
     async fn renew(&self) -> Result<(), String> {
         let answer = self.issuer.get("/jwks").await.map_err(|error| error.to_string())?;
         if !answer.status().is_success() {
-            return Err(format!("the issuer answered {}", answer.status()));
+            return Err(format!("the issuer responded with status {}", answer.status()));
         }
-        let set: JwkSet = serde_json::from_slice(answer.body()).map_err(|_| "the issuer's keys cannot be read")?;
+        let set: JwkSet = serde_json::from_slice(answer.body()).map_err(|_| "the issuer's key set is malformed")?;
         let set: Vec<_> = set.keys.iter().filter_map(Key::new).collect();
         if set.is_empty() {
-            return Err("the issuer has no key that can be used".into());
+            return Err("the issuer has no usable key".into());
         }
         *self.known.write().expect("nothing panics under it") = Arc::new(Known { set });
         Ok(())

@@ -1,6 +1,6 @@
 //! A resource that lives in Redis: `PUT`, `GET` and `DELETE /v1/notes/{id}`.
 //!
-//! All replicas see the same notes. When Redis is away a request is answered with 503 and `Retry-After`, the soft check
+//! All replicas see the same notes. If Redis is unreachable, a request gets 503 with `Retry-After`, the soft check
 //! `redis` marks the replica degraded, and it stays in the balancer.
 //!
 //! `APP__APP__REDIS_URL=redis://127.0.0.1/ cargo run -p recipes --example notes`
@@ -32,7 +32,7 @@ struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        // An hour: a note is a note.
+        // An hour: enough for an example.
         Self { redis_url: "redis://127.0.0.1/".into(), keep: Duration::from_secs(3600) }
     }
 }
@@ -40,7 +40,7 @@ impl Default for Settings {
 impl Check for Settings {
     fn check(&self, errors: &mut SettingErrors) {
         store::check(&self.redis_url, errors);
-        errors.require(self.keep.get().as_secs() > 0, "keep", "has to be a second at least");
+        errors.require(self.keep.get().as_secs() > 0, "keep", "must be at least 1s");
     }
 }
 
@@ -72,7 +72,7 @@ async fn read(State(mut notes): State<Notes>, Path(id): Path<String>) -> Result<
     text.map(|text| Json(Note { text })).ok_or_else(|| Problem::new(Code::NotFound))
 }
 
-/// 201 for a new note, 204 for one that was there.
+/// 201 for a new note, 204 for an existing one.
 async fn write(
     State(mut notes): State<Notes>,
     Path(id): Path<String>,

@@ -2,8 +2,8 @@
 //!
 //! The algorithm is GCRA (a leaky bucket that stores one instant for each client), run inside Redis by a script, on
 //! Redis' own clock: replicas need not agree on the time. A client is its `x-api-key`, else its address. A refused
-//! request gets 429 with `Retry-After`; every answer says what is left (draft-ietf-httpapi-ratelimit-headers). Without
-//! Redis requests are served unchecked, and counted: a limit protects, and its loss must not be an outage.
+//! request gets 429 with `Retry-After`; responses show what is left (draft-ietf-httpapi-ratelimit-headers). Without
+//! Redis, requests are served unchecked, and counted: losing a protection must not cause an outage.
 //!
 //! `APP__APP__REDIS_URL=redis://127.0.0.1/ cargo run -p recipes --example rate_limit`
 
@@ -51,8 +51,8 @@ impl Default for Settings {
 impl Check for Settings {
     fn check(&self, errors: &mut SettingErrors) {
         store::check(&self.redis_url, errors);
-        errors.require(self.requests > 0, "requests", "has to be above zero");
-        errors.require(self.window.get() >= Duration::from_secs(1), "window", "has to be a second at least");
+        errors.require(self.requests > 0, "requests", "must be above zero");
+        errors.require(self.window.get() >= Duration::from_secs(1), "window", "must be at least 1s");
     }
 }
 
@@ -88,8 +88,10 @@ return {math.floor((window - (tat - now)) / step) + 1, tat - now}
 
 impl Limit {
     fn new(settings: &Settings, chassis: &Chassis) -> Result<Self, store::StartError> {
-        let unchecked =
-            IntCounter::new("rate_limit_unchecked_total", "Requests that were served while Redis did not answer.")?;
+        let unchecked = IntCounter::new(
+            "rate_limit_unchecked_total",
+            "Requests served without a limit because Redis did not respond.",
+        )?;
         chassis.registry.register(Box::new(unchecked.clone()))?;
         let policy = format!("\"client\";q={};w={}", settings.requests, settings.window.get().as_secs());
         Ok(Self {
@@ -131,14 +133,14 @@ async fn check(State(limit): State<Arc<Limit>>, request: Request, next: Next) ->
         }
         Ok((left, wait)) => limit.tell(next.run(request).await, left - 1, wait),
         Err(error) => {
-            warn!(%error, "a request was not checked against its rate limit");
+            warn!(%error, "served a request without a rate limit check");
             limit.unchecked.inc();
             next.run(request).await
         }
     }
 }
 
-/// Its key where it sent one, else where it comes from. A key has to be verified before this, or anyone takes a new one.
+/// The API key if sent, else the address. A key must be verified first, or clients could invent new ones.
 fn client(request: &Request) -> String {
     let key = request.headers().get("x-api-key").and_then(|key| key.to_str().ok());
     let address = || request.extensions().get::<ConnectionInfo>().map(|info| info.peer().ip().to_string());

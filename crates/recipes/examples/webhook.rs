@@ -1,9 +1,9 @@
-//! Outgoing webhooks that are not lost: an outbox in Redis, signatures, retries with back-off, and a drawer for the dead.
+//! Reliable outgoing webhooks: an outbox in Redis, signatures, retries with back-off, and a dead-letter queue.
 //!
-//! `POST /v1/orders` answers once the event is in the outbox. Every replica has a worker: it claims what is due for a
-//! lease, delivers it, and removes it. A failure is tried again, later each time; after the last try the event goes to
-//! `outbox:dead`. A replica that dies in mid-delivery leaves its claim, and another delivers again: receivers get each
-//! event once or more, and tell repeats by `webhook-id`. Signatures are those of Standard Webhooks.
+//! `POST /v1/orders` responds once the event is in the outbox. Every replica has a worker: it claims what is due for a
+//! lease, delivers it, and removes it. A failure is retried with growing delays; after the last try the event goes to
+//! `outbox:dead`. If a replica dies during a delivery, its lease expires and another delivers again: receivers get each
+//! event at least once, and detect duplicates by `webhook-id`. Signatures are those of Standard Webhooks.
 //!
 //! `APP__APP__TARGET_URL=http://127.0.0.1:9000/ cargo run -p recipes --example webhook`
 
@@ -37,7 +37,7 @@ use tracing::{info, warn};
 struct Settings {
     /// Where Redis is.
     redis_url: String,
-    /// Who gets the events.
+    /// The receiver's URL.
     target_url: String,
     /// The key of the signatures, which the receiver has too.
     signing_key: Secret,
@@ -45,7 +45,7 @@ struct Settings {
     timeout: config::Duration,
     /// The pause before the second try; it doubles for each further one.
     first_pause: config::Duration,
-    /// How often an event is tried.
+    /// Maximum number of attempts.
     tries: u32,
 }
 
@@ -56,7 +56,7 @@ impl Default for Settings {
             target_url: "http://127.0.0.1:9000".into(),
             signing_key: Secret::default(),
             timeout: config::Duration::from_secs(5),
-            // 5 s and 12 tries: the last one about six hours later.
+            // 5 s and 12 attempts: the last one about six hours later.
             first_pause: config::Duration::from_secs(5),
             tries: 12,
         }
@@ -69,9 +69,9 @@ impl Check for Settings {
         if let Err(error) = Upstream::check_url(&self.target_url) {
             errors.push(SettingError::new("target_url", error.to_string()));
         }
-        errors.require(self.signing_key.expose().len() >= 24, "signing_key", "has to have 24 bytes at least");
-        errors.require(self.tries > 0, "tries", "has to be above zero");
-        errors.require(!self.timeout.get().is_zero(), "timeout", "has to be above zero");
+        errors.require(self.signing_key.expose().len() >= 24, "signing_key", "must be at least 24 bytes");
+        errors.require(self.tries > 0, "tries", "must be above zero");
+        errors.require(!self.timeout.get().is_zero(), "timeout", "must be above zero");
     }
 }
 
@@ -95,7 +95,7 @@ fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, StartError> 
     Ok(Router::new().route("/v1/orders", post(order)).with_state(outbox))
 }
 
-/// 202: the event is safe, and will be delivered.
+/// 202: the event is stored and will be delivered.
 async fn order(State(outbox): State<Arc<Outbox>>, Json(order): Json<Value>) -> Result<StatusCode, Problem> {
     outbox.add(&order).await.map_err(|error| store::unavailable(&error))?;
     Ok(StatusCode::ACCEPTED)
@@ -127,7 +127,7 @@ local time = redis.call('TIME')
 redis.call('HSET', 'outbox:event:' .. ARGV[1], 'payload', ARGV[2], 'tries', 0)
 redis.call('ZADD', 'outbox', time[1] * 1000000 + time[2], ARGV[1])
 ";
-/// The event that is due longest, put off by the lease; counts the try before it is made, as the replica may die in it.
+/// The event that is most overdue, postponed by the lease; counts the attempt in advance, since the replica may die.
 const CLAIM: &str = r"
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -144,7 +144,7 @@ redis.call('ZADD', 'outbox', 'XX', time[1] * 1000000 + time[2] + ARGV[2], ARGV[1
 
 impl Outbox {
     fn new(settings: &Settings, chassis: &Chassis) -> Result<Self, StartError> {
-        let opts = Opts::new("webhook_deliveries_total", "Tries to deliver an event.");
+        let opts = Opts::new("webhook_deliveries_total", "Delivery attempts.");
         let deliveries = IntCounterVec::new(opts, &["outcome"])?;
         chassis.registry.register(Box::new(deliveries.clone()))?;
         let client = upstream::Settings { timeout: settings.timeout, retries: 0, ..upstream::Settings::default() };
@@ -163,7 +163,7 @@ impl Outbox {
         Script::new(ADD).arg(id).arg(payload.to_string()).invoke_async(&mut self.redis.clone()).await
     }
 
-    /// Works until the drain begins; the delivery that is under way then is finished.
+    /// Runs until the drain begins; a delivery in progress is finished.
     async fn deliver_until_drained(self: Arc<Self>, drain: chassis::lifecycle::Drain) {
         /// Half a second: how late an event may be on an idle replica, and two queries a second of each.
         const IDLE: Duration = Duration::from_millis(500);
@@ -171,12 +171,12 @@ impl Outbox {
             match self.claim().await {
                 Ok(Some(event)) => {
                     if let Err(error) = self.deliver(&event).await {
-                        warn!(%error, event = event.id, "redis failed after a delivery; it is made again");
+                        warn!(%error, event = event.id, "redis failed after a delivery; the event will be sent again");
                     }
                     continue;
                 }
                 Ok(None) => {}
-                Err(error) => warn!(%error, "the outbox does not answer"),
+                Err(error) => warn!(%error, "the outbox is unreachable"),
             }
             tokio::select! {
                 () = tokio::time::sleep(IDLE) => {}
@@ -207,7 +207,7 @@ impl Outbox {
                 redis::pipe().atomic().zrem("outbox", &event.id).del(event.key()).exec_async(&mut redis).await
             }
             "dead" => {
-                warn!(event = event.id, ?sent, "the last try failed; the event is in outbox:dead");
+                warn!(event = event.id, ?sent, "the last attempt failed; moved the event to outbox:dead");
                 redis::pipe()
                     .atomic()
                     .zrem("outbox", &event.id)
@@ -217,7 +217,7 @@ impl Outbox {
             }
             _ => {
                 let pause = self.settings.first_pause.get() * (1 << (event.tries - 1).min(16));
-                // Up to half as much again, so that what failed together does not come back together.
+                // Up to 50 % more, so that events that failed together are not retried together.
                 let pause = pause + pause.mul_f64(0.5 * spread(&event.id));
                 Script::new(PUT_OFF).arg(&event.id).arg(pause.as_micros().to_string()).invoke_async(&mut redis).await
             }

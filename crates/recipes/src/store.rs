@@ -1,4 +1,4 @@
-//! Redis as a dependency that all replicas share: one connection for all requests, bounds on every wait, a soft check.
+//! Redis as a dependency shared by all replicas: one connection for all requests, bounds on every wait, a soft check.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use redis::{
 };
 use tracing::warn;
 
-/// How long Redis may take for one answer: far below a request's deadline, as it answers in less than a millisecond.
+/// Timeout of a Redis command: far below a request's deadline, since Redis responds in less than a millisecond.
 const ANSWER: Duration = Duration::from_millis(500);
 
-/// Why there is no store.
+/// Why the store cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The URL is none of Redis, or the client cannot be made.
+    /// The URL is not a Redis URL, or the client cannot be created.
     #[error("app.redis_url: {0}")]
     Redis(#[from] RedisError),
     /// A health check's name is taken.
@@ -31,7 +31,7 @@ pub enum StartError {
     Metrics(#[from] prometheus::Error),
 }
 
-/// Refuses `url` where it is none of Redis: `redis://host:port/db`, or `unix:///path`.
+/// Validates a Redis URL: `redis://host:port/db`, or `unix:///path`.
 pub fn check(url: &str, errors: &mut SettingErrors) {
     if let Err(error) = Client::open(url) {
         errors.push(SettingError::new("redis_url", format!("not a URL of Redis: {}", error.category())));
@@ -40,15 +40,15 @@ pub fn check(url: &str, errors: &mut SettingErrors) {
 
 /// A connection that is made at its first use, made again when it is lost, and watched by the check `redis`.
 ///
-/// The check is soft: every replica shares this Redis, and taking all of them out of the balancer helps nobody.
+/// The check is soft: every replica shares this Redis, so removing all of them from the balancer would not help.
 ///
 /// # Errors
-/// When the URL is wrong, or the check's name is taken. That Redis does not answer is no error.
+/// If the URL is invalid or the check's name is taken. An unreachable Redis is not an error.
 pub fn connect(url: &str, chassis: &Chassis) -> Result<ConnectionManager, StartError> {
     let bounds = ConnectionManagerConfig::new()
         .set_connection_timeout(Some(ANSWER))
         .set_response_timeout(Some(ANSWER))
-        // A request does not wait for a Redis that is away; the next one tries again.
+        // A request does not wait for an unreachable Redis; the next one retries.
         .set_number_of_retries(0);
     let store = ConnectionManager::new_lazy_with_config(Client::open(url)?, bounds)?;
     let probed = store.clone();

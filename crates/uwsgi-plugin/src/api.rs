@@ -1,6 +1,6 @@
 //! uWSGI's functions and its request, behind safe names.
 //!
-//! The functions are looked up in the process at the start, so that one that is missing is told by name. Of the request
+//! The functions are looked up in the process at the start, so that a missing one is reported by name. Of the request
 //! two fields are read; where they are is computed from the header that uWSGI carries within itself ([`super::layout`]).
 //!
 //! Next: [`super::serve`].
@@ -25,7 +25,7 @@ type SendBody = unsafe extern "C" fn(Raw, *mut c_char, usize) -> c_int;
 type ReadBody = unsafe extern "C" fn(Raw, isize, *mut isize) -> *mut c_char;
 type ReadChunk = unsafe extern "C" fn(Raw, *mut usize, c_int, c_int) -> *mut c_char;
 
-/// What is used of uWSGI.
+/// The uWSGI functions in use.
 pub(crate) struct Api {
     layout: Layout,
     parse_vars: OfRequest,
@@ -57,7 +57,7 @@ impl Api {
     /// Looks everything up.
     ///
     /// # Errors
-    /// A process that is no uWSGI 2.0, or one whose request cannot be read.
+    /// A process that is not uWSGI 2.0, or whose request layout is unknown.
     pub(crate) fn find() -> Result<Self, String> {
         let flags = text("uwsgi_get_cflags")?;
         if !flags.contains("UWSGI_VERSION_BASE=\"2\"") || !flags.contains("UWSGI_VERSION_MAJOR=\"0\"") {
@@ -76,7 +76,7 @@ impl Api {
     }
 }
 
-/// What a function of uWSGI says about it.
+/// The text returned by a uWSGI function.
 fn text(name: &str) -> Result<String, String> {
     let found = symbol(name)?;
     // SAFETY: both functions that are asked so take nothing and return a text, in every version that has them.
@@ -91,7 +91,7 @@ fn text(name: &str) -> Result<String, String> {
     Ok(said.to_string_lossy().into_owned())
 }
 
-/// The peer is gone, or broke its word.
+/// The peer is gone, or violated the protocol.
 #[derive(Debug)]
 pub(crate) struct Gone;
 

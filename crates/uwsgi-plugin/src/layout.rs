@@ -1,7 +1,7 @@
 //! Where the fields of uWSGI's request are: computed from the header that each uWSGI carries within itself, by the rules
 //! of the C ABI.
 //!
-//! So no version's layout is taken for another's. It refuses what it does not know, by name.
+//! So no version's layout is mistaken for another's. It refuses an unknown layout, by name.
 //!
 //! Next: [`super::api`].
 
@@ -24,7 +24,7 @@ impl Layout {
     /// Reads the text of `uwsgi.h`.
     ///
     /// # Errors
-    /// What of it is not understood.
+    /// The part that is not understood.
     pub(crate) fn read(header: &str) -> Result<Self, String> {
         let start = header.find("struct wsgi_request {").ok_or("its header has no `struct wsgi_request`")?;
         let body = without_comments(&header[start..]);

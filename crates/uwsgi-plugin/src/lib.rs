@@ -5,11 +5,11 @@
 //! uwsgi --master --lazy-apps --need-app --plugin 0:symcall --dlopen libuwsgi_plugin.so
 //!       --symcall service_request --symcall-post-fork service_start --hook-as-user-atexit call:service_stop
 //! ```
-//! uWSGI has the sockets, the workers, the reload and the end; the routes, the middleware and the settings are the
-//! service's own. Threads start after the fork, as no thread outlives one. It refuses a uWSGI whose requests are laid
-//! out in a way that it cannot read.
+//! uWSGI owns the sockets, the workers, reload and shutdown; the routes, the middleware and the settings are the
+//! service's own. Threads start after the fork, since threads do not survive one. It refuses a uWSGI with an unknown
+//! request layout.
 //!
-//! `unsafe` stands in [`api`] and in the exported symbols, and nowhere else in this repository.
+//! `unsafe` is used in [`api`] and in the exported symbols, and nowhere else in this repository.
 //!
 //! Next: [`serve`].
 
@@ -30,7 +30,7 @@ use nix::sys::signal::{SigSet, SigmaskHow};
 
 use self::api::{Api, Request};
 
-/// What uWSGI hands to a handler of requests, and nobody else reads.
+/// The opaque request that uWSGI passes to a handler.
 pub type Raw = *mut std::ffi::c_void;
 
 /// What runs in this worker.
@@ -45,7 +45,7 @@ static WORKER: OnceLock<Worker> = OnceLock::new();
 /// such workers for ever.
 const NOT_LOADED: i32 = 22;
 
-/// Starts `app` in this process. One that does not start ends the worker, and it is printed why.
+/// Starts `app` in this process. On failure it prints the reason and ends the worker.
 ///
 /// # Panics
 /// Never.
@@ -81,7 +81,7 @@ fn undisturbed<T>(start: impl FnOnce() -> T) -> Result<T, String> {
     Ok(started)
 }
 
-/// Answers a request; what uWSGI is to make of it.
+/// Handles a request and returns a code for uWSGI.
 ///
 /// # Safety
 /// `raw` is what uWSGI passed to its handler of requests, which has not returned yet.
@@ -98,7 +98,7 @@ pub unsafe fn request(raw: Raw) -> i32 {
     }
 }
 
-/// Hands on what telemetry still holds.
+/// Flushes telemetry.
 pub fn stop() {
     if let Some(worker) = WORKER.get() {
         worker.app.flush();
@@ -107,7 +107,7 @@ pub fn stop() {
 
 /// `UWSGI_OK`.
 const DONE: i32 = 0;
-/// What uWSGI's own plugins return where a request is lost.
+/// The code of uWSGI's own plugins for a lost request.
 const FAILED: i32 = -1;
 
 /// Exports an app under three symbols: what is called after the fork, for each request, and at the end.

@@ -1,4 +1,4 @@
-//! One request: uWSGI's thread reads and writes, the handler runs on the service's own runtime, and events go between
+//! One request: uWSGI's thread reads and writes, the handler runs on the service's runtime, and events pass between
 //! them, one part of a body at a time.
 //!
 //! Next: [`chassis::replica::Embedded`], which has the routes.
@@ -26,20 +26,20 @@ use crate::{
     wanted,
 };
 
-/// What the handler's side wants of uWSGI's thread.
+/// Requests from the handler's side to uWSGI's thread.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// The next part of the request's body.
     Wanted,
     Head(Box<Parts>),
-    /// A part of the response's body; the sender waits until it is out.
+    /// A part of the response's body; the sender waits until it is sent.
     Part(Bytes, oneshot::Sender<()>),
     End,
     /// The response's body failed, or a fault rule breaks the connection.
     Broken,
 }
 
-/// The client has no whole answer.
+/// The client has not received the complete response.
 #[derive(Debug)]
 pub(crate) struct Lost;
 
@@ -52,14 +52,14 @@ impl From<Gone> for Lost {
 /// 64 KiB: a part of a body in one read.
 const PART: usize = 64 * 1024;
 
-/// 100 ms: how late a client's end is noticed while the handler has nothing to say.
+/// 100 ms: delay in noticing a disconnect while the handler sends nothing.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// 8 MiB: so much of a body that nobody read is read on. uWSGI closes its socket at the end, and what still lies in it
-/// would turn the close into a reset, which can destroy the answer on its way.
+/// 8 MiB: the part of an unread body that is read and discarded. uWSGI closes its socket at the end, and unread data
+/// would turn the close into a reset, which can destroy the response in transit.
 const UNREAD: usize = 8 * 1024 * 1024;
 
-/// Answers a request, or tells that its client has no whole answer.
+/// Handles a request. Returns an error if its client did not get the complete response.
 pub(crate) fn serve(app: &'static Embedded, mut request: Request<'_>) -> Result<(), Lost> {
     let variables = request.variables()?;
     let asked = match Asked::read(variables.iter().map(|(name, value)| (&**name, &**value))) {
@@ -82,7 +82,7 @@ pub(crate) fn serve(app: &'static Embedded, mut request: Request<'_>) -> Result<
     app.runtime().block_on(exchange.run(heard))
 }
 
-/// Hands on an answer, part by part.
+/// Sends a response, part by part.
 async fn pass(answer: Response, events: &UnboundedSender<Event>) -> Result<(), Lost> {
     let (parts, mut body) = answer.into_parts();
     events.send(Event::Head(Box::new(parts))).map_err(|_| Lost)?;
@@ -96,7 +96,7 @@ async fn pass(answer: Response, events: &UnboundedSender<Event>) -> Result<(), L
     Ok(())
 }
 
-/// Ends the handler where nobody waits for it any more.
+/// Aborts the handler on drop.
 struct Handler(AbortHandle);
 
 impl Drop for Handler {
@@ -133,7 +133,7 @@ impl Exchange<'_> {
                     self.read_on();
                     return Ok(());
                 }
-                // Without its last event the handler was dropped.
+                // Without the last event, the handler was dropped.
                 Some(Event::Broken) | None => {
                     reset(&self.request);
                     return Err(Lost);
@@ -142,7 +142,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// Reads a part for the handler. Where the client is gone, its end of the body closes.
+    /// Reads a part for the handler. If the client is gone, the body is closed.
     fn feed(&mut self) {
         let Some(feed) = &self.feed else { return };
         let read = if self.is_chunked { self.request.read_chunk() } else { self.request.read(PART) };
@@ -193,7 +193,7 @@ fn is_gone(request: &Request<'_>) -> bool {
     }
 }
 
-/// uWSGI closes the connection whatever is returned; only a reset tells the client that this is not the whole.
+/// uWSGI closes the connection in any case; only a reset shows the client that the response is incomplete.
 fn reset(request: &Request<'_>) {
     if let Some(socket) = request.socket() {
         let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));

@@ -1,4 +1,4 @@
-//! A request body that is read only when its handler asks: uWSGI's reads wait, and have to be made on its own thread.
+//! A request body that is read only on demand: uWSGI's reads block, and must run on its own thread.
 //!
 //! Next: [`super::serve`].
 
@@ -29,13 +29,13 @@ pub(crate) struct Truncated;
 
 impl fmt::Display for Truncated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the request body ended before its end")
+        f.write_str("the request body was cut off")
     }
 }
 
 impl std::error::Error for Truncated {}
 
-/// A body of `length` bytes, or of as many as come: what it wants is told by `events`. An empty part is its end, and
+/// A body of `length` bytes, or of unknown length: it sends its requests to `events`. An empty part is its end, and
 /// a closed end is one that came too early.
 pub(crate) fn body(length: Option<u64>, events: UnboundedSender<Event>) -> (UnboundedSender<Bytes>, Wanted) {
     let (feed, parts) = unbounded_channel();
@@ -52,7 +52,7 @@ impl Body for Wanted {
         }
         if !self.is_asked {
             self.is_asked = true;
-            // Where nobody hears it, the other end is closed too.
+            // If the receiver is gone, the other end is closed too.
             let _ = self.events.send(Event::Wanted);
         }
         let part = ready!(self.parts.poll_recv(cx));

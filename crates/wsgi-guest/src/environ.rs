@@ -1,7 +1,7 @@
-//! An environment as CGI's variables, in bytes.
+//! A WSGI environment as CGI variables, in bytes.
 //!
-//! A path is taken as the client sent it where the host tells (`REQUEST_URI`, or gunicorn's `RAW_URI`). Mounted below a
-//! prefix, and where the host does not tell, it is made of the decoded one, in which `%2F` is lost.
+//! The path is the one that the client sent, if the host provides it (`REQUEST_URI`, or gunicorn's `RAW_URI`). Below a
+//! prefix, and otherwise, it is built from the decoded path, which loses `%2F`.
 //!
 //! Next: [`crate::exchange`].
 
@@ -14,7 +14,7 @@ use pyo3::{
 /// A variable: its name and its value.
 pub(crate) type Variable = (Vec<u8>, Vec<u8>);
 
-/// What stays as it is in a path: RFC 3986's `pchar` and the slash.
+/// Characters that are not encoded in a path: RFC 3986's `pchar` and the slash.
 const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'-')
@@ -42,7 +42,7 @@ pub(crate) fn variables(environ: &Bound<'_, PyDict>) -> PyResult<Vec<Variable>> 
         let (Ok(name), Ok(value)) = (name.cast::<PyString>(), value.cast::<PyString>()) else { continue };
         let name = name.to_str()?;
         if !name.contains('.') && name != "REQUEST_URI" && name != "REQUEST_SCHEME" {
-            // What no server sent is no variable.
+            // Only values from the server are variables.
             if let Some(value) = latin1(value.to_str()?) {
                 variables.push((name.as_bytes().to_vec(), value));
             }

@@ -1,4 +1,4 @@
-//! One request: handed to the router on its own threads, while the host's thread waits and reads what the handler asks
+//! One request: passed to the router on its own threads, while the host's thread waits and reads what the handler asks
 //! for. The response is an iterator over its parts.
 //!
 //! The interpreter is free while this waits. A handler whose client has left is dropped when the host closes the
@@ -48,7 +48,7 @@ pub(crate) fn run<'py>(
     Ok(Bound::new(py, response)?.into_any())
 }
 
-/// The router's answer; its handler may go on reading the request.
+/// The router's response; its handler may continue to read the request.
 fn ask(
     py: Python<'_>,
     service: &Arc<Embedded>,
@@ -66,7 +66,7 @@ fn ask(
         let asked = Arc::clone(service);
         service.runtime().spawn(async move { asked.answer(request, body).await })
     };
-    // Dropped with this call where the host gives up.
+    // Dropped with this call if the host gives up.
     let mut answering = Some(Answering(answering));
     loop {
         let waited = py.detach(|| service.runtime().block_on(wait(&mut answering, &mut feed)));
@@ -76,13 +76,13 @@ fn ask(
                 return Ok((parts, boxed(body), feed));
             }
             Waited::Answered(None) => return Err(PyRuntimeError::new_err("a fault rule breaks this connection")),
-            Waited::Failed => return Err(PyRuntimeError::new_err("the service has ended")),
+            Waited::Failed => return Err(PyRuntimeError::new_err("the service has stopped")),
             Waited::Asked => feed = read_on(py, feed),
         }
     }
 }
 
-/// A task that ends when nobody waits for it.
+/// A task that is aborted on drop.
 struct Answering(tokio::task::JoinHandle<Option<http::Response<chassis::replica::ResponseBody>>>);
 
 impl Drop for Answering {
@@ -107,19 +107,19 @@ async fn wait(answering: &mut Option<Answering>, feed: &mut Option<Feed>) -> Wai
     }
 }
 
-/// Resolves when the handler wants more of its request's body; never where there is none.
+/// Resolves when the handler needs more of its request's body; never without one.
 async fn asked(feed: &mut Option<Feed>) {
     if let Some(open) = feed {
         if open.wanted.recv().await.is_some() {
             return;
         }
-        // It has let go of the body.
+        // It has dropped the body.
         *feed = None;
     }
     std::future::pending::<()>().await;
 }
 
-/// Reads from the host; where that fails, the handler finds the body cut off.
+/// Reads from the host; if that fails, the handler gets a body error.
 fn read_on(py: Python<'_>, feed: Option<Feed>) -> Option<Feed> {
     feed.and_then(|feed| feed.feed(py).unwrap_or_default())
 }
@@ -148,8 +148,8 @@ fn status(parts: &Parts) -> String {
     format!("{} {}", parts.status.as_str(), parts.status.canonical_reason().unwrap_or("Unknown"))
 }
 
-/// A list of tuples of native strings. A body of no told type is what a recipient has to take it for (RFC 9110, section
-/// 8.3): `wsgiref.validate` wants it said.
+/// A list of tuples of native strings. A body without a type gets the default that recipients assume (RFC 9110, section
+/// 8.3), since `wsgiref.validate` requires one.
 fn headers<'py>(py: Python<'py>, parts: &Parts) -> PyResult<Bound<'py, PyList>> {
     let text = |bytes: &[u8]| PyString::new(py, &bytes.iter().map(|byte| char::from(*byte)).collect::<String>());
     let pairs = parts.headers.iter().map(|(name, value)| (text(name.as_str().as_bytes()), text(value.as_bytes())));
@@ -161,7 +161,7 @@ fn headers<'py>(py: Python<'py>, parts: &Parts) -> PyResult<Bound<'py, PyList>> 
     Ok(list)
 }
 
-/// A response's parts, as the host asks for them.
+/// A response's parts, as an iterator for the host.
 #[pyclass(frozen, module = "service")]
 struct Response {
     /// None when it is over.
@@ -203,7 +203,7 @@ impl Response {
                 Next::Asked => open.feed = read_on(py, open.feed.take()),
                 Next::Frame(None) => return Ok(None),
                 Next::Frame(Some(Err(error))) => {
-                    return Err(PyRuntimeError::new_err(format!("the response broke off: {error}")));
+                    return Err(PyRuntimeError::new_err(format!("the response was cut off: {error}")));
                 }
                 Next::Frame(Some(Ok(frame))) => {
                     // Trailers have no place in WSGI.
@@ -216,7 +216,7 @@ impl Response {
         }
     }
 
-    /// The host needs no more: what makes the response ends.
+    /// The host needs no more: the response is dropped.
     fn close(&self, py: Python<'_>) {
         let open = self.take();
         let _inside = self.service.runtime().enter();

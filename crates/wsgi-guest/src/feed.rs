@@ -1,4 +1,4 @@
-//! A request's body, read from the host when the handler asks for it and not before: a handler that answers without it
+//! A request's body, read from the host only when the handler needs it: a handler that responds without it
 //! must not wait for a client that sends slowly.
 //!
 //! Next: [`crate::exchange`].
@@ -17,13 +17,13 @@ use tokio::sync::mpsc;
 /// 64 KiB at a time.
 const CHUNK: usize = 64 * 1024;
 
-/// The host's body ended before its end, or could not be read.
+/// The host's body was cut off, or could not be read.
 #[derive(Debug)]
 pub(crate) struct Truncated;
 
 impl fmt::Display for Truncated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the request body ended before its end")
+        f.write_str("the request body was cut off")
     }
 }
 
@@ -60,13 +60,13 @@ pub(crate) fn body(input: Py<PyAny>, length: Option<u64>) -> (Feed, Fed) {
 }
 
 impl Feed {
-    /// Reads what was asked for. None when there is no more, or it failed: the handler has been told.
+    /// Reads the requested part. None at the end, or after an error, which the handler gets.
     pub(crate) fn feed(self, py: Python<'_>) -> PyResult<Option<Self>> {
         let most = self.left.map_or(CHUNK, |left| usize::try_from(left).unwrap_or(CHUNK).min(CHUNK));
         let read = self.input.bind(py).call_method1("read", (most,))?;
         let data = read.cast::<PyBytes>()?.as_bytes();
         let left = self.left.map(|left| left.saturating_sub(data.len() as u64));
-        // One part is asked for at a time, so there is room for it; a handler that is gone needs none.
+        // One part is requested at a time, so there is room for it; a dropped handler needs none.
         if data.is_empty() {
             if left.is_none_or(|left| left == 0) {
                 let _ = self.parts.try_send(Part::End);
@@ -87,7 +87,7 @@ impl Body for Fed {
             return Poll::Ready(None);
         }
         if !self.has_asked {
-            // Where nobody hears it, the parts have ended as well.
+            // If the receiver is gone, the parts have ended too.
             let _ = self.wanted.try_send(());
             self.has_asked = true;
         }

@@ -4,8 +4,8 @@
 //! middleware run in the worker, configured by the same `APP__` variables. What a request is comes from the same mapping
 //! of CGI's variables as FastCGI's. Bodies stream both ways, as far as the host streams them.
 //!
-//! It refuses to start anything before the first request: hosts fork their workers after they have imported this, and
-//! threads do not survive a fork. Settings are checked at the import, where a host can still say no.
+//! It starts nothing before the first request: hosts fork their workers after importing this module, and
+//! threads do not survive a fork. Settings are validated at import, where a host can still fail.
 //!
 //! Next: [`Application`], then `exchange`, which is one request.
 

@@ -41,7 +41,7 @@ impl Application {
     /// Serves `app`, with the settings of the environment.
     ///
     /// # Errors
-    /// When the settings do not fit; each that does not is named.
+    /// If settings are invalid; each one is named.
     pub fn new<A, F, E>(app: F) -> PyResult<Self>
     where
         A: AppSettings,
@@ -63,13 +63,13 @@ impl Application {
 
     /// The service of this process, started now if it has none.
     fn service(&self, py: Python<'_>) -> PyResult<Arc<Embedded>> {
-        // Without the interpreter: a start takes a moment, and others wait for the same.
+        // With the interpreter released: a start takes a moment, and other threads may wait for it.
         let (service, is_new) = py
             .detach(|| {
                 let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
                 match &*started {
                     Some(known) if known.process == process::id() => Ok((Arc::clone(&known.service), false)),
-                    // The parent's threads are not here, and the locks that they held are held for good.
+                    // The parent's threads do not exist here, and their locks stay locked forever.
                     Some(_) => {
                         Err(StartError::new("starting in a forked process", "its parent had served requests already"))
                     }
@@ -101,7 +101,7 @@ impl Application {
     }
 }
 
-/// What telemetry holds goes out when the worker ends.
+/// Flush telemetry when the worker ends.
 fn flush_at_exit(py: Python<'_>, service: &Arc<Embedded>) -> PyResult<()> {
     let (service, owner) = (Arc::clone(service), process::id());
     let flush = PyCFunction::new_closure(py, None, None, move |arguments, _| {

@@ -1,7 +1,7 @@
-//! A response on its way out: whole, or in parts that a bounded channel carries.
+//! An outgoing response: complete, or in parts through a bounded channel.
 //!
-//! The channel is what makes the application wait for a slow client. A body that ends before its end was told is an
-//! error: the transfer breaks, and the client does not take the half for the whole.
+//! The channel makes the application wait for a slow client. A body that ends without its end marker is an
+//! error: the transfer is aborted, so that the client does not accept a partial response.
 //!
 //! Next: [`crate::exchange`].
 
@@ -21,27 +21,27 @@ const AHEAD: usize = 4;
 #[derive(Debug)]
 pub(crate) enum Part {
     Data(Bytes),
-    /// There is no more, and nothing is missing.
+    /// The complete end.
     End,
 }
 
 /// A response's body.
 #[derive(Debug)]
 pub struct Body {
-    /// What came with the head.
+    /// The data sent with the head.
     first: Option<Bytes>,
     rest: Option<mpsc::Receiver<Part>>,
-    /// Bytes to come, where they are known.
+    /// Remaining bytes, if known.
     left: Option<u64>,
 }
 
-/// The application failed in the middle of its response, or announced more than it gave.
+/// The application failed during its response, or declared more than it sent.
 #[derive(Debug)]
 pub struct Broken;
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the application's response ended before its end")
+        f.write_str("the application's response was cut off")
     }
 }
 

@@ -1,6 +1,6 @@
 //! A request as an environment: PEP 3333's variables, CGI's, and a header as `HTTP_` and its name.
 //!
-//! The names of variables have lost the marks of headers: `X-Real` and `X_Real` would both be `HTTP_X_REAL`. So a
+//! Variable names do not preserve `-` and `_` of header names: `X-Real` and `X_Real` would both be `HTTP_X_REAL`. So a
 //! header with `_` in its name is left out, as are `Proxy` (httpoxy), fields of the connection, and whatever says who
 //! the client is where the peer is not trusted to.
 //!
@@ -18,18 +18,18 @@ use pyo3::{
 
 use crate::{errors::Errors, input::Input};
 
-/// What a request's environment says of its connection.
+/// Connection data for a request's environment.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    /// `http` or `https`, as the client asked.
+    /// `http` or `https`, as requested by the client.
     pub scheme: &'static str,
     /// The client.
     pub client: IpAddr,
     /// The client's port, where the client is the peer.
     pub client_port: Option<u16>,
-    /// The host that the client asked for, perhaps with a port.
+    /// The requested host, optionally with a port.
     pub host: Option<String>,
-    /// Whether forwarding headers are what a trusted proxy said.
+    /// Whether forwarding headers come from a trusted proxy.
     pub is_trusted: bool,
     /// The request's id, in place of a header that may have been refused.
     pub request_id: Option<String>,

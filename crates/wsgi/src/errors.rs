@@ -48,7 +48,7 @@ impl Errors {
     }
 }
 
-/// What an application writes there is of any weight; most is a warning or worse.
+/// The severity is unknown; most messages there are warnings or worse.
 fn log(line: &str) {
     if !line.is_empty() {
         tracing::warn!(target: "wsgi", "{line}");

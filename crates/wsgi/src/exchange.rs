@@ -1,4 +1,4 @@
-//! One request: the application is called, and what it says goes out as it says it.
+//! One request: the application is called, and its output is sent as it is produced.
 //!
 //! The head goes out with the first bytes that are not empty, or at the end (PEP 3333). Until then `start_response` may
 //! be called again with `exc_info`, and a failure is a plain 500; after that a failure breaks the transfer. `close()` is
@@ -27,7 +27,7 @@ use crate::{
     threads::Job,
 };
 
-/// Answers `job`; where that fails before the head is out, its reply is dropped.
+/// Handles `job`; if it fails before the head is sent, its reply is dropped.
 pub(crate) fn run(py: Python<'_>, callable: &Py<PyAny>, job: Job, runtime: &Handle) {
     if let Err(error) = answer(py, callable, job, runtime) {
         log(py, &error, "the application failed");
@@ -42,7 +42,7 @@ fn answer(py: Python<'_>, callable: &Py<PyAny>, job: Job, runtime: &Handle) -> P
     let start = Bound::new(py, StartResponse(Mutex::new(Sending::new(parts.method, reply))))?;
     let answered = callable.bind(py).call1((environ, &start)).and_then(|given| {
         let sent = start.get().send_all(py, &given);
-        // Its failure is no failure of what has been sent.
+        // Its failure does not affect the response that was sent.
         if let Err(error) = close(&given) {
             log(py, &error, "close() failed");
         }
@@ -53,12 +53,12 @@ fn answer(py: Python<'_>, callable: &Py<PyAny>, job: Job, runtime: &Handle) -> P
     errors.get().flush();
     let input = input.get();
     let broke_off = input.has_failed();
-    // Its rest may have to be read on, so that the connection can be kept.
+    // The rest may have to be read, so that the connection can be reused.
     py.detach(|| input.close());
     match finished {
-        // The client's doing, of which the application made nothing.
+        // Caused by the client and not handled by the application.
         Err(error) if broke_off && error.is_instance_of::<PyOSError>(py) => {
-            tracing::debug!(target: "wsgi", %error, "the application went no further");
+            tracing::debug!(target: "wsgi", %error, "the request ended early because of the client");
             Ok(())
         }
         finished => finished,
@@ -77,7 +77,7 @@ fn log(py: Python<'_>, error: &PyErr, what: &str) {
     tracing::error!(target: "wsgi", error = %format_args!("{trace}{error}"), "{what}");
 }
 
-/// `start_response`; what it gives back is `write`.
+/// `start_response`; it returns `write`.
 #[pyclass(frozen)]
 struct StartResponse(Mutex<Sending>);
 
@@ -108,18 +108,18 @@ impl StartResponse {
     fn write(&self, py: Python<'_>, data: &Bound<'_, PyBytes>) -> PyResult<()> {
         let bytes = data.as_bytes();
         if self.lock().left.is_some_and(|left| left < bytes.len() as u64) {
-            return Err(PyValueError::new_err("write() was given more than Content-Length says"));
+            return Err(PyValueError::new_err("write() exceeds Content-Length"));
         }
         match self.send(py, bytes)? {
             Sent::Taken | Sent::Enough => Ok(()),
-            Sent::Gone => Err(PyBrokenPipeError::new_err("the client has left")),
+            Sent::Gone => Err(PyBrokenPipeError::new_err("the client disconnected")),
         }
     }
 }
 
 /// The exception of `exc_info`, with its traceback.
 fn raised(exc_info: &Bound<'_, PyAny>) -> PyResult<PyErr> {
-    let wrong = |_| PyTypeError::new_err("exc_info has to be a tuple of three, as sys.exc_info() gives it");
+    let wrong = |_| PyTypeError::new_err("exc_info must be a tuple of three, as from sys.exc_info()");
     let (_, value, trace) =
         exc_info.extract::<(Bound<'_, PyType>, Bound<'_, PyAny>, Bound<'_, PyAny>)>().map_err(wrong)?;
     Ok(PyErr::from_value(value.call_method1("with_traceback", (trace,))?))
@@ -130,7 +130,7 @@ impl StartResponse {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends all that the application gave.
+    /// Sends the application's whole output.
     fn send_all(&self, py: Python<'_>, given: &Bound<'_, PyAny>) -> PyResult<()> {
         if let Some(all) = in_memory(given)? {
             return self.send_last(py, &all);
@@ -144,7 +144,7 @@ impl StartResponse {
         Ok(())
     }
 
-    /// Sends what is all there is to come, with its length.
+    /// Sends the complete rest, with its length.
     fn send_last(&self, py: Python<'_>, all: &[u8]) -> PyResult<()> {
         {
             let mut sending = self.lock();
@@ -152,7 +152,7 @@ impl StartResponse {
                 if let Some(reply) = sending.reply.take() {
                     let data = if head.is_bodiless(&sending.method) { &[] } else { all };
                     let body = Body::whole(Bytes::copy_from_slice(data));
-                    // Where nobody waits, nobody misses it.
+                    // If the receiver is gone, it is not needed.
                     let _ = reply.send(Response::from_parts(head.into_parts(), body));
                 }
                 return Ok(());
@@ -161,7 +161,7 @@ impl StartResponse {
         self.send(py, all).map(drop)
     }
 
-    /// Sends some; waits without the interpreter for a client that reads slowly.
+    /// Sends a part; waits for a slow client with the interpreter released.
     fn send(&self, py: Python<'_>, data: &[u8]) -> PyResult<Sent> {
         let (rest, part, sent) = {
             let mut sending = self.lock();
@@ -179,7 +179,7 @@ impl StartResponse {
         Ok(if push(py, &rest, part) { sent } else { Sent::Gone })
     }
 
-    /// Tells the response's end, unless something is missing.
+    /// Marks the response's end, unless data is missing.
     fn finish(&self, py: Python<'_>) -> PyResult<()> {
         let rest = {
             let mut sending = self.lock();
@@ -189,7 +189,7 @@ impl StartResponse {
             if sending.rest.is_some() && sending.left.is_some_and(|left| left > 0) {
                 let is_heard = sending.rest.as_ref().is_some_and(|rest| !rest.is_closed());
                 sending.rest = None;
-                let short = || Err(PyValueError::new_err("the response is shorter than its Content-Length says"));
+                let short = || Err(PyValueError::new_err("the response is shorter than its Content-Length"));
                 return if is_heard { short() } else { Ok(()) };
             }
             sending.rest.take()
@@ -219,6 +219,6 @@ fn in_memory(given: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
 }
 
 fn bytes<'a>(part: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
-    let wrong = |_| PyTypeError::new_err("a response's parts have to be bytes");
+    let wrong = |_| PyTypeError::new_err("the response must consist of bytes");
     Ok(part.cast::<PyBytes>().map_err(wrong)?.as_bytes())
 }

@@ -1,6 +1,6 @@
-//! `wsgi.input`: a request's body as a file, read as it comes.
+//! `wsgi.input`: a request's body as a file, read as a stream.
 //!
-//! It waits without the interpreter, so that other threads run meanwhile. A body that breaks off raises `OSError`; so
+//! It waits with the interpreter released, so that other threads run. A body that is cut off raises `OSError`; so
 //! does one that is read after its request is over.
 //!
 //! Next: [`crate::environ`].
@@ -28,13 +28,13 @@ pub(crate) struct Input {
 struct Reading {
     /// None at its end.
     body: Option<RequestBody>,
-    /// What has come and was not asked for.
+    /// Received data that was not requested yet.
     buffer: BytesMut,
-    /// Why no more comes, where that is not the body's end.
+    /// Why no more data comes, if it is not the body's end.
     failed: Option<String>,
 }
 
-/// How much is asked for.
+/// The requested amount.
 #[derive(Clone, Copy)]
 enum Wanted {
     All,
@@ -42,7 +42,7 @@ enum Wanted {
 }
 
 impl Wanted {
-    /// `None` and negative numbers are all there is.
+    /// `None` and negative numbers mean everything.
     fn of(size: Option<isize>) -> Self {
         size.and_then(|size| usize::try_from(size).ok()).map_or(Self::All, Self::AtMost)
     }
@@ -99,16 +99,16 @@ impl Input {
         Self { reading: Mutex::new(reading), runtime: runtime.clone() }
     }
 
-    /// Whether the body broke off while it was read.
+    /// Whether the body was cut off while it was read.
     pub(crate) fn has_failed(&self) -> bool {
         self.reading.lock().unwrap_or_else(PoisonError::into_inner).failed.is_some()
     }
 
-    /// Lets go of the body: the request is over, whoever keeps its environment.
+    /// Releases the body at the end of the request, even if its environment is still referenced.
     pub(crate) fn close(&self) {
         let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         if reading.body.take().is_some() {
-            reading.failed = Some("the request is over".into());
+            reading.failed = Some("the request has ended".into());
         }
     }
 
@@ -117,7 +117,7 @@ impl Input {
         py: Python<'py>,
         take: impl FnOnce(&mut Reading, &Handle) -> Result<Bytes, String> + Send,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        // Locked and given back without the interpreter: two threads that read cannot wait for each other.
+        // Locked and released without the interpreter: two reading threads cannot deadlock.
         let taken = py.detach(|| {
             let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
             take(&mut reading, &self.runtime)
@@ -164,7 +164,7 @@ impl Reading {
             }
             Some(Err(error)) => {
                 self.body = None;
-                let failed = format!("the request body broke off: {error}");
+                let failed = format!("the request body was cut off: {error}");
                 self.failed = Some(failed.clone());
                 Err(failed)
             }

@@ -1,11 +1,11 @@
-//! A Python WSGI application (PEP 3333) in this process: a request goes in, a response comes out, both as streams.
+//! A Python WSGI application (PEP 3333) in this process, with streaming requests and responses.
 //!
-//! Python code blocks, so it has threads of its own, each attached to the interpreter once for life: what an
+//! Python code blocks, so it has its own threads, each attached to the interpreter once for its lifetime: what an
 //! application keeps for a thread (`threading.local`, a database's connection) stays. Requests wait for a thread in a
-//! bounded queue. A thread gives the interpreter to others while it waits for work, for a request's body, or for a
-//! client that reads slowly.
+//! bounded queue. A thread releases the interpreter while it waits for work, for a request's body, or for a
+//! slow reader.
 //!
-//! It refuses to know routers, settings and metrics: who mounts it brings them. It knows one interpreter, as Python
+//! It does not depend on routers, settings and metrics: its caller has them. It uses one interpreter, since Python
 //! has one lock for all of it.
 //!
 //! Next: `threads`, then `exchange`, which is one request.
@@ -34,35 +34,35 @@ use tokio::{runtime::Handle, sync::oneshot};
 
 use self::threads::{Job, Threads};
 
-/// What is to be run, and how.
+/// The application and how to run it.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `module:callable`; the callable may be a dotted name.
     pub application: String,
-    /// Folders with modules, or virtual environments: the first goes first.
+    /// Directories with modules, or virtual environments, in search order.
     pub path: Vec<String>,
-    /// How many requests Python works on at a time; at least 1.
+    /// Number of requests handled at a time; at least 1.
     pub threads: usize,
-    /// How many wait beside those.
+    /// Number of requests that may wait in addition.
     pub queue: usize,
 }
 
 /// A request's body, of whatever kind.
 pub(crate) type RequestBody = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
 
-/// Runs the work of a request inside what the caller keeps for it, such as the id that log lines name.
+/// Runs the work of a request inside the caller's context, such as the id for log lines.
 pub trait Around: Send {
     /// Runs `work` once.
     fn run(&self, work: &mut dyn FnMut());
 }
 
-/// Why there is no answer of the application's.
+/// Why there is no response from the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// All threads are busy, and the queue is full.
-    #[error("all Python threads are busy, and their queue is full")]
+    #[error("all Python threads are busy and the queue is full")]
     Full,
-    /// The application failed before it answered; it has been logged.
+    /// The application failed before it responded; the error was logged.
     #[error("the application failed")]
     Failed,
 }
@@ -78,14 +78,14 @@ impl Application {
     /// Starts Python, imports the application, and starts its threads. Bodies are read inside `runtime`.
     ///
     /// # Errors
-    /// What is wrong with the path, the name or the import.
+    /// An error in the path, the name or the import.
     pub fn load(settings: &Settings, runtime: &Handle) -> Result<Self, LoadError> {
         let loaded = load::load(settings)?;
         let threads = Threads::start(settings, &loaded.callable, runtime).map_err(LoadError::Threads)?;
         Ok(Self { threads: Arc::new(threads), routes: loaded.routes.map(Into::into) })
     }
 
-    /// The application's answer. Dropped early, it is told at its next write that nobody listens.
+    /// The application's response. If it is dropped early, the application's next write fails.
     ///
     /// # Errors
     /// Where there is none.
@@ -106,25 +106,25 @@ impl Application {
         answer.await.map_err(|_| Failure::Failed)
     }
 
-    /// How many requests were handed to Python.
+    /// Number of requests passed to Python.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.threads.requests()
     }
 
-    /// How many wait for a thread.
+    /// Number of requests waiting for a thread.
     #[must_use]
     pub fn queued(&self) -> u64 {
         self.threads.queued()
     }
 
-    /// How many threads work on a request.
+    /// Number of threads handling a request.
     #[must_use]
     pub fn busy(&self) -> u64 {
         self.threads.busy()
     }
 
-    /// The paths of the application's routes, `{}` for each parameter; none where it does not tell (Flask and Django do).
+    /// The paths of the application's routes, `{}` for each parameter; none unless it lists them (Flask and Django do).
     #[must_use]
     pub fn routes(&self) -> Option<&[String]> {
         self.routes.as_deref()

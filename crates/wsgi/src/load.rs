@@ -11,37 +11,37 @@ use pyo3::{
 
 use crate::{Settings, routes};
 
-/// Why there is no application.
+/// Why the application cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The name is none.
+    /// The name is invalid.
     #[error("expected module:callable, as in shop.wsgi:application")]
     Name,
-    /// An entry of the path is no folder.
-    #[error("the path has {0}, which is no folder")]
+    /// An entry of the path is not a directory.
+    #[error("the path contains {0}, which is not a directory")]
     Path(String),
-    /// A virtual environment is another Python's.
+    /// A virtual environment belongs to another Python version.
     #[error(
         "the virtual environment {folder} has no {wanted}: it was made by another Python than this program's, {version}"
     )]
     Environment {
         /// The environment.
         folder: String,
-        /// What it ought to have.
+        /// The expected directory.
         wanted: String,
         /// The version of this program's Python.
         version: String,
     },
-    /// The import failed; what Python says.
+    /// The import failed, with Python's error.
     #[error("importing {name}: {said}")]
     Import {
-        /// What was to be imported.
+        /// The module or name to import.
         name: String,
         /// The traceback and the exception.
         said: String,
     },
-    /// What was imported cannot be called.
-    #[error("{0} cannot be called")]
+    /// The imported object is not callable.
+    #[error("{0} is not callable")]
     NoCallable(String),
     /// A thread did not start.
     #[error("starting a Python thread: {0}")]

@@ -1,6 +1,6 @@
-//! Which routes the application has, where it tells: Flask's `url_map`, and Django's resolver.
+//! The application's routes, if it lists them: Flask's `url_map`, and Django's resolver.
 //!
-//! So that a move from Python can be seen to go on. An application that does not tell is no failure.
+//! They show the progress of a migration from Python. It is not an error if an application does not list them.
 //!
 //! Next: [`crate::load`].
 

@@ -1,6 +1,6 @@
-//! What of a response is on its way, and what is due: the head with the first bytes, and no more than its length.
+//! The state of a response being sent: the head with the first bytes, and no more than its length.
 //!
-//! It refuses to wait: [`push`] alone does, without the interpreter.
+//! It never waits: only [`push`] does, with the interpreter released.
 //!
 //! Next: [`crate::head`].
 
@@ -17,27 +17,27 @@ use crate::{
     head::Head,
 };
 
-/// A response on its way, in the order of PEP 3333.
+/// A response being sent, in the order of PEP 3333.
 pub(crate) struct Sending {
     pub(crate) method: Method,
-    /// Told, and not on its way yet.
+    /// Set, and not sent yet.
     pub(crate) head: Option<Head>,
-    /// Gone with the head.
+    /// Sent with the head.
     pub(crate) reply: Option<oneshot::Sender<Response<Body>>>,
-    /// Takes what follows; none where all is on its way.
+    /// Takes the channel for the rest; none if everything is sent.
     pub(crate) rest: Option<Sender<Part>>,
-    /// Bytes that are still due, where it was told how many.
+    /// Remaining bytes, if the length is known.
     pub(crate) left: Option<u64>,
 }
 
-/// What became of some bytes.
+/// The result of sending some bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {
-    /// They are on their way, and more may follow.
+    /// They were sent, and more may follow.
     Taken,
     /// The response needs no more.
     Enough,
-    /// Nobody listens any more.
+    /// The receiver is gone.
     Gone,
 }
 
@@ -50,7 +50,7 @@ impl Sending {
     pub(crate) fn begin(&mut self, data: &[u8]) -> PyResult<Sent> {
         let Some(head) = &self.head else {
             // An iterable's first empty part may come before it.
-            let message = "the application gave a body before it called start_response";
+            let message = "the application returned a body before calling start_response";
             return if data.is_empty() { Ok(Sent::Taken) } else { Err(PyAssertionError::new_err(message)) };
         };
         if head.is_bodiless(&self.method) {
@@ -78,7 +78,7 @@ impl Sending {
         Ok(if answered.is_ok() { sent } else { Sent::Gone })
     }
 
-    /// As much of `data` as is due.
+    /// As much of `data` as the length allows.
     pub(crate) fn fit<'a>(&mut self, data: &'a [u8]) -> (&'a [u8], Sent) {
         let Some(left) = &mut self.left else { return (data, Sent::Taken) };
         let due = usize::try_from(*left).unwrap_or(usize::MAX).min(data.len());
@@ -86,14 +86,14 @@ impl Sending {
         (&data[..due], if *left == 0 { Sent::Enough } else { Sent::Taken })
     }
 
-    /// What was not told the end of is broken off.
+    /// A response without an end marker is cut off.
     pub(crate) fn give_up(&mut self) {
         self.reply = None;
         self.rest = None;
     }
 }
 
-/// Hands on a part; waits without the interpreter. False where nobody listens.
+/// Sends a part; waits with the interpreter released. False if the receiver is gone.
 pub(crate) fn push(py: Python<'_>, rest: &Sender<Part>, part: Part) -> bool {
     match rest.try_send(part) {
         Ok(()) => true,

@@ -1,6 +1,6 @@
 //! The threads that run Python, and the queue in front of them.
 //!
-//! Each attaches to the interpreter once, when it starts. Attached again for each request, Python would see a new
+//! Each attaches to the interpreter once, when it starts. If it attached for each request, Python would see a new
 //! thread each time: what the application keeps for a thread would be lost, and a connection to a database opened for
 //! each request.
 //!
@@ -113,7 +113,7 @@ impl Worker {
         });
     }
 
-    /// The next job that somebody still waits for; none when the application is gone.
+    /// The next job whose caller still waits; none if the application was dropped.
     fn next(&self) -> Option<Job> {
         loop {
             let job = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()?;
@@ -124,7 +124,7 @@ impl Worker {
         }
     }
 
-    /// A panic is this request's end, not the thread's.
+    /// A panic ends the request, not the thread.
     fn serve(&self, py: Python<'_>, mut job: Job) {
         let around = std::mem::replace(&mut job.around, Box::new(Nothing));
         let mut job = Some(job);

@@ -1,13 +1,13 @@
-// Asks /whoami at a steady pace, and draws which replica answers.
+// Requests /whoami at a steady rate, and shows which replica responds.
 "use strict";
 
-// How far back shares and latencies look, and the drawings, in milliseconds.
+// Time windows of shares and latencies, and of the drawings, in milliseconds.
 const WINDOW = 30_000;
 const DRAWN = 60_000;
-// A replica that did not answer for this long is gone; it leaves the table after the second one.
+// A replica without a response for this long is gone; it is removed from the table after the second time.
 const GONE = 5_000;
 const FORGOTTEN = 60_000;
-// An answer that takes longer is a failure.
+// A slower response is a failure.
 const PATIENCE = 5_000;
 const COLOURS = 8;
 const EVENTS = 100;
@@ -39,7 +39,7 @@ async function ask() {
   }
 }
 
-// Takes an answer in, and tells what is new about its replica.
+// Processes a response, and logs changes of its replica.
 function seen({ replica, zone, version, uptime_seconds: up, phase }, now, took) {
   totals.answers++;
   samples.push({ replica, at: now, took });
@@ -55,7 +55,7 @@ function seen({ replica, zone, version, uptime_seconds: up, phase }, now, took) 
   Object.assign(known, { zone, version, up, phase, last: now });
 }
 
-// Adds a line to what happened; the same again only counts.
+// Adds an event; a repeated one only increments its count.
 function tell(text) {
   const list = find("events");
   const newest = list.firstChild;
@@ -76,11 +76,11 @@ function tell(text) {
   while (list.children.length > EVENTS) list.lastChild.remove();
 }
 
-// Drops what is too old to draw, and notices who is gone.
+// Drops old data, and detects replicas that are gone.
 function forget(now) {
   samples = samples.filter(({ at }) => now - at < DRAWN);
   failures = failures.filter((at) => now - at < DRAWN);
-  // Only where others still answer: with none, the way to all of them may be cut.
+  // Only if others still respond: otherwise the connection to all of them may be down.
   const heard = Math.max(0, ...[...replicas.values()].map(({ last }) => last));
   for (const [name, known] of replicas) {
     if (known.phase !== "gone" && heard - known.last > GONE) {
@@ -129,7 +129,7 @@ function show() {
   drawLatency(now);
 }
 
-// The row of a replica, made when it is first seen; rows stand in the order of names.
+// The row of a replica, created when it is first seen; rows are sorted by name.
 function row(name, { colour }) {
   const found = rows.get(name);
   if (found?.isConnected) return found;
@@ -191,7 +191,7 @@ function colours() {
   return { of: (replica) => read(`--c${replicas.get(replica)?.colour ?? 7}`), bad: read("--bad"), faint: read("--faint"), line: read("--line") };
 }
 
-// A column for each second, in parts as large as the replicas' shares of it.
+// A column per second, split by the replicas' shares.
 function drawShares(now) {
   const { drawing, width, height } = pen(find("shares"));
   const colour = colours();
@@ -217,7 +217,7 @@ function drawShares(now) {
   }
 }
 
-// A dot for each answer, a line from top to bottom for each failure. The scale is logarithmic.
+// A dot per response, a vertical line per failure. The scale is logarithmic.
 function drawLatency(now) {
   const { drawing, width, height } = pen(find("latency"));
   const colour = colours();
@@ -247,11 +247,11 @@ find("pause").addEventListener("click", ({ target }) => {
 });
 find("reset").addEventListener("click", reset);
 
-// A hidden page asks nothing: its timers are slow, and nobody looks.
+// A hidden page sends no requests: its timers are slow, and it is not visible.
 function beat() {
   if (!paused && !document.hidden) {
     const now = performance.now();
-    // After a rest nobody is gone for not having been asked.
+    // After a pause, no replica counts as gone because of missing requests.
     if (now - latest > GONE / 2) for (const known of replicas.values()) if (known.phase !== "gone") known.last = now;
     latest = now;
     ask();

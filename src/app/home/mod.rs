@@ -1,7 +1,7 @@
-//! `GET /`: the replica board, a page that asks `/whoami` at a steady pace and draws who answers.
+//! `GET /`: the replica board, a page that requests `/whoami` at a steady rate and shows which replica responds.
 //!
-//! Behind a balancer it shows how requests are spread, and what a restart or a new replica does to that. Script and style
-//! are files of their own, so that the content security policy allows nothing inline; there is no build step.
+//! Behind a balancer it shows how requests are distributed, and what restarts and new replicas change. Script and style
+//! are separate files, so that the content security policy can forbid inline code; there is no build step.
 
 use axum::response::Html;
 use http::header;

@@ -1,7 +1,7 @@
-//! Which rates hold now: those of the upstream while they are fresh enough, else the built-in table.
+//! The current rates: those of the upstream while they are fresh enough, otherwise the built-in table.
 //!
-//! The background check renews them, so a request seldom waits. One that does waits briefly, and many wait for one
-//! fetch. A URL that leads back to this service does no harm: the answer is the built-in table.
+//! The background check refreshes them, so a request seldom waits. One that does waits briefly, and many share one
+//! fetch. A URL that points back to this service is harmless: the response is the built-in table.
 
 use std::{
     error::Error as StdError,
@@ -22,18 +22,18 @@ use tracing::{Instrument, debug};
 use super::Table;
 use crate::app::{Settings, StartError};
 
-/// 1 s: how long a request waits for rates before it takes the built-in ones, and how long a failure stands unasked.
+/// 1 s: how long a request waits for rates before it uses the built-in ones, and the pause after a failure.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Where the rates of an answer came from.
+/// The source of the rates in a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// The table of this program.
     BuiltIn,
-    /// The upstream, asked for this request.
+    /// The upstream, fetched for this request.
     Upstream,
-    /// The upstream, asked earlier.
+    /// The upstream, fetched earlier.
     Cached,
 }
 
@@ -46,16 +46,16 @@ pub struct Current {
     pub source: Source,
 }
 
-/// Why the upstream's rates cannot be had.
+/// Why the upstream's rates cannot be fetched.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchError {
     #[error("calling the upstream: {0}")]
     Upstream(#[from] UpstreamError),
     #[error("the upstream answered with status {0}")]
     Status(StatusCode),
-    #[error("the upstream's answer is no rate table: {0}")]
+    #[error("the upstream's response is not a rate table: {0}")]
     Shape(#[from] serde_json::Error),
-    #[error("the upstream's rate table has holes or wild prices")]
+    #[error("the upstream's rate table has missing or implausible prices")]
     Unsound,
 }
 
@@ -125,9 +125,9 @@ impl Book {
         }
     }
 
-    /// In a task of its own: the fetch is for all requests, and does not end with the one that began it.
+    /// In a separate task: the fetch serves all requests, and does not end with the one that started it.
     async fn wait(self: &Arc<Self>) -> Current {
-        // It is part of the request's trace all the same.
+        // It is still part of the request's trace.
         let renewal = Arc::clone(self).renew_if_due().in_current_span();
         let renewal = match request::current() {
             Some(context) => tokio::spawn(request::scope(context, renewal)),
@@ -154,14 +154,14 @@ impl Book {
     async fn renew_if_due(self: Arc<Self>) {
         let Some(upstream) = &self.upstream else { return };
         let _alone = self.fetching.lock().await;
-        // Whoever held the lock before may have settled it.
+        // The previous holder of the lock may have done it.
         let fresh = self.fetched().is_some_and(|(_, age)| age < self.max_age / 2);
         if fresh || self.failed_lately() {
             return;
         }
         if let Err(error) = self.fetch(upstream).await {
             // The check `rates` warns, once.
-            debug!(%error, "renewing the rates failed");
+            debug!(%error, "cannot refresh the rates");
         }
     }
 

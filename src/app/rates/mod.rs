@@ -43,7 +43,7 @@ pub fn list(book: &Arc<Book>) -> Methods {
     get(answer).about("The rate table").with_state(Arc::clone(book)).layer(CompressionLayer::new())
 }
 
-/// Has the chassis renew the rates in the background; softly, as a quote without fresh rates is still a quote.
+/// Registers a background refresh of the rates as a soft check, since quotes work without fresh rates.
 ///
 /// # Errors
 /// When the check's name is taken.
@@ -59,7 +59,7 @@ pub fn watch(book: &Arc<Book>, settings: &Settings, chassis: &Chassis) -> Result
     chassis.checks.register(check.every(book.renew_after()).within(settings.rates_client.timeout.get()))
 }
 
-/// The table as JSON, or that the client has it already.
+/// The table as JSON, or 304 if the client already has it.
 struct Answer {
     body: Option<Vec<u8>>,
     tag: String,
@@ -93,7 +93,7 @@ impl Output for Answer {
     }
 }
 
-/// Weak, as compression changes the bytes; FNV-1a, as all replicas and versions have to agree on it.
+/// Weak, since compression changes the bytes; FNV-1a, since all replicas and versions must agree on it.
 fn tag(body: &[u8]) -> String {
     let hash = body
         .iter()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// 100,000 in major units: a higher price is an error of whoever sent it, and sums stay far from overflow.
+/// 100,000 in major units: a higher price is an error of the sender, and sums stay far from overflow.
 pub(crate) const MAX_PRICE: u32 = 10_000_000;
 /// Ten times the price, likewise.
 pub(crate) const MAX_FUEL: u32 = 1000;
@@ -81,7 +81,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// What a replica quotes by when it has no other.
+    /// The default table.
     #[must_use]
     pub fn built_in() -> Self {
         let regions = [
@@ -113,7 +113,7 @@ impl Table {
         }
     }
 
-    /// Whether every parcel that it serves can be priced by it; one from elsewhere may be anything.
+    /// Whether every parcel that it serves can be priced; an upstream's table may contain anything.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         let services = [Service::Standard, Service::Express];

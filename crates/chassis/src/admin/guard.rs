@@ -1,11 +1,11 @@
-//! What a request of the admin listener has to pass before its handler: nobody may hold it, and no page in a browser may
+//! Checks on each request of the admin listener before its handler: no client may hold it open, and no browser page may
 //! change anything.
 //!
-//! A page reaches a listener of this network in two ways. From its own origin a PUT needs a preflight, which is answered
-//! without permission here. By DNS rebinding the page's own name leads to this address, and then there is no preflight:
-//! but the `Host` is that name. So the `Host` of a PUT has to be an address, `localhost` or a name of `admin.hosts`.
-//! That suffices by itself; `Origin` and `Sec-Fetch-Site`, which every browser sends with a PUT and no tool does, are
-//! refused besides, for a name in `admin.hosts` that somebody else gets hold of.
+//! A page can reach this listener in two ways. From its own origin a PUT needs a preflight, which is answered
+//! without permission here. With DNS rebinding the page's own name resolves to this address and there is no preflight,
+//! but `Host` is that name. So the `Host` of a PUT must be an IP address, `localhost` or a name in `admin.hosts`.
+//! That is enough by itself; `Origin` and `Sec-Fetch-Site`, which browsers send with a PUT and tools do not, are also
+//! refused, in case an attacker controls a name in `admin.hosts`.
 //!
 //! Next: [`crate::connection`], whose timers bound the head and the response.
 
@@ -61,7 +61,7 @@ pub(super) async fn guard(State(Guard(rules)): State<Guard>, mut request: Reques
     let is_put = request.method() == Method::PUT;
     let refusal = if is_put { rules.refuse(request.uri(), request.headers()) } else { None };
     if (!is_put || refusal.is_some()) && !request.body().is_end_stream() {
-        // Nobody reads it: the response says close, and is not kept waiting for it.
+        // The body is not read: the response closes the connection and does not wait for it.
         abandon(connection.as_ref());
         *request.body_mut() = Body::empty();
     }
@@ -69,7 +69,7 @@ pub(super) async fn guard(State(Guard(rules)): State<Guard>, mut request: Reques
         return refusal.into_response();
     }
     let deadline = Instant::now() + rules.request_timeout;
-    // Before the rest: a body that does not come is a 408, and whoever reads it has to give it up.
+    // First: a body that does not arrive is a 408, and its reader must stop.
     if is_put {
         request = match rules.read(request, connection.as_ref(), deadline).await {
             Ok(request) => request,
@@ -91,21 +91,21 @@ impl Rules {
     fn refuse(&self, uri: &Uri, headers: &HeaderMap) -> Option<Problem> {
         if !self.mutable {
             let problem = Problem::custom(StatusCode::FORBIDDEN, "not_mutable");
-            return Some(problem.with_detail("The setting admin.mutable is off."));
+            return Some(problem.with_detail("admin.mutable is false."));
         }
         if !self.is_ours(uri, headers) {
             let problem = Problem::custom(StatusCode::MISDIRECTED_REQUEST, "wrong_host");
-            let detail = "The host of a PUT has to be an address, localhost, or a name in the setting admin.hosts.";
+            let detail = "The Host of a PUT must be an IP address, localhost, or a name listed in admin.hosts.";
             return Some(problem.with_detail(detail));
         }
         if headers.contains_key(header::ORIGIN) || headers.contains_key(&SEC_FETCH_SITE) {
             let problem = Problem::custom(StatusCode::FORBIDDEN, "from_browser");
-            return Some(problem.with_detail("A page in a browser may not change a replica."));
+            return Some(problem.with_detail("Requests from browser pages are not allowed."));
         }
         None
     }
 
-    /// Whether the request was sent to this listener by a name that no stranger can point at it.
+    /// Whether the request's host is an address or a name that an attacker cannot point at this listener.
     fn is_ours(&self, uri: &Uri, headers: &HeaderMap) -> bool {
         let said = headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
         // The target's authority wins, as in RFC 9112, section 3.2.2.
@@ -116,7 +116,7 @@ impl Rules {
         bare.parse::<IpAddr>().is_ok() || named("localhost") || self.hosts.iter().any(|name| named(name))
     }
 
-    /// The request with its whole body, which has to be here by `deadline` at the latest.
+    /// The request with its whole body, which must arrive by `deadline`.
     async fn read(
         &self,
         request: Request,

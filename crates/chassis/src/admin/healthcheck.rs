@@ -1,4 +1,4 @@
-//! `server healthcheck`: asks a probe over plain HTTP, for images that have no shell and no curl.
+//! `server healthcheck`: requests a probe over plain HTTP, for images without a shell or curl.
 //!
 //! Next: `probes`, the side that answers.
 
@@ -8,14 +8,14 @@ use std::{
     time::Duration,
 };
 
-/// 3 s in all would do; each step gets this.
+/// Per step; 3 s in total would be enough.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Asks `url` (`http://host:port/path`), or the local `/readyz` of `admin_listen`. Resolves to the first line of the
 /// answer.
 ///
 /// # Errors
-/// Why there was no answer with status 200.
+/// Why there was no response with status 200.
 pub fn ask(url: Option<&str>, admin_listen: &str) -> Result<String, String> {
     let (authorities, path) = match url {
         Some(url) => split(url).ok_or("expected a URL such as http://127.0.0.1:8081/readyz")?,
@@ -65,7 +65,7 @@ fn local(listen: &str) -> Result<Vec<String>, String> {
 }
 
 fn get(authority: &str, path: &str) -> io::Result<String> {
-    let mut last = io::Error::new(io::ErrorKind::AddrNotAvailable, "the host has no address");
+    let mut last = io::Error::new(io::ErrorKind::AddrNotAvailable, "the host name resolves to no address");
     for address in authority.to_socket_addrs()? {
         match get_from(address, authority, path) {
             Ok(response) => return Ok(response),
@@ -81,7 +81,7 @@ fn get_from(address: SocketAddr, authority: &str, path: &str) -> io::Result<Stri
     stream.set_write_timeout(Some(TIMEOUT))?;
     write!(stream, "GET {path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n")?;
     let mut response = Vec::new();
-    // 64 KiB: a probe's answer is far shorter, and a wrong port may stream for ever.
+    // 64 KiB: a probe's response is far shorter, and a wrong port may stream forever.
     stream.take(64 * 1024).read_to_end(&mut response)?;
     Ok(String::from_utf8_lossy(&response).into_owned())
 }

@@ -1,4 +1,4 @@
-//! Whether the I/O runtime still runs tasks: the admin thread injects one, again and again, that notes the time.
+//! Whether the I/O runtime still runs tasks: the admin thread repeatedly spawns one that records the time.
 //!
 //! Next: [`super::probes`], which reads it.
 
@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 /// 250 ms: well within the 2 s after which a replica counts as not ready.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// The age of the I/O runtime's last sign of life.
+/// The age of the I/O runtime's last heartbeat.
 #[derive(Clone, Debug)]
 pub(crate) struct Heartbeat(Arc<Inner>);
 
@@ -24,7 +24,7 @@ struct Inner {
     start: Instant,
     /// Milliseconds from `start`.
     last: AtomicU64,
-    /// A beat is on its way: a runtime that is stuck must not be sent ever more of them.
+    /// A beat is queued: a stuck runtime must not accumulate more of them.
     pending: AtomicBool,
 }
 

@@ -61,7 +61,7 @@ pub(crate) struct Admin {
     pub(crate) faults: Faults,
     /// `GET /version`.
     pub(crate) version: Value,
-    /// `GET /config`, made when asked for.
+    /// `GET /config`, rendered on request.
     pub(crate) config: Arc<dyn Fn() -> Value + Send + Sync>,
 }
 
@@ -95,7 +95,7 @@ async fn readyz(State(admin): State<Admin>, RawQuery(query): RawQuery) -> Respon
 async fn readyz_one(State(admin): State<Admin>, Path(name): Path<String>, RawQuery(query): RawQuery) -> Response {
     let one: Vec<_> = admin.probes.ready().into_iter().filter(|(check, _)| *check == name).collect();
     if one.is_empty() {
-        return Problem::new(Code::NotFound).with_detail("There is no check of this name.").into_response();
+        return Problem::new(Code::NotFound).with_detail("No health check has this name.").into_response();
     }
     respond(health::render("readyz", &one, &health::Options::parse(query.as_deref())))
 }
@@ -123,7 +123,7 @@ async fn log_filter(State(admin): State<Admin>) -> String {
 
 async fn set_log_filter(State(admin): State<Admin>, filter: String) -> Result<String, Problem> {
     admin.logs.set_filter(filter.trim()).map_err(|error| Problem::new(Code::MalformedRequest).with_detail(error))?;
-    tracing::info!(filter = %admin.logs.filter(), "the log filter was changed on the admin listener");
+    tracing::info!(filter = %admin.logs.filter(), "log filter changed by PUT /log-filter");
     Ok(admin.logs.filter())
 }
 
@@ -131,7 +131,7 @@ async fn set_faults(State(admin): State<Admin>, body: String) -> Result<Json<Pla
     let malformed = |detail: String| Problem::new(Code::MalformedRequest).with_detail(detail);
     let plan: Plan = serde_json::from_str(&body).map_err(|error| malformed(error.to_string()))?;
     plan.validate().map_err(|wrong| malformed(wrong.join("; ")))?;
-    tracing::warn!(rules = plan.rules.len(), unready_for = %plan.unready_for, "faults were set on the admin listener");
+    tracing::warn!(rules = plan.rules.len(), unready_for = %plan.unready_for, "fault plan replaced by PUT /faults");
     admin.faults.set(plan);
     Ok(Json(admin.faults.plan()))
 }
@@ -141,8 +141,8 @@ pub(crate) fn url(listen: &str) -> String {
     format!("admin://{listen}")
 }
 
-/// More than any monitoring opens, and too few to matter. At the cap the one that has waited longest for its peer makes
-/// room, whatever it waits for and from wherever it comes: a probe is always let in.
+/// More than any monitoring opens, and few enough to be cheap. At the limit the connection that has waited longest for its
+/// peer is closed, whatever it waits for and whatever its address: a probe is always accepted.
 const MAX_CONNECTIONS: usize = 256;
 
 /// The running admin listener.
@@ -179,18 +179,18 @@ impl Running {
         }
     }
 
-    /// A successor accepts at the same address: each open connection ends with its next answer.
+    /// A new process accepts at the same address: each open connection ends with its next response.
     pub(crate) fn hand_over(&self) {
         self.stop.cancel();
         self.lifecycle.begin_drain(Duration::ZERO);
         self.connections.drain();
     }
 
-    /// Lets answers in flight out, and closes.
+    /// Finishes responses in flight, then closes.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.connections.close_all();
-        // 250 ms: an answer takes a fraction of it, and a silent peer must not hold up the exit.
+        // 250 ms: a response takes a fraction of it, and a silent peer must not delay the exit.
         let _ = tokio::time::timeout(Duration::from_millis(250), self.connections.closed()).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The verdicts of the probes. They are read, never waited for.
+//! The results of the probes. A probe reads them and never waits for a check.
 //!
 //! Next: [`crate::health`].
 
@@ -19,13 +19,13 @@ use crate::{
     lifecycle::{Lifecycle, Phase},
 };
 
-/// A beat older than this: requests wait, and other replicas do better.
+/// With a beat older than this, requests wait, and other replicas serve them faster.
 const READY_BEAT: Duration = Duration::from_secs(2);
-/// A beat older than this: the runtime is stuck for good, and only a restart helps.
+/// With a beat older than this, the runtime is stuck, and only a restart helps.
 const LIVE_BEAT: Duration = Duration::from_secs(30);
 
 /// A check's name and what it says.
-type Line = (&'static str, Outcome);
+type CheckLine = (&'static str, Outcome);
 
 /// What the probes look at; a cheap handle.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub(crate) struct Probes {
     accepting: Vec<Arc<AtomicBool>>,
     faults: Faults,
     checks: Checks,
-    /// The last verdict that was logged.
+    /// The last logged result.
     told: Arc<AtomicBool>,
 }
 
@@ -51,7 +51,7 @@ impl Probes {
     }
 
     /// `/livez`: the I/O runtime runs tasks, and nothing else: a dependency's failure is no reason to be killed.
-    pub(super) fn live(&self) -> Vec<Line> {
+    pub(super) fn live(&self) -> Vec<CheckLine> {
         let mut lines = vec![("heartbeat", Outcome::from(self.heartbeat.age() <= LIVE_BEAT))];
         if self.faults.is_dead() {
             lines.push(("drill", Outcome::Failed));
@@ -59,15 +59,15 @@ impl Probes {
         lines
     }
 
-    /// `/startupz`: latches, as the phases never go back.
-    pub(super) fn started(&self) -> Vec<Line> {
+    /// `/startupz`: stays 200, since phases never go back.
+    pub(super) fn started(&self) -> Vec<CheckLine> {
         vec![("startup", Outcome::from(self.lifecycle.phase() > Phase::Starting))]
     }
 
     /// `/readyz` and `/healthz`.
-    pub(super) fn ready(&self) -> Vec<Line> {
+    pub(super) fn ready(&self) -> Vec<CheckLine> {
         let phase = self.lifecycle.phase();
-        // A successor accepts at the same addresses: who asks there finds it ready.
+        // A new process accepts at the same addresses, so the service is ready.
         let handed_over = self.is_handed_over();
         let accepting = self.accepting.iter().all(|accepting| accepting.load(Relaxed));
         let mut lines = vec![
@@ -83,25 +83,25 @@ impl Probes {
         lines
     }
 
-    /// Whether nothing but the start itself stands against being ready.
+    /// Whether the replica would be ready if its start were complete.
     pub(crate) fn would_be_ready(&self) -> bool {
         let is_start = |name: &str| matches!(name, "startup" | "listener");
         self.ready().iter().all(|(name, outcome)| is_start(name) || *outcome != Outcome::Failed)
     }
 
-    /// Whether a successor serves at the same addresses.
+    /// Whether a new process serves at the same addresses.
     pub(crate) fn is_handed_over(&self) -> bool {
         self.lifecycle.is_handed_over()
     }
 
-    /// The answer of `/readyz` and `/healthz`; a change of the verdict is logged with the checks that failed.
+    /// The response of `/readyz` and `/healthz`; a change of the result is logged with the failed checks.
     pub(crate) fn answer_ready(&self, query: Option<&str>) -> Response {
         let lines = self.ready();
         self.tell(&lines);
         respond(health::render("readyz", &lines, &health::Options::parse(query)))
     }
 
-    fn tell(&self, lines: &[Line]) {
+    fn tell(&self, lines: &[CheckLine]) {
         let failed: Vec<_> =
             lines.iter().filter(|(_, outcome)| *outcome == Outcome::Failed).map(|(name, _)| *name).collect();
         let ready = failed.is_empty();

@@ -1,11 +1,11 @@
-//! The text of `/metrics`, made once for all who wait for it.
+//! The text of `/metrics`, rendered once for all requests that wait for it.
 //!
-//! A text takes milliseconds of the thread that answers the probes, and a peer may ask for hundreds on a connection. So
-//! texts are made one at a time, with a pause as long as each took, and who asked before one was begun gets that one. It
-//! refuses to answer with a text that is older than the question.
+//! Rendering takes milliseconds of the thread that answers the probes, and a peer may request hundreds at once. So
+//! texts are rendered one at a time, each with an equally long pause after it, and earlier requests share one text. It
+//! never returns a text that is older than the request.
 //!
-//! A connection that waits for a text holds its place meanwhile. So where many ask at once, each is given one text: the
-//! next connection, which may be a probe's, has its place then.
+//! A connection that waits for a text occupies a slot. So under many requests, each connection gets one text: the
+//! next connection, which may be a probe, then gets the slot.
 //!
 //! Next: [`crate::telemetry`], whose metrics it shows.
 
@@ -33,14 +33,14 @@ pub(crate) struct Scrape {
     asking: Arc<AtomicUsize>,
 }
 
-/// One that asks for the text. Dropped, it no longer does.
+/// One pending request for the text; dropping it withdraws the request.
 pub(super) struct Asking<'a> {
     scrape: &'a Scrape,
     crowded: bool,
 }
 
 impl Asking<'_> {
-    /// Whether more ask at once than any monitoring does: their connections hold the places that probes need.
+    /// Whether more requests wait than any monitoring sends: their connections occupy the slots that probes need.
     pub(super) fn is_crowded(&self) -> bool {
         self.crowded
     }
@@ -56,7 +56,7 @@ impl Asking<'_> {
         let text = Bytes::from(telemetry::render(registry));
         *last = Some((begun, text.clone()));
         let took = begun.elapsed();
-        // The next text waits, and with it everyone who asks meanwhile; the probes are answered.
+        // The next text is delayed, together with all requests for it; the thread is free for probes.
         tokio::spawn(async move {
             tokio::time::sleep(took).await;
             drop(last);
@@ -72,7 +72,7 @@ impl Drop for Asking<'_> {
 }
 
 impl Scrape {
-    /// Takes part in the next text.
+    /// Joins the next rendering.
     pub(super) fn ask(&self) -> Asking<'_> {
         let crowded = self.asking.fetch_add(1, Relaxed) >= CROWD;
         Asking { scrape: self, crowded }

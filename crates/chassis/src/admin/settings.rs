@@ -1,6 +1,6 @@
 //! Settings `admin.*`.
 //!
-//! Next: `guard`, which holds requests to them.
+//! Next: `guard`, which enforces them.
 
 use std::net::SocketAddr;
 
@@ -16,32 +16,32 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Address and port of the admin listener. The default lets in nobody from outside; image and chart set `[::]:8081`, where probes come from. Never expose it beyond the cluster.
+    /// Address and port of the admin listener. The default accepts only local connections; the image and the chart set `[::]:8081` for the kubelet's probes. Never expose it beyond the cluster.
     pub listen: String,
     /// Allows `PUT /log-filter` and `PUT /faults`.
     pub mutable: bool,
-    /// Names that the `Host` of a PUT may have, beside IP addresses and `localhost`. A page in a browser that reaches this listener comes by a name of its own.
+    /// Names allowed in the `Host` of a PUT, besides IP addresses and `localhost`. This blocks browser pages that reach this listener by DNS rebinding.
     pub hosts: Vec<String>,
-    /// From connect to the first byte, and from the first byte to the full head.
+    /// Time limit from connect to the first byte, and again from the first byte to the complete head.
     pub header_timeout: Duration,
-    /// How long a body may take in all; answers 408.
+    /// How long a request body may take in total; then 408.
     pub body_timeout: Duration,
-    /// How long a reader may make no progress.
+    /// How long a client may read nothing of a response.
     pub write_timeout: Duration,
-    /// How long a request may take in all, from its head until its response is out.
+    /// How long a request may take in total, from its head to the end of its response.
     pub request_timeout: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            // Loopback: what has no authentication is opened by whoever knows the network.
+            // Loopback: the listener has no authentication, so opening it to a network is the operator's decision.
             listen: "127.0.0.1:8081".into(),
             mutable: false,
             hosts: Vec::new(),
             // 2 s: probes and scrapes come from the same network, and a probe's own timeout is a second.
             header_timeout: Duration::from_secs(2),
-            // 5 s each: a scrape's timeout is 10 s, and what takes longer than half of it is held, not slow.
+            // 5 s each: a scrape's timeout is 10 s, and a request that takes half of it is being held open.
             body_timeout: Duration::from_secs(5),
             write_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(5),
@@ -69,12 +69,12 @@ impl Check for Settings {
     }
 }
 
-/// 8: who sends hundreds at once and reads nothing is soon done with; a scraper hardly notices a new connection every
+/// 8: a peer that sends hundreds at once and reads nothing is cut off soon; a scraper hardly notices a new connection every
 /// few minutes.
 const MAX_REQUESTS: u64 = 8;
 
 impl Settings {
-    /// What the connections of the admin listener are held to.
+    /// The limits of the admin listener's connections.
     pub(super) fn of_connections(&self) -> connection::Settings {
         connection::Settings {
             header_timeout: self.header_timeout,

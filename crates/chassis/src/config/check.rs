@@ -1,6 +1,6 @@
-//! Whether settings fit: each section by itself, which its own module tells, and those of two sections together.
+//! Validation of settings: each section by its own module, and combinations of two sections.
 //!
-//! Nothing here looks at the machine: a port in use, or a host that does not resolve, is found when it is needed.
+//! It does not inspect the machine: a port in use or a host that does not resolve is found when it is used.
 //!
 //! Next: [`super::show`].
 
@@ -51,7 +51,7 @@ fn listeners(server: &server::Settings, tls: &Tls, errors: &mut SettingErrors) {
     let speaks = |url: &String| listen::parse(url).is_ok_and(|listen| listen.door == Door::Https);
     for (key, file) in [("tls.certificate_file", &tls.certificate_file), ("tls.key_file", &tls.key_file)] {
         if file.is_none() && server.listen.iter().any(speaks) {
-            errors.push(SettingError::between([key, "server.listen"], "a listener for https needs it"));
+            errors.push(SettingError::between([key, "server.listen"], "is required by an https listener"));
         }
     }
 }
@@ -61,14 +61,14 @@ fn ports(server: &server::Settings, admin: &admin::Settings, errors: &mut Settin
     let taken = |url: &String| listen::parse(url).is_ok_and(|url| url.address.fixed_port() == Some(address.port()));
     if server.listen.iter().any(taken) {
         let keys = ["admin.listen", "server.listen"];
-        errors.push(SettingError::between(keys, "the admin listener needs a port of its own"));
+        errors.push(SettingError::between(keys, "the admin listener must have its own port"));
     }
 }
 
 fn drain(lifecycle: &lifecycle::Settings, server: &server::Settings, errors: &mut SettingErrors) {
     if lifecycle.drain_timeout < server.request_timeout {
         let keys = ["lifecycle.drain_timeout", "server.request_timeout"];
-        let message = "a drain must last as long as a request may: drain_timeout must be at least request_timeout";
+        let message = "drain_timeout must be at least request_timeout";
         errors.push(SettingError::between(keys, message));
     }
 }

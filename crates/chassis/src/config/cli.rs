@@ -1,6 +1,6 @@
 //! The command line.
 //!
-//! It names files and what to do; settings themselves are never given here, so that one place tells what runs.
+//! It names a subcommand and settings files. It takes no settings, so files and environment show all of them.
 //!
 //! Next: [`super::Settings`].
 
@@ -11,15 +11,15 @@ use lexopt::{Arg, Parser, ValueExt};
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Serve until told to stop.
+    /// Serve until a stop signal.
     Run(Options),
     /// Validate the settings and print the effective ones.
     Check(Options),
     /// Ask a replica whether it is ready.
     Healthcheck {
-        /// Where the replica's settings are.
+        /// The settings files of the replica.
         options: Options,
-        /// What to ask; none means the readiness of the replica that these settings describe.
+        /// The URL to request; none means the readiness of the replica with these settings.
         url: Option<String>,
     },
     /// Print the JSON Schema of the settings.
@@ -44,7 +44,7 @@ pub struct Options {
 /// Reads `args`, without the program's name.
 ///
 /// # Errors
-/// One line for a person, where an argument is unknown, too many, or lacks its value.
+/// One readable line if an argument is unknown, superfluous or lacks its value.
 pub fn parse<T: Into<OsString>>(args: impl IntoIterator<Item = T>) -> Result<Command, String> {
     let mut parser = Parser::from_args(args.into_iter().map(Into::into).collect::<Vec<OsString>>());
     let mut options = Options::default();
@@ -56,7 +56,7 @@ pub fn parse<T: Into<OsString>>(args: impl IntoIterator<Item = T>) -> Result<Com
             Arg::Long("config") => options.files.push(file(&mut parser, "--config")?),
             Arg::Long("overlay") if options.overlay.is_some() => return Err("--overlay may be given once".into()),
             Arg::Long("overlay") => options.overlay = Some(file(&mut parser, "--overlay")?),
-            Arg::Value(word) => words.push(word.string().map_err(|_| "an argument is not UTF-8 text".to_owned())?),
+            Arg::Value(word) => words.push(word.string().map_err(|_| "an argument is not valid UTF-8".to_owned())?),
             Arg::Long(name) => return Err(format!("unknown option --{name}; see --help")),
             Arg::Short(name) => return Err(format!("unknown option -{name}; see --help")),
         }
@@ -80,7 +80,7 @@ fn command(words: Vec<String>, options: Options) -> Result<Command, String> {
         "healthcheck" => Command::Healthcheck { options, url: words.next() },
         "schema" => Command::Schema,
         "openapi" => Command::Openapi,
-        _ => return Err(format!("unknown subcommand {name}; expected run, check, healthcheck, schema or openapi")),
+        _ => return Err(format!("unknown subcommand {name}: expected run, check, healthcheck, schema or openapi")),
     };
     match words.next() {
         Some(word) => Err(format!("unexpected argument {word} after {name}")),
@@ -96,7 +96,7 @@ pub fn help(binary: &str) -> String {
 Usage: {binary} [SUBCOMMAND] [--config FILE]... [--overlay FILE]
 
 Subcommands:
-  run                 serve until told to stop (the default)
+  run                 serve until a stop signal (the default)
   check               validate the settings and print the effective ones, without secrets
   healthcheck [URL]   exit 0 when the replica is ready
   schema              print the JSON Schema of the settings
@@ -104,11 +104,11 @@ Subcommands:
 
 Options:
   --config FILE       settings, as TOML or YAML; may repeat, a later file wins
-  --overlay FILE      reloadable settings that win over the files; may be missing
+  --overlay FILE      reloadable settings that override the files; may be missing
   -h, --help          print this
   -V, --version       print the version
 
-The environment wins over files: APP__SERVER__REQUEST_TIMEOUT=5s sets server.request_timeout.
+Environment variables override files: APP__SERVER__REQUEST_TIMEOUT=5s sets server.request_timeout.
 
 Exit codes:
   0    drained, or the subcommand succeeded
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn a_wrong_line_is_refused_with_what_is_wrong() {
         for (line, expected) in [
-            ("serve", "unknown subcommand serve; expected run, check"),
+            ("serve", "unknown subcommand serve: expected run, check"),
             ("run now", "unexpected argument now after run"),
             ("healthcheck a b", "unexpected argument b after healthcheck"),
             ("--port 80", "unknown option --port"),

@@ -1,6 +1,6 @@
 //! Values from files that variables name: `APP__APP__TOKEN__FILE=/run/secrets/token` sets `app.token`.
 //!
-//! For secrets, which do not belong into an environment that every child and every dump shows. The file is read at
+//! For secrets, which do not belong in an environment that child processes and dumps expose. The file is read at
 //! each load, so a secret that is rotated is seen as a change of settings. Its content is never shown.
 //!
 //! Next: [`super::otel`].
@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    keys::{Keys, Place},
+    keys::{KeyKind, Keys},
     value::{Leaf, Value},
     variables,
 };
@@ -44,7 +44,7 @@ pub(super) fn resolve(keys: &Keys, leaves: Vec<Leaf>, errors: &mut SettingErrors
     for leaf in named {
         let key = leaf.path[..leaf.path.len() - 1].to_vec();
         if plain.iter().any(|other| other.path == key) {
-            errors.push(error(&key, &leaf, "set twice: by itself and by a file"));
+            errors.push(error(&key, &leaf, "set twice: directly and by a file"));
             continue;
         }
         match path(&leaf).ok_or_else(|| "expected the path of a file".to_owned()).and_then(|path| content(&path)) {
@@ -56,7 +56,7 @@ pub(super) fn resolve(keys: &Keys, leaves: Vec<Leaf>, errors: &mut SettingErrors
 }
 
 fn is_named(keys: &Keys, leaf: &Leaf) -> bool {
-    key(&leaf.path).is_some_and(|key| keys.place(key) == Place::Leaf) && keys.place(&leaf.path) == Place::Unknown
+    key(&leaf.path).is_some_and(|key| keys.place(key) == KeyKind::Leaf) && keys.place(&leaf.path) == KeyKind::Unknown
 }
 
 fn error(key: &[String], leaf: &Leaf, message: &str) -> SettingError {
@@ -73,10 +73,10 @@ fn path(leaf: &Leaf) -> Option<PathBuf> {
 /// The text of the file without the newline at its end.
 fn content(path: &Path) -> Result<String, String> {
     let tell = |error: &io::Error| format!("its file {}", reason(error));
-    // A pipe or a device would wait for ever.
+    // Reading a pipe or a device could block forever.
     let is_file = fs::metadata(path).map_err(|error| tell(&error))?.is_file();
     if !is_file {
-        return Err("its file is no regular file".into());
+        return Err("its file is not a regular file".into());
     }
     let mut text = String::new();
     let file = File::open(path).map_err(|error| tell(&error))?;

@@ -1,6 +1,6 @@
 //! Reads values into typed settings, strictly.
 //!
-//! The environment's texts take the type of their target: only `true` and `false` are booleans, only digits are whole
+//! Environment variables are parsed as their target's type: only `true` and `false` are booleans, only digits are whole
 //! numbers, lists split at commas, and an empty text is none where a value is optional. Nothing is rounded or guessed,
 //! and no error repeats a value.
 //!

@@ -1,6 +1,6 @@
 //! One settings file, parsed.
 //!
-//! The `config` crate reads TOML and YAML. Only its raw values are taken: its typed reads round, guess and repeat the
+//! The `config` crate parses TOML and YAML. Only its raw values are used: its typed reads round, guess and repeat the
 //! value in their errors, and so do the parsers' messages, of which only the line is kept.
 //!
 //! Next: [`super::value`].
@@ -49,7 +49,7 @@ fn syntax(format: FileFormat, error: &ConfigError, text: &str) -> String {
     };
     match line {
         Some(line) => format!("is not valid {language}, at line {line}"),
-        None => format!("is not valid {language}: expected one document, a table of keys at its top"),
+        None => format!("is not valid {language}: expected one document with a table at its top level"),
     }
 }
 

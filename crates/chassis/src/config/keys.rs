@@ -1,4 +1,4 @@
-//! Which keys there are, from the schema.
+//! The known keys, from the schema.
 //!
 //! Next: [`mod@super::load`].
 
@@ -9,9 +9,9 @@ use super::{
     schema::{RELOADABLE, schema},
 };
 
-/// What stands at a path.
+/// The kind of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum KeyKind {
     /// A table of known keys.
     Section,
     /// A table of any keys.
@@ -49,21 +49,21 @@ impl Keys {
         &self.schema
     }
 
-    /// What stands at `path`.
-    pub(super) fn place(&self, path: &[String]) -> Place {
+    /// The kind of `path`.
+    pub(super) fn place(&self, path: &[String]) -> KeyKind {
         let mut node = self.resolve(&self.schema);
         for part in path {
             match (child(node, part), place(node)) {
                 (Some(child), _) => node = self.resolve(child),
-                (None, Place::Leaf) if open(node) => return Place::Leaf,
-                (None, Place::Map) => return Place::Leaf,
-                (None, _) => return Place::Unknown,
+                (None, KeyKind::Leaf) if open(node) => return KeyKind::Leaf,
+                (None, KeyKind::Map) => return KeyKind::Leaf,
+                (None, _) => return KeyKind::Unknown,
             }
         }
         place(node)
     }
 
-    /// Whether what stands at `path`, or the section that it is in, takes effect without a restart.
+    /// Whether the key at `path`, or its section, takes effect without a restart.
     pub(super) fn is_reloadable(&self, path: &[String]) -> bool {
         let mut node = &self.schema;
         path.iter().any(|part| {
@@ -79,17 +79,17 @@ impl Keys {
         keys
     }
 
-    /// What the key's documentation says, where it has one.
+    /// The key's documentation, if any.
     pub(super) fn meaning(&self, path: &[String]) -> Option<&str> {
         let node = path.iter().try_fold(&self.schema, |node, part| child(self.resolve(node), part))?;
         node["description"].as_str()
     }
 
-    /// The key most like `path`, if any is like it.
+    /// The most similar key to `path`, if one is similar enough.
     pub(super) fn nearest(&self, path: &[String]) -> Option<String> {
         let wanted = path.join(".");
         let last = path.last()?;
-        // What it is in already is no advice.
+        // Its own parent is not a suggestion.
         let sections = self.sections().into_iter().filter(|section| *section != path[0]);
         let names: Vec<String> = self.leaves().into_iter().map(|key| key.name).chain(sections).collect();
         let mut namesakes = names.iter().filter(|name| name.rsplit('.').next() == Some(last));
@@ -97,7 +97,7 @@ impl Keys {
             return Some(name.clone());
         }
         let distance = |name: &String| distance(&plain(name), &plain(&wanted));
-        // A third of the letters: enough for a slip or two, too few for another word.
+        // A third of the letters: enough for a typo or two, too few for another word.
         let bound = (plain(&wanted).len() / 3).max(2);
         names.iter().map(|name| (distance(name), name)).filter(|(d, _)| *d <= bound).min().map(|(_, name)| name.clone())
     }
@@ -109,8 +109,8 @@ impl Keys {
     fn collect<'a>(&'a self, node: &'a Json, prefix: &str, keys: &mut Vec<Key<'a>>) {
         for (part, child) in self.resolve(node)["properties"].as_object().into_iter().flatten() {
             let name = if prefix.is_empty() { part.clone() } else { format!("{prefix}.{part}") };
-            // A type that holds itself has no end.
-            if place(self.resolve(child)) == Place::Section && name.matches('.').count() < 8 {
+            // A recursive type would never end.
+            if place(self.resolve(child)) == KeyKind::Section && name.matches('.').count() < 8 {
                 self.collect(child, &name, keys);
             } else {
                 keys.push(Key { name, schema: child });
@@ -145,14 +145,14 @@ fn alternatives(node: &Json) -> impl Iterator<Item = &Json> {
     ["anyOf", "oneOf"].into_iter().filter_map(|name| node[name].as_array()).flatten()
 }
 
-fn place(node: &Json) -> Place {
+fn place(node: &Json) -> KeyKind {
     let rest = &node["additionalProperties"];
     if node["properties"].is_object() && alternatives(node).next().is_none() {
-        Place::Section
+        KeyKind::Section
     } else if rest.is_object() || rest == &Json::Bool(true) {
-        Place::Map
+        KeyKind::Map
     } else {
-        Place::Leaf
+        KeyKind::Leaf
     }
 }
 
@@ -162,7 +162,7 @@ fn open(node: &Json) -> bool {
         || node.as_object().is_none_or(serde_json::Map::is_empty)
 }
 
-/// A key without what separates its parts, as slips are about separators too.
+/// A key without separators, since typos affect separators too.
 fn plain(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }

@@ -1,4 +1,4 @@
-//! The settings of a running replica, and how they change.
+//! The settings of a running replica, and their reload.
 //!
 //! Readers take one consistent snapshot; a reload swaps it as a whole, or changes nothing. Keys that need a restart
 //! keep their running value and are listed until the restart, or until they are put back.
@@ -18,7 +18,7 @@ use super::{
     show,
 };
 
-/// The settings in force.
+/// The active settings.
 #[derive(Debug)]
 pub struct Live<A> {
     sources: Sources,
@@ -34,12 +34,12 @@ struct State<A> {
     pending: Vec<String>,
 }
 
-/// What a reload did. An overlay that was left out is in the notes of [`Live::loaded`], whatever the outcome.
+/// The outcome of a reload. An ignored overlay is in the notes of [`Live::loaded`] in every case.
 #[derive(Debug, PartialEq)]
 pub enum Reload {
-    /// The settings are what they were.
+    /// The settings did not change.
     Unchanged,
-    /// The reloadable part is in force.
+    /// The reloadable part is active.
     Applied {
         /// One more than before; the same where only keys changed that need a restart.
         generation: u64,
@@ -48,12 +48,12 @@ pub enum Reload {
         /// Keys that changed but need a restart, sorted.
         restart_pending: Vec<String>,
     },
-    /// Nothing has changed, because of these.
+    /// The reload was rejected because of these.
     Refused(SettingErrors),
 }
 
 impl<A: AppSettings> Live<A> {
-    /// Puts `loaded` in force, as generation 1; later ones come from `sources`.
+    /// Activates `loaded` as generation 1; reloads read `sources`.
     #[must_use]
     pub fn new(sources: Sources, loaded: Loaded<A>) -> Self {
         let failures = AtomicU64::new(u64::from(!loaded.notes.is_empty()));
@@ -61,13 +61,13 @@ impl<A: AppSettings> Live<A> {
         Self { sources, state: ArcSwap::from_pointee(state), reloading: Mutex::new(()), failures }
     }
 
-    /// The settings in force.
+    /// The active settings.
     #[must_use]
     pub fn get(&self) -> Arc<Settings<A>> {
         Arc::clone(&self.state.load().loaded.settings)
     }
 
-    /// The settings in force, with their hash and what there is to note.
+    /// The active settings, with their hash and notes.
     #[must_use]
     pub fn loaded(&self) -> Arc<Loaded<A>> {
         Arc::clone(&self.state.load().loaded)
@@ -85,13 +85,13 @@ impl<A: AppSettings> Live<A> {
         self.state.load().pending.clone()
     }
 
-    /// How often a reload was refused, of settings or certificates, or an overlay left out.
+    /// Number of rejected reloads of settings or certificates, and of ignored overlays.
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// Counts a reload of something beside the settings that was refused.
+    /// Counts a rejected reload of something other than the settings.
     pub(crate) fn count_failure(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
@@ -102,7 +102,7 @@ impl<A: AppSettings> Live<A> {
         &self.sources
     }
 
-    /// Reads the files again, and puts the reloadable part in force. Reads files: keep it off the I/O runtime.
+    /// Reads the files again and activates the reloadable part. It blocks on files: keep it off the I/O runtime.
     pub fn reload(&self) -> Reload {
         let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.state.load_full();
@@ -130,12 +130,12 @@ impl<A: AppSettings> Live<A> {
     }
 }
 
-/// What would be in force after `new`.
+/// The settings that would be active after `new`.
 fn prepare<A: AppSettings>(old: &State<A>, new: Loaded<A>) -> Result<State<A>, SettingErrors> {
     let Assembled { settings, origins, leaves } = combine::<A>(&old.loaded.leaves, &new.leaves)?;
     let errors = check::all(&settings);
     if !errors.is_empty() {
-        let remark = ", with the keys that need a restart at their running values";
+        let remark = " (checked with restart-only keys at their running values)";
         return Err(errors.remarked(remark).located(&origins));
     }
     let pending = show::differing(&settings, &new.settings);

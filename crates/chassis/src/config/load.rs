@@ -1,7 +1,7 @@
-//! Layers into settings.
+//! Merges layers into settings.
 //!
-//! Each value is read by itself first, so that every wrong one is found and known by its key and source; then all
-//! together; then what contradicts is found. An overlay that does not fit is left out and noted, never fatal: it is
+//! Each value is parsed by itself first, so that every invalid one is reported with its key and source; then all
+//! together; then contradictions are checked. An invalid overlay is ignored and noted, never fatal: it is
 //! shared by all revisions, and an old replica that starts again must not fail for a key that only new ones know.
 //!
 //! Next: [`super::live`].
@@ -12,7 +12,7 @@ use super::{
     AppSettings, Settings, check,
     cli::Options,
     content, file,
-    keys::{Keys, Place},
+    keys::{KeyKind, Keys},
     mismatch::Mismatch,
     otel, show,
     value::{Leaf, Value},
@@ -46,14 +46,14 @@ impl Sources {
     }
 }
 
-/// Settings that fit.
+/// Valid settings.
 #[derive(Clone, Debug)]
 pub struct Loaded<A> {
     /// The settings.
     pub settings: Arc<Settings<A>>,
     /// 12 hexadecimal digits: the same on replicas of one build with the same settings, secrets included.
     pub hash: String,
-    /// What somebody should know, one line each: an overlay that was left out, and why.
+    /// Notes for the operator, one line each: an ignored overlay, and why.
     pub notes: Vec<String>,
     pub(super) origins: Origins,
     /// Every value that was set, later ones on top: what [`combine`] takes apart at a reload.
@@ -72,7 +72,7 @@ impl<A> Loaded<A> {
 /// Reads, checks and composes all layers.
 ///
 /// # Errors
-/// Everything that is wrong, each with key and source; no values.
+/// All errors, each with key and source, without values.
 pub fn load<A: AppSettings>(sources: &Sources) -> Result<Loaded<A>, SettingErrors> {
     load_after(sources, &[])
 }
@@ -134,8 +134,8 @@ fn overlay(keys: &Keys, sources: &Sources) -> Result<Vec<Leaf>, SettingErrors> {
     let leaves = from_file(keys, path, &mut errors);
     for leaf in &leaves {
         let key = leaf.key();
-        if keys.place(&leaf.path) != Place::Unknown && !keys.is_reloadable(&leaf.path) {
-            let message = "needs a restart; an overlay may hold reloadable keys only";
+        if keys.place(&leaf.path) != KeyKind::Unknown && !keys.is_reloadable(&leaf.path) {
+            let message = "needs a restart; an overlay may contain only reloadable keys";
             errors.push(SettingError::new(key, message).found_in(leaf.source.clone()));
         }
     }
@@ -154,10 +154,10 @@ fn from_file(keys: &Keys, path: &std::path::Path, errors: &mut SettingErrors) ->
 /// Takes `value` apart down to the keys that the schema knows.
 fn flatten(keys: &Keys, path: &mut Vec<String>, value: Value, source: &Source, leaves: &mut Vec<Leaf>) {
     match (keys.place(path), value) {
-        (Place::Section, Value::Table(table)) => flatten_table(keys, path, table, source, leaves),
-        (Place::Map, Value::Table(table)) if !table.is_empty() => flatten_table(keys, path, table, source, leaves),
+        (KeyKind::Section, Value::Table(table)) => flatten_table(keys, path, table, source, leaves),
+        (KeyKind::Map, Value::Table(table)) if !table.is_empty() => flatten_table(keys, path, table, source, leaves),
         // A YAML section whose keys are all commented out.
-        (Place::Section, Value::Null) => {}
+        (KeyKind::Section, Value::Null) => {}
         (_, value) => leaves.push(Leaf { path: path.clone(), value, source: source.clone() }),
     }
 }
@@ -194,7 +194,7 @@ fn assemble<A: AppSettings>(
         }
     }
     let assembled = compose(leaves, &mut errors)?;
-    // With a file unread, what seems to contradict may not.
+    // If a file was not read, an apparent contradiction may not be one.
     if complete {
         errors.absorb(check::all(&assembled.settings), &wrong);
     }
@@ -226,12 +226,12 @@ pub(super) fn combine<A: AppSettings>(running: &[Leaf], new: &[Leaf]) -> Result<
     compose(kept.chain(taken).cloned().collect(), &mut SettingErrors::default())
 }
 
-/// Why `leaf` fits no setting, by itself; what others have to complete is left for later.
+/// Why `leaf` is invalid by itself; incomplete values are checked later.
 fn refusal<A: AppSettings>(keys: &Keys, leaf: &Leaf) -> Option<SettingError> {
     let (at, message) = match keys.place(&leaf.path) {
-        Place::Unknown => (leaf.key(), unknown(keys, leaf)),
-        Place::Section => (leaf.key(), section(leaf)),
-        Place::Leaf | Place::Map => match read::<Settings<A>>(leaf.alone()) {
+        KeyKind::Unknown => (leaf.key(), unknown(keys, leaf)),
+        KeyKind::Section => (leaf.key(), section(leaf)),
+        KeyKind::Leaf | KeyKind::Map => match read::<Settings<A>>(leaf.alone()) {
             Ok(_) | Err((_, Mismatch::Missing(_))) => return None,
             Err((at, mismatch)) if at.starts_with(&leaf.key()) => (at, message(keys, leaf, &mismatch)),
             Err((_, mismatch)) => (leaf.key(), message(keys, leaf, &mismatch)),
@@ -262,28 +262,28 @@ fn message(keys: &Keys, leaf: &Leaf, mismatch: &Mismatch) -> String {
     match mismatch {
         Mismatch::Foreign(words) if !tells(words, &leaf.value) => words.clone(),
         Mismatch::Foreign(_) => match keys.meaning(&leaf.path) {
-            Some(meaning) => format!("not accepted; its meaning: {meaning}"),
+            Some(meaning) => format!("rejected; this key means: {meaning}"),
             None => "not accepted".into(),
         },
         mismatch => mismatch.to_string(),
     }
 }
 
-/// The merged document has no one value to compare a foreign message with, so it is not shown.
+/// A foreign message cannot be compared with a single value of the merged document, so it is not shown.
 fn whole_message(mismatch: &Mismatch) -> String {
     match mismatch {
-        Mismatch::Foreign(_) => "not accepted together with the other keys".into(),
+        Mismatch::Foreign(_) => "rejected in combination with the other keys".into(),
         mismatch => mismatch.to_string(),
     }
 }
 
-/// Whether `words` might repeat a part of `value`.
+/// Whether `words` may repeat a part of `value`.
 fn tells(words: &str, value: &Value) -> bool {
     let words = words.to_lowercase();
     let mut parts = words.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty());
     let texts: Vec<String> =
         value.texts().iter().map(|text| text.to_lowercase()).filter(|text| !text.is_empty()).collect();
-    // Parts of one or two letters are in most texts and tell nothing, but where they are the text.
+    // Parts of one or two letters occur in most texts and reveal nothing, unless they are the whole text.
     parts.any(|part| texts.iter().any(|text| part == text || (part.len() > 2 && text.contains(part))))
         || texts.iter().any(|text| text.len() > 2 && words.contains(text.as_str()))
 }

@@ -24,10 +24,10 @@ impl Metrics {
         let generation = IntGauge::new("config_generation", "Generation of the settings in force; 1 at start.")?;
         let info = IntGaugeVec::new(Opts::new("config_info", "Hash of the settings in force; always 1."), &["hash"])?;
         let restart_pending =
-            IntGauge::new("config_restart_pending", "1 while a changed setting waits for a restart, else 0.")?;
+            IntGauge::new("config_restart_pending", "1 while a changed setting needs a restart, else 0.")?;
         let failures = IntCounter::new(
             "config_reload_failures_total",
-            "Reloads of settings or certificates that were refused, and overlays that were left out.",
+            "Rejected reloads of settings or certificates, and ignored overlays.",
         )?;
         registry.register(Box::new(generation.clone()))?;
         registry.register(Box::new(info.clone()))?;
@@ -36,10 +36,10 @@ impl Metrics {
         Ok(Self { generation, info, restart_pending, failures })
     }
 
-    /// Takes the figures over from `live`; after the start, and after each reload, one at a time.
+    /// Updates the metrics from `live`, after the start and after each reload.
     pub fn record<A: AppSettings>(&self, live: &Live<A>) {
         self.generation.set(live.generation().try_into().unwrap_or(i64::MAX));
-        // The old hash's series goes: one replica has one.
+        // Remove the old hash's series: a replica has exactly one.
         self.info.reset();
         self.info.with_label_values(&[&live.loaded().hash]).set(1);
         self.restart_pending.set(i64::from(!live.restart_pending().is_empty()));

@@ -1,6 +1,6 @@
-//! Why a value does not fit, in words that cannot repeat it.
+//! Why a value is invalid, without repeating it.
 //!
-//! Serde offers the value with most errors; only what was expected is kept.
+//! Serde passes the value to most errors; only the expectation is kept.
 //!
 //! Next: [`crate::values`].
 
@@ -8,16 +8,16 @@ use std::fmt::Display;
 
 use serde::de;
 
-/// Why a value does not fit its target.
+/// Why a value does not match its target type.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub(super) enum Mismatch {
     #[error("expected {0}")]
     Expected(String),
     #[error("unknown key")]
     UnknownKey,
-    #[error("a key is missing: {0}")]
+    #[error("missing key: {0}")]
     Missing(&'static str),
-    /// Words of a type that is not ours; they may hold the value.
+    /// The message of a foreign type; it may contain the value.
     #[error("{0}")]
     Foreign(String),
 }

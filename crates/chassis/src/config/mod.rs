@@ -56,26 +56,26 @@ pub struct Settings<A> {
     pub lifecycle: lifecycle::Settings,
     /// The admin listener: probes, metrics, live configuration.
     pub admin: admin::Settings,
-    /// Admission: how much work is let in at once.
+    /// Admission control: how many requests are processed at once.
     #[schemars(extend("x-reloadable" = true))]
     pub overload: overload::Settings,
     /// Logs, metrics and traces.
     pub telemetry: telemetry::Settings,
     /// Threads.
     pub runtime: runtime::Settings,
-    /// Life on a host without a cluster.
+    /// Running on a host without a cluster.
     pub host: host::Settings,
     /// Faults for drills; off by default.
     #[schemars(extend("x-reloadable" = true))]
     pub faults: faults::Settings,
-    /// The app's own settings.
+    /// The app's settings.
     pub app: A,
 }
 
-/// What an app's own settings have to be; whatever is, is one.
+/// Requirements for an app's own settings, implemented for every type that meets them.
 ///
 /// Every key needs a default (`#[serde(default, deny_unknown_fields)]`). Of a type's own error messages only those are
-/// shown that share no word with the value; `Error::invalid_value` with a good `expected` is always shown.
+/// shown that contain no part of the value; `Error::invalid_value` with a good `expected` is always shown.
 pub trait AppSettings:
     Default + Clone + Serialize + DeserializeOwned + JsonSchema + Check + PartialEq + Send + Sync + 'static
 {

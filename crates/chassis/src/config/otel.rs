@@ -1,7 +1,7 @@
-//! The standard `OTEL_` names that stand for settings of ours; they rank below `APP__` names and above files.
+//! Standard `OTEL_` variables that map to settings; they rank below `APP__` names and above files.
 //!
-//! An empty value means unset, as of the OpenTelemetry specification. A value that we do not follow is refused, as
-//! the specification's advice to warn and go on would lose traces in silence.
+//! An empty value means unset, as in the OpenTelemetry specification. An unsupported value is refused, since
+//! the specification's advice to warn and continue would silently lose traces.
 //!
 //! Next: [`super::keys`].
 
@@ -38,7 +38,7 @@ pub(super) fn leaves(environment: &Environment, errors: &mut SettingErrors) -> V
         .collect();
     leaves.extend(sampler(environment, errors));
     leaves.extend(disabled(environment, errors));
-    // What has no key of ours is telemetry's to understand.
+    // Variables without a setting are handled by telemetry.
     for refused in telemetry::refused(&|name| environment.get(name).map(ToOwned::to_owned)) {
         errors.push(SettingError::of_source(Source::Variable(refused.key.to_owned()), refused.reason));
     }
@@ -75,7 +75,7 @@ fn disabled(environment: &Environment, errors: &mut SettingErrors) -> Vec<Leaf> 
     match environment.filled(DISABLED).map(str::to_ascii_lowercase).as_deref() {
         Some("true") => vec![
             leaf(ENDPOINT, DISABLED, Value::Null),
-            // Without an endpoint they have nowhere to go.
+            // Without an endpoint nothing is exported.
             leaf("telemetry.otlp_logs", DISABLED, Value::Bool(false)),
         ],
         None | Some("false") => Vec::new(),

@@ -10,7 +10,7 @@ use super::{AppSettings, Settings};
 /// The JSON Schema (draft 2020-12) of the settings: every key with its default and meaning, and no other key allowed.
 #[must_use]
 pub fn schema<A: AppSettings>() -> Value {
-    // Inlined: one tree, that reads as the settings file does.
+    // Inlined: one tree with the shape of a settings file.
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<Settings<A>>().to_value();
     close(&mut schema);
@@ -21,7 +21,7 @@ pub fn schema<A: AppSettings>() -> Value {
     schema
 }
 
-/// Shuts every struct to unknown keys, and leaves the defaults to its keys.
+/// Forbids unknown keys in every struct, and keeps defaults only on its keys.
 fn close(node: &mut Value) {
     if let Value::Object(object) = node {
         if object.contains_key("properties") {
@@ -41,10 +41,10 @@ fn close(node: &mut Value) {
     }
 }
 
-/// The mark of a field or a section that a running replica takes on.
+/// The mark of a field or a section that a running replica can reload.
 pub(super) const RELOADABLE: &str = "x-reloadable";
 
-/// Says the mark in words too, for those who read the schema in an editor.
+/// Adds the mark to the description too, for editors that show the schema.
 fn tell_reloadable(node: &mut Value) {
     match node {
         Value::Object(object) => {

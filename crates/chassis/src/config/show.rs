@@ -1,4 +1,4 @@
-//! Settings made visible: without secrets for people, with their digests for comparing.
+//! Settings as text: redacted for people, with digests of secrets for comparison.
 //!
 //! Next: [`mod@super::schema`].
 
@@ -113,11 +113,11 @@ fn hide_credentials(value: &mut Value) {
     }
 }
 
-/// `text` without what stands between `//` and the last `@` of a URL's authority; none where there is no such thing.
+/// `text` without the credentials between `//` and the last `@` of a URL's authority; none if there are none.
 fn without_credentials(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://")?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    // A password with a bare `/` in it is no URL, but hidden too.
+    // A password with a bare `/` makes an invalid URL, but is hidden too.
     let at = rest[..end].rfind('@').or_else(|| rest.rfind('@'))?;
     Some(format!("{scheme}://{REDACTED}{}", &rest[at..]))
 }

@@ -52,7 +52,7 @@ impl Leaf {
 }
 
 impl Value {
-    /// Puts `value` at `path`, with the tables that lead there; what is in the way goes.
+    /// Sets `value` at `path`, creating tables and replacing other values on the way.
     pub(super) fn set(&mut self, path: &[String], value: Self) {
         let Some((first, rest)) = path.split_first() else {
             *self = value;
@@ -66,7 +66,7 @@ impl Value {
         }
     }
 
-    /// Every text in it, to make sure that a message repeats none.
+    /// All texts in it, to check that a message repeats none.
     pub(super) fn texts(&self) -> Vec<String> {
         match self {
             Self::Null => Vec::new(),

@@ -26,7 +26,7 @@ pub(super) fn leaves(environment: &Environment, errors: &mut SettingErrors) -> V
         if path.iter().any(String::is_empty) {
             errors.push(SettingError::of_source(variable(name), "expected a key, as in APP__SERVER__LISTEN"));
         } else if leaves.iter().any(|leaf| leaf.path == path) {
-            errors.push(error(name, "set twice, by names that differ in case only"));
+            errors.push(error(name, "set twice, by names that differ only in case"));
         } else {
             leaves.push(Leaf { path, value: Value::Variable(text.to_owned()), source: variable(name) });
         }
@@ -40,8 +40,7 @@ pub(super) fn near_misses(environment: &Environment, keys: &[String], errors: &m
     for name in environment.variables().map(|(name, _)| name).filter(|name| !name.starts_with(PREFIX)) {
         let meant = |key: &&String| flat(&name_of(key)) == flat(name);
         if let Some(key) = keys.iter().find(meant) {
-            errors
-                .push(SettingError::of_source(variable(name), format!("is not read; did you mean {}?", name_of(key))));
+            errors.push(SettingError::of_source(variable(name), format!("is ignored; did you mean {}?", name_of(key))));
         }
     }
 }

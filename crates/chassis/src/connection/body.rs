@@ -1,4 +1,4 @@
-//! Request bodies, and what becomes of those that are not read to the end.
+//! Request bodies, including those that the handler does not read to the end.
 //!
 //! Next: [`super::outbound`].
 
@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::{body_wait::Wait, gathered::Gathered, registry::Entry};
 
-/// Keeps the connection busy for as long as it lives.
+/// Keeps the connection busy while it exists.
 #[derive(Debug)]
 pub(crate) struct Part(pub(super) Arc<Entry>);
 
@@ -27,7 +27,7 @@ impl Part {
         Self(Arc::clone(entry))
     }
 
-    /// For a request that `begin_request` has counted already.
+    /// For a request already counted by `begin_request`.
     pub(crate) fn counted(entry: &Arc<Entry>) -> Self {
         Self(Arc::clone(entry))
     }
@@ -39,19 +39,19 @@ impl Drop for Part {
     }
 }
 
-/// A request body. Dropped early, it is read on for a bounded while: hyper closes a connection whose request body
-/// is left unread, and a proxy in front reports 502 for an answer that was fine.
+/// A request body. If it is dropped early, the rest is read for a bounded time: hyper closes a connection whose request body
+/// is unread, and a proxy in front would report 502 for a good response.
 pub(crate) struct Inbound {
     body: Option<Gathered<Incoming>>,
     part: Option<Part>,
-    /// `Expect: 100-continue` and nothing read: the client waits to be asked, so there is nothing to drain.
+    /// `Expect: 100-continue` and nothing read: the client has not sent a body, so there is nothing to drain.
     expects: bool,
     wait: Wait,
 }
 
-/// 256 KiB: what a client has typically sent before it could see an early answer.
+/// 256 KiB: what a client has typically sent before it sees an early response.
 pub(crate) const DRAIN_BYTES: usize = 256 * 1024;
-/// 2 s: a client that sends on for longer is cheaper to part with.
+/// 2 s: beyond that, closing the connection is cheaper.
 pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(2);
 
 impl Inbound {

@@ -1,4 +1,4 @@
-//! A handler's wait for its request's body, as the cap on connections sees it: through whichever door the body comes.
+//! A handler's wait for its request body, for the connection limit: the same for every protocol.
 //!
 //! Next: [`super::yielding`].
 
@@ -11,16 +11,16 @@ use super::state::State;
 /// 4 ms for each byte that comes: at 240 B/s, the default of `server.min_rate`, a body makes progress.
 const EARNED: Duration = Duration::from_millis(4);
 
-/// One body's. The state is told while it is waited for; whoever has it ends it.
+/// The wait for one body. It is recorded in the state; the owner ends it.
 #[derive(Debug, Default)]
 pub(crate) struct Wait {
-    /// Since when its bytes have been too few.
+    /// Since when it has been too slow.
     short_since: Option<Instant>,
     is_told: bool,
 }
 
 impl Wait {
-    /// The handler asked, and nothing is here.
+    /// The handler reads, and no data is available.
     pub(crate) fn begin(&mut self, state: &State) {
         if !self.is_told {
             state.body_stalls(*self.short_since.get_or_insert_with(Instant::now));
@@ -28,7 +28,7 @@ impl Wait {
         }
     }
 
-    /// `bytes` came. A few of them do not undo a long wait.
+    /// `bytes` arrived. A few bytes do not reset a long wait.
     pub(crate) fn end(&mut self, state: &State, bytes: usize) {
         if self.is_told {
             state.body_moves();

@@ -8,7 +8,7 @@ use super::registry::Entry;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Closed {
-    /// The peer closed it, or asked us to.
+    /// Closed by the peer, or at its request.
     Peer,
     /// Past its age.
     Age,
@@ -18,27 +18,27 @@ pub(crate) enum Closed {
     Drain,
     /// Idle for too long.
     IdleTimeout,
-    /// No full head in time.
+    /// No complete head in time.
     HeaderTimeout,
     /// A reader that made no progress.
     WriteTimeout,
-    /// Idle, and its place was needed.
+    /// Idle or stalled, and closed to make room.
     Yielded,
     /// Still open at the drain's deadline.
     Cut,
     /// Not HTTP.
     Malformed,
-    /// A fault rule asked for it.
+    /// Closed by a fault rule.
     Aborted,
     /// The socket failed.
     Error,
-    /// A door at which only trusted peers may speak, for others.
+    /// An untrusted peer on a protocol for trusted peers only.
     Untrusted,
     /// The TLS handshake failed.
     Handshake,
-    /// HTTP/2 frames that carry nothing, too many of them.
+    /// Too many HTTP/2 control frames.
     Flood,
-    /// A stalled reader whose response held memory that was needed.
+    /// A stalled reader at the limit of response memory.
     Memory,
 }
 

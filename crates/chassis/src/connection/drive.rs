@@ -1,7 +1,7 @@
-//! Drives a connection's work until it is done, or until its state says that it has to end.
+//! Drives a connection's work until it is done, or until its state requires it to end.
 //!
 //! One timer serves all deadlines. It is only moved forward to an earlier deadline, never back for each request: when
-//! it fires early, the state is asked again.
+//! it fires early, the state is checked again.
 //!
 //! Next: [`super::registry`].
 
@@ -22,30 +22,30 @@ use super::{
     yielding::ON_ITS_WAY,
 };
 
-/// A connection that has just been opened is about to send, and a head that has begun is about to be whole; in a
+/// A connection that was just opened is about to send, and a head that has begun is about to be complete; in a
 /// drain they get this long: several round trips.
 pub(crate) const HEAD_GRACE: Duration = Duration::from_millis(500);
 /// How long an idle HTTP/2 peer may take to acknowledge that a drain ends its connection.
 const GOAWAY_GRACE: Duration = Duration::from_secs(1);
-/// How long the last bytes may take once an HTTP/1 connection was told to finish.
+/// How long the last bytes may take once an HTTP/1 connection is finishing.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
-/// How soon to look again when input waits in the socket but the runtime has not yet said so.
+/// When to check again if the socket has input but the runtime has not reported it yet.
 const INPUT_RECHECK: Duration = Duration::from_millis(50);
 
 /// Something that uses the connection.
 pub(crate) trait Work {
     type Output;
 
-    /// Makes progress; the waker also hears of orders.
+    /// Makes progress; the waker is also notified of commands.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output>;
 
-    /// Asks for the end after what is in flight. `false`: there is nothing to wait for.
+    /// Requests the end after the work in flight. `false`: there is nothing to wait for.
     fn finish(&mut self) -> bool;
 }
 
-/// Runs `work` under the deadlines and orders of `state`.
+/// Runs `work` under the deadlines and commands of `state`.
 ///
-/// It borrows the work: an async function holds what it is given by value twice, and an idle connection pays for it.
+/// It borrows the work: an async function stores by-value arguments twice, which costs memory per idle connection.
 pub(crate) async fn drive<W: Work>(limits: &Limits, state: &State, work: &mut W) -> Result<W::Output, Closed> {
     let mut timer = pin!(sleep_until(Instant::now() + limits.settings().header_timeout.get()));
     let mut finishing = None;
@@ -67,7 +67,7 @@ pub(crate) async fn drive<W: Work>(limits: &Limits, state: &State, work: &mut W)
                     Probed::Quiet => {
                         state.set_closing(reason);
                         if state.is_multiplexed() {
-                            // A response that never ends by itself is told.
+                            // Notify a response that never ends by itself.
                             state.end();
                         }
                         if !work.finish() {
@@ -86,7 +86,7 @@ pub(crate) async fn drive<W: Work>(limits: &Limits, state: &State, work: &mut W)
     .await
 }
 
-/// Ready at the deadline. A timer that is armed for an earlier one is left alone until it fires.
+/// Ready at the deadline. A timer set for an earlier instant is kept until it fires.
 fn sleep(mut timer: Pin<&mut Sleep>, deadline: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
     let Some(deadline) = deadline else { return Poll::Pending };
     if timer.is_elapsed() || deadline < timer.deadline() {
@@ -107,7 +107,7 @@ enum Probed<T> {
     Quiet,
 }
 
-/// Whether a request has come in meanwhile: polls the work once more, and then asks the kernel.
+/// Whether a request has arrived meanwhile: polls the work once more, then queries the kernel.
 fn probe<W: Work>(state: &State, work: &mut W, cx: &mut Context<'_>) -> Probed<W::Output> {
     if state.is_multiplexed() {
         // GOAWAY names the last stream that is served: nothing is lost.
@@ -128,9 +128,9 @@ fn probe<W: Work>(state: &State, work: &mut W, cx: &mut Context<'_>) -> Probed<W
 enum Step {
     /// Nothing to do before this instant.
     Wait(Option<Instant>),
-    /// To end once nothing is in flight.
+    /// End once nothing is in flight.
     Finish(Closed),
-    /// To end now.
+    /// End now.
     End(Closed),
 }
 
@@ -159,7 +159,7 @@ fn next(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>) ->
     }
 }
 
-/// When a peer that takes nothing has to have taken something.
+/// The deadline for a peer that reads nothing.
 fn write_deadline(limits: &Limits, state: &State) -> Option<Instant> {
     let streams = if state.is_multiplexed() { state.streams.blocked_since(state.parts()) } else { None };
     let since = state.blocked_since().into_iter().chain(streams).min()?;
@@ -204,7 +204,7 @@ fn by_phase(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>
     }
 }
 
-/// Its peer is waited for, or not any more: it was asked for its place a moment ago.
+/// It waits for its peer, or no longer: it was just asked to make room.
 fn stalled(state: &State) -> Step {
     if state.takes_yield() && state.is_stalled_for(ON_ITS_WAY) {
         return Step::End(Closed::Yielded);
@@ -212,21 +212,21 @@ fn stalled(state: &State) -> Step {
     Step::Wait(None)
 }
 
-/// What bounds a connection that was told to finish.
+/// The deadline of a connection that is finishing.
 fn finish_by(state: &State, since: Instant, reason: Closed) -> Step {
     match (state.is_multiplexed(), state.phase()) {
-        // GOAWAY is out, and what is half here holds back all that follows it.
+        // GOAWAY was sent, and an incomplete frame blocks everything after it.
         (true, _) if reason == Closed::HeaderTimeout => Step::End(reason),
         // Nothing is in flight, and the peer does not answer the PING behind GOAWAY.
         (true, Phase::Idle) => Step::at(since.max(state.since()) + GOAWAY_GRACE, Step::End(reason)),
-        // What is in flight has bounds of its own, and the drain cuts what is left.
+        // Requests in flight have their own timeouts, and the drain cuts the rest.
         (true, _) => Step::Wait(None),
         (false, _) if reason == Closed::Drain => Step::Wait(None),
         (false, _) => Step::at(since + FINISH_TIMEOUT, Step::End(reason)),
     }
 }
 
-/// HTTP/2 says when it ends by a frame of its own, at any time.
+/// HTTP/2 announces its end with GOAWAY at any time.
 fn multiplexed(limits: &Limits, state: &State) -> Step {
     if state.is_asked_to_close() {
         return Step::Finish(Closed::Drain);

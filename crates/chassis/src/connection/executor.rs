@@ -1,7 +1,7 @@
-//! The streams of an HTTP/2 connection as tasks that can be given up one by one.
+//! The streams of an HTTP/2 connection as tasks that can be cancelled individually.
 //!
-//! hyper polls a response's body only while the peer's window is open, so a stalled stream cannot end itself. Its task
-//! is ours: dropped, it lets go of the stream, and h2 sends `RST_STREAM`.
+//! hyper polls a response body only while the peer's window is open, so a stalled stream cannot end itself. We own its
+//! task: dropping it releases the stream, and h2 sends `RST_STREAM`.
 //!
 //! Next: [`super::streams`].
 

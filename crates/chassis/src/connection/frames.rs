@@ -1,10 +1,10 @@
 //! The frames of an HTTP/2 connection, seen on its socket (RFC 9113, sections 4.1 and 6): only their headers are read.
 //!
-//! h2 waits for ever for the rest of a frame or of a header block, and for SETTINGS; it answers each PING and SETTINGS.
-//! So this tells since when something is half here, and counts frames that carry nothing of a request.
+//! h2 waits forever for the rest of a frame or of a header block, and for SETTINGS; it answers each PING and SETTINGS.
+//! So this module tracks since when something is incomplete, and counts control frames.
 //!
-//! It leaves to h2 what h2 bounds: requests that are reset at once, CONTINUATION, small and empty DATA. Nothing here is
-//! refused for its form.
+//! h2 itself limits requests that are reset immediately, CONTINUATION, and small and empty DATA. Nothing here is
+//! rejected for its format.
 //!
 //! Next: [`super::state`].
 
@@ -18,34 +18,34 @@ const PUSH_PROMISE: u8 = 5;
 const CONTINUATION: u8 = 9;
 const END_HEADERS: u8 = 4;
 
-/// 1,000 frames at once: what Envoy and nghttp2 let wait for an answer.
+/// 1,000 frames at once: the limit for unanswered frames in Envoy and nghttp2.
 const AT_ONCE: u32 = 1_000;
 /// 100 a second cost less than one request does. Keep-alive takes one in ten seconds.
 const PER_SECOND: f64 = 100.0;
-/// For each frame of an answer: what Envoy takes of `WINDOW_UPDATE`. gRPC clients send a PING besides, to measure the path.
+/// Per response frame: Envoy's limit for `WINDOW_UPDATE`. gRPC clients send a PING besides, to measure the path.
 const PER_FRAME_SENT: u32 = 10;
 /// For each request: its end, and its priority.
 const PER_REQUEST: u32 = 2;
 /// 10,000: a client may acknowledge at once what a window of 16 MiB held, twice for each of 1,024 frames.
 const MOST: u32 = 10_000;
 
-/// What is half here.
+/// What is incomplete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Half {
     /// A frame, a header block, or the SETTINGS that come first.
     Frame,
-    /// A piece of a body: whoever reads it has a timer.
+    /// A part of a body: its reader has its own timer.
     Data,
 }
 
-/// What came in one read.
+/// The result of one read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Seen {
     /// As before.
     Same,
-    /// Another thing is half here since this read, or nothing is.
+    /// Something else is incomplete since this read, or nothing is.
     Now(Option<Half>),
-    /// More frames than any client has a use for.
+    /// Too many control frames.
     Flood,
 }
 
@@ -56,7 +56,7 @@ pub(super) struct Frames {
     sent: Walk,
     /// The header block goes on in another frame.
     in_block: bool,
-    /// The first SETTINGS are here.
+    /// The first SETTINGS have arrived.
     is_settled: bool,
     half: Option<Half>,
     credit: u32,
@@ -81,7 +81,7 @@ impl Frames {
     pub(super) fn receive(&mut self, mut bytes: &[u8]) -> Seen {
         let mut has_begun = false;
         while !bytes.is_empty() {
-            // Frames of one block, and all up to the first SETTINGS, are one thing: the next of them wins no time.
+            // Frames of one block, and all up to the first SETTINGS, count as one: a further one extends no deadline.
             has_begun |= self.received.is_between() && !self.in_block && self.is_settled;
             let Some((kind, flags)) = self.received.step(&mut bytes) else { continue };
             if !self.take(kind, flags) {
@@ -94,7 +94,7 @@ impl Frames {
         if is_same { Seen::Same } else { Seen::Now(half) }
     }
 
-    /// Bytes went out: their frames allow for answers.
+    /// Bytes were sent: their frames allow for replies.
     pub(super) fn send(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             if let Some((DATA | HEADERS, _)) = self.sent.step(&mut bytes) {
@@ -103,7 +103,7 @@ impl Frames {
         }
     }
 
-    /// A frame's header is here. Returns whether it may come.
+    /// A frame header is complete. Returns whether the frame is allowed.
     fn take(&mut self, kind: u8, flags: u8) -> bool {
         match kind {
             DATA => return true,
@@ -144,9 +144,9 @@ impl Frames {
 #[derive(Debug, Default)]
 struct Walk {
     header: [u8; 9],
-    /// Bytes of the header that are here.
+    /// Received bytes of the header.
     have: usize,
-    /// Bytes of the payload that are not.
+    /// Missing bytes of the payload.
     left: usize,
     kind: u8,
 }
@@ -156,7 +156,7 @@ impl Walk {
         self.have == 0 && self.left == 0
     }
 
-    /// Takes bytes up to the end of a header or of a payload. Kind and flags, where a header is whole with them.
+    /// Consumes bytes up to the end of a header or a payload. Returns kind and flags if they complete a header.
     fn step(&mut self, bytes: &mut &[u8]) -> Option<(u8, u8)> {
         if self.left > 0 {
             let taken = self.left.min(bytes.len());

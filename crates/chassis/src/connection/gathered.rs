@@ -1,8 +1,8 @@
-//! Small pieces of a request body, gathered: who collects a body pays for each piece, not only for its bytes.
+//! Combines small parts of a request body, since collecting a body costs memory per part, not only per byte.
 //!
 //! A body of 2 MB in chunks of one byte is two million handles of 32 bytes, and each of them may keep a whole buffer of
-//! the connection. So pieces below 4 KiB are copied together while more are at hand. One that comes alone is handed on
-//! at once: a handler that streams must see it. Only a body of very many pieces waits for more of them, and not long.
+//! the connection. So parts below 4 KiB are copied together while more are available. A single one is passed on
+//! at once: a streaming handler must see it. Only a body of very many parts waits briefly for more.
 //!
 //! Next: [`super::body`].
 
@@ -29,10 +29,10 @@ const WAIT: Duration = Duration::from_millis(10);
 pub(crate) struct Gathered<B: HttpBody> {
     body: B,
     small: Vec<u8>,
-    /// What came behind them: a large piece, trailers or an error.
+    /// What followed them: a large part, trailers or an error.
     next: Option<Result<Frame<Bytes>, B::Error>>,
     is_over: bool,
-    /// The task was asked to poll again, in case that more is at hand.
+    /// The task was woken to poll again, in case more is available.
     is_asked: bool,
     /// Small pieces that were handed on.
     handed: u32,
@@ -54,7 +54,7 @@ impl<B: HttpBody<Data = Bytes> + Unpin> Gathered<B> {
         }
     }
 
-    /// Takes what is at hand. Ready: nothing is worth waiting for.
+    /// Takes what is available. Ready: nothing is worth waiting for.
     fn gather(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             match Pin::new(&mut self.body).poll_frame(cx) {

@@ -1,8 +1,8 @@
-//! Response bytes that wait for their readers, of all connections: bounded, as a handler's answer stays in memory until
-//! its peer has taken it.
+//! Limits the response bytes buffered for slow readers over all connections, since a response stays in memory until
+//! its peer has read it.
 //!
-//! Only what an answer holds above its first 64 KiB counts. At the bound the stalled response that weighs most is reset:
-//! what its whole connection holds, times how long it has stalled. Who makes progress is not reset.
+//! Only bytes above the first 64 KiB of a response count. At the limit the heaviest stalled response is reset: weight =
+//! the bytes of its whole connection times the duration of the stall. A response that makes progress is not reset.
 //!
 //! Next: [`super::body`].
 
@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use super::{state::State, streams::Stream};
 
-/// 64 KiB of each answer never count: what a socket takes at once.
+/// 64 KiB of each response never count: the amount that a socket accepts at once.
 const FREE: usize = 64 * 1024;
 /// 100 ms without progress is a stall below 1.5 times the bound: several round trips.
 const STALL: Duration = Duration::from_millis(100);
@@ -34,7 +34,7 @@ pub(crate) struct Held {
     most_each: usize,
     holders: Mutex<Vec<Weak<Holder>>>,
     total: AtomicUsize,
-    /// A look is due when the grace of those that have just stalled is over.
+    /// A check is due when the grace period of recent stalls is over.
     looks_again: AtomicBool,
     gauge: IntGauge,
 }
@@ -47,14 +47,14 @@ pub(super) struct Holder {
     stream: Option<Arc<Stream>>,
     bytes: Mutex<usize>,
     is_reset: AtomicBool,
-    /// What is not handed over yet of a large part over HTTP/1: it is let go at once when the response is reset.
+    /// The rest of a large part over HTTP/1, freed at once when the response is reset.
     rest: Mutex<Bytes>,
 }
 
 impl Held {
     /// At most `most` bytes in all, and `most_each` of one connection.
     pub(super) fn new(most: usize, most_each: usize) -> Arc<Self> {
-        let help = "Response bytes that wait for their readers, above the first 64 KiB of each response.";
+        let help = "Response bytes buffered for slow readers, above the first 64 KiB of each response.";
         let gauge = IntGauge::new("http_server_response_waiting_bytes", help).expect("a valid metric");
         Arc::new(Self {
             most,
@@ -70,7 +70,7 @@ impl Held {
         registry.register(Box::new(self.gauge.clone())).expect("registered once");
     }
 
-    /// Whether a response that holds `bytes` has to be known here.
+    /// Whether a response that holds `bytes` must be tracked.
     pub(super) fn counts(bytes: usize) -> bool {
         bytes > FREE
     }
@@ -88,8 +88,8 @@ impl Held {
         holder
     }
 
-    /// Resets stalled responses until the rest fits. Who has stalled only now is looked at again after its grace, as
-    /// nothing else may come that would.
+    /// Resets stalled responses until the rest fits. Recent stalls are checked again after their grace period, since
+    /// no other event may trigger a check.
     fn make_room(self: &Arc<Self>, state: &Arc<State>) {
         self.reset_most(state);
         if self.is_over() && !self.looks_again.swap(true, Relaxed) {
@@ -151,9 +151,9 @@ fn heaviest(holders: &[&Arc<Holder>], stall: Duration) -> Option<Arc<Holder>> {
 }
 
 impl Holder {
-    /// The response holds `alive` bytes now. Where that is more than before, room is made for it.
+    /// The response holds `alive` bytes now. If that is more than before, room is made for it.
     pub(super) fn set(&self, alive: usize) {
-        // What is reset is let go of at once.
+        // Free the memory of a reset response at once.
         let bytes = if self.is_reset() { 0 } else { alive.saturating_sub(FREE) };
         let before = std::mem::replace(&mut *self.bytes.lock().unwrap_or_else(PoisonError::into_inner), bytes);
         let held = &self.held;

@@ -49,12 +49,12 @@ impl<R: Respond> Http<R> {
     pub(crate) fn new(routes: R, limits: Arc<Limits>) -> Self {
         let max_head = limits.settings().max_head.len();
         let mut http1 = http1::Builder::new();
-        // Our own limit answers first; the parser's is 8 KiB higher and stays bare. 8 KiB is the least that hyper takes.
+        // Our limit applies first and responds with a problem; the parser's is 8 KiB higher. 8 KiB is hyper's minimum.
         http1.header_read_timeout(None).max_buf_size(max_head + 8 * 1024);
         Self(Arc::new(Shared { routes, limits, http1, max_head }))
     }
 
-    /// Serves a connection of which `info` is known. Returns why it ended.
+    /// Serves a connection with `info`. Returns why it ended.
     pub(crate) async fn run<S: Stream>(&self, stream: S, info: ConnectionInfo, entry: &Arc<Entry>) -> Closed {
         self.0.run(stream, info, entry).await
     }
@@ -78,7 +78,7 @@ impl<R: Respond> Shared<R> {
         http2
             .timer(TokioTimer::new())
             .max_header_list_size(u32::try_from(2 * self.max_head).unwrap_or(u32::MAX))
-            // 64 KiB: what of an answer never counts.
+            // 64 KiB: the part of a response that never counts.
             .max_send_buf_size(64 * 1024)
             // 250: what Kestrel and others grant; the admission behind it bounds the work.
             .max_concurrent_streams(250)
@@ -115,8 +115,8 @@ impl<R: Respond> Shared<R> {
             }
             Err(Closed::Yielded) => {
                 let response = match state.phase() {
-                    Phase::Head => timed_out("The connection was needed before the request head was complete."),
-                    _ if stalled => timed_out("The connection was needed while the request body did not arrive."),
+                    Phase::Head => timed_out("The connection limit was reached before the request head was complete."),
+                    _ if stalled => timed_out("The connection limit was reached while the request body was stalled."),
                     _ => Vec::new(),
                 };
                 part(stream, &response).await;
@@ -130,7 +130,7 @@ impl<R: Respond> Shared<R> {
             Ok(result) => {
                 let reason = outcome(&result, state);
                 if result.as_ref().is_err_and(hyper::Error::is_user) {
-                    // The handler's body failed: what was sent is not the whole.
+                    // The handler's body failed: the response is incomplete.
                     stream.reset();
                 } else if reason == Closed::Malformed || state.unread.load(Relaxed) || stream.has_input() {
                     linger(stream, state).await;
@@ -152,7 +152,7 @@ impl<R: Respond> Shared<R> {
             Ok(result) => {
                 let reason = outcome(&result, &entry.state);
                 let is_hostile = matches!(reason, Closed::HeaderTimeout | Closed::Flood);
-                // The peer still sends WINDOW_UPDATE for what is on its way: a closed socket would answer with a reset.
+                // The peer still sends WINDOW_UPDATE for data in transit: a closed socket would reply with a reset.
                 if !is_hostile && let Some(stream) = take(&slot) {
                     linger_while_read(stream, &entry.state, self.limits.settings().write_timeout.get()).await;
                 }
@@ -160,7 +160,7 @@ impl<R: Respond> Shared<R> {
             }
             Err(reason) => {
                 if reason == Closed::Yielded {
-                    // Its streams are tasks, which hear of the end by and by.
+                    // Its streams are tasks, which end shortly after.
                     entry.give_up_place();
                 }
                 reason
@@ -168,7 +168,7 @@ impl<R: Respond> Shared<R> {
         }
     }
 
-    /// The socket is a handler's now: it ends by itself, is told to at its age and when its peer is silent, makes room
+    /// A handler owns the socket now: it ends by itself, is asked to at its age or if its peer is silent, makes room
     /// at the cap, and is cut with the rest.
     async fn await_upgraded<S: Stream>(&self, slot: &Slot<S>, entry: &Entry) -> Closed {
         let state = &entry.state;
@@ -247,7 +247,7 @@ impl<S: Stream, R: Respond> Work for Http2<S, R> {
     }
 }
 
-/// A response that ends with its connection (HTTP/1.0) must not look whole where it is not.
+/// An incomplete response that ends with its connection (HTTP/1.0) must not look complete.
 fn reset_if_unfinished(stream: &impl Stream, state: &State) {
     if state.unfinished.load(Relaxed) {
         stream.reset();
@@ -268,7 +268,7 @@ fn outcome(result: &hyper::Result<()>, state: &State) -> Closed {
     }
 }
 
-/// A whole HTTP/1.1 response for a request that did not come in time: nothing exists any more that could carry one.
+/// A complete HTTP/1.1 response for a request that did not arrive in time, written without hyper.
 fn timed_out(detail: &'static str) -> Vec<u8> {
     let context = Arc::new(RequestContext::anonymous());
     let problem = Problem::new(Code::RequestTimeout).with_detail(detail);

@@ -1,4 +1,4 @@
-//! A connection's socket as hyper sees it: it tells the state what moves, and gives the socket back at the end.
+//! A connection's socket for hyper: it reports traffic to the state, and returns the socket at the end.
 //!
 //! Next: [`super::state`].
 
@@ -25,12 +25,12 @@ use super::{
 };
 use crate::peer::Pace;
 
-/// A byte stream that can tell whether input waits in it, without reading it.
+/// A byte stream that can check for pending input without reading it.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    /// Whether bytes wait to be read. It asks the kernel: the runtime's own readiness may lag behind.
+    /// Whether bytes wait to be read. It queries the kernel, since the runtime's readiness may lag behind.
     fn has_input(&self) -> bool;
 
-    /// Makes the close a reset: for a response that is not the whole.
+    /// Turns the close into a reset, for an incomplete response.
     fn reset(&self);
 }
 
@@ -51,11 +51,11 @@ impl Stream for UnixStream {
         matches!(SockRef::from(self).peek(&mut byte), Ok(1))
     }
 
-    /// A Unix socket knows no reset: a peer that reads to the end cannot tell.
+    /// A Unix socket has no reset: the peer cannot tell.
     fn reset(&self) {}
 }
 
-/// Where the socket lies once hyper let go of it.
+/// Holds the socket after hyper has released it.
 pub(crate) type Slot<S> = Arc<Mutex<Option<S>>>;
 
 /// Takes the socket back; `None` while it is in use.
@@ -66,7 +66,7 @@ pub(crate) fn take<S>(slot: &Slot<S>) -> Option<S> {
 /// The socket that hyper reads and writes.
 pub(crate) struct Io<S> {
     stream: Option<S>,
-    /// What was read to tell the protocols apart.
+    /// The bytes read to detect the protocol.
     prefix: Bytes,
     entry: Arc<Entry>,
     slot: Slot<S>,
@@ -80,7 +80,7 @@ impl<S: Stream> Io<S> {
         Self { stream: Some(stream), prefix, entry, slot, pace: Pace::new(min_rate), frames: None }
     }
 
-    /// From here on HTTP/2: what is half here, and what is too much, is told to the state.
+    /// Switches to HTTP/2: incomplete and excessive frames are reported to the state.
     pub(super) fn watch_frames(&mut self) {
         self.frames = Some(Box::new(Frames::new()));
     }
@@ -120,7 +120,7 @@ impl<S: Stream> Io<S> {
             }
             Seen::Flood => {
                 self.state().set_closing(Closed::Flood);
-                Err(io::Error::other("more frames than a client has a use for"))
+                Err(io::Error::other("too many HTTP/2 control frames"))
             }
         }
     }
@@ -133,7 +133,7 @@ impl<S: Stream> Io<S> {
         match result {
             Poll::Pending => self.pace.wait(),
             Poll::Ready(Ok(bytes)) if !self.pace.moved(*bytes as u64) => {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "the peer reads below server.min_rate"));
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "the peer reads more slowly than server.min_rate"));
             }
             Poll::Ready(_) => {}
         }

@@ -1,6 +1,6 @@
-//! The bounds of connections, and when each of them has to end for its age, its requests or a drain.
+//! Limits of connections, and when each must end because of its age, its requests or a drain.
 //!
-//! Next: [`super::drive`], which holds a connection to them.
+//! Next: [`super::drive`], which enforces them.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -23,7 +23,7 @@ pub(crate) struct Limits {
     pub(super) lifecycle: Lifecycle,
     /// Response bytes that wait for their readers.
     pub(crate) held: Arc<Held>,
-    /// For a request and its response in all; none where each has bounds of its own only.
+    /// Time limit for a request and its response in total, if any.
     total: Option<Duration>,
 }
 
@@ -33,14 +33,14 @@ impl Limits {
         Arc::new(Self { settings, lifecycle, held: Held::new(most, each), total: None })
     }
 
-    /// The same, with a bound on each request from its head until its response is out.
+    /// The same, with a time limit for each request from its head to the end of its response.
     pub(crate) fn with_total(settings: Settings, lifecycle: Lifecycle, total: Duration) -> Arc<Self> {
         let (most, each) = settings.response_bytes();
         let settings = Arc::new(ArcSwap::from_pointee(settings));
         Arc::new(Self { settings, lifecycle, held: Held::new(most, each), total: Some(total) })
     }
 
-    /// When the present request has to be over. The phase of a busy connection began with the head, or with the end of
+    /// The deadline of the current request. The phase of a busy connection began with the head, or with the end of
     /// the request before.
     pub(super) fn total(&self, state: &State) -> Option<Instant> {
         let total = self.total.filter(|_| state.phase() == Phase::Busy)?;
@@ -66,7 +66,7 @@ impl Limits {
         self.lifecycle.drain_at(state.draw)
     }
 
-    /// Why the response to request `number` has to be the connection's last, if it has.
+    /// Why the response to request `number` must be the connection's last, if it must.
     pub(crate) fn ends(&self, state: &State, number: u64) -> Option<Closed> {
         let settings = self.settings();
         let max = settings.max_requests_per_connection;

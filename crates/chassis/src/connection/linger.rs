@@ -1,7 +1,7 @@
-//! The end of a connection whose peer may still be sending.
+//! Lingering close of a connection whose peer may still be sending.
 //!
-//! Closing a socket that holds unread bytes resets it, and a reset can destroy the answer that is still on its way:
-//! a proxy then reports 502. So our side is closed first, and what still comes is read and dropped for a while, as
+//! Closing a socket with unread bytes resets it, and a reset can destroy the response in transit:
+//! a proxy then reports 502. So our side is shut down first, and further input is read and discarded for a while, as
 //! nginx does with `lingering_close`.
 //!
 //! Next: [`crate::middleware`], where its requests went.
@@ -15,12 +15,12 @@ use tokio::{
 
 use super::{io::Stream, state::State};
 
-/// In all: a peer that has not stopped by then is not going to.
+/// In total: a peer that has not stopped by then will not.
 const TOTAL: Duration = Duration::from_secs(2);
-/// In a drain, which nobody may hold up: enough for an answer to arrive.
+/// In a drain, which must not be delayed: enough for a response to arrive.
 const TOTAL_IN_DRAIN: Duration = Duration::from_millis(250);
 
-/// Says that nothing more comes, and reads on until the peer has heard it.
+/// Shuts down our side, and reads until the peer has noticed.
 pub(crate) async fn linger(mut stream: impl Stream, state: &State) {
     let total = if state.is_asked_to_close() { TOTAL_IN_DRAIN } else { TOTAL };
     let deadline = Instant::now() + total;
@@ -34,7 +34,7 @@ pub(crate) async fn linger(mut stream: impl Stream, state: &State) {
     unless_asked(state, read_on).await;
 }
 
-/// Lingers for as long as nobody needs the place.
+/// Lingers until the connection is asked to make room.
 async fn unless_asked(state: &State, lingering: impl Future<Output = ()>) {
     state.set_lingering();
     tokio::select! {
@@ -43,9 +43,9 @@ async fn unless_asked(state: &State, lingering: impl Future<Output = ()>) {
     }
 }
 
-/// A last answer to a peer whose place is needed now: what goes out at once.
+/// A last response to a peer that must make room: only what can be sent immediately.
 pub(super) async fn part(mut stream: impl Stream, response: &[u8]) {
-    // 50 ms: the answer fits in an empty buffer of the socket, and a full one is not waited for.
+    // 50 ms: the response fits in an empty socket buffer, and a full one is not waited for.
     let _ = timeout(Duration::from_millis(50), async {
         stream.write_all(response).await?;
         stream.shutdown().await
@@ -71,7 +71,7 @@ pub(super) async fn linger_while_read(mut stream: impl Stream, state: &State, to
     unless_asked(state, read_on).await;
 }
 
-/// Sends a last answer, and lingers.
+/// Sends a last response, and lingers.
 pub(super) async fn answer(mut stream: impl Stream, state: &State, response: &[u8]) {
     if let Ok(Ok(())) = timeout(TOTAL_IN_DRAIN, stream.write_all(response)).await {
         linger(stream, state).await;

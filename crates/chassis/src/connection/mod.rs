@@ -1,13 +1,13 @@
 //! One connection: its protocol, its timers, its age, and how it ends.
 //!
 //! hyper parses and writes HTTP; this folder owns everything that hyper leaves open. hyper's header timeout is also
-//! its idle timeout and starts with the first byte, so a silent peer or half an HTTP/2 preface would stay for ever;
-//! it knows no age, no stalled reader, and closes an idle connection without a look at what already lies in the
+//! its idle timeout and starts with the first byte, so a silent peer or half an HTTP/2 preface would stay forever;
+//! it has no maximum age, no check for stalled readers, and closes an idle connection without checking for input in the
 //! socket. A connection here is always in one `state::Phase`, and each phase has its own deadline.
 //!
-//! It refuses to know routes, metrics of requests, or anything of the app.
+//! It does not depend on routes, request metrics or the app.
 //!
-//! Next: `service`, which hands each request on.
+//! Next: `service`, which dispatches each request.
 
 pub(crate) mod body;
 pub(crate) mod closed;
@@ -46,7 +46,7 @@ pub use crate::peer::{ClientCertificate, ConnectionInfo};
 
 use std::{net::SocketAddr, sync::Arc};
 
-/// Serves one connection, whatever it speaks.
+/// A protocol that serves one connection.
 pub(crate) trait Protocol: Clone + Send + Sync + 'static {
     /// Serves `stream` to its end; `entry` holds its place and its state.
     fn serve<S: Stream>(self, stream: S, peer: SocketAddr, entry: Arc<Entry>) -> impl Future<Output = ()> + Send;

@@ -1,4 +1,4 @@
-//! What others ask of a connection: its place, its end, or its end at once. Its own task obeys when it can.
+//! Commands to a connection: make room, close, or close at once. Its own task executes them when it can.
 //!
 //! Next: [`super::drive`].
 
@@ -19,7 +19,7 @@ pub(super) struct Orders {
 }
 
 impl State {
-    /// Whether it was asked for its place already.
+    /// Whether it was already asked to make room.
     pub(super) fn is_asked_to_yield(&self) -> bool {
         self.orders.yield_place.load(Relaxed)
     }
@@ -30,12 +30,12 @@ impl State {
         self.wake();
     }
 
-    /// Takes the order: a connection that became busy meanwhile keeps its place.
+    /// Takes the command: a connection that became busy meanwhile keeps its slot.
     pub(crate) fn takes_yield(&self) -> bool {
         self.orders.yield_place.swap(false, Relaxed)
     }
 
-    /// Resolves when it is asked for its place, for what is no [`super::drive::Work`].
+    /// Resolves when it is asked to make room, for code that is not a [`super::drive::Work`].
     pub(super) async fn asked_to_yield(&self) {
         std::future::poll_fn(|cx| {
             self.register(cx.waker());
@@ -44,15 +44,15 @@ impl State {
         .await;
     }
 
-    /// A connection that became busy keeps its place.
+    /// A connection that became busy keeps its slot.
     pub(super) fn forget_yield(&self) {
-        // Most were never asked: a load is cheaper than a swap.
+        // Most have no command: a load is cheaper than a swap.
         if self.orders.yield_place.load(Relaxed) {
             self.takes_yield();
         }
     }
 
-    /// Asks the connection to end after what it is doing.
+    /// Asks the connection to end after its current work.
     pub(crate) fn close(&self) {
         self.orders.close.store(true, Relaxed);
         self.wake();
@@ -73,7 +73,7 @@ impl State {
         self.orders.cut.load(Relaxed)
     }
 
-    /// Ends the connection now: its response holds memory that is needed.
+    /// Ends the connection now, to free the memory of its response.
     pub(super) fn reset_for_memory(&self) {
         self.orders.reset_for_memory.store(true, Relaxed);
         self.wake();
@@ -83,7 +83,7 @@ impl State {
         self.orders.reset_for_memory.load(Relaxed)
     }
 
-    /// Past its number of requests: HTTP/2 says so by a frame of its own.
+    /// Past its number of requests: HTTP/2 sends GOAWAY.
     pub(crate) fn retire(&self) {
         self.orders.retire.store(true, Relaxed);
         self.wake();

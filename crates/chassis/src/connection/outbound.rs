@@ -1,6 +1,6 @@
-//! Response bodies, until the last of their bytes has left.
+//! Response bodies, until their last byte was sent.
 //!
-//! Over HTTP/2 a large part of a body is handed over in copies of 16 KiB: what hyper and h2 hold for a closed window is
+//! Over HTTP/2 a large part of a body is passed on in copies of 16 KiB: what hyper and h2 hold for a closed window is
 //! small, and the part itself is freed at once when the stream is reset. Over HTTP/1 the same is done above 64 KiB.
 //!
 //! Next: [`super::held`].
@@ -27,21 +27,21 @@ use super::{
 
 /// 16 KiB: a frame of HTTP/2 as peers accept it by default (RFC 9113, section 4.2).
 const PIECE: usize = 16 * 1024;
-/// 32 KiB: two of them are what of an answer never counts.
+/// 32 KiB: two of them are the part of a response that never counts.
 const PIECE_HTTP1: usize = 32 * 1024;
 
-/// A response body; hyper drops it when it has taken the last of it.
+/// A response body; hyper drops it after its last part.
 pub(crate) struct Outbound {
     body: Body,
     guard: Arc<InFlightGuard>,
-    /// Bytes of a large part that are not handed over yet; the part is the stream's.
+    /// Bytes of a large part that are not passed on yet; the stream owns the part.
     rest: usize,
     length: usize,
-    /// It was in pieces, so its end waits until they have left: until then it can be reset.
+    /// It was split, so its end waits until all pieces are sent: until then it can be reset.
     is_long: bool,
 }
 
-/// A request, and its response on its way: gone when hyper and h2 have let go of the last of its bytes, or the stream
+/// A request and its response in transit: dropped when hyper and h2 have released its last byte, or the stream
 /// was reset.
 pub(super) struct InFlightGuard {
     part: Part,
@@ -81,7 +81,7 @@ impl InFlightGuard {
 }
 
 impl InFlightGuard {
-    /// What is not handed over yet of a large part.
+    /// The rest of a large part.
     fn rest(&self) -> MutexGuard<'_, Bytes> {
         match &self.stream {
             Some(stream) => stream.rest(),
@@ -105,7 +105,7 @@ impl Drop for InFlightGuard {
     }
 }
 
-/// Bytes of a response: h2 keeps them until the peer's window lets them out, long after it dropped the body.
+/// Bytes of a response: h2 keeps them until the peer's window permits sending, long after it dropped the body.
 pub(crate) struct Chunk {
     bytes: Bytes,
     /// What goes with it.
@@ -195,7 +195,7 @@ impl Outbound {
         })
     }
 
-    /// Ready when all that was handed over has left.
+    /// Ready when everything passed on has been sent.
     fn poll_left(&self, cx: &Context<'_>) -> Poll<()> {
         self.guard.left.register(cx.waker());
         if self.guard.alive.load(Acquire) == 0 { Poll::Ready(()) } else { Poll::Pending }

@@ -1,4 +1,4 @@
-//! All open connections of a listener, so that one can be asked for its place, and all for their end.
+//! All open connections of a listener, so that one can be asked to make room, and all to close.
 //!
 //! Next: [`super::service`].
 
@@ -45,7 +45,7 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    /// Room for `max` connections, served by the runtime that is entered; at the cap they make room by `rules`.
+    /// Room for `max` connections, served by the current runtime; at the limit they make room by `rules`.
     pub(crate) fn new(max: usize, rules: Rules, metrics: Metrics) -> Arc<Self> {
         Arc::new(Self {
             next: AtomicU64::new(0),
@@ -59,13 +59,13 @@ impl Connections {
         })
     }
 
-    /// A place, if one is free.
+    /// A free slot, if any.
     pub(crate) fn try_place(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.places).try_acquire_owned().ok()
     }
 
-    /// Waits for a place, and asks a connection for its own: again and again, as all may be busy now, and one that was
-    /// asked may become busy before it hears.
+    /// Waits for a slot, and asks a connection to make room: repeatedly, since all may be busy now, and one that was
+    /// asked may become busy before it reacts.
     pub(crate) async fn place(&self) -> OwnedSemaphorePermit {
         loop {
             self.ask_for_a_place();
@@ -76,7 +76,7 @@ impl Connections {
         }
     }
 
-    /// Asks the next connection to yield; one whose request makes progress is never asked.
+    /// Asks the next connection to make room; one whose request makes progress is never asked.
     pub(crate) fn ask_for_a_place(&self) {
         let mut ranked = self.ranked.lock().unwrap_or_else(PoisonError::into_inner);
         let eager = self.rules.eager;
@@ -111,12 +111,12 @@ impl Connections {
         self.lock().len()
     }
 
-    /// Wakes the HTTP/2 connections, which keep a timer for the drain; HTTP/1 meets it at its next response.
+    /// Wakes the HTTP/2 connections, which need a timer for the drain; HTTP/1 checks at its next response.
     pub(crate) fn drain(&self) {
         self.lock().values().filter(|state| state.is_multiplexed()).for_each(|state| state.wake());
     }
 
-    /// Asks every connection to end after what it is doing.
+    /// Asks every connection to end after its current work.
     pub(crate) fn close_all(&self) {
         self.lock().values().for_each(|state| state.close());
     }
@@ -124,7 +124,7 @@ impl Connections {
     /// Ends every connection now. Returns how many of them were in the middle of a request.
     pub(crate) fn cut_all(&self) -> usize {
         let open = self.lock();
-        // Counted first: a connection that is cut is idle at once.
+        // Counted first: a connection that is cut becomes idle immediately.
         let busy = open.values().filter(|state| state.is_busy()).count();
         open.values().for_each(|state| state.cut());
         busy
@@ -146,7 +146,7 @@ impl Connections {
         }
     }
 
-    /// Runs `work` beside the connections, whatever thread asks for it.
+    /// Runs `work` on the connections' runtime, from any thread.
     pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.runtime.spawn(work);
     }
@@ -166,7 +166,7 @@ impl Connections {
     }
 }
 
-/// An open connection's place in the registry; shared by its task and its socket, and gone with the last of them.
+/// An open connection's entry in the registry; shared by its task and its socket, removed with the last of them.
 #[derive(Debug)]
 pub(crate) struct Entry {
     id: u64,
@@ -180,12 +180,12 @@ impl Entry {
         &self.connections
     }
 
-    /// Whose connection it is, where the cap counts by addresses.
+    /// Sets the peer, for the per-address order at the limit.
     pub(crate) fn set_peer(&self, peer: IpAddr) {
         self.state.set_group(self.connections.rules.group(peer));
     }
 
-    /// Gives the place up before the last who shares the entry has let go of it.
+    /// Releases the slot before the entry is dropped.
     pub(super) fn give_up_place(&self) {
         self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
@@ -219,10 +219,10 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Registers them; without a registry (the admin listener) they count for nobody.
+    /// Registers them; without a registry (the admin listener) they are not exported.
     pub(crate) fn new(registry: Option<&Registry>) -> Self {
         let open = IntGauge::new("http_server_connections", "Open connections.").expect("a valid metric");
-        let opts = Opts::new("http_server_connections_closed_total", "Connections that ended, by reason.");
+        let opts = Opts::new("http_server_connections_closed_total", "Closed connections, by reason.");
         let closed = IntCounterVec::new(opts, &["reason"]).expect("a valid metric");
         for reason in Closed::ALL {
             closed.with_label_values(&[reason.label()]);

@@ -1,5 +1,5 @@
-//! Each request of a connection: marked as begun, handed to the router, and answered with `Connection: close` when
-//! the connection's time is over.
+//! Each request of a connection: counted, passed to the router, and answered with `Connection: close` when
+//! the connection must end.
 //!
 //! Next: [`crate::middleware`].
 
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::peer::{Abort, ConnectionInfo, Respond};
 
-/// A fault rule asked for a connection that breaks.
+/// The connection was aborted by a fault rule.
 #[derive(Debug)]
 pub(crate) struct Aborted;
 
@@ -72,7 +72,7 @@ impl<R: Respond> hyper::service::Service<Request<Incoming>> for Service<R> {
 }
 
 pin_project! {
-    /// The answer of a route, on its way to the socket.
+    /// The response of a route, on its way to the socket.
     pub(crate) struct Answer<F> {
         #[pin]
         response: F,
@@ -103,7 +103,7 @@ impl<F: Future<Output = Response>> Future for Answer<F> {
         match this.limits.ends(state, *this.number) {
             // GOAWAY is the driver's; it keeps age and drain by its own timer.
             Some(Closed::Requests) if !*this.http1 => state.retire(),
-            // A switch of protocols ends this HTTP connection in its own way.
+            // An upgrade ends this HTTP connection differently.
             Some(reason) if *this.http1 && response.status() != StatusCode::SWITCHING_PROTOCOLS => {
                 state.set_closing(reason);
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

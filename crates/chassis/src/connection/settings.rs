@@ -1,4 +1,4 @@
-//! The part of `server.*` that connections are held to; [`crate::server::Settings`] has its keys and their meaning.
+//! The part of `server.*` for connections; [`crate::server::Settings`] has its keys and their meaning.
 //!
 //! Next: [`super::limits`].
 
@@ -45,7 +45,7 @@ impl Default for Settings {
             max_head: MAX_HEAD,
             max_connection_age: Duration::from_secs(60),
             max_upgrade_age: Duration::from_secs(3600),
-            // 60 s: what nginx and ALB give a quiet connection, so that who lives behind them pings as often already.
+            // 60 s: the idle timeout of nginx and ALB, so clients behind them already ping that often.
             upgrade_idle_timeout: Duration::from_secs(60),
             max_requests_per_connection: 0,
             trusted_peers: private_networks(),
@@ -62,7 +62,7 @@ fn private_networks() -> Vec<IpNet> {
 }
 
 impl Settings {
-    /// Response bytes that may wait for their readers: in all, and of one connection.
+    /// Limits for buffered response bytes: in total, and per connection.
     pub(super) fn response_bytes(&self) -> (usize, usize) {
         let all = match self.max_response_memory.len() {
             0 => runtime::response_memory(),

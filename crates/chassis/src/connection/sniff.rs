@@ -1,4 +1,4 @@
-//! Tells HTTP/2 with prior knowledge from HTTP/1 by the first bytes (RFC 9113, section 3.4).
+//! Detects HTTP/2 with prior knowledge by the first bytes (RFC 9113, section 3.4); everything else is HTTP/1.
 //!
 //! hyper-util's own detection keeps both protocols' state for each connection; this keeps 24 bytes, once.
 //!
@@ -17,12 +17,12 @@ use super::{drive::Work, io::Stream, state::State};
 
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// What a peer speaks, and the bytes that told it.
+/// The peer's protocol, and the bytes read to detect it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Sniffed {
     Http1(Bytes),
     Http2(Bytes),
-    /// The peer closed without a word.
+    /// The peer closed without sending anything.
     Closed,
 }
 

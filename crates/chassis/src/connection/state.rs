@@ -1,4 +1,4 @@
-//! What is known of one connection, shared by its socket, its requests and its driver.
+//! The state of one connection, shared by its socket, its requests and its driver.
 //!
 //! Next: [`super::drive`].
 
@@ -20,15 +20,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{closed::Closed, orders::Orders, streams::Streams, waits::Waits, yielding::SHARED};
 
-/// Where a connection is in its life. Every phase has its own deadline.
+/// The phase of a connection. Every phase has its own deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Phase {
-    /// Open, and nothing came yet.
+    /// Open, nothing received yet.
     Silent,
-    /// A part of a request head came.
+    /// A part of a request head was received.
     Head,
-    /// A request is with a handler, or its bodies are still moving.
+    /// A handler is running, or a body is still being transferred.
     Busy,
     /// Between requests.
     Idle,
@@ -40,7 +40,7 @@ impl Phase {
     const ALL: [Self; 5] = [Self::Silent, Self::Head, Self::Busy, Self::Idle, Self::Upgraded];
 }
 
-/// One connection's state. Its own task writes it; other tasks only give orders.
+/// One connection's state. Its own task writes it; other tasks only send commands.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) opened: Instant,
@@ -49,9 +49,9 @@ pub(crate) struct State {
     phase: AtomicU8,
     /// Milliseconds from `opened` to the start of the phase.
     since: AtomicU64,
-    /// What the peer counts as at the cap.
+    /// The peer's group at the connection limit.
     group: AtomicU64,
-    /// It is done, and only reads on until its peer has seen the end.
+    /// It is done, and only reads until its peer has noticed the end.
     lingering: AtomicBool,
     /// Requests and bodies that are still moving.
     parts: AtomicU32,
@@ -60,11 +60,11 @@ pub(crate) struct State {
     closing: AtomicU8,
     /// HTTP/2: many requests at once, and frames that belong to none.
     multiplexed: AtomicBool,
-    /// Since when each response of a multiplexed connection waits for the peer to take more of it.
+    /// Since when each response of a multiplexed connection waits for the peer to read more of it.
     pub(super) streams: Streams,
-    /// A request body was left in the socket, so a plain close would reset what we wrote.
+    /// A request body was left unread in the socket, so a plain close would reset our response.
     pub(crate) unread: AtomicBool,
-    /// The driver wants to know whether input waits in the socket; `io` answers in `input`.
+    /// The driver asks whether the socket has input; `io` replies in `input`.
     pub(crate) probe: AtomicBool,
     pub(crate) input: AtomicBool,
     pub(super) waits: Waits,
@@ -111,7 +111,7 @@ impl State {
 
     pub(crate) fn phase(&self) -> Phase {
         match Phase::ALL[usize::from(self.phase.load(Acquire))] {
-            // Parts end on other threads too, so that only their number tells the two apart.
+            // Parts end on other threads too, so only their number distinguishes the two.
             Phase::Busy | Phase::Idle if self.parts.load(Acquire) > 0 => Phase::Busy,
             Phase::Busy | Phase::Idle => Phase::Idle,
             phase => phase,
@@ -128,7 +128,7 @@ impl State {
         self.phase.store(phase as u8, Release);
     }
 
-    /// Takes up a phase again that began at `since`: what came meanwhile was no request's.
+    /// Returns to a phase that began at `since`: the input meanwhile did not belong to a request.
     #[cfg_attr(not(feature = "fastcgi"), expect(dead_code, reason = "records of no request are FastCGI's"))]
     pub(crate) fn resume(&self, phase: Phase, since: Instant) {
         let since = since.saturating_duration_since(self.opened).as_millis();
@@ -151,7 +151,7 @@ impl State {
     pub(crate) fn received(&self) {
         match self.phase() {
             Phase::Silent | Phase::Idle if !self.is_multiplexed() => self.enter(Phase::Head),
-            // Its phase begins anew with each byte: the peer is there.
+            // Its phase restarts with each byte, which shows that the peer is alive.
             Phase::Upgraded => self.since.store(self.now(), Relaxed),
             _ => {}
         }
@@ -162,7 +162,7 @@ impl State {
         self.begin_part();
         self.phase.store(Phase::Busy as u8, Release);
         self.forget_answer();
-        // It was asked while idle; another one is asked in its stead.
+        // It was asked while idle; another one is asked instead.
         self.forget_yield();
         self.requests.fetch_add(1, Relaxed) + 1
     }
@@ -173,7 +173,7 @@ impl State {
 
     /// A request or a body ended; the last of them makes the connection idle.
     pub(crate) fn end_part(&self) {
-        // First, so that whoever sees an idle connection sees since when.
+        // First, so that a reader that sees an idle connection also sees since when.
         self.since.store(self.now(), Relaxed);
         if self.parts.fetch_sub(1, AcqRel) == 1 && DRIVEN.get() != self.address() {
             // It ended outside the driver's poll (a body that was drained), and the deadline has changed.
@@ -181,7 +181,7 @@ impl State {
         }
     }
 
-    /// Runs the driver's poll: what ends inside it needs no wake-up of its own.
+    /// Runs the driver's poll: work that ends inside it needs no separate wake-up.
     pub(crate) fn driven<T>(&self, poll: impl FnOnce() -> T) -> T {
         let outer = DRIVEN.replace(self.address());
         let result = poll();
@@ -223,7 +223,7 @@ impl State {
         self.closing.store(reason as u8 + 1, Relaxed);
     }
 
-    /// Why the connection was told to close, if it was.
+    /// Why the connection is closing, if it is.
     pub(crate) fn closing(&self) -> Option<Closed> {
         let at = self.closing.load(Relaxed).checked_sub(1)?;
         Some(Closed::ALL[usize::from(at)])
@@ -251,7 +251,7 @@ impl State {
         token
     }
 
-    /// The connection's time is over: handlers that hold it long are told.
+    /// The connection must end: long-running handlers are notified.
     pub(crate) fn end(&self) {
         self.has_ended.store(true, SeqCst);
         if let Some(token) = self.ending.get() {

@@ -1,4 +1,4 @@
-//! The responses of an HTTP/2 connection, and for how long each has been waiting for its peer.
+//! The responses of an HTTP/2 connection, and how long each has been waiting for its peer.
 //!
 //! Their flow control is the peer's: a window that never opens blocks no write to the socket, so a stalled reader shows
 //! only here.
@@ -25,16 +25,16 @@ use tokio::time::Instant;
 #[derive(Debug, Default)]
 pub(crate) struct Streams(Mutex<Slots>);
 
-/// Each response has a slot, so that its end looks for nothing.
+/// Each response has a slot, so that its end needs no search.
 #[derive(Debug, Default)]
 struct Slots {
     all: Vec<Option<Arc<Stream>>>,
     free: Vec<usize>,
-    /// The one whose task hyper is about to hand over.
+    /// The one whose task hyper is about to spawn.
     begun: Option<Arc<Stream>>,
     /// None of them has stalled for long before this instant.
     look_at: Option<Instant>,
-    /// One that cannot be reset has stalled: hyper is done with it, and h2 holds the last of it.
+    /// A stalled response cannot be reset: hyper is done with it, and h2 holds the rest.
     is_stuck: bool,
 }
 
@@ -53,18 +53,18 @@ impl Slots {
 pub(crate) struct Stream {
     slot: usize,
     begun: Instant,
-    /// Milliseconds from `begun` to the moment from which the peer is waited for, plus one; zero: the app is.
+    /// Milliseconds from `begun` to the start of the wait for the peer, plus one; zero while waiting for the app.
     waits: AtomicU64,
     reset: AtomicBool,
-    /// hyper has handed all of it to h2.
+    /// hyper has passed all of it to h2.
     done: AtomicBool,
     task: AtomicWaker,
-    /// What is not handed over yet of a large part: it is let go at once when the response is reset.
+    /// The rest of a large part, freed at once when the response is reset.
     rest: Mutex<Bytes>,
 }
 
 impl Streams {
-    /// A request begins, and the app is waited for.
+    /// A request begins, and we wait for the app.
     pub(super) fn begin(&self) -> Arc<Stream> {
         let begun = Instant::now();
         let mut slots = self.lock();
@@ -91,7 +91,7 @@ impl Streams {
         self.lock().begun.take()
     }
 
-    /// Resets each response that has waited for its peer for `timeout`. Returns when to look again.
+    /// Resets each response that has waited for its peer for `timeout`. Returns when to check again.
     pub(super) fn reset_stalled(&self, timeout: Duration) -> Instant {
         let (mut slots, now) = (self.lock(), Instant::now());
         if let Some(at) = slots.look_at.filter(|at| now < *at) {
@@ -112,20 +112,20 @@ impl Streams {
         next
     }
 
-    /// Whether a response has stalled that cannot be reset: the connection takes no more requests then.
+    /// Whether a stalled response cannot be reset: the connection then accepts no more requests.
     pub(super) fn is_stuck(&self) -> bool {
         self.lock().is_stuck
     }
 
-    /// The response is out, or was given up; told once for each.
+    /// The response was sent or cancelled; called once for each.
     pub(super) fn end(&self, stream: &Stream) {
         let mut slots = self.lock();
         slots.all[stream.slot] = None;
         slots.free.push(stream.slot);
     }
 
-    /// Since when nothing but the peer is waited for: all `parts` of the connection are responses, and none of them
-    /// moves. One reader that stalls must not end what a proxy sends to others over the same connection.
+    /// Since when we only wait for the peer: all `parts` of the connection are responses, and none of them
+    /// makes progress. One stalled reader must not end the responses that a proxy sends to others over the same connection.
     pub(super) fn blocked_since(&self, parts: usize) -> Option<Instant> {
         let streams = self.lock();
         if streams.count() == 0 || streams.count() < parts {
@@ -147,7 +147,7 @@ impl Streams {
 }
 
 impl Stream {
-    /// A part was handed over, so the peer is waited for; or there is none yet, so the app is.
+    /// A part was passed on, so we wait for the peer; or there is none yet, so we wait for the app.
     pub(super) fn waits(&self, for_peer: bool) {
         let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
         self.waits.store(if for_peer { now + 1 } else { 0 }, Relaxed);
@@ -160,7 +160,7 @@ impl Stream {
 }
 
 impl Stream {
-    /// Gives the response up; its task does it.
+    /// Cancels the response; its task does it.
     pub(super) fn reset(&self) {
         self.reset.store(true, SeqCst);
         drop(std::mem::take(&mut *self.rest()));

@@ -1,10 +1,10 @@
-//! The bounds of an upgraded connection (a WebSocket): its age, and for how long its peer may be silent.
+//! Limits of an upgraded connection (a WebSocket): its age, and how long its peer may be silent.
 //!
-//! At either the handler is told, so that it can say goodbye in its own protocol. A peer that is silent is gone, more
-//! often than not, and so may be the handler that waits for it: that connection is cut a moment later. The engine knows
-//! no frames; a handler pings by [`super::ConnectionInfo::ping_interval`].
+//! At either limit the handler is notified, so that it can close cleanly in its protocol. A silent peer is gone, more
+//! often than not, and its handler may be blocked on it: that connection is cut a moment later. The engine parses
+//! no WebSocket frames; a handler pings at [`super::ConnectionInfo::ping_interval`].
 //!
-//! Next: [`super::io`], which notes each byte.
+//! Next: [`super::io`], which records each byte.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use tokio::time::Instant;
 
 use super::{closed::Closed, state::State};
 
-/// 5 s: for a goodbye, and a handler that is busy.
+/// 5 s: for a clean close, and a busy handler.
 const GOODBYE: Duration = Duration::from_secs(5);
-/// A day: how soon to look again where nothing is bounded.
+/// A day: when to check again if nothing is limited.
 const NEVER: Duration = Duration::from_hours(24);
 
 pub(super) struct Watch {
     age: Option<Instant>,
     idle: Option<Duration>,
-    /// The handler was told that its peer is silent; the end at the latest.
+    /// The handler was notified that its peer is silent; the deadline for its end.
     cut_at: Option<Instant>,
 }
 
@@ -38,7 +38,7 @@ impl Watch {
         next.unwrap_or_else(|| Instant::now() + NEVER)
     }
 
-    /// Tells the handler of a bound that is past. The reason where the connection has to be cut.
+    /// Notifies the handler of an exceeded limit. Returns the reason if the connection must be cut.
     pub(super) fn look(&mut self, state: &State) -> Option<Closed> {
         let now = Instant::now();
         if self.cut_at.is_some_and(|at| at <= now) {

@@ -1,13 +1,13 @@
-//! Which connection makes room for a new one at the cap.
+//! Which connection makes room for a new one at the connection limit.
 //!
-//! First those whose peer keeps them waiting: half-sent heads, silent peers, stalled bodies. Then idle ones, and heads
-//! that have only just begun. Last upgraded ones on which nothing moves. Each time the address with the most of them
-//! gives its oldest, so that who opens many connections pays for them. A request that makes progress is never chosen.
+//! First those that wait for their peer: incomplete heads, silent peers, stalled bodies. Then idle ones, and heads
+//! that have only just begun. Last, inactive upgraded ones. Each time the address with the most of them
+//! loses its oldest, so a client with many connections loses its own. A request that makes progress is never chosen.
 //!
-//! Finding one means a look at every connection. So a look ranks many, and the next accepts take from them; each is
-//! looked at again before it is asked.
+//! Finding one requires a scan of all connections. So one scan ranks many for the next accepts; each is
+//! checked again before it is asked.
 //!
-//! Next: [`super::drive`], where the chosen connection obeys.
+//! Next: [`super::drive`], where the chosen connection reacts.
 
 use std::{
     cmp::Reverse,
@@ -25,58 +25,58 @@ use super::{
     state::{Phase, State},
 };
 
-/// 50 ms: a head, or a part of a body, that is on its way within a region has come by then.
+/// 50 ms: a head or a part of a body in transit within a region has arrived by then.
 pub(super) const ON_ITS_WAY: Duration = Duration::from_millis(50);
 /// 1 s: a packet that was lost has been sent again by then.
 const STALLED: Duration = Duration::from_secs(1);
-/// 2 s: a conversation that pauses for longer can be begun anew.
+/// 2 s: an exchange that pauses for longer can be restarted.
 const LATELY: Duration = Duration::from_secs(2);
-/// 256: a look costs some 50 ns a connection, and serves as many accepts.
+/// 256: a scan costs about 50 ns per connection, and serves that many accepts.
 const RANKED: usize = 256;
-/// 100 ms: who was idle or had the most then may not be any more.
+/// 100 ms: the ranking may be outdated after that.
 const FRESH: Duration = Duration::from_millis(100);
 
 /// The address of connections that are not counted together.
 pub(super) const SHARED: u64 = u64::MAX;
 
-/// Which connections are asked.
+/// The rules for choosing connections.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
-    /// Connections of these are not counted as those of one peer: they forward for many.
+    /// Connections of these are not grouped by address: they forward for many clients.
     pub(crate) shared: Vec<IpNet>,
-    /// Nobody may keep a place for longer than a moment: stalled bodies are chosen early, and so are slow readers.
+    /// No connection may occupy a slot for long: stalled bodies and slow readers are chosen early.
     pub(crate) eager: bool,
 }
 
 impl Rules {
-    /// What `peer` counts as: an address of IPv4, a /64 of IPv6, or nobody in particular.
+    /// The group of `peer`: an IPv4 address, an IPv6 /64, or the ungrouped ones.
     pub(super) fn group(&self, peer: IpAddr) -> u64 {
         let peer = peer.to_canonical();
         if self.shared.iter().any(|net| net.contains(&peer)) {
             return SHARED;
         }
         match peer {
-            // Among the prefixes of multicast, from which nobody connects.
+            // In the multicast range, which is never a source address.
             IpAddr::V4(v4) => 0xffff_ffff_0000_0000 | u64::from(v4.to_bits()),
             IpAddr::V6(v6) => u64::try_from(v6.to_bits() >> 64).expect("the upper half"),
         }
     }
 }
 
-/// In the order in which those of one address are asked.
+/// In the order in which those of one address are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
-    /// Its peer has kept it waiting.
+    /// It has waited for its peer.
     Waiting,
     Idle,
-    /// Its peer keeps it waiting since a moment ago.
+    /// It started to wait for its peer a moment ago.
     Young,
-    /// Upgraded, and nothing moved lately.
+    /// Upgraded, and inactive.
     Upgraded,
 }
 
 impl Rank {
-    /// Who is asked before the other's turn, whatever their addresses. A young head stands with the idle ones: an
+    /// Which are asked first, regardless of address. A recent head ranks with the idle ones: an
     /// address that opens many must not push out the few idle connections of others.
     const fn tier(self) -> usize {
         match self {
@@ -87,7 +87,7 @@ impl Rank {
     }
 }
 
-/// How `state` stands among those that could make room, and since when; none where it keeps its place.
+/// The rank of `state` among those that could make room, and since when; none if it keeps its slot.
 fn standing(state: &State, now: Instant, eager: bool) -> Option<(Rank, Instant)> {
     if state.is_asked_to_yield() {
         return None;
@@ -116,26 +116,26 @@ fn standing(state: &State, now: Instant, eager: bool) -> Option<(Rank, Instant)>
     (early && waited >= ON_ITS_WAY).then_some((Rank::Young, since))
 }
 
-/// Whether its head, or the first byte of it, is likely on its way.
+/// Whether its head, or its first byte, is probably in transit.
 fn is_on_its_way(state: &State, now: Instant) -> bool {
     matches!(state.phase(), Phase::Silent | Phase::Head) && now.saturating_duration_since(state.since()) < ON_ITS_WAY
 }
 
-/// How one stands, and since when.
+/// A rank, and since when.
 type Candidate<'a> = (Rank, Instant, &'a Arc<State>);
 /// Those of a tier, by their addresses.
 type Groups<'a> = HashMap<u64, Vec<Candidate<'a>>>;
 
-/// Those that are asked next.
+/// The next candidates.
 #[derive(Debug, Default)]
 pub(super) struct Ranked {
     queue: VecDeque<(Rank, Instant, Arc<State>)>,
-    /// When the last look began, and how long it took.
+    /// When the last scan began, and how long it took.
     looked: Option<(Instant, Duration)>,
 }
 
 impl Ranked {
-    /// The next one; it still stands as it stood.
+    /// The next one whose rank is still valid.
     pub(super) fn take(&mut self, eager: bool) -> Option<Arc<State>> {
         let now = Instant::now();
         if self.looked.is_none_or(|(at, _)| at + FRESH < now) {
@@ -149,7 +149,7 @@ impl Ranked {
         None
     }
 
-    /// Whether it is time for another look: they may take a tenth of a processor.
+    /// Whether another scan is allowed: scans may take a tenth of a processor.
     pub(super) fn may_look(&self) -> bool {
         self.looked.is_none_or(|(at, took)| at + took * 10 <= Instant::now())
     }
@@ -169,7 +169,7 @@ impl Ranked {
         self.queue.clear();
         let [waiting, mut idle, upgraded] = tiers;
         self.rank(waiting);
-        // Who opens many at a time is waited for: a moment later its own stand here. Others keep theirs until then.
+        // Wait for a client that opens many at once: its own are candidates soon. Others keep theirs until then.
         let most = coming.values().copied().max().unwrap_or_default();
         let fresh = |group: &u64| coming.get(group).copied().unwrap_or_default();
         idle.retain(|group, all| *group == SHARED || all.len() + fresh(group) >= most);
@@ -178,10 +178,10 @@ impl Ranked {
         self.looked = Some((begun, begun.elapsed()));
     }
 
-    /// Time and again the oldest of the address with the most.
+    /// Repeatedly takes the oldest of the address with the most.
     fn rank(&mut self, mut groups: Groups<'_>) {
         for all in groups.values_mut() {
-            // The next one stands last.
+            // The next one is last.
             all.sort_unstable_by_key(|(rank, since, _)| Reverse((*rank, *since)));
         }
         let place = |group: u64, all: &Vec<Candidate<'_>>| {

@@ -1,8 +1,8 @@
-//! Whether this replica, and what it depends on, is well.
+//! Health of this replica and of its dependencies.
 //!
-//! Checks run in the background; a probe reads their last verdict and never waits for one. A hard check that is not up
+//! Checks run in the background; a probe reads their last result and never waits for one. A hard check that is not up
 //! takes the replica out of the balancer. A dependency that all replicas share is a soft check: it marks the replica
-//! degraded and shows in metrics, as taking the whole fleet out would help nobody. Nothing here knows of HTTP beyond
+//! degraded and shows in metrics, since removing every replica would not help. Nothing here depends on HTTP beyond
 //! the text of [`render`].
 //!
 //! Next: [`render`], the text of a probe.
@@ -23,7 +23,7 @@ use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
 use tokio::runtime::Handle;
 use tracing::{info, warn};
 
-/// What it means that a check is not up.
+/// The consequence of a failing check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The replica is not ready.
@@ -32,7 +32,7 @@ pub enum Kind {
     Soft,
 }
 
-/// What a check said last.
+/// The last result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It has not finished once.
@@ -41,9 +41,9 @@ pub enum Verdict {
     Up,
     /// It failed, ran out of time, or panicked.
     Down {
-        /// The probe's own words; for the log, not for a client.
+        /// The reason given by the probe; for the log, not for a client.
         reason: Arc<str>,
-        /// When it was last up, or was first asked.
+        /// When it was last up, or first run.
         since: Instant,
     },
 }
@@ -51,7 +51,7 @@ pub enum Verdict {
 type ProbeFuture = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 type Probe = Arc<dyn Fn() -> ProbeFuture + Send + Sync>;
 
-/// Something to ask again and again.
+/// A check that runs periodically.
 #[derive(Clone)]
 pub struct Check {
     name: &'static str,
@@ -62,17 +62,17 @@ pub struct Check {
 }
 
 impl Check {
-    /// A check that asks `probe` every 10 s and gives it 2 s; `name` is a label and part of a path.
+    /// A check that runs `probe` every 10 s with a timeout of 2 s; `name` is a metric label and part of a path.
     pub fn new<F>(name: &'static str, kind: Kind, probe: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<(), String>> + Send + 'static,
     {
         let probe: Probe = Arc::new(move || Box::pin(probe()));
-        // 10 s and 2 s: a fleet of a hundred asks a dependency ten times a second, and a hang is found in 12 s.
+        // 10 s and 2 s: a hundred replicas query a dependency ten times a second, and a hang is found within 12 s.
         Self { name, kind, interval: Duration::from_secs(10), timeout: Duration::from_secs(2), probe }
     }
 
-    /// How long to rest between two runs, give or take 10 %.
+    /// Pause between two runs, ±10 %.
     #[must_use]
     pub const fn every(mut self, interval: Duration) -> Self {
         self.interval = interval;
@@ -93,12 +93,12 @@ impl fmt::Debug for Check {
     }
 }
 
-/// Two checks have one name.
+/// Two checks have the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a health check named {0} is registered already")]
+#[error("a health check named {0} is already registered")]
 pub struct DuplicateCheck(pub &'static str);
 
-/// All checks of the replica, and what they said last; clones share them.
+/// All checks of the replica and their last results; clones share them.
 #[derive(Clone, Debug)]
 pub struct Checks(Arc<Inner>);
 
@@ -122,9 +122,11 @@ impl Checks {
     /// # Errors
     /// When the registry has metrics of these names.
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let up =
-            IntGaugeVec::new(Opts::new("health_check_up", "Whether the check's last verdict was up."), &["check"])?;
-        let degraded = IntGauge::new("health_degraded", "Whether a soft check is down.")?;
+        let up = IntGaugeVec::new(
+            Opts::new("health_check_up", "1 if the last run of the check passed, else 0."),
+            &["check"],
+        )?;
+        let degraded = IntGauge::new("health_degraded", "1 while a soft check is down, else 0.")?;
         registry.register(Box::new(up.clone()))?;
         registry.register(Box::new(degraded.clone()))?;
         Ok(Self(Arc::new(Inner { entries: Mutex::default(), up, degraded })))
@@ -152,7 +154,7 @@ impl Checks {
         }
     }
 
-    /// What each check said last, in the order of registration.
+    /// The last result of each check, in the order of registration.
     #[must_use]
     pub fn verdicts(&self) -> Vec<(&'static str, Kind, Verdict)> {
         self.entries().iter().map(|entry| (entry.check.name, entry.check.kind, entry.verdict.clone())).collect()
@@ -206,7 +208,7 @@ impl Checks {
 }
 
 impl Entry {
-    /// Soft and unknown is fine: a dependency that nobody has asked yet is no reason for an alert.
+    /// Soft and unknown is fine: a dependency that has not been checked yet is no reason for an alert.
     fn outcome(&self) -> Outcome {
         match (&self.verdict, self.check.kind) {
             (Verdict::Up, _) | (Verdict::Unknown, Kind::Soft) => Outcome::Passed,

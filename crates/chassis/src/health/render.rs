@@ -1,6 +1,6 @@
 //! The text of a probe, as the Kubernetes API server writes it.
 //!
-//! Reasons stay in the log: a probe's body may be seen by whoever reaches the port.
+//! Reasons stay in the log: anyone who reaches the port can read a probe's body.
 //!
 //! Next: [`super::run`].
 
@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use http::StatusCode;
 
-/// What a probe says of one check.
+/// How a probe shows one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// All is well.
@@ -25,17 +25,17 @@ impl From<bool> for Outcome {
     }
 }
 
-/// What the query asks of a probe: `?verbose`, and `exclude=NAME`, repeated.
+/// Query options of a probe: `?verbose`, and `exclude=NAME`, repeatable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Whether to list the checks also when all pass.
+    /// Whether to list the checks even if all pass.
     pub verbose: bool,
-    /// Names of checks that do not count.
+    /// Names of checks to ignore.
     pub exclude: Vec<String>,
 }
 
 impl Options {
-    /// Reads a query; what it does not know it passes over, and names are not percent-decoded, as none needs it.
+    /// Parses a query. Unknown options are ignored, and names are not percent-decoded, since no name needs it.
     #[must_use]
     pub fn parse(query: Option<&str>) -> Self {
         let mut options = Self::default();
@@ -50,7 +50,7 @@ impl Options {
     }
 }
 
-/// The answer of the probe `endpoint` (`readyz`): 200 and `ok`, or 503 with a line for each check. A single check
+/// The response of the probe `endpoint` (`readyz`): 200 and `ok`, or 503 with a line for each check. A single check
 /// (`/readyz/NAME`) is a list of one.
 #[must_use]
 pub fn render(endpoint: &str, checks: &[(&str, Outcome)], options: &Options) -> (StatusCode, String) {

@@ -1,6 +1,6 @@
-//! One check's life: run, record, rest, again.
+//! The loop of one check: run, record, pause.
 //!
-//! Next: [`crate::upstream`], what checks most often ask.
+//! Next: [`crate::upstream`], the most common target of checks.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{Check, Checks};
 
-/// Runs never overlap: the rest begins when the run has ended.
+/// Runs never overlap: the pause begins when the run has ended.
 pub(super) async fn forever(checks: Checks, check: Check) {
     loop {
         checks.record(check.name, run(&check).await);
@@ -17,17 +17,17 @@ pub(super) async fn forever(checks: Checks, check: Check) {
     }
 }
 
-/// Asks in a task of its own, so that a panic is a verdict, and not a check that is up for ever.
+/// Runs in its own task, so that a panic counts as a failure and does not freeze the check's last result.
 async fn run(check: &Check) -> Result<(), String> {
     let task = AbortOnDropHandle::new(tokio::spawn((check.probe)()));
     match time::timeout(check.timeout, task).await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => Err("the probe panicked".into()),
-        Err(_) => Err(format!("no answer within {:?}", check.timeout)),
+        Err(_) => Err(format!("no response within {:?}", check.timeout)),
     }
 }
 
-/// 10 % each way, so that replicas that started together do not ask together.
+/// ±10 %, so that replicas that started together do not run their checks together.
 fn jittered(interval: Duration) -> Duration {
     interval.mul_f64(0.9 + 0.2 * fastrand::f64())
 }

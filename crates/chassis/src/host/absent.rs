@@ -1,4 +1,4 @@
-//! A build without the feature: sockets are bound when they are needed, and nobody takes over.
+//! Stub for builds without the feature: sockets are bound when needed, and there is no restart by SIGUSR2.
 //!
 //! Next: [`super::super::listener`].
 
@@ -13,7 +13,7 @@ use crate::{
     process::{Environment, HeldSignals, StartError},
 };
 
-/// No process is one between two.
+/// This process is never the supervisor of a restart.
 pub(crate) fn fork_supervisor(_: &Environment, held: HeldSignals) -> HeldSignals {
     held
 }
@@ -21,7 +21,7 @@ pub(crate) fn fork_supervisor(_: &Environment, held: HeldSignals) -> HeldSignals
 /// Does nothing.
 pub(crate) struct Host;
 
-/// SIGUSR2 is not heard.
+/// SIGUSR2 is not handled.
 pub(crate) struct Asked;
 
 impl Asked {
@@ -65,7 +65,7 @@ impl Host {
         }
     }
 
-    /// Whether there is a predecessor.
+    /// Whether there is an old process.
     pub(crate) fn succeeds(&self) -> bool {
         false
     }

@@ -1,13 +1,13 @@
-//! What a process and its successor say to each other, over a pair of sockets; one line each.
+//! The protocol between the old and the new process, over a socket pair; one line per message.
 //!
 //! ```text
-//! between      started PID      the successor's id, at some time before the rest is decided
-//! successor    prepared NAME…   ready to serve, with the listeners of these names in common
+//! supervisor   started PID      the new process's id, at some time before the outcome
+//! successor    prepared NAME…   ready to serve, sharing the listeners of these names
 //! predecessor  go               from here on both accept
 //! successor    accepting        the predecessor stops
-//! predecessor  yours            the files of Unix sockets are the successor's to remove at its end
+//! predecessor  yours            the new process must remove the files of Unix sockets at its end
 //! ```
-//! Until `go` the successor accepts nothing, so that it can be ended without a loss.
+//! Until `go` the new process accepts nothing, so that it can be terminated without losing a request.
 //!
 //! Next: [`super::supervisor`].
 
@@ -48,7 +48,7 @@ impl Link {
     /// The next line.
     ///
     /// # Errors
-    /// `UnexpectedEof` where the other side is gone.
+    /// `UnexpectedEof` if the other side has closed.
     pub(super) async fn hear(&mut self) -> io::Result<String> {
         self.lines.next_line().await?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }

@@ -1,12 +1,12 @@
-//! Life on a host without a cluster: privileges, systemd, and a restart that loses nothing.
+//! Running on a host without a cluster: privileges, systemd, and restarts without losing requests.
 //!
-//! All of it is the cargo feature `host`. This file is the only one that asks whether the feature is on: without it,
-//! `absent` stands in for the rest, does nothing, and brings no dependency. The settings are there in every build, so
-//! that the reference is one; a build without the feature refuses them.
+//! All of it is the cargo feature `host`. This file is the only one that checks the feature: without it,
+//! `absent` replaces the rest, does nothing, and needs no dependency. The settings exist in every build, so
+//! that there is one reference; a build without the feature refuses them.
 //!
-//! It refuses to know routes and connections, and to reload settings.
+//! It does not deal with routes, connections or reloads of settings.
 //!
-//! Next: [`super::listener`], which it prepares sockets for.
+//! Next: [`super::listener`], which uses the prepared sockets.
 
 #[cfg(not(feature = "host"))]
 mod absent;
@@ -48,15 +48,15 @@ pub(crate) const AVAILABLE: bool = cfg!(feature = "host");
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// The user to become once the listeners are bound: a name, or a number. Needs a start as root.
+    /// User to switch to after the listeners are bound: a name or a number. The process must start as root.
     pub user: Option<String>,
-    /// The group to become: a name, or a number; by default the user's own.
+    /// Group to switch to: a name or a number; by default the user's primary group.
     pub group: Option<String>,
-    /// Keeps the capabilities that the process was started with. By default they are given up once the listeners are bound, for good.
+    /// Whether to keep the process's capabilities. By default they are dropped permanently after the listeners are bound.
     pub keep_capabilities: bool,
-    /// A file that holds the process id, replaced by rename at the start and at each restart by SIGUSR2. The user that the process becomes writes it.
+    /// PID file, replaced by rename at start and at each restart by SIGUSR2. It is written as `host.user`.
     pub pid_file: Option<String>,
-    /// How long a new process may take to get ready after SIGUSR2, before it is ended and the old one goes on.
+    /// How long a new process may take to become ready after SIGUSR2; after that it is killed and the old process continues.
     pub upgrade_timeout: Duration,
 }
 
@@ -67,7 +67,7 @@ impl Default for Settings {
             group: None,
             keep_capabilities: false,
             pid_file: None,
-            // 30 s: a start takes well under one; an app may warm a cache or wait for a check.
+            // 30 s: a start takes well under a second, but an app may warm a cache or wait for a check.
             upgrade_timeout: Duration::from_secs(30),
         }
     }
@@ -85,7 +85,7 @@ impl Check for Settings {
                 ("pid_file", self.pid_file == default.pid_file),
                 ("upgrade_timeout", self.upgrade_timeout == default.upgrade_timeout),
             ] {
-                errors.require(unchanged, key, "this build has no such setting: rebuild with --features host");
+                errors.require(unchanged, key, "this build lacks that setting: rebuild with --features host");
             }
             return;
         }
@@ -93,7 +93,7 @@ impl Check for Settings {
         errors.require(given(&self.group), "group", "expected a name or a number");
         errors.require(given(&self.pid_file), "pid_file", "expected a path");
         if self.group.is_some() && self.user.is_none() {
-            errors.push(SettingError::between(["group", "user"], "a group needs a user beside it"));
+            errors.push(SettingError::between(["group", "user"], "group needs user"));
         }
         let patient = self.upgrade_timeout > Duration::default();
         errors.require(patient, "upgrade_timeout", "expected a duration above zero");

@@ -1,7 +1,7 @@
-//! Descriptors that were passed to this process: by systemd (`sd_listen_fds(3)`), or by a predecessor.
+//! Inherited descriptors: from systemd (`sd_listen_fds(3)`), or from the old process of a restart.
 //!
-//! `LISTEN_FDS` is their number, from descriptor 3 on; `LISTEN_FDNAMES` are their names, between colons. A predecessor
-//! names each by the URL that it listened on, without colons, and adds a link to itself. Where nothing was passed so,
+//! `LISTEN_FDS` is their number, from descriptor 3 on; `LISTEN_FDNAMES` has the names, colon-separated. An old process
+//! names each by its listen URL without colons, and adds a link to itself. If nothing is passed this way,
 //! descriptor 0 may be a socket, as `spawn-fcgi` leaves it.
 //!
 //! Next: [`super::sockets`].
@@ -21,18 +21,18 @@ use socket2::Socket;
 
 use crate::{listener::unix::Id, process::Environment};
 
-/// The name of the link to the predecessor. No URL looks like it, and no socket unit is called so.
+/// The name of the link to the old process. No URL has this form, and no socket unit should use the name.
 pub(super) const LINK: &str = "%predecessor";
 
-/// What was passed and is not taken yet.
+/// Inherited descriptors that are not taken yet.
 pub(super) struct Passed {
     descriptors: ListenFd,
-    /// As many as there are descriptors; none where it was taken.
+    /// One entry per descriptor; none once it was taken.
     names: Vec<Option<String>>,
 }
 
 impl Passed {
-    /// Takes what the environment tells of. `LISTEN_FDS` and `LISTEN_PID` leave the environment.
+    /// Takes the descriptors listed in the environment. `LISTEN_FDS` and `LISTEN_PID` leave the environment.
     pub(super) fn take(environment: &Environment) -> Self {
         let descriptors = ListenFd::from_env();
         let mut names = environment.get("LISTEN_FDNAMES").unwrap_or_default().split(':');
@@ -41,7 +41,7 @@ impl Passed {
         Self { descriptors, names }
     }
 
-    /// The link to the predecessor, where there is one.
+    /// The link to the old process, if any.
     pub(super) fn link(&mut self) -> io::Result<Option<UnixStream>> {
         let Some(at) = self.find(LINK) else { return Ok(None) };
         self.names[at] = None;
@@ -65,24 +65,24 @@ impl Passed {
         Ok(listener)
     }
 
-    /// Whether nothing was passed by a service manager.
+    /// Whether the service manager passed nothing.
     pub(super) fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
 
-    /// The names of what nobody took.
+    /// The names of unused descriptors.
     pub(super) fn unused(&self) -> Vec<String> {
         self.names.iter().flatten().cloned().collect()
     }
 
-    /// Closes what nobody took: a listener that the settings have no more is not to outlive the predecessor.
+    /// Closes unused descriptors: a listener removed from the settings must not outlive the old process.
     pub(super) fn close_rest(&mut self) {
         for at in 0..self.names.len() {
             let name = self.names[at].clone();
             if let Some(name) = name
                 && let Err(error) = self.numbered(at)
             {
-                tracing::warn!(%error, name, "cannot close a descriptor that was passed");
+                tracing::warn!(%error, name, "cannot close an inherited descriptor");
             }
         }
     }
@@ -92,23 +92,23 @@ impl Passed {
     }
 }
 
-/// Descriptor 0, where it listens: FastCGI's process managers pass a socket so (`FCGI_LISTENSOCK_FILENO`).
+/// Descriptor 0, if it is listening: FastCGI process managers pass a socket this way (`FCGI_LISTENSOCK_FILENO`).
 pub(super) fn standard_input() -> io::Result<Option<Socket>> {
     let socket = Socket::from(io::stdin().as_fd().try_clone_to_owned()?);
-    // What is no socket has no such option.
+    // Only sockets have this option.
     if !socket.is_listener().unwrap_or(false) {
         return Ok(None);
     }
-    // A second handle would keep the queue open behind a drain.
+    // A second handle would keep the queue open after a drain.
     dup2_stdin(File::open("/dev/null")?)?;
     Ok(Some(socket))
 }
 
 fn neither(error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("the descriptor that was passed is no TCP socket; as a Unix socket: {error}"))
+    io::Error::new(error.kind(), format!("the inherited descriptor is not a TCP socket; as a Unix socket: {error}"))
 }
 
-/// A Unix socket's name has its file's id as well: a socket whose file was removed or replaced is nobody's any more.
+/// A Unix socket's name includes its file's id: a socket whose file was removed or replaced is unreachable.
 pub(super) fn name_with_id(url: &str, (device, inode): Id) -> String {
     // No name of a URL has a `%` before such a letter.
     format!("{}%at{device}.{inode}", name_of(url))

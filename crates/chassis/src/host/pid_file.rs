@@ -1,6 +1,6 @@
-//! The PID file: whole at any time, and of the process that serves.
+//! The PID file: complete at any time, with the id of the serving process.
 //!
-//! It is written beside its place, before the start is decided, and renamed into it: a reader never sees half a
+//! It is written under a temporary name before the start is decided, and renamed: a reader never sees half a
 //! number, and a start that cannot write it fails while its predecessor serves.
 //!
 //! Next: [`super::systemd`].
@@ -9,7 +9,7 @@ use std::{fs, io, path::PathBuf, process};
 
 use crate::process::StartError;
 
-/// A PID file; removed with its owner, unless it is another's by then.
+/// A PID file; removed on drop, unless another process has replaced it.
 pub(super) struct PidFile {
     path: PathBuf,
     draft: PathBuf,
@@ -19,7 +19,7 @@ impl PidFile {
     /// Writes the draft.
     ///
     /// # Errors
-    /// What the file system says.
+    /// The file system's error.
     pub(super) fn prepare(path: &String) -> Result<Self, StartError> {
         let draft = PathBuf::from(format!("{path}.{}", process::id()));
         let path = PathBuf::from(path);
@@ -28,7 +28,7 @@ impl PidFile {
         Ok(Self { path, draft })
     }
 
-    /// Puts it in its place.
+    /// Renames it to its final name.
     pub(super) fn publish(&self) -> io::Result<()> {
         fs::rename(&self.draft, &self.path)
     }

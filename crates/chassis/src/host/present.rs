@@ -1,12 +1,12 @@
-//! The host's part in a start and a stop, in the order in which a replica calls it.
+//! Host steps of a start and a stop, in the order in which a replica calls them.
 //!
 //! ```text
 //! prepare   sockets are taken or bound, privileges dropped; no thread runs yet
 //! announce  metrics, the watchdog
 //! bind      a prepared socket listens
-//! turn      a successor waits here until it is ready and its predecessor lets it
-//! started   the PID file, READY, a word to the predecessor
-//! stopping  STOPPING; the sockets are let go
+//! turn      a new process waits here until it is ready and the old one lets it accept
+//! started   the PID file, READY, a message to the old process
+//! stopping  STOPPING; the sockets are released
 //! ```
 //!
 //! Next: [`super::passed`].
@@ -32,16 +32,16 @@ use crate::{
     process::{Environment, Invocation, StartError},
 };
 
-/// What this process holds of its host.
+/// The host state of this process.
 pub(crate) struct Host {
     pub(super) settings: Settings,
     pub(super) sockets: Sockets,
-    /// None in the first process of a line.
+    /// None in the first process of a series of restarts.
     pub(super) predecessor: Option<Predecessor>,
     pub(super) pid_file: Option<PidFile>,
     pub(super) invocation: Invocation,
     pub(super) attempts: Attempts,
-    /// Names of passed descriptors that no setting asks for.
+    /// Names of inherited descriptors that no setting uses.
     unused: Mutex<Vec<String>>,
 }
 
@@ -58,7 +58,7 @@ impl Host {
         let invocation = Invocation::capture();
         let mut passed = Passed::take(environment);
         let predecessor =
-            passed.link().map_err(|error| StartError::new("taking the link to the predecessor", error))?;
+            passed.link().map_err(|error| StartError::new("opening the link to the old process", error))?;
         let sockets = Sockets::prepare(urls, &mut passed, predecessor.is_some());
         if predecessor.is_some() {
             passed.close_rest();
@@ -76,13 +76,13 @@ impl Host {
         })
     }
 
-    /// Registers the metrics and starts the watchdog, on the runtime that is entered.
+    /// Registers the metrics and starts the watchdog on the current runtime.
     pub(crate) fn announce(&self, registry: &Registry, heartbeat: &Heartbeat) -> Result<(), prometheus::Error> {
         for name in self.unused.lock().expect("the names").drain(..) {
-            tracing::warn!(name, "a descriptor was passed that no key of server.listen asks for");
+            tracing::warn!(name, "an inherited descriptor matches no URL of server.listen");
         }
         if geteuid().is_root() {
-            tracing::warn!("this process is root: set host.user");
+            tracing::warn!("running as root; set host.user");
         }
         systemd::watch(heartbeat.clone());
         self.attempts.register(registry)
@@ -91,7 +91,7 @@ impl Host {
     /// The prepared socket of `url`, listening. Call it inside a runtime.
     ///
     /// # Errors
-    /// What the system says of the address, or that no such descriptor was passed.
+    /// The system's error for the address, or that no such descriptor was inherited.
     pub(crate) fn bind(&self, url: &str, backlog: u32) -> io::Result<Tcp> {
         self.sockets.listen(url, backlog)
     }
@@ -99,7 +99,7 @@ impl Host {
     /// The prepared socket of `url`, listening; a Unix socket where it has a `path`. Call it inside a runtime.
     ///
     /// # Errors
-    /// What the system says of the address, the path or the rights, or that no such descriptor was passed.
+    /// The system's error for the address, the path or the permissions, or that no such descriptor was inherited.
     pub(crate) fn open(
         &self,
         url: &str,
@@ -115,12 +115,12 @@ impl Host {
         systemd::tell(Notice::Reloading);
     }
 
-    /// The reload is over, whatever came of it.
+    /// The reload is complete, successful or not.
     pub(crate) fn reloaded(&self) {
         systemd::tell(Notice::Ready);
     }
 
-    /// A drain begins that no successor takes part in: with the accept loops, the sockets end.
+    /// A drain without a new process begins: the sockets close with the accept loops.
     pub(crate) fn stopping(&self) {
         systemd::tell(Notice::Stopping);
         self.sockets.let_go();

@@ -1,7 +1,7 @@
-//! From root to a user, with nothing left to come back by.
+//! Drops privileges permanently, from root to a user.
 //!
 //! User and group are set first, then every set of capabilities is emptied, then no-new-privileges is set: no program
-//! that this one starts gets more than it has itself. A successor starts with nothing, and needs nothing: its
+//! that this one starts gains privileges. A new process starts without privileges and needs none: its
 //! listeners are inherited.
 //!
 //! Next: [`super::pid_file`].
@@ -17,10 +17,10 @@ use nix::{
 use super::Settings;
 use crate::process::StartError;
 
-/// Drops what `settings` say.
+/// Drops privileges according to `settings`.
 ///
 /// # Errors
-/// An unknown user or group, and what the kernel refuses.
+/// An unknown user or group, or the kernel's error.
 pub(super) fn drop(settings: &Settings) -> Result<(), StartError> {
     let target = settings.user.as_deref().map(|user| Target::find(user, settings.group.as_deref())).transpose()?;
     if !settings.keep_capabilities {
@@ -47,11 +47,11 @@ fn clear_bounding_set() -> Result<(), StartError> {
     caps::clear(None, CapSet::Bounding).map_err(|error| failed("clearing the bounding set of capabilities", error))
 }
 
-/// Who to become.
+/// The target user.
 struct Target {
     uid: Uid,
     gid: Gid,
-    /// For the user's further groups; a bare number has none.
+    /// For the user's supplementary groups; a bare number has none.
     name: Option<CString>,
 }
 
@@ -64,12 +64,14 @@ impl Target {
         let gid = match (group, &entry) {
             (Some(group), _) => gid(group)?,
             (None, Some(entry)) => entry.gid,
-            (None, None) => return Err(StartError::new("host.group", "needed: host.user is a number without a name")),
+            (None, None) => {
+                return Err(StartError::new("host.group", "required when host.user is a number without a user name"));
+            }
         };
         Ok(Self { uid, gid, name: entry.and_then(|entry| CString::new(entry.name).ok()) })
     }
 
-    /// Nothing is to be done where a predecessor did it.
+    /// Nothing to do if the old process did it.
     fn enter(&self) -> Result<(), StartError> {
         if geteuid() == self.uid && getegid() == self.gid {
             return Ok(());
@@ -97,7 +99,7 @@ fn gid(group: &str) -> Result<Gid, StartError> {
     Ok(found.ok_or_else(|| StartError::new("host.group", UNKNOWN))?.gid)
 }
 
-const UNKNOWN: &str = "the host knows no such name";
+const UNKNOWN: &str = "no such name on this host";
 
 fn failed(what: impl Display, error: impl Display) -> StartError {
     StartError::new(what, error)

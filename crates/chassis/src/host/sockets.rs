@@ -1,6 +1,6 @@
-//! The listeners of this process: taken or bound before privileges go, and kept for a successor.
+//! The listeners of this process: inherited or bound before privileges are dropped, and kept for a new process.
 //!
-//! A Unix socket that nobody passed is bound at its time: what it needs is the directory, not privileges.
+//! A Unix socket that is not inherited is bound later: it needs write access to the directory, not privileges.
 //!
 //! Next: [`super::privileges`].
 
@@ -31,7 +31,7 @@ struct Prepared {
     socket: io::Result<Owned>,
 }
 
-/// Whose a socket is, and who set its backlog.
+/// The owner of a socket and of its backlog.
 enum Owned {
     /// Ours, by `server.backlog`.
     Ours(Socket),
@@ -51,7 +51,7 @@ struct Kept {
 }
 
 impl Sockets {
-    /// Takes what was passed for `urls`, and binds the rest.
+    /// Takes inherited sockets for `urls`, and binds the rest.
     pub(super) fn prepare(urls: &[String], passed: &mut Passed, inherits: bool) -> Self {
         let prepared = urls.iter().map(|url| Prepared { url: url.clone(), socket: socket(url, passed, inherits) });
         Self { prepared: Mutex::new(prepared.collect()), kept: Mutex::default() }
@@ -91,7 +91,7 @@ impl Sockets {
         Ok(Bound::unix(Unix::listen(socket, Some(path), share)?, path))
     }
 
-    /// A descriptor that was passed may be of either kind.
+    /// An inherited descriptor may be of either kind.
     fn open_passed(&self, url: &str, backlog: u32) -> io::Result<(Bound, String)> {
         let path = match lock(&self.prepared).iter().find(|prepared| prepared.url == url).map(|found| &found.socket) {
             Some(Ok(Owned::Activated(socket))) => socket.local_addr()?.as_pathname().map(Path::to_owned),
@@ -115,7 +115,7 @@ impl Sockets {
         Ok(share)
     }
 
-    /// A handle of each listening socket with its name, for a successor.
+    /// A handle of each listening socket with its name, for a new process.
     pub(super) fn for_successor(&self) -> io::Result<Vec<(String, OwnedFd)>> {
         let copy = |kept: &Kept| Ok((kept.name.clone(), kept.socket.try_clone()?.into()));
         lock(&self.kept).iter().map(copy).collect()
@@ -126,12 +126,12 @@ impl Sockets {
         lock(&self.kept).iter().map(|kept| kept.name.clone()).collect()
     }
 
-    /// What is shared of each: to be told later that it is nobody else's.
+    /// The shared flags of each, to record later that no other process has it.
     pub(super) fn shares(&self) -> Vec<Arc<Share>> {
         lock(&self.kept).iter().map(|kept| Arc::clone(&kept.share)).collect()
     }
 
-    /// Leaves the sockets called `names` to the successor that has them too: their queues, and the files of those that
+    /// Leaves the sockets called `names` to the new process that shares them: their queues, and the files of those that
     /// have one.
     pub(super) fn leave<'a>(&self, names: impl Iterator<Item = &'a str>) {
         let mut kept = lock(&self.kept);
@@ -151,7 +151,7 @@ impl Sockets {
 fn socket(url: &str, passed: &mut Passed, inherits: bool) -> io::Result<Owned> {
     let address = listen::parse(url).map(|listen| listen.address);
     if let Ok(Address::Unix(path)) = address {
-        // Without its file nobody finds it: then it is bound anew.
+        // Without its file it is unreachable: then it is bound again.
         let name = unix::id(&path).ok().filter(|_| inherits).map(|id| name_with_id(url, id));
         let inherited = name.map_or(Ok(None), |name| passed.named(&name))?;
         return inherited.map_or(Ok(Owned::Later), |socket| listening(socket).map(Owned::Placed));
@@ -164,11 +164,12 @@ fn socket(url: &str, passed: &mut Passed, inherits: bool) -> io::Result<Owned> {
     let Some(wanted) = wanted else { return listener::bind(authority(url)).map(Owned::Ours) };
     let found = match wanted.parse() {
         Ok(0) if !inherits && passed.is_empty() => standard_input()?,
-        // Positions are the service manager's; a predecessor passes by name only.
+        // Only the service manager passes by position; an old process passes by name.
         Ok(at) if !inherits => passed.numbered(at)?,
         _ => passed.named(&wanted)?,
     };
-    let missing = || io::Error::new(io::ErrorKind::NotFound, "no descriptor of this name was passed (LISTEN_FDNAMES)");
+    let missing =
+        || io::Error::new(io::ErrorKind::NotFound, "no descriptor of this name was inherited (LISTEN_FDNAMES)");
     listening(found.ok_or_else(missing)?).map(Owned::Activated)
 }
 
@@ -178,7 +179,7 @@ fn unprepared() -> io::Error {
 
 fn listening(socket: Socket) -> io::Result<Socket> {
     if !socket.is_listener()? {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the descriptor that was passed does not listen"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the inherited descriptor is not listening"));
     }
     socket.set_nonblocking(true)?;
     Ok(socket)

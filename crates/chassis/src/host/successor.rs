@@ -1,6 +1,6 @@
-//! The new process in a restart: it gets ready beside the old one, and accepts when that one says go.
+//! The new process in a restart: it becomes ready beside the old one, and accepts when that one sends `go`.
 //!
-//! Where the old one dies meanwhile, the new one goes on: it has the listeners too.
+//! If the old one dies meanwhile, the new one continues: it has the listeners too.
 //!
 //! Next: [`super::link`].
 
@@ -21,14 +21,14 @@ use super::{
 };
 use crate::listener::Share;
 
-/// 20 ms: how much later than the last check a restart may be.
+/// 20 ms: delay of a restart after the last check passed.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The old process, seen from the new one.
 pub(super) struct Predecessor(Mutex<End>);
 
 enum End {
-    /// There is no runtime yet.
+    /// No runtime exists yet.
     Stream(UnixStream),
     Link(Link),
     Gone,
@@ -39,7 +39,7 @@ impl Predecessor {
         Self(Mutex::new(End::Stream(stream)))
     }
 
-    /// Says that this process is prepared, and waits for the word to go.
+    /// Sends `prepared`, and waits for `go`.
     async fn ask(&self, names: &[String]) -> io::Result<()> {
         let mut end = self.0.lock().await;
         let End::Stream(stream) = std::mem::replace(&mut *end, End::Gone) else { return Ok(()) };
@@ -47,12 +47,12 @@ impl Predecessor {
         link.say(&[&[PREPARED.to_owned()], names].concat().join(" ")).await?;
         match link.hear().await? {
             word if word == GO => *end = End::Link(link),
-            _ => return Err(io::Error::other("a word that no predecessor says")),
+            _ => return Err(io::Error::other("unexpected message from the old process")),
         }
         Ok(())
     }
 
-    /// Says that this process accepts. None where nobody hears it.
+    /// Sends `accepting`. None if the old process is gone.
     async fn confirm(&self) -> Option<Link> {
         let End::Link(mut link) = std::mem::replace(&mut *self.0.lock().await, End::Gone) else { return None };
         link.say(ACCEPTING).await.ok().map(|()| link)
@@ -60,23 +60,23 @@ impl Predecessor {
 }
 
 impl Host {
-    /// Whether there is a predecessor, which answers until this process accepts.
+    /// Whether there is an old process, which serves until this process accepts.
     pub(crate) fn succeeds(&self) -> bool {
         self.predecessor.is_some()
     }
 
-    /// A successor waits here until `ready` holds, and until its predecessor lets it accept.
+    /// A new process waits here until `ready` holds, and until the old process lets it accept.
     pub(crate) async fn turn(&self, ready: impl Fn() -> bool) {
         let Some(predecessor) = &self.predecessor else { return };
         while !ready() {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
         if let Err(error) = predecessor.ask(&self.sockets.names()).await {
-            tracing::warn!(%error, "the predecessor is gone; taking over without it");
+            tracing::warn!(%error, "the old process has exited; taking over without it");
         }
     }
 
-    /// This process accepts: the PID file is its own, and whoever waits for it hears of it.
+    /// This process accepts: it writes the PID file and notifies the old process and the service manager.
     pub(crate) async fn started(&self) {
         if let Some(Err(error)) = self.pid_file.as_ref().map(super::pid_file::PidFile::publish) {
             tracing::error!(%error, key = "host.pid_file", "cannot replace the PID file");
@@ -84,7 +84,7 @@ impl Host {
         let Some(predecessor) = &self.predecessor else { return systemd::tell(Notice::Ready) };
         let shares = self.sockets.shares();
         if let Some(link) = predecessor.confirm().await {
-            // The service manager believes the predecessor, for as long as there is one.
+            // The service manager accepts messages only from the old process while it exists.
             tokio::spawn(inherit(link, shares));
         } else {
             own(&shares);
@@ -93,7 +93,7 @@ impl Host {
     }
 }
 
-/// Waits for the predecessor's last word. Where it ends without one, it may be the predecessor that serves on: then the
+/// Waits for the old process's last message. Without it, the old process may still be serving: then the
 /// files stay, and the next start replaces them.
 async fn inherit(mut link: Link, shares: Vec<Arc<Share>>) {
     if link.hear().await.is_ok_and(|word| word == YOURS) {

@@ -1,12 +1,12 @@
-//! The process between an old one and its successor, for as long as a restart is undecided.
+//! The supervisor between the old and the new process during a restart.
 //!
-//! It starts the successor, waits for it, and ends with its exit code. When the restart is decided it is killed, and
-//! the successor becomes a child of the service manager. Were it the old process's own child, systemd would take it
-//! for a stranger as long as it lives: `systemctl stop` then kills it at once and no drain takes place (seen with
+//! It starts the new process, waits for it, and exits with its code. Once the restart is decided it is killed, and
+//! the new process becomes a child of the service manager. If it were the old process's child, systemd would treat it
+//! as foreign for its whole life: `systemctl stop` would kill it at once without a drain (seen with
 //! systemd 252: `main_pid_alien` is decided when `MAINPID=` comes, and a main process that is no child is not waited
 //! for).
 //!
-//! It runs the old process's own program, whatever is installed meanwhile; nothing is read and no log is written.
+//! It runs the old process's program, whatever is installed meanwhile; it reads nothing and writes no log.
 //!
 //! Next: [`super::upgrade`].
 
@@ -29,10 +29,10 @@ use crate::process::{Environment, HeldSignals, Invocation};
 /// Set for this process only.
 pub(super) const MARK: &str = "LISTEN_BETWEEN";
 
-/// A shell's code for a program that is not there.
+/// A shell's exit code for a missing program.
 pub(super) const NOT_STARTED: i32 = 127;
 
-/// Where this process is one between two, it does its work here and ends.
+/// If this process is the supervisor, it does its work here and exits.
 pub(crate) fn fork_supervisor(environment: &Environment, held: HeldSignals) -> HeldSignals {
     if environment.get(MARK).is_some() {
         let runtime = Builder::new_current_thread().enable_all().build();
@@ -46,15 +46,15 @@ pub(crate) fn fork_supervisor(environment: &Environment, held: HeldSignals) -> H
 }
 
 async fn stand(environment: &Environment, held: HeldSignals) -> io::Result<i32> {
-    // Where the old process dies, the successor is on its own.
+    // If the old process dies, the new one continues alone.
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     let mut told_to_end = signal(SignalKind::terminate())?;
-    // The successor inherits what is held, and would hear of no stop.
+    // The new process would inherit blocked signals, and would miss a stop.
     held.release();
     let Invocation { program, arguments } = Invocation::capture();
-    // The descriptors stay open over an exec.
+    // The descriptors stay open across exec.
     let mut successor = Command::new(program).args(arguments).env_remove(MARK).spawn()?;
-    // No `Link`: where a half of one goes, it ends the conversation for the successor too.
+    // Not a `Link`: dropping half of one would also close it for the new process.
     if let (Some(pid), Some(mut stream)) = (successor.id(), Passed::take(environment).link()?) {
         stream.write_all(format!("{STARTED} {pid}\n").as_bytes())?;
     }

@@ -1,4 +1,4 @@
-//! What the service manager hears (`sd_notify(3)`), where there is one.
+//! Messages to the service manager (`sd_notify(3)`), if there is one.
 //!
 //! Next: [`super::successor`].
 
@@ -14,11 +14,11 @@ pub(super) enum Notice {
     Ready,
     Reloading,
     Stopping,
-    /// Another process is the service now, and ready.
+    /// Another process is now the main process, and ready.
     MainIs(u32),
 }
 
-/// Tells the service manager; without `NOTIFY_SOCKET` there is none.
+/// Notifies the service manager; without `NOTIFY_SOCKET` there is none.
 pub(super) fn tell(notice: Notice) {
     let told = match notice {
         Notice::Ready => sd_notify::notify(&[NotifyState::Ready]),
@@ -30,15 +30,15 @@ pub(super) fn tell(notice: Notice) {
         Notice::MainIs(pid) => sd_notify::notify(&[NotifyState::MainPid(pid), NotifyState::Ready]),
     };
     if let Err(error) = told {
-        tracing::warn!(%error, ?notice, "cannot tell the service manager");
+        tracing::warn!(%error, ?notice, "cannot notify the service manager");
     }
 }
 
-/// Feeds the watchdog, where the service manager keeps one and for as long as the I/O runtime runs tasks. Spawns onto
-/// the runtime that is entered, which is not the I/O runtime.
+/// Pings the service manager's watchdog, if enabled, while the I/O runtime runs tasks. Spawns onto
+/// the current runtime, which is not the I/O runtime.
 pub(super) fn watch(heartbeat: Heartbeat) {
     let Some(patience) = sd_notify::watchdog_enabled().filter(|patience| !patience.is_zero()) else { return };
-    // Half of it, as sd_watchdog_enabled(3) advises; 1 ms, as a timer of zero is none.
+    // Half of it, as sd_watchdog_enabled(3) recommends; at least 1 ms, since a timer cannot be zero.
     let period = (patience / 2).max(Duration::from_millis(1));
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(period);
@@ -48,11 +48,11 @@ pub(super) fn watch(heartbeat: Heartbeat) {
             if heartbeat.age() <= period.max(FRESH)
                 && let Err(error) = sd_notify::notify(&[NotifyState::Watchdog])
             {
-                tracing::warn!(%error, "cannot feed the service manager's watchdog");
+                tracing::warn!(%error, "cannot ping the service manager's watchdog");
             }
         }
     });
 }
 
-/// A beat comes four times a second; one that is younger than this is on time on a busy machine.
+/// A heartbeat runs four times a second; a younger one than this is on time on a busy machine.
 const FRESH: Duration = Duration::from_secs(1);

@@ -1,10 +1,10 @@
 //! The old process in a restart: SIGUSR2 starts the program again, and this process serves until that one does.
 //!
-//! The program is looked up by the name that this one was started by, so that it may have been replaced; it gets the
-//! same arguments and environment, and the listeners. Whatever goes wrong with it leaves this process serving, and is
-//! logged and counted. One restart at a time; none as process 1, whose end is the container's.
+//! The program is looked up by the name that this process was started by, so it may have been replaced; it gets the
+//! same arguments and environment, and the listeners. If anything fails, this process keeps serving, and the failure is
+//! logged and counted. One restart at a time; none as process 1, whose exit ends the container.
 //!
-//! Next: [`super::absent`], which stands in where the feature is off.
+//! Next: [`super::absent`], the stub without the feature.
 
 use std::{
     convert::Infallible,
@@ -50,7 +50,7 @@ enum Failure {
     Spawn(io::Error),
     Exited(ExitStatus),
     TimedOut(Duration),
-    /// It runs, and says what no successor says.
+    /// It runs, but sent an unexpected message.
     Confused,
 }
 
@@ -76,17 +76,17 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(why) => f.write_str(why),
-            Self::Spawn(error) => write!(f, "the program cannot be started: {error}"),
+            Self::Spawn(error) => write!(f, "cannot start the program: {error}"),
             Self::Exited(status) if status.code() == Some(BAD_SETTINGS) => {
-                f.write_str("the new process refused its settings; it printed which")
+                f.write_str("the new process rejected its settings; its output names them")
             }
             Self::Exited(status) if status.code() == Some(NOT_STARTED) => {
-                f.write_str("the program cannot be started; it is printed why")
+                f.write_str("cannot start the program; its output says why")
             }
             // A shell's code: 128 and the signal, where one killed it.
-            Self::Exited(status) => write!(f, "the new process ended before it was ready: {status}"),
-            Self::TimedOut(bound) => write!(f, "the new process was not ready within {bound:?} and was ended"),
-            Self::Confused => f.write_str("the new process is no successor: it said something else"),
+            Self::Exited(status) => write!(f, "the new process exited before it was ready: {status}"),
+            Self::TimedOut(bound) => write!(f, "the new process was not ready within {bound:?} and was terminated"),
+            Self::Confused => f.write_str("the new process sent an unexpected message"),
         }
     }
 }
@@ -96,7 +96,7 @@ pub(super) struct Attempts(IntCounterVec);
 
 impl Attempts {
     pub(super) fn new() -> Self {
-        let opts = Opts::new("host_upgrades_total", "Restarts by SIGUSR2 that were asked for, by outcome.");
+        let opts = Opts::new("host_upgrades_total", "Restarts requested by SIGUSR2, by outcome.");
         let attempts = IntCounterVec::new(opts, &["outcome"]).expect("a valid metric");
         for label in Failure::LABELS.iter().chain(&["handed_over"]) {
             attempts.with_label_values(&[label]);
@@ -114,7 +114,7 @@ impl Attempts {
 }
 
 impl Host {
-    /// Resolves when a successor serves in this process's stead.
+    /// Resolves when a new process serves instead of this one.
     pub(crate) async fn handed_over(&self, asked: &mut Asked) {
         loop {
             asked.0.recv().await;
@@ -129,22 +129,22 @@ impl Host {
         }
     }
 
-    /// While this process leaves, it starts no other.
+    /// A process that is stopping starts no other.
     pub(crate) async fn refuse_upgrades(&self, asked: &mut Asked) -> Infallible {
         loop {
             asked.0.recv().await;
-            self.tell(&Failure::Refused("this process is on its way out"));
+            self.tell(&Failure::Refused("this process is already stopping"));
         }
     }
 
     fn tell(&self, failure: &Failure) {
         self.attempts.count(failure.label());
-        tracing::error!(outcome = failure.label(), "no restart, this process serves on: {failure}");
+        tracing::error!(outcome = failure.label(), "restart failed; this process keeps serving: {failure}");
     }
 
     async fn upgrade(&self, asked: &mut Asked) -> Result<u32, Failure> {
         if process::id() == 1 {
-            return Err(Failure::Refused("as process 1 this one cannot leave: its end is the container's"));
+            return Err(Failure::Refused("process 1 cannot restart: its exit would end the container"));
         }
         systemd::tell(Notice::Reloading);
         let exchanged = {
@@ -153,7 +153,7 @@ impl Host {
             loop {
                 tokio::select! {
                     exchanged = &mut exchange => break exchanged,
-                    _ = asked.0.recv() => self.tell(&Failure::Refused("one restart is under way already")),
+                    _ = asked.0.recv() => self.tell(&Failure::Refused("a restart is already in progress")),
                 }
             }
         };
@@ -163,7 +163,7 @@ impl Host {
         exchanged
     }
 
-    /// Starts the successor, and brings it to the point at which it accepts.
+    /// Starts the new process, and waits until it accepts.
     async fn exchange(&self) -> Result<u32, Failure> {
         let (ours, theirs) = UnixStream::pair().map_err(Failure::Spawn)?;
         let link = Link::new(ours).map_err(Failure::Spawn)?;
@@ -172,19 +172,19 @@ impl Host {
         let late = |_| Failure::TimedOut(bound);
         let names = timeout(bound, successor.says(PREPARED)).await.map_err(late)??;
         successor.accepts = true;
-        // Where nobody hears it, the process's end tells more.
+        // If the message cannot be delivered, the exit status says more.
         let _ = successor.link.say(GO).await;
         timeout(bound, successor.says(ACCEPTING)).await.map_err(late)??;
         let pid = successor.let_go().await?;
         systemd::tell(Notice::MainIs(pid));
         self.sockets.leave(names.split(' '));
         self.sockets.let_go();
-        // Where it is not heard, files stay that the next start replaces.
+        // If it is not delivered, stale files remain, which the next start replaces.
         let _ = successor.link.say(YOURS).await;
         Ok(pid)
     }
 
-    /// The old program once more, that starts the new one: see [`super::supervisor`].
+    /// The old program again, which starts the new one: see [`super::supervisor`].
     fn spawn(&self, link: Link, theirs: UnixStream) -> io::Result<Successor> {
         let mut descriptors = self.sockets.for_successor()?;
         descriptors.push((LINK.to_owned(), theirs.into()));
@@ -196,7 +196,7 @@ impl Host {
             .env(MARK, "1")
             .env("LISTEN_FDS", names.len().to_string())
             .env("LISTEN_FDNAMES", names.join(":"))
-            // They name this process; without them the successor takes what is meant for it.
+            // They refer to this process; without them the new process takes the inherited descriptors.
             .env_remove("LISTEN_PID")
             .env_remove("WATCHDOG_PID");
         let mappings = (3..).zip(descriptors).map(|(child_fd, (_, parent_fd))| FdMapping { parent_fd, child_fd });
@@ -205,25 +205,25 @@ impl Host {
     }
 }
 
-/// The new process, ended unless it is let go.
+/// The new process; terminated on drop unless released.
 struct Successor {
     /// Its parent, which ends with its exit code, kills it on SIGTERM, and leaves it alone when killed itself.
     between: Option<Child>,
     link: Link,
     pid: Option<u32>,
-    /// It may have connections of its own: it is asked to drain them.
+    /// It may have its own connections: it is asked to drain them.
     accepts: bool,
 }
 
 impl Successor {
-    /// Waits until it says `word`: what comes with it.
+    /// Waits for the message `word` and returns its arguments.
     async fn says(&mut self, word: &str) -> Result<String, Failure> {
         loop {
             let Ok(line) = self.link.hear().await else { return Err(self.ended().await) };
             let (said, rest) = line.split_once(' ').unwrap_or((&line, ""));
             if said == STARTED {
                 self.pid = rest.parse().ok();
-                tracing::info!(successor = self.pid, "a new process gets ready");
+                tracing::info!(successor = self.pid, "the new process is starting");
             }
             if said == word {
                 return Ok(rest.to_owned());
@@ -240,7 +240,7 @@ impl Successor {
         between.wait().await.map_or_else(Failure::Spawn, Failure::Exited)
     }
 
-    /// Leaves it to the service manager. Its id, which it or its parent told long before.
+    /// Releases it to the service manager. Returns its id, which it or its parent sent before.
     async fn let_go(&mut self) -> Result<u32, Failure> {
         if self.pid.is_none() {
             self.says(STARTED).await?;
@@ -254,10 +254,10 @@ impl Successor {
 impl Drop for Successor {
     fn drop(&mut self) {
         let Some(mut between) = self.between.take() else { return };
-        // One that was waited for has no id any more.
+        // A process that was waited for has no id any more.
         let Some(parent) = between.id() else { return };
         if let Some(pid) = self.pid.filter(|_| self.accepts) {
-            // It drains, as any replica; its own bounds end that.
+            // It drains like any replica, within its own timeouts.
             terminate(pid);
             tokio::spawn(async move { timeout(DRAIN, between.wait()).await.is_ok() || terminate(parent) });
         } else {
@@ -273,7 +273,7 @@ fn terminate(pid: u32) -> bool {
     let Ok(id) = i32::try_from(pid) else { return false };
     let ended = kill(Pid::from_raw(id), SIGTERM);
     if let Err(error) = ended {
-        tracing::warn!(%error, pid, "cannot end the new process");
+        tracing::warn!(%error, pid, "cannot terminate the new process");
     }
     ended.is_ok()
 }

@@ -1,8 +1,8 @@
 //! A Unix socket that accepts.
 //!
-//! The socket is made beside its place, given its mode and owner, and renamed into its place: no peer ever sees it with
-//! other rights than its own, and what stood there before is replaced in one step, where nobody listens on it. It is
-//! removed when the listener stops, unless another one has taken the place meanwhile, or another process has the socket.
+//! The socket is created under a temporary name, given its mode and owner, and renamed: no peer ever sees it with
+//! other permissions, and a stale socket without a listener is replaced atomically. It is
+//! removed when the listener stops, unless the file was replaced meanwhile, or another process has the socket.
 //!
 //! Next: [`crate::server`].
 
@@ -25,13 +25,13 @@ use super::{Listener, Share};
 #[derive(Debug)]
 pub(crate) struct Unix {
     listener: UnixListener,
-    place: Option<Place>,
+    place: Option<SocketFile>,
     share: Arc<Share>,
 }
 
-/// The file of a socket that is ours: its device and inode tell whether it still is.
+/// The file of our socket, identified by device and inode.
 #[derive(Debug)]
-struct Place {
+struct SocketFile {
     path: PathBuf,
     id: Id,
 }
@@ -48,7 +48,7 @@ pub(crate) struct Access<'a> {
     pub(crate) owner: Option<&'a str>,
 }
 
-/// Peers on a Unix socket have no address: they count as this one, which is loopback. Who may connect is the mode's to say.
+/// Peers on a Unix socket have no address and count as loopback. The file mode controls who may connect.
 const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 impl Unix {
@@ -58,7 +58,8 @@ impl Unix {
     /// # Errors
     /// When the runtime cannot take it, or the file is gone.
     pub(crate) fn listen(socket: Socket, path: Option<&Path>, share: Arc<Share>) -> io::Result<Self> {
-        let place = path.map(|path| Ok::<_, io::Error>(Place { path: path.to_owned(), id: id(path)? })).transpose()?;
+        let place =
+            path.map(|path| Ok::<_, io::Error>(SocketFile { path: path.to_owned(), id: id(path)? })).transpose()?;
         UnixListener::from_std(socket.into()).map(|listener| Self { listener, place, share })
     }
 }
@@ -108,7 +109,7 @@ impl Listener for Unix {
         }
     }
 
-    /// Peers no longer find it; what waits in the queue is still accepted.
+    /// New peers no longer find it; queued connections are still accepted.
     fn retire(&mut self) {
         let Some(place) = self.place.take() else { return };
         let is_anothers = self.share.left.load(Relaxed) || self.share.lent.load(Relaxed);
@@ -125,11 +126,11 @@ impl Drop for Unix {
 }
 
 impl Access<'_> {
-    /// Gives the file at `path` its mode and owner, where they are not so already: who inherits a socket may lack the
+    /// Sets mode and owner of the file at `path` if they differ: a process that inherits a socket may lack the
     /// right to.
     ///
     /// # Errors
-    /// An owner nobody knows, and what the system refuses.
+    /// An unknown owner, or the system's error.
     pub(crate) fn grant(&self, path: &Path) -> io::Result<()> {
         let invalid = |what: &str| io::Error::new(ErrorKind::InvalidInput, what.to_owned());
         let mode = u32::from_str_radix(self.mode, 8).map_err(|_| invalid("the mode is not octal"))?;
@@ -161,26 +162,26 @@ fn resolve(name: &str, find: impl Fn(&str) -> nix::Result<Option<u32>>) -> io::R
     find(name)?.map(Some).ok_or_else(unknown)
 }
 
-/// Only a socket on which nobody listens may be replaced.
+/// Only a socket without a listener may be replaced.
 fn refuse_if_taken(path: &Path) -> io::Result<()> {
     let metadata = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         metadata => metadata?,
     };
     if !metadata.file_type().is_socket() {
-        return Err(io::Error::new(ErrorKind::AlreadyExists, "there is a file that is no socket"));
+        return Err(io::Error::new(ErrorKind::AlreadyExists, "the path exists and is not a socket"));
     }
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // Not waiting: a full queue has a listener as well.
+    // Non-blocking: a full queue also has a listener.
     socket.set_nonblocking(true)?;
     match socket.connect(&SockAddr::unix(path)?) {
         Err(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) => Ok(()),
         Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock) => Err(error),
-        _ => Err(io::Error::new(ErrorKind::AddrInUse, "another process listens there")),
+        _ => Err(io::Error::new(ErrorKind::AddrInUse, "another process is listening on it")),
     }
 }
 
-/// Tells whether a file is still the same.
+/// Identifies a file.
 pub(crate) fn id(path: &Path) -> io::Result<Id> {
     let metadata = fs::symlink_metadata(path)?;
     Ok((metadata.dev(), metadata.ino()))

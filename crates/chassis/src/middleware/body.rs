@@ -1,6 +1,6 @@
-//! A request body's bounds: its size, and how long and how slowly it may come.
+//! Limits of a request body: its size, its duration and its speed.
 //!
-//! While it waits for its client it lends the request's place to others, and counts among the uploads.
+//! While it waits for its client it lends the request's place to others, and counts as an upload.
 //!
 //! Next: [`super::observation`].
 
@@ -25,10 +25,10 @@ use crate::{
     problem::{BodyError, Code},
 };
 
-/// Which bound a body broke, if it did: whatever the handler makes of the error, the client is told this.
+/// The limit that a body exceeded, if any: the client gets this status whatever the handler does with the error.
 pub(super) type Broken = Arc<OnceLock<Code>>;
 
-/// What the middleware keeps of a body that it gave to a handler.
+/// The middleware's part of a body passed to a handler.
 #[derive(Debug, Default)]
 pub(super) struct Bound {
     pub(super) broken: Broken,
@@ -36,7 +36,7 @@ pub(super) struct Bound {
     pub(super) loan: Loan,
 }
 
-/// Holds `body` to `bounds`.
+/// Enforces `bounds` on `body`.
 pub(super) fn bound(body: Body, bounds: Bounds) -> (Body, Bound) {
     let left = body.size_hint().exact();
     let inner = TimeoutBody::new(bounds.timeout, Limited::new(body, bounds.limit));
@@ -54,9 +54,9 @@ pub(super) fn bound(body: Body, bounds: Bounds) -> (Body, Bound) {
     (Body::new(body), bound)
 }
 
-/// What a body is held to.
+/// The limits of a body.
 pub(super) struct Bounds {
-    /// Bytes in all.
+    /// Bytes in total.
     pub(super) limit: usize,
     /// Between two parts.
     pub(super) timeout: Duration,
@@ -73,7 +73,7 @@ pin_project! {
     struct Bounded {
         #[pin]
         inner: TimeoutBody<Limited<Body>>,
-        // Bytes that are still to come, where known: the timeout's body does not tell.
+        // Remaining bytes, if known: the timeout's body does not report them.
         left: Option<u64>,
         pace: Pace,
         connection: Option<ConnectionInfo>,
@@ -83,17 +83,17 @@ pin_project! {
     }
 }
 
-/// What becomes of the request while its client is waited for.
+/// The state of the request while it waits for its client.
 struct Waiting {
     loan: Loan,
     is_lent: bool,
-    /// The place on its way back, and what to hand over once it is here.
+    /// The place that is being returned, and the data to deliver then.
     returning: Option<(Coming, Polled)>,
     upload: Tracked,
 }
 
 impl Waiting {
-    /// Lends the place. Returns whether the upload gives way to others.
+    /// Lends the place. Returns whether the upload must end for others.
     fn begin(&mut self, cx: &Context<'_>) -> bool {
         if !std::mem::replace(&mut self.is_lent, true) {
             self.loan.lend();
@@ -101,7 +101,7 @@ impl Waiting {
         self.upload.waits(cx)
     }
 
-    /// Hands `polled` over once the place is back. What failed needs none: little is left to do.
+    /// Delivers `polled` once the place is back. An error needs none: little work is left.
     fn end(&mut self, polled: Polled, cx: &mut Context<'_>) -> Poll<Polled> {
         if !std::mem::take(&mut self.is_lent) {
             return Poll::Ready(polled);
@@ -119,7 +119,7 @@ impl Waiting {
         }
     }
 
-    /// What waited for the place, if anything did.
+    /// The data that waited for the place, if any.
     fn poll_return(&mut self, cx: &mut Context<'_>) -> Poll<Option<Polled>> {
         let Some((place, _)) = &mut self.returning else { return Poll::Ready(None) };
         let place = ready!(place.as_mut().poll(cx));

@@ -1,4 +1,4 @@
-//! How long a caller still wants the answer: `grpc-timeout`, `x-envoy-expected-rq-timeout-ms`, `x-request-timeout`.
+//! The caller's deadline: `grpc-timeout`, `x-envoy-expected-rq-timeout-ms`, `x-request-timeout`.
 //!
 //! Next: [`super::request_future`].
 
@@ -8,12 +8,12 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::values;
 
-// Names, not texts: a text is parsed into a name at each look-up, and each request looks all three up.
+// Header names, not strings: a string is parsed at each look-up, and each request looks up all three.
 const GRPC: HeaderName = HeaderName::from_static("grpc-timeout");
 const ENVOY: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 const PLAIN: HeaderName = HeaderName::from_static("x-request-timeout");
 
-/// The smallest of the caller's deadlines, from now; none where it sent none that can be read.
+/// The smallest of the caller's deadlines, from now; none if it sent no valid one.
 pub(super) fn remaining(headers: &HeaderMap) -> Option<Duration> {
     let read = |name: &HeaderName, parse: fn(&str) -> Option<Duration>| {
         headers.get(name).map(HeaderValue::to_str).and_then(Result::ok).and_then(parse)

@@ -1,6 +1,6 @@
-//! What the middleware looks for in a request's head, found in one pass.
+//! The headers that the middleware needs, found in one pass over the request head.
 //!
-//! A look-up in a header map hashes the name. Each request would make a dozen, nearly all of them in vain.
+//! A look-up in a header map hashes the name. Each request would need a dozen, nearly all without a result.
 //!
 //! Next: [`super::host`].
 
@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::host::Host;
 
-/// A head at a glance. Where a flag is set, the header is there to be looked up.
+/// A summary of a head. If a flag is set, the header exists.
 #[derive(Default)]
 pub(super) struct Head<'a> {
     /// As HTTP/1 writes the fields: each line has a colon, a space, CR and LF.
@@ -16,9 +16,9 @@ pub(super) struct Head<'a> {
     pub(super) host: Host<'a>,
     pub(super) request_id: Option<&'a HeaderValue>,
     pub(super) user_agent: Option<&'a HeaderValue>,
-    /// A place in a trace, in any of the formats, or baggage.
+    /// Trace context in any of the formats, or baggage.
     pub(super) has_trace: bool,
-    /// Whom a proxy saw.
+    /// Forwarding headers.
     pub(super) is_forwarded: bool,
     pub(super) has_deadline: bool,
     pub(super) length: Option<&'a HeaderValue>,

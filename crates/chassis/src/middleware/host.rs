@@ -1,7 +1,7 @@
 //! The rules of RFC 9112, section 3.2, and RFC 9113, section 8.3.1, for the host that a request names.
 //!
-//! Two readers that take another host out of one request can be played against each other: a cache in front stores one
-//! site's page under another's name. So what is doubtful is refused. It refuses to know which hosts are served here.
+//! If two readers see different hosts in one request, an attacker can exploit that: a cache in front stores one
+//! site's page under another's name. So ambiguous requests are refused. It does not check which hosts are served.
 //!
 //! Next: [`super::id`].
 
@@ -10,9 +10,9 @@ use http::{HeaderMap, HeaderValue, Uri, Version, header, uri::Authority};
 /// Why a request is refused, for its problem.
 pub(super) type Refusal = &'static str;
 
-const TWO: Refusal = "The request names two hosts.";
-const INVALID: Refusal = "The host cannot be read.";
-const MISSING: Refusal = "The request names no host.";
+const TWO: Refusal = "The request has conflicting hosts.";
+const INVALID: Refusal = "The host is invalid.";
+const MISSING: Refusal = "The request has no host.";
 
 /// The `Host` lines of a head, as its scan found them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,14 +28,14 @@ impl<'a> Host<'a> {
         *self = if matches!(self, Self::None) { Self::One(value) } else { Self::Many };
     }
 
-    /// For a head that no scan has seen.
+    /// For a head that was not scanned.
     pub(super) fn of(headers: &'a HeaderMap) -> Self {
         let mut host = Self::None;
         headers.get_all(header::HOST).iter().for_each(|value| host.add(value));
         host
     }
 
-    /// Why this head cannot be served, if so. `required`: HTTP/1.1 has to name a host.
+    /// Why this head is refused, if it is. `required`: HTTP/1.1 must have a host.
     pub(super) fn check(self, uri: &Uri, version: Version, required: bool) -> Option<Refusal> {
         let target = uri.authority();
         match self {

@@ -1,4 +1,4 @@
-//! The request id: the caller's where it is valid, else our own.
+//! The request id: the caller's if valid, otherwise a new one.
 //!
 //! Next: [`super::protect`].
 
@@ -17,7 +17,7 @@ pub(super) fn request_id(incoming: Option<&HeaderValue>) -> HeaderValue {
     incoming.filter(|value| is_valid(value.as_bytes())).cloned().unwrap_or_else(request::new_id)
 }
 
-/// Letters, digits and `-_.:+/=@`: nothing that a log, a URL or a shell takes for more than text.
+/// Letters, digits and `-_.:+/=@`: no special characters for logs, URLs or shells.
 fn is_valid(id: &[u8]) -> bool {
     let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:+/=@".contains(byte);
     (1..=MAX_LENGTH).contains(&id.len()) && id.iter().all(allowed)

@@ -1,29 +1,29 @@
-//! What every request passes, whichever door it came through: one fused layer around each route.
+//! The middleware of every request, for every protocol: one fused layer around each route.
 //!
 //! ```text
-//! observe                        outside, so that refused requests are seen as well
-//!   request id                   first: every line and every problem names it
+//! observe                        outermost, so that refused requests are counted too
+//!   request id                   first: every log line and every problem contains it
 //!   trace context, sampling      before a span is built: an unsampled request builds none
 //!   in flight, duration, access line
 //!   server span                  around the handler's polls
 //!   panic catcher                innermost of observe: a panic is a response like any other
 //! protect
-//!   head limits  414 431         ours are below the parser's, so that the answer is a problem
-//!   body limit   413             what Content-Length admits to, before anything is read
-//!   deadline     504             passed already: no work
-//!   admission    503             before the body is read, held until the work ends, lent while the client is waited for
-//!   faults                       inside admission: a slow fault holds a place as a slow handler does
+//!   head limits  414 431         below the parser's, so that the response is a problem
+//!   body limit   413             by Content-Length, before anything is read
+//!   deadline     504             already passed: no work
+//!   admission    503             before the body is read, held until the work ends, lent while waiting for the client
+//!   faults                       inside admission: a slow fault occupies a place like a slow handler
 //!   timeout      504             up to the response head; its timer starts when the handler first waits
 //!   body pace    408 413         on requests that have a body
-//!   uploads      408             those whose client is waited for, and which of them gives way
+//!   uploads      408             uploads in progress, and which of them ends at a limit
 //! handler                        on the I/O runtime, or the work runtime
 //! response                       outermost on the way back: problems of bare errors, headers of every response, HEAD
 //! ```
 //!
-//! One future does it all: as seven boxed layers the same costs several times as much on every request. It refuses to
-//! know what a route does.
+//! One future does it all: seven boxed layers cost several times as much on every request. It does not
+//! depend on what a route does.
 //!
-//! Next: `routes`, where a request comes in.
+//! Next: `routes`, where a request enters.
 
 mod body;
 mod deadline;
@@ -73,12 +73,12 @@ pub(crate) struct Stack {
     served: Arc<Served>,
 }
 
-/// How many requests were answered since the start.
+/// Counts completed requests since the start.
 #[derive(Debug, Default)]
 pub struct Served(AtomicU64);
 
 impl Served {
-    /// The number of answered requests.
+    /// The number of completed requests.
     #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)

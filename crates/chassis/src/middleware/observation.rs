@@ -1,6 +1,6 @@
-//! What is observed of one request: its context at the start, and its metrics, access line and span at the end.
+//! Observation of one request: its context at the start, and its metrics, access line and span at the end.
 //!
-//! It changes nothing of a response; [`super::response`] does.
+//! It does not change the response; [`super::response`] does.
 //!
 //! Next: [`super::id`].
 
@@ -34,7 +34,7 @@ use crate::{
     telemetry::{AccessRecord, ServerSpan, SpanRecord},
 };
 
-/// A request from its head to the last byte of its response. Dropped before that, it counts as 499: the client left.
+/// A request from its head to the last byte of its response. If dropped earlier, it counts as 499: client disconnected.
 pub(super) struct Observation {
     pub(super) stack: Arc<Stack>,
     pub(super) route: Arc<Route>,
@@ -47,13 +47,13 @@ pub(super) struct Observation {
     user_agent: Option<HeaderValue>,
     /// Bytes of the head's fields.
     pub(super) head_bytes: usize,
-    /// Bytes of the request body, where its head tells.
+    /// Bytes of the request body, if its head declares them.
     pub(super) request_bytes: Option<u64>,
     client: Option<IpAddr>,
     is_trusted: bool,
     /// Of the request's body, where it has one.
     pub(super) bound: Option<Bound>,
-    /// What is wrong with the host that the head names.
+    /// The error of the host in the head.
     pub(super) bad_host: Option<Refusal>,
     is_counted: bool,
 }
@@ -70,7 +70,7 @@ impl Observation {
         let head = Head::scan(headers);
         let connection = request.extensions().get::<ConnectionInfo>();
         let trusted = connection.is_some_and(ConnectionInfo::is_trusted);
-        // A stranger's trace would decide what is recorded, and where it shows: theirs begins here.
+        // An untrusted trace could control sampling and attribution: start a new trace.
         let (mut trace, baggage) =
             if trusted && head.has_trace { stack.tracing.sample(headers) } else { (stack.tracing.begin(), None) };
         trace.sampled &= route.kind != Kind::Probe;
@@ -129,12 +129,12 @@ impl Observation {
         self.stack.tracing.server_span(&self.context, &record)
     }
 
-    /// Whether the peer's word counts, on deadlines and on what matters.
+    /// Whether the peer's deadline and class headers are honoured.
     pub(super) fn is_trusted(&self) -> bool {
         self.is_trusted
     }
 
-    /// Whether the answer has no body.
+    /// Whether the response has no body.
     pub(super) fn is_head(&self) -> bool {
         self.method == "HEAD"
     }
@@ -233,7 +233,7 @@ impl HttpBody for Watched {
         });
         let polled = polled.unwrap_or_else(|panic| {
             drop(panic);
-            // The head is out: breaking the connection is the only way left to say that this is not the whole.
+            // The head was sent: breaking the connection is the only way to show that the response is incomplete.
             Poll::Ready(Some(Err(axum::Error::new("the response body panicked"))))
         });
         match &polled {
@@ -255,7 +255,7 @@ impl HttpBody for Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        // Dropped before its end: the client left in the middle of a response whose status it has seen.
+        // Dropped before its end: the client disconnected during a response whose status it has seen.
         self.end();
     }
 }

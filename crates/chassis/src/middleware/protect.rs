@@ -1,4 +1,4 @@
-//! Who is let in: the checks between a request's head and its handler.
+//! Checks between a request's head and its handler.
 //!
 //! Next: [`super::deadline`].
 
@@ -19,7 +19,7 @@ use crate::{
     problem::{Code, Problem},
 };
 
-/// Refuses a request whose host is doubtful, whose head or announced body is too large, or whose deadline has passed.
+/// Refuses a request with an ambiguous host, a head or declared body that is too large, or an expired deadline.
 pub(super) fn check(settings: &Settings, request: &Request, observation: &Observation) -> Result<(), Problem> {
     if let Some(detail) = observation.bad_host {
         return Err(Problem::new(Code::MalformedRequest).with_detail(detail));
@@ -63,7 +63,7 @@ fn head_size(request: &Request, target: usize, fields: usize) -> usize {
     request.method().as_str().len() + target + "  HTTP/1.1\r\n".len() + fields
 }
 
-/// Bytes of the body; in HTTP/1 only where the head tells them, in HTTP/2 where the stream does.
+/// Bytes of the body; in HTTP/1 only if the head declares them, in HTTP/2 from the stream.
 pub(super) fn content_length(request: &Request, is_told: bool) -> Option<u64> {
     if is_told || request.version() >= Version::HTTP_2 {
         return http_body::Body::size_hint(request.body()).exact();
@@ -71,7 +71,7 @@ pub(super) fn content_length(request: &Request, is_told: bool) -> Option<u64> {
     None
 }
 
-/// A place for the request: at once, after a wait, or not needed.
+/// A place for the request: immediate, after a wait, or not needed.
 pub(super) enum Admission {
     Admitted(Option<AdmissionPermit>),
     Full(Arc<Limiter>, Class),
@@ -85,7 +85,7 @@ pub(super) fn admission(observation: &Observation, request: &Request) -> Admissi
     }
 }
 
-/// How much the request matters; only a trusted peer may say. Asked only where it makes a difference.
+/// The request's class; only a trusted peer may set it. Read only when it makes a difference.
 fn class(observation: &Observation, request: &Request) -> Class {
     if observation.is_trusted() { Class::stated(request.headers()) } else { Class::default() }
 }
@@ -103,7 +103,7 @@ pub(super) async fn wait(
     })
 }
 
-/// Whether faults may touch the route: probes tell the truth in drills too.
+/// Whether faults apply to the route: probes stay truthful in drills.
 pub(super) fn is_faulty(kind: Kind) -> bool {
     matches!(kind, Kind::Io | Kind::Work)
 }

@@ -1,4 +1,4 @@
-//! One request as one future: admitted, run, timed, and always answered.
+//! One request as one future: admission, handler, timeout, and always a response.
 //!
 //! Next: [`super::body`].
 
@@ -66,11 +66,11 @@ pin_project! {
     }
 }
 
-/// A place where one is needed, or the answer in its stead.
+/// A permit if one is needed, or a response instead.
 type Waited = Result<Option<AdmissionPermit>, Response>;
 
 impl RequestFuture {
-    /// Nothing of the app runs yet: that begins with the first poll.
+    /// The app's code starts with the first poll.
     pub(super) fn begin(stack: Arc<Stack>, route: Arc<Route>, request: Request) -> Self {
         let (mut observation, context) = Observation::begin(stack, route, &request);
         let step = Step::begin(&mut observation, request);
@@ -146,7 +146,7 @@ impl Future for RequestFuture {
                 }
             };
             let ended = Instant::now();
-            // Ends the handler and gives its place back before the response is written.
+            // Drops the handler and releases its place before the response is written.
             if let StepReplacement::Running { place: Some(place), .. } = this.step.project_replace(Step::Done) {
                 place.end(ended, response.status());
             }
@@ -156,7 +156,7 @@ impl Future for RequestFuture {
     }
 }
 
-/// Ready when the request's time is up.
+/// Ready at the request's deadline.
 fn poll_deadline(timer: &mut Option<Pin<Box<Sleep>>>, context: &RequestContext, cx: &mut Context<'_>) -> Poll<()> {
     let Some(deadline) = context.deadline else { return Poll::Pending };
     let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));
@@ -184,7 +184,7 @@ fn poll_step(mut step: Pin<&mut Step>, observation: &Observation, cx: &mut Conte
                 return match ready!(Pin::new(task).poll(cx)) {
                     Ok(Ok(response)) => Poll::Ready(response),
                     Err(error) if error.is_panic() => Poll::Ready(panicked(error.into_panic())),
-                    // The runtime is going away.
+                    // The runtime is shutting down.
                     Err(_) => Poll::Ready(Problem::internal().into_response()),
                 };
             }
@@ -196,7 +196,7 @@ fn poll_step(mut step: Pin<&mut Step>, observation: &Observation, cx: &mut Conte
 
 /// The panic hook has logged it.
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
-    // A payload whose own drop panics must not take the connection along.
+    // A payload whose drop panics must not end the connection.
     let _ = catch_unwind(AssertUnwindSafe(move || drop(panic)));
     Problem::internal().into_response()
 }

@@ -1,14 +1,14 @@
-//! Every response on its way out, whoever made it: a handler, a refusal, a fault or a panic.
+//! Finishes every response: of a handler, a refusal, a fault or a panic.
 //!
 //! ```text
-//! problem   a bare error becomes a problem, with the code of the bound that its request body broke
+//! problem   a bare error becomes a problem, with the code of the limit that its request body exceeded
 //! headers   what every response carries: `headers`, the one list; a header for all responses goes there
-//! body      the answer to HEAD has none; of any other, the last byte is the end of the request
+//! body      none in response to HEAD; otherwise its last byte ends the request
 //! ```
 //!
-//! Two headers are not of every response, and belong to what knows them: `Connection: close` to
-//! `connection::service`, and `Strict-Transport-Security` to `transports::https`. The admin listener's responses do not
-//! come by here.
+//! Two headers are not on every response and are set elsewhere: `Connection: close` in
+//! `connection::service`, and `Strict-Transport-Security` in `transports::https`. The admin listener's responses do not
+//! pass through here.
 //!
 //! Next: [`super::observation`], which observes the end.
 
@@ -32,7 +32,7 @@ fn headers(headers: &mut HeaderMap, context: &RequestContext) {
     headers.insert(id::HEADER, context.id.clone());
 }
 
-/// The response as it goes out. `ended`: when it was made.
+/// The outgoing response. `ended`: when it was created.
 pub(super) fn finish(observation: Observation, response: Response, ended: Instant) -> Response {
     let failed = response.status().is_client_error() || response.status().is_server_error();
     let mut response = if failed { explained(&observation, response) } else { response };
@@ -51,7 +51,7 @@ pub(super) fn finish(observation: Observation, response: Response, ended: Instan
     }
 }
 
-/// An error as a problem: which bound the body broke, else what a bare status says.
+/// An error as a problem: the limit that the body exceeded, else the bare status.
 fn explained(observation: &Observation, response: Response) -> Response {
     match observation.bound.as_ref().and_then(|bound| bound.broken.get()) {
         Some(code) if response.status() != code.status() => Problem::new(*code).into_response(),
@@ -59,7 +59,7 @@ fn explained(observation: &Observation, response: Response) -> Response {
     }
 }
 
-/// The answer to HEAD: the length that GET's would have, and nothing of it.
+/// The response to HEAD: the length that GET's would have, without the body.
 fn without_body(mut response: Response, length: Option<u64>) -> Response {
     if let (Some(length), header::Entry::Vacant(entry)) = (length, response.headers_mut().entry(header::CONTENT_LENGTH))
     {

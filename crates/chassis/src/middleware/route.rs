@@ -1,4 +1,4 @@
-//! A route's name, its place to run, and its metrics, resolved once.
+//! A route's name, its runtime, and its metrics, resolved once.
 //!
 //! Next: [`super::observation`].
 
@@ -10,21 +10,21 @@ use prometheus::{Histogram, HistogramOpts, HistogramVec, IntGauge, Registry};
 
 use crate::overload::{Limiter, Runtime};
 
-/// What kind of route it is.
+/// The kind of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Awaits more than it computes.
     Io,
     /// Computes; runs on the work runtime.
     Work,
-    /// A health check on the traffic port: never refused, traced or logged.
+    /// A health check on the traffic port: never shed, traced or logged.
     Probe,
-    /// No route: cheap to answer, so it needs no place.
+    /// No route: cheap to serve, so it needs no place.
     Unmatched,
 }
 
 impl Kind {
-    /// Where its handler runs; none where it needs no place.
+    /// The runtime of its handler; none if it needs no place.
     pub(super) const fn runtime(self) -> Option<Runtime> {
         match self {
             Self::Io => Some(Runtime::Io),
@@ -47,11 +47,16 @@ pub(super) struct RouteMetrics {
 impl RouteMetrics {
     pub(super) fn new(registry: &Registry) -> Self {
         let name = "http_server_request_duration_seconds";
-        let opts =
-            HistogramOpts::new(name, "From the full head until the last of the response is handed over to be sent.");
+        let opts = HistogramOpts::new(
+            name,
+            "Time from the complete request head to the last response byte handed to the transport.",
+        );
         let labels = &["http_request_method", "http_route", "http_response_status_code"];
         let durations = HistogramVec::new(opts.buckets(BUCKETS.to_vec()), labels).expect("a valid metric");
-        let active = IntGauge::new("http_server_active_requests", "Requests between head and last byte.");
+        let active = IntGauge::new(
+            "http_server_active_requests",
+            "Requests in flight, from the complete head to the last response byte.",
+        );
         let active = active.expect("a valid metric");
         registry.register(Box::new(durations.clone())).expect("registered once");
         registry.register(Box::new(active.clone())).expect("registered once");
@@ -65,7 +70,7 @@ pub(crate) struct Route {
     /// The path template; empty for what matches none.
     pub(super) template: Arc<str>,
     pub(super) kind: Kind,
-    /// What admits its requests; none where they need no place.
+    /// The limiter of its requests; none if they need no place.
     pub(super) pool: Option<Arc<Limiter>>,
     /// axum's router with this one path.
     pub(super) handlers: axum::Router,
@@ -97,7 +102,7 @@ impl Route {
         &self.metrics.active
     }
 
-    /// Counts a request. `status` 499 is a client that left before the response.
+    /// Counts a request. `status` 499 means that the client disconnected before the response.
     pub(super) fn observe(&self, method: &'static str, status: StatusCode, seconds: f64) {
         let resolved = self.resolved.load();
         match resolved.iter().find(|known| known.status == status && known.method == method) {

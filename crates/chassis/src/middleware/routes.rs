@@ -1,7 +1,7 @@
-//! Every route by its path: the door hands a request in, and gets one future back.
+//! Route lookup: a protocol passes a request in, and gets one future back.
 //!
 //! axum's router would do, with the middleware as a layer around each route. But a layer is boxed there, and cloned for
-//! each request together with all that is inside it, and the request is moved through each step: a sixth of all
+//! each request together with everything inside it, and the request is moved at each step: a sixth of all
 //! instructions. So the route is found here, the middleware is a plain type around it, and axum's router inside has that
 //! one path, for its methods and extractors.
 //!
@@ -31,7 +31,7 @@ pub(crate) enum Routes {
     Bare(axum::Router),
 }
 
-/// A response on its way. Boxed: hyper keeps room for it with each connection, also while that is idle.
+/// A pending response. Boxed: hyper reserves space for it in each connection, even an idle one.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
 
 pub(crate) struct Table {
@@ -42,14 +42,14 @@ pub(crate) struct Table {
 
 /// One of the routes that share a path.
 pub(crate) struct Target {
-    /// The methods that are its own; none where it is not described.
+    /// Its own methods; none if it has no description.
     pub(crate) methods: Vec<Method>,
     pub(crate) route: Arc<Route>,
 }
 
 impl Routes {
     /// # Panics
-    /// On a path that cannot be told from another.
+    /// On conflicting paths.
     pub(crate) fn new(stack: Arc<Stack>, paths: Vec<(String, Vec<Target>)>, unmatched: Arc<Route>) -> Self {
         let mut table = matchit::Router::new();
         for (path, targets) in paths {
@@ -64,12 +64,12 @@ impl Routes {
             Self::Inside(table) => {
                 let route = Arc::clone(table.find(request.method(), request.uri().path()));
                 let stack = Arc::clone(&table.stack);
-                // Begun by its first poll: hyper calls for each of the requests that come at once on an HTTP/2
-                // connection before it polls one, and a place is for those at work.
+                // Started by its first poll: hyper calls this for each request that arrives at once on an HTTP/2
+                // connection before it polls one, and only running requests need a place.
                 Box::pin(async { RequestFuture::begin(stack, route, request).await })
             }
             Self::Bare(router) => {
-                // Old checkers name no host; one that is doubtful is refused here too.
+                // Old health checkers send no host; an ambiguous one is refused here too.
                 if let Some(detail) = Host::of(request.headers()).check(request.uri(), request.version(), false) {
                     let problem = Problem::new(Code::MalformedRequest).with_detail(detail);
                     return Box::pin(std::future::ready(problem.into_response()));
@@ -104,8 +104,8 @@ impl Table {
     }
 }
 
-/// The target that has `method`, else the one that does not tell its methods, else the first: all of them know to say
-/// which methods there are.
+/// The target with `method`, else the one with unknown methods, else the first: all of them can list
+/// the methods of the path.
 fn choose<'a>(targets: &'a [Target], method: &Method) -> &'a Arc<Route> {
     let target = match targets {
         [only] => only,

@@ -1,4 +1,4 @@
-//! The part of `server.*` that requests are held to; [`crate::server::Settings`] has its keys and their meaning.
+//! The part of `server.*` for requests; [`crate::server::Settings`] has its keys and their meaning.
 //!
 //! Next: [`super::protect`].
 
@@ -27,7 +27,7 @@ impl Default for Settings {
             body_timeout: Duration::from_secs(30),
             min_rate: MIN_RATE,
             max_body: Size::mib(2),
-            // 1,024: half of what may be in flight; each costs a connection or a stream, and its bytes have a bound.
+            // 1,024: half of the in-flight limit; each uses a connection or a stream, and their bytes are limited.
             max_uploads: 1024,
             // 16 MiB: eight of the largest bodies, and a quarter of the smallest container's memory.
             max_upload_bytes: Size::mib(16),
@@ -48,7 +48,7 @@ impl Check for Settings {
         errors.require(self.max_head >= Size::kib(1), "max_head", "expected a size of at least 1KiB");
         errors.require(!self.max_uri.is_empty(), "max_uri", "expected a size above zero");
         if self.max_uri > self.max_head {
-            let message = "the request target is part of the head: max_uri may not exceed max_head";
+            let message = "the request target is part of the head: max_uri must not exceed max_head";
             errors.push(SettingError::between(["max_uri", "max_head"], message));
         }
     }

@@ -1,10 +1,10 @@
-//! Uploads in progress: how many, how many of their bytes are in memory, and which one gives way.
+//! Uploads in progress: their number, their bytes in memory, and which one ends at a limit.
 //!
-//! A request that waits for its client holds no place in a pool, so uploads have bounds of their own. At a bound the
+//! A request that waits for its client occupies no place in a pool, so uploads have their own limits. At a limit the
 //! one with the least progress ends with 408, and a new one never does: progress is the mean rate since the upload
 //! began, and each begins with a credit.
 //!
-//! It refuses to know bodies that came whole with their head: they are no uploads in progress.
+//! Bodies that arrived completely with their head are not uploads in progress.
 //!
 //! Next: [`super::body`], which feeds it.
 
@@ -29,10 +29,10 @@ use tokio::time::Instant;
 
 use super::Settings;
 
-/// 16 KiB: a new upload, of which nothing is here yet, is not behind those that trickle.
+/// 16 KiB: a new upload without data does not rank behind slow ones.
 const CREDIT: u64 = 16 * 1024;
 
-/// 2 s: a younger upload is not judged by its age. So one that sends nothing has 8 KiB a second at most: however many
+/// 2 s: the minimum age in the rate. So one that sends nothing has at most 8 KiB per second: however many
 /// begin at once, a client of 10 KB/s stays ahead of them.
 const YOUNG: Duration = Duration::from_secs(2);
 
@@ -44,7 +44,7 @@ pub(crate) struct Uploads(Arc<Inner>);
 struct Inner {
     settings: Arc<ArcSwap<Settings>>,
     open: Mutex<Open>,
-    /// Bytes that handlers hold of bodies that have not ended, or had not when they came.
+    /// Bytes held by handlers, of bodies that were incomplete when the bytes arrived.
     held: AtomicU64,
     count: IntGauge,
     bytes: IntGauge,
@@ -55,7 +55,7 @@ struct Inner {
 struct Open {
     next: u64,
     uploads: HashMap<u64, Arc<Progress>>,
-    /// Those of them that were told to end.
+    /// Those of them that are ending.
     leaving: usize,
 }
 
@@ -76,9 +76,9 @@ impl Uploads {
             registry.register(Box::new(gauge.clone())).expect("registered once");
             gauge
         };
-        let count = gauge("http_server_uploads", "Request bodies whose rest has not come yet.");
-        let bytes = gauge("http_server_upload_bytes", "Bytes in memory of request bodies whose rest had not come yet.");
-        let help = "Uploads that were ended for others: those with the least progress.";
+        let count = gauge("http_server_uploads", "Uploads in progress: request bodies that are not complete.");
+        let bytes = gauge("http_server_upload_bytes", "Bytes of uploads in progress held in memory.");
+        let help = "Uploads ended with 408 at a limit, least progress first.";
         let shed = IntCounter::new("http_server_uploads_shed_total", help).expect("a valid metric");
         registry.register(Box::new(shed.clone())).expect("registered once");
         Self(Arc::new(Inner { settings, open: Mutex::default(), held: AtomicU64::new(0), count, bytes, shed }))
@@ -126,13 +126,13 @@ impl Inner {
         self.shed.inc();
     }
 
-    /// More bytes are in memory; above the bound the slowest of those that hold more than their share gives way.
+    /// More bytes are in memory; above the limit the slowest of those that hold more than their share ends.
     fn hold(&self, bytes: u64) {
         let held = self.held.fetch_add(bytes, Relaxed) + bytes;
         self.bytes.set(i64::try_from(held).unwrap_or(i64::MAX));
         if held > self.settings.load().max_upload_bytes.get() {
             let mut open = self.lock();
-            // What those hold that were told to end is on its way out: it is no reason to end more.
+            // Bytes of ending uploads are being freed: they are no reason to end more.
             let staying = held.saturating_sub(open.held_by_leaving());
             if staying <= self.settings.load().max_upload_bytes.get() {
                 return;
@@ -164,7 +164,7 @@ impl Progress {
     }
 }
 
-/// A body's part in it: nothing until the body is seen not to be whole.
+/// A body's registration: none until the body turns out to be incomplete.
 #[derive(Debug)]
 pub(super) struct Tracked {
     uploads: Uploads,
@@ -176,14 +176,14 @@ impl Tracked {
         Self { uploads: uploads.clone(), upload: None }
     }
 
-    /// The client is waited for. Returns whether the upload gives way to others.
+    /// Starts to wait for the client. Returns whether the upload must end for others.
     pub(super) fn waits(&mut self, cx: &Context<'_>) -> bool {
         let progress = &self.upload().progress;
         progress.waker.register(cx.waker());
         progress.is_shed.load(SeqCst)
     }
 
-    /// A part came that is not the last one: its bytes count for as long as the handler keeps them.
+    /// A part other than the last arrived: its bytes count while the handler keeps them.
     pub(super) fn part(&mut self, bytes: Bytes) -> Bytes {
         let length = bytes.len() as u64;
         let upload = self.upload();
@@ -194,7 +194,7 @@ impl Tracked {
         Bytes::from_owner(owner)
     }
 
-    /// The last part came, or none will.
+    /// The last part arrived, or none will.
     pub(super) fn end(&mut self) {
         self.upload = None;
     }
@@ -204,7 +204,7 @@ impl Tracked {
     }
 }
 
-/// A place among the uploads.
+/// A registered upload.
 #[derive(Debug)]
 struct Upload {
     id: u64,

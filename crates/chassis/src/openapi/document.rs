@@ -1,4 +1,4 @@
-//! The document: all operations of a router, and the components that they refer to.
+//! The document: all operations of a router, and the components that they reference.
 //!
 //! Next: [`mod@super::schemas`].
 
@@ -60,7 +60,7 @@ impl Document {
     }
 }
 
-/// A name that programs generated from the document use: `postV1Quotes`, `getV1ThingsId`; `getRoot` for `/`.
+/// The operation id, for generated clients: `postV1Quotes`, `getV1ThingsId`; `getRoot` for `/`.
 fn id(method: &str, path: &str) -> String {
     let words = path.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let capitalised = words.map(|word| format!("{}{}", word[..1].to_ascii_uppercase(), &word[1..]));

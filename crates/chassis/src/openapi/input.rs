@@ -1,4 +1,4 @@
-//! What a handler takes, as its parameters' types say it.
+//! A handler's input, described by its parameter types.
 //!
 //! Next: [`super::Output`].
 
@@ -13,9 +13,9 @@ use schemars::JsonSchema;
 use super::Operation;
 use crate::problem::{Code, Json, Path, Query};
 
-/// A handler's parameter that says what a client has to send for it.
+/// A handler parameter that describes what a client must send.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say what a client has to send",
+    message = "`{Self}` does not describe what a client must send",
     note = "take `Json`, `Query` or `Path` of `chassis::problem`, or implement `chassis::openapi::Input` for `{Self}`"
 )]
 pub trait Input {
@@ -66,7 +66,7 @@ impl Input for String {
     }
 }
 
-/// What the client need not know of.
+/// Parameters that are invisible to the client.
 macro_rules! unseen {
     ($($type:ty)+) => {$(
         impl Input for $type {

@@ -19,13 +19,13 @@ use crate::problem::Code;
 
 /// Handlers by method, as axum's [`MethodRouter`], with their descriptions.
 #[derive(Clone, Debug)]
-#[must_use = "handlers answer once a router has them"]
+#[must_use = "handlers do nothing until they are added to a router"]
 pub struct Methods<S = ()> {
     pub(crate) handlers: MethodRouter<S>,
     pub(crate) described: Vec<Described>,
 }
 
-/// What is known of a handler; little, as the schemas are made when they are asked for.
+/// A handler's description; small, since schemas are generated on demand.
 #[derive(Clone, Debug)]
 pub(crate) struct Described {
     /// In lower case, as a path item has it.
@@ -53,7 +53,7 @@ impl Described {
             or implement `chassis::openapi::Input` or `Output`"
 )]
 pub trait Handler<I, O> {
-    /// Says what it takes and what it answers.
+    /// Describes its input and output.
     fn describe(operation: &mut Operation<'_>);
 }
 
@@ -110,15 +110,15 @@ macro_rules! verbs {
 verbs! { get "GET" post "POST" put "PUT" patch "PATCH" delete "DELETE" }
 
 impl<S: Clone + Send + Sync + 'static> Methods<S> {
-    /// Says in a sentence what the method that was just added does; what follows an empty line is its long description,
+    /// Describes the method added last in one sentence; the text after an empty line is its long description,
     /// in Markdown.
     pub fn about(mut self, text: &'static str) -> Self {
         self.last().about = text;
         self
     }
 
-    /// Names a problem that the handler of the method that was just added makes itself. Those of its parameters'
-    /// types and of the middleware are known.
+    /// Declares a problem that the handler of the method added last returns itself. Those of its parameters'
+    /// types and of the middleware are added automatically.
     pub fn problem(mut self, code: Code) -> Self {
         self.last().problems.push(code);
         self
@@ -145,7 +145,7 @@ impl<S: Clone + Send + Sync + 'static> Methods<S> {
     }
 }
 
-/// Handlers without a description, for routes that are not to be described.
+/// Handlers without a description.
 impl<S> From<MethodRouter<S>> for Methods<S> {
     fn from(handlers: MethodRouter<S>) -> Self {
         Self { handlers, described: Vec::new() }

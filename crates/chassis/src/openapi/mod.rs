@@ -1,14 +1,14 @@
-//! The API's description, `OpenAPI` 3.1, read off the handlers' own types.
+//! The API description, `OpenAPI` 3.1, derived from the handlers' types.
 //!
-//! [`get`], [`post`] and the others take a handler as axum's do. What it takes ([`Input`]) and what it answers
-//! ([`Output`]) are its parameters' types and its result's, so the description cannot say other than the compiler. What
-//! types do not tell stands beside the handler: one sentence ([`Methods::about`]), and the codes of problems that it
-//! makes itself ([`Methods::problem`]). What the middleware answers in front of every handler is added to each.
+//! [`get`], [`post`] and the others take a handler, as in axum. Its input ([`Input`]) and output
+//! ([`Output`]) come from its parameter and result types, so the description cannot differ from the code. What
+//! types do not express is declared at the handler: a sentence ([`Methods::about`]), and the codes of problems that it
+//! returns itself ([`Methods::problem`]). The middleware's responses are added to each operation.
 //!
-//! It refuses to guess: a type that does not describe itself does not compile, and a route of axum's own [`MethodRouter`]
-//! has no operation, which a test of the repository names. It is built when it is first asked for; a start costs nothing.
+//! It never guesses: a type that does not describe itself does not compile, and a route of axum's [`MethodRouter`]
+//! has no operation, which a test reports. The document is built at the first request; a start costs nothing.
 //!
-//! Next: [`Operation`], what is said of one method of one path.
+//! Next: [`Operation`], the description of one method of one path.
 //!
 //! [`MethodRouter`]: axum::routing::MethodRouter
 

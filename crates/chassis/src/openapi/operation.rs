@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::{problems, schemas::Schemas};
 use crate::problem::Code;
 
-/// What [`super::Input`] and [`super::Output`] fill.
+/// An operation, filled by [`super::Input`] and [`super::Output`].
 #[derive(Debug)]
 pub struct Operation<'a> {
     schemas: &'a mut Schemas,
@@ -17,7 +17,7 @@ pub struct Operation<'a> {
     names: Vec<String>,
     parameters: Vec<Value>,
     body: Option<Value>,
-    /// The status of an answer that does not tell its own.
+    /// The status of a response that does not set its own.
     status: StatusCode,
     answers: Vec<(StatusCode, Value)>,
     problems: Vec<(StatusCode, &'static str)>,
@@ -36,14 +36,14 @@ impl<'a> Operation<'a> {
         }
     }
 
-    /// Takes the fields of `T` from the query.
+    /// Adds the fields of `T` as query parameters.
     pub fn query<T: JsonSchema>(&mut self) {
         for (name, schema, required) in fields(&Schemas::inline::<T>()) {
             self.parameter("query", &name, schema, required);
         }
     }
 
-    /// Takes `T` from the path: a struct by its fields' names, a tuple or a single value by position.
+    /// Adds `T` as path parameters: a struct by field names, a tuple or a single value by position.
     pub fn path<T: JsonSchema>(&mut self) {
         let schema = Schemas::inline::<T>();
         let fields = fields(&schema);
@@ -77,7 +77,7 @@ impl<'a> Operation<'a> {
         self.parameters.extend(parameters);
     }
 
-    /// Takes a `T` as the body.
+    /// Sets `T` as the request body.
     pub fn body<T: JsonSchema>(&mut self, media_type: &str) {
         let schema = self.schemas.request::<T>();
         let body = self.body.insert(Value::Null);
@@ -85,52 +85,52 @@ impl<'a> Operation<'a> {
         body["content"][media_type]["schema"] = schema;
     }
 
-    /// Takes any bytes, or any text, as the body.
+    /// Sets bytes or text as the request body.
     pub fn raw_body(&mut self, media_type: &str) {
         self.body.insert(Value::Null)["content"][media_type] = Map::new().into();
     }
 
-    /// Answers a `T`.
+    /// Adds a response with a `T`.
     pub fn answers<T: JsonSchema>(&mut self, media_type: &str) {
         let schema = self.schemas.response::<T>();
         self.answer()["content"][media_type]["schema"] = schema;
     }
 
-    /// Answers text of a media type.
+    /// Adds a response with text of a media type.
     pub fn answers_text(&mut self, media_type: &str) {
         self.answer()["content"][media_type]["schema"]["type"] = "string".into();
     }
 
-    /// Answers any bytes.
+    /// Adds a response with arbitrary bytes.
     pub fn answers_bytes(&mut self, media_type: &str) {
         self.answer()["content"][media_type] = Map::new().into();
     }
 
-    /// Answers without a body.
+    /// Adds a response without a body.
     pub fn answers_nothing(&mut self) {
         self.answer();
     }
 
-    /// A header of the answers with this status; the request id is always there.
+    /// Adds a header to the responses with this status; the request id is always included.
     pub fn header(&mut self, name: &str, description: &str) {
         let header = &mut self.answer()["headers"][name];
         header["description"] = description.into();
         header["schema"]["type"] = "string".into();
     }
 
-    /// Runs `describe` for answers with `status`; 200 is the usual one.
+    /// Runs `describe` for responses with `status`; the default is 200.
     pub fn with_status(&mut self, status: StatusCode, describe: impl FnOnce(&mut Self)) {
         let usual = std::mem::replace(&mut self.status, status);
         describe(self);
         self.status = usual;
     }
 
-    /// Answers one of the platform's problems.
+    /// Adds one of the platform's problems.
     pub fn problem(&mut self, code: Code) {
         self.custom_problem(code.status(), code.as_str());
     }
 
-    /// Answers a problem of the app's own, as [`Problem::custom`](crate::problem::Problem::custom) makes it.
+    /// Adds a problem of the app, as created by [`Problem::custom`](crate::problem::Problem::custom).
     pub fn custom_problem(&mut self, status: StatusCode, code: &'static str) {
         self.problems.push((status, code));
     }
@@ -147,7 +147,7 @@ impl<'a> Operation<'a> {
         &mut self.answers[at].1
     }
 
-    /// By status; an answer of the handler's own stands before problems with its status.
+    /// By status; a handler's own response precedes problems with the same status.
     fn responses(mut self) -> Map<String, Value> {
         let mut responses = Map::new();
         for status in (100..1000).filter_map(|status| StatusCode::from_u16(status).ok()) {
@@ -201,7 +201,7 @@ fn names(path: &str) -> Vec<String> {
     inner.map(|name| name.trim_start_matches('*').to_owned()).collect()
 }
 
-/// The fields of an object's schema: name, schema, and whether it has to be there.
+/// The fields of an object's schema: name, schema, and whether it is required.
 fn fields(schema: &Value) -> Vec<(String, Value, bool)> {
     let required = |name: &String| {
         schema["required"].as_array().is_some_and(|names| names.iter().any(|required| required == name.as_str()))

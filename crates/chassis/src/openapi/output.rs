@@ -1,4 +1,4 @@
-//! What a handler answers, as its result's type says it.
+//! A handler's output, described by its result type.
 //!
 //! Next: [`mod@super::document`].
 
@@ -18,9 +18,9 @@ use serde::Serialize;
 use super::Operation;
 use crate::problem::{Json, Problem};
 
-/// A handler's result that says what it may be.
+/// A handler result that describes its responses.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say what it answers",
+    message = "`{Self}` does not describe its response",
     note = "return `Json` of `chassis::problem`, text, `Html`, `Status<201, _>` or a `Result` of one and `Problem`, or implement `chassis::openapi::Output` for `{Self}`"
 )]
 pub trait Output: IntoResponse {
@@ -34,7 +34,7 @@ impl<T: Serialize + JsonSchema> Output for Json<T> {
     }
 }
 
-/// Its codes are the handler's to name, with [`super::Methods::problem`]: the type does not tell them.
+/// The type does not contain the codes: the handler declares them with [`super::Methods::problem`].
 impl Output for Problem {
     fn describe(_: &mut Operation<'_>) {}
 }
@@ -46,7 +46,7 @@ impl<T: Output, E: Output> Output for Result<T, E> {
     }
 }
 
-/// Headers in front of an answer; those that a client acts on are worth [`Operation::header`] in an own [`Output`].
+/// Headers with a response; describe those that a client needs with [`Operation::header`] in an own [`Output`].
 impl<T: Output, V, const N: usize> Output for ([(HeaderName, V); N], T)
 where
     V: TryInto<HeaderValue>,
@@ -96,7 +96,7 @@ where
     }
 }
 
-/// A page's script, as a file of its own, so that no policy has to allow what is inline.
+/// A page's script as a separate file, so that the content security policy need not allow inline scripts.
 #[derive(Clone, Copy, Debug)]
 pub struct Script(pub &'static str);
 
@@ -111,7 +111,7 @@ macro_rules! files {
                 let headers = [
                     (header::CONTENT_TYPE, $media_type),
                     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-                    // Asked for anew each time: a page and its script are of one version.
+                    // Not cached: a page and its script must have the same version.
                     (header::CACHE_CONTROL, "no-cache"),
                 ];
                 (headers, self.0).into_response()
@@ -128,14 +128,14 @@ macro_rules! files {
 
 files! { Script "text/javascript" Style "text/css" }
 
-/// Nothing but the status.
+/// Only the status.
 impl Output for () {
     fn describe(operation: &mut Operation<'_>) {
         operation.answers_nothing();
     }
 }
 
-/// An answer with another status than 200, which its type tells: `Status<201, Json<Order>>`, `Status<204, ()>`.
+/// A response with a status other than 200, given by its type: `Status<201, Json<Order>>`, `Status<204, ()>`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Status<const STATUS: u16, T>(pub T);
 

@@ -1,7 +1,7 @@
-//! `/openapi.json`, and `/docs`, a page that shows it and tries requests.
+//! `/openapi.json`, and `/docs`, a page that shows it and sends requests.
 //!
-//! The page is three small files of our own: the viewers at hand weigh more than the program has room for, and none
-//! runs under a policy that allows nothing inline. It has no build step and asks no other host.
+//! The page is three small files of our own: existing viewers are larger than the program's size budget, and none
+//! works under a policy that forbids inline code. It has no build step and contacts no other host.
 //!
 //! Next: [`super::document`].
 
@@ -26,7 +26,7 @@ use tower_http::compression::CompressionLayer;
 use super::{Described, Methods, Operation, Output, Script, Style, document::Document, get, platform};
 use crate::telemetry::Identity;
 
-/// Nothing inline, nothing of another host, and no frame around it.
+/// No inline code, no other hosts, and no framing.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Where the document is served.

@@ -1,6 +1,6 @@
-//! What is the same in every document: the middleware's answers, the headers, and the chassis's own routes.
+//! The parts shared by every document: the middleware's responses, the headers, and the chassis's own routes.
 //!
-//! Fixed parts are JSON in files: they read as what they become, and weigh less in the program than code that makes them.
+//! Fixed parts are JSON files: easier to read, and smaller in the program than code that builds them.
 //!
 //! Next: [`mod@super::problems`].
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Operation;
 use crate::problem::Code;
 
-/// What the middleware answers in front of any handler (see [`crate::middleware`]).
+/// The middleware's responses (see [`crate::middleware`]).
 pub(super) const ANYWHERE: [Code; 8] = [
     Code::RequestTimeout,
     Code::BodyTooLarge,
@@ -22,7 +22,7 @@ pub(super) const ANYWHERE: [Code; 8] = [
     Code::DeadlineExceeded,
 ];
 
-/// A document without paths, schemas and responses. Its description is what holds for all operations.
+/// A document without paths, schemas and responses. Its description applies to all operations.
 pub(super) fn document() -> Value {
     fixed(include_str!("document.json"))
 }

@@ -1,7 +1,7 @@
-//! JSON Schemas of what is sent and of what is answered, in one set of components.
+//! JSON Schemas of requests and responses, in one set of components.
 //!
-//! A type may look different in the two directions (a field with a default need not be sent, and is always answered), so
-//! each has a generator of its own. A name that stands for two shapes becomes two: `Thing` answered, `ThingInput` sent.
+//! A type may differ between directions (a field with a default is optional in requests and present in responses), so
+//! each has its own generator. A name with two shapes becomes two: `Thing` in responses, `ThingInput` in requests.
 //!
 //! Next: [`super::operation`].
 
@@ -28,22 +28,22 @@ impl Schemas {
         Self { request: generator(Contract::Deserialize, false), response: generator(Contract::Serialize, false) }
     }
 
-    /// A type that is sent, whole and without references: for parameters.
+    /// A request type, inlined without references: for parameters.
     pub(super) fn inline<T: JsonSchema>() -> Value {
         generator(Contract::Deserialize, true).subschema_for::<T>().to_value()
     }
 
-    /// A type that is sent.
+    /// A request type.
     pub(super) fn request<T: JsonSchema>(&mut self) -> Value {
         self.request.subschema_for::<T>().to_value()
     }
 
-    /// A type that is answered.
+    /// A response type.
     pub(super) fn response<T: JsonSchema>(&mut self) -> Value {
         self.response.subschema_for::<T>().to_value()
     }
 
-    /// All named schemas; references in `paths` to names that mean two things are mended.
+    /// All named schemas; references in `paths` to ambiguous names are rewritten.
     pub(super) fn finish(mut self, paths: &mut Value) -> Map<String, Value> {
         let mut all = self.response.take_definitions(true);
         let sent = self.request.take_definitions(true);
@@ -74,7 +74,7 @@ fn generator(contract: Contract, inline: bool) -> SchemaGenerator {
     settings.into_generator()
 }
 
-/// Says how far Rust's wide integers reach; the narrow ones say it already. Without it, a number that fits the schema
+/// Adds the bounds of Rust's wide integers; the narrow ones have them already. Without it, a number that matches the schema
 /// could be refused.
 fn bound(node: &mut Value) {
     if let Value::Object(object) = node {
@@ -97,7 +97,7 @@ fn bound(node: &mut Value) {
     }
 }
 
-/// Names whose schemas differ, and names of both sides that refer to one of them.
+/// Names whose schemas differ, and names on both sides that reference one of them.
 fn ambiguous(sent: &Map<String, Value>, answered: &Map<String, Value>) -> BTreeSet<String> {
     let both = || sent.iter().filter_map(|(name, schema)| Some((name, schema, answered.get(name)?)));
     let mut twice: BTreeSet<String> = both().filter(|(_, a, b)| a != b).map(|(name, ..)| name.clone()).collect();
@@ -118,7 +118,7 @@ fn ambiguous(sent: &Map<String, Value>, answered: &Map<String, Value>) -> BTreeS
     }
 }
 
-/// Lets references to `names` end in `Input`.
+/// Renames references to `names` to end in `Input`.
 fn rename(schema: &mut Value, names: &BTreeSet<String>) {
     match schema {
         Value::Object(object) => {

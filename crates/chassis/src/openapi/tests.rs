@@ -76,7 +76,7 @@ fn a_document_has_title_version_and_its_own_routes() {
     let document = document(Router::new());
     assert_eq!((&document["openapi"], &document["info"]["title"]), (&json!("3.1.0"), &json!("Things")));
     assert_eq!(document["info"]["version"], "1.2.3");
-    assert!(document["info"]["description"].as_str().unwrap().starts_with("Of all kinds.\n\nEvery answer"));
+    assert!(document["info"]["description"].as_str().unwrap().starts_with("Of all kinds.\n\nEvery response"));
     let paths: Vec<_> = document["paths"].as_object().unwrap().keys().collect();
     assert_eq!(paths, ["/openapi.json", "/docs", "/docs.css", "/docs.js", "/healthz"]);
 }

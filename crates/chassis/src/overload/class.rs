@@ -1,4 +1,4 @@
-//! How much a request matters: who goes first when not all can be served.
+//! The priority of a request: which requests are shed first under overload.
 //!
 //! Next: [`super::limiter`].
 
@@ -12,19 +12,19 @@ pub(crate) enum Class {
     /// The default: no header, an unknown value, or an untrusted peer.
     #[default]
     Normal,
-    /// Admitted before, and back with bytes of its body: it is never displaced, and waits as long as its deadline lets it.
+    /// Admitted before, and ready to continue with its body: never displaced, and waits up to its deadline.
     Returning,
-    /// Shed last: work that a person or money waits for.
+    /// Shed last: user-facing or revenue-critical work.
     Critical,
 }
 
 impl Class {
     pub(crate) const HEADER: &str = "x-request-criticality";
     pub(super) const COUNT: usize = 4;
-    /// From the one that is served first to the one that is shed first.
+    /// From the class that is served first to the one that is shed first.
     pub(super) const DESCENDING: [Self; Self::COUNT] = [Self::Critical, Self::Returning, Self::Normal, Self::Sheddable];
 
-    /// What the caller stated; `Normal` where that is no class.
+    /// The class in the header; `Normal` if it is missing or unknown.
     pub(crate) fn stated(headers: &HeaderMap) -> Self {
         match headers.get(Self::HEADER).map(http::HeaderValue::as_bytes) {
             Some(value) if value.eq_ignore_ascii_case(b"critical") => Self::Critical,

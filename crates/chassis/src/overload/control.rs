@@ -1,4 +1,4 @@
-//! What a pool has measured of late, and what follows from it: the limit, and which deadlines cannot be met.
+//! Recent measurements of a pool, and their consequences: the limit, and which deadlines cannot be met.
 //!
 //! Next: [`super::window`].
 
@@ -16,14 +16,14 @@ use super::{
 };
 use crate::values;
 
-/// 1 s: what was measured before that may no longer be so, and a refused request measures nothing.
+/// 1 s: older measurements may be outdated, and a refused request measures nothing.
 const FRESH: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Control {
     pub(super) window: Window,
     adaptive: AtomicBool,
-    /// Microseconds that the quickest work of late took; 0 where nothing is known.
+    /// Microseconds of the quickest recent work; 0 if unknown.
     quickest: AtomicU64,
     inner: Mutex<Inner>,
 }
@@ -50,10 +50,10 @@ impl Control {
         }
     }
 
-    /// Takes settings over; the limit that follows.
+    /// Applies settings and returns the new limit.
     pub(super) fn set(&self, adaptive: bool, bounds: Bounds) -> usize {
         let mut inner = self.inner.lock().expect("the controller");
-        // A fixed limit that is made adaptive begins as one that was never measured.
+        // A fixed limit that becomes adaptive starts without measurements.
         if !self.adaptive.swap(adaptive, Relaxed) || !adaptive {
             inner.controller = Controller::new(bounds);
         }
@@ -62,15 +62,15 @@ impl Control {
         inner.controller.limit()
     }
 
-    /// Counts work that ended; whether there is enough to [judge](Self::judge).
+    /// Counts finished work. Returns whether there is enough to [judge](Self::judge).
     pub(super) fn ended(&self, admitted: Instant, now: Instant, timed_out: bool) -> bool {
         self.window.ended(admitted, now, timed_out)
     }
 
-    /// Ends the window; the limit that follows, where there is a new one.
+    /// Ends the window and returns the new limit, if it changed.
     #[cold]
     pub(super) fn judge(&self, now: Instant, in_flight: usize) -> Option<usize> {
-        // Another thread is at it.
+        // Another thread is doing it.
         let mut inner = self.inner.try_lock().ok()?;
         let window = self.window.close(now, in_flight)?;
         let at = inner.windows % inner.least.len();
@@ -88,17 +88,17 @@ impl Control {
         Some(inner.controller.limit())
     }
 
-    /// What the quickest work of late took.
+    /// The duration of the quickest recent work.
     pub(super) fn quickest(&self) -> Duration {
         Duration::from_micros(self.quickest.load(Relaxed))
     }
 
-    /// Whether `deadline` is nearer than the quickest work of late.
+    /// Whether `deadline` is nearer than the duration of the quickest recent work.
     pub(super) fn is_near(&self, now: Instant, deadline: Option<Instant>) -> bool {
         deadline.is_some_and(|deadline| deadline.saturating_duration_since(now) < self.quickest())
     }
 
-    /// The same, if that is still so: what is too old is forgotten, so that the next one measures it anew.
+    /// The same with current data: outdated measurements are dropped, so that the next request measures again.
     pub(super) fn is_hopeless(&self, now: Instant, deadline: Option<Instant>) -> bool {
         if !self.is_near(now, deadline) {
             return false;

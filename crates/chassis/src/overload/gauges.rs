@@ -1,4 +1,4 @@
-//! The pools' gauges, read when they are asked for.
+//! The pools' gauges, read at scrape time.
 //!
 //! Next: [`super::pool`].
 
@@ -12,7 +12,7 @@ use prometheus::{
 
 use super::Pools;
 
-/// `overload_limit`, `overload_in_flight`, `overload_saturation_ratio`: read when they are asked for.
+/// `overload_limit`, `overload_in_flight`, `overload_saturation_ratio`: read at scrape time.
 pub(super) struct Gauges {
     pools: Arc<Pools>,
     limit: IntGaugeVec,
@@ -25,11 +25,11 @@ impl Gauges {
         let ints = |name: &str, help: &str| IntGaugeVec::new(Opts::new(name, help), &["pool"]).expect("a valid metric");
         let opts = Opts::new(
             "overload_saturation_ratio",
-            "The pool's requests in flight by its ceiling, or those of its fullest route by that route's limit; 1 is full.",
+            "Requests in flight divided by the limit, of the pool or of its fullest route; 1 is full.",
         );
         Self {
             pools: Arc::clone(pools),
-            limit: ints("overload_limit", "Requests in flight at most: the lowest limit of the pool's routes."),
+            limit: ints("overload_limit", "Limit of requests in flight: the lowest limit of the pool's routes."),
             in_flight: ints("overload_in_flight", "Requests in flight."),
             saturation: GaugeVec::new(opts, &["pool"]).expect("a valid metric"),
         }

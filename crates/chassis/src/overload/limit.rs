@@ -1,24 +1,24 @@
-//! How many may be in flight: the controller.
+//! The limit of requests in flight: the controller.
 //!
 //! Gradient2 of Netflix's concurrency-limits
-//! (<https://github.com/Netflix/concurrency-limits>, `Gradient2Limit.java`) compares the latency of now with that of
+//! (<https://github.com/Netflix/concurrency-limits>, `Gradient2Limit.java`) compares the current latency with that of
 //! the long run: `limit = limit × clamp(tolerance × long / short, ½, 1) + √limit`. Above the tolerance the limit
 //! shrinks, else it grows by `√limit`. A queue anywhere behind admission lengthens the latency in proportion to what
 //! is in flight, so the limit settles where `tolerance × rate × long + √limit` are in flight, and the queue is short.
 //!
 //! Six things differ, each for what was seen in the simulation (`simulation.rs`):
 //!
-//! 1. **It starts at its ceiling**, not from the bottom: a cold start refuses nothing that it could serve.
+//! 1. **It starts at its ceiling**, not at the bottom: a cold start refuses nothing that it could serve.
 //! 2. **It shrinks from what is in flight**, straight to the point where Gradient2 settles. That point is known by
 //!    Little's law: `rate × long` are at work when nothing queues. From an unused ceiling, halving takes seconds.
 //! 3. **The long run follows only what is within tolerance, upwards only where the pool is not full.** An overload
 //!    that lasts would become the new normal.
-//! 4. **It looks ahead.** The latency of what has ended says nothing yet of a flood that is in flight; Little's law
+//! 4. **It looks ahead.** The latency of finished work does not yet show a flood that is in flight; Little's law
 //!    does, and the limit shrinks after one window instead of three.
-//! 5. **It tells overload from chance.** Random arrivals make slow windows where a single thread has time left; an
+//! 5. **It tells overload from chance.** Random arrivals cause slow windows even if a single thread has time left; an
 //!    overload's last and get slower. What is above the tolerance is summed up from window to window, as in Page's
 //!    cumulative sum test (E. S. Page, "Continuous Inspection Schemes", Biometrika 41, 1954), until one is not slow.
-//! 6. **It tries its beliefs.** A shrink is judged by what it does: where half as many in flight are as slow as before,
+//! 6. **It tests its estimates.** A shrink is judged by its effect: if half as many in flight are as slow as before,
 //!    the slowness is not a queue of ours (a dependency that got slower, another mix of requests), and it is the new
 //!    long run. And after 5, 10, 20, 40 and then each 50 full windows the limit is halved for one window, or put to
 //!    its floor where that keeps all threads busy: with so few in flight, the latency is the unloaded one.
@@ -31,7 +31,7 @@ use super::window::Summary;
 
 /// As in Gradient2: latency may be half above the long run before it counts as a queue.
 const TOLERANCE: f64 = 1.5;
-/// One slow window is a hiccup.
+/// A single slow window is ignored.
 const SLOW_WINDOWS: u32 = 2;
 /// In seconds above the tolerance, summed over slow windows: more than chance makes at 0.7 of one thread's capacity.
 const EXCESS: f64 = 0.2;
@@ -40,7 +40,7 @@ const FOLLOW: f64 = 0.1;
 /// Full windows until the first try, which doubles up to the last: a start under overload has measured nothing else.
 const FIRST_TRY: u32 = 5;
 const LAST_TRY: u32 = 50;
-/// A steady flow has one time as much in flight as ends meanwhile.
+/// In a steady flow, as many requests are in flight as end within the duration of one.
 const FLOOD: f64 = 4.0;
 /// Three times what a busy window lasts: the mean rate of a longer one is not that of its end.
 const SPARSE: Duration = Duration::from_millis(300);
@@ -55,12 +55,12 @@ const TIMEOUTS: f64 = 0.5;
 pub(super) struct Bounds {
     pub(super) floor: f64,
     pub(super) ceiling: f64,
-    /// Whether as many as the floor keep all busy that serve: known of threads, not of what a handler waits for.
+    /// Whether the floor keeps all servers busy: known for threads, unknown for what a handler waits for.
     pub(super) floor_is_busy: bool,
 }
 
 impl Bounds {
-    /// In flight at most, whatever was measured.
+    /// Maximum in flight, regardless of measurements.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounds are positive and small")]
     pub(super) fn ceiling(self) -> usize {
         self.ceiling as usize
@@ -87,9 +87,9 @@ pub(super) struct Controller {
 /// A limit whose effect the next window shows.
 #[derive(Clone, Copy, Debug)]
 enum Trial {
-    /// Was it a queue that made it slow?
+    /// Tests whether a queue caused the latency.
     Shrink { latency: f64, in_flight: f64, limit: f64 },
-    /// How fast is it with few?
+    /// Measures the latency with few in flight.
     Few,
 }
 
@@ -109,13 +109,13 @@ impl Controller {
         }
     }
 
-    /// In flight at most, now.
+    /// Current maximum in flight.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounds are positive and small")]
     pub(super) fn limit(&self) -> usize {
         self.limit as usize
     }
 
-    /// Takes new bounds over; from a limit at its old ceiling it goes to the new one.
+    /// Applies new bounds; a limit at its old ceiling moves to the new one.
     pub(super) fn set(&mut self, bounds: Bounds) {
         let unbound = self.limit >= self.bounds.ceiling;
         self.bounds = bounds;
@@ -123,7 +123,7 @@ impl Controller {
         self.limit = limit.clamp(bounds.floor, bounds.ceiling);
     }
 
-    /// Judges a window; whether only work that is admitted from now on says something of the limit.
+    /// Judges a window. Returns whether only work admitted from now on is meaningful for the limit.
     pub(super) fn judge(&mut self, window: &Summary) -> bool {
         self.rates[self.windows % self.rates.len()] = window.rate;
         self.windows += 1;
@@ -176,7 +176,7 @@ impl Controller {
         if target >= SHRUNK * from {
             return false;
         }
-        // What those in flight will see; what has ended was faster, where the queue still grew.
+        // The latency that requests in flight will see; finished ones were faster while the queue still grew.
         let latency = window.latency.max(from / window.rate.max(f64::MIN_POSITIVE));
         self.trial = Some(Trial::Shrink { latency, in_flight: from, limit: before });
         true
@@ -188,7 +188,7 @@ impl Controller {
         self.fewer(window)
     }
 
-    /// Lets fewer in, for a window that tells how fast it is then; with the floor in flight this one has told it.
+    /// Admits fewer for a window that measures their latency; with the floor in flight this window already did.
     fn fewer(&mut self, window: &Summary) -> bool {
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
         let from = self.limit.min(window.peak as f64);

@@ -1,8 +1,8 @@
-//! One route's limit, its queue, and the way in and out.
+//! One route's limit and queue, admission and release.
 //!
-//! A place that is free costs two compare-and-exchanges, one for the route and one for its pool: no lock, and no look
-//! at the clock. Whoever finds none goes the slow way, through the [queue](super::queue). Nobody is forgotten between
-//! the two: who is about to wait says so before it looks once more, and who leaves looks for waiters after its place is
+//! Taking a free place costs two compare-and-exchanges, one for the route and one for its pool: no lock, and no read
+//! of the clock. Without a free place a request waits in the [queue](super::queue). No wake-up is lost between the
+//! two: a request announces its wait before it checks again, and a finished one looks for waiters after its place is
 //! free.
 //!
 //! Next: [`super::permit`].
@@ -38,7 +38,7 @@ pub(crate) struct Limiter {
     pool: Arc<Pool>,
     limit: AtomicUsize,
     in_flight: AtomicUsize,
-    /// As many as are in the queue, or one more while someone enters it.
+    /// Length of the queue, or one more while a request is entering it.
     waiting: AtomicUsize,
     pub(super) control: Control,
     queue: Mutex<Queue>,
@@ -63,12 +63,12 @@ impl Limiter {
         Arc::new(limiter)
     }
 
-    /// Takes new bounds over; requests in flight keep their places.
+    /// Applies new bounds; requests in flight keep their places.
     pub(super) fn set(&self, bounds: Bounds) {
         self.limit.store(self.control.set(self.pool.adaptive.load(Relaxed), bounds), Relaxed);
     }
 
-    /// A place, if one is free, nobody waits, and `deadline` is not near. `now` may be a little while ago.
+    /// A place, if one is free, none waits, and `deadline` is not near. `now` may be slightly in the past.
     pub(crate) fn try_admit(self: &Arc<Self>, now: Instant, deadline: Option<Instant>) -> Option<AdmissionPermit> {
         if !self.pool.enabled.load(Relaxed) {
             return Some(AdmissionPermit::new(self.force(), now, deadline, false));
@@ -79,7 +79,7 @@ impl Limiter {
         if let Some(slot) = self.take(Class::Normal) {
             return Some(AdmissionPermit::new(slot, now, deadline, true));
         }
-        // It had one of the route's places for a moment, which another may have missed for it.
+        // It briefly held one of the route's places, so another request may have failed to get it.
         self.wake();
         None
     }
@@ -104,14 +104,14 @@ impl Limiter {
         None
     }
 
-    /// One more in flight, whether there is room or not.
+    /// One more in flight, even above the limit.
     pub(super) fn force(self: &Arc<Self>) -> Slot {
         self.in_flight.fetch_add(1, SeqCst);
         self.pool.force();
         Slot::new(Arc::clone(self))
     }
 
-    /// One less in flight; whoever is next has its place.
+    /// One less in flight; the next waiter gets its place.
     pub(super) fn give_back(self: &Arc<Self>) {
         self.in_flight.fetch_sub(1, SeqCst);
         let was_full = self.pool.give_back();
@@ -127,7 +127,7 @@ impl Limiter {
         }
     }
 
-    /// A place for a request that did not find one at once: the slow way.
+    /// A place for a request that did not get one immediately: the slow path.
     pub(crate) async fn admit(
         self: Arc<Self>,
         class: Class,
@@ -158,13 +158,13 @@ impl Limiter {
             Err(_) if waiting.leave() => {
                 Ok(Err(if until < now + patience { Shed::Deadline } else { Shed::QueueTimeout }))
             }
-            // Told at the last moment.
+            // Admitted at the last moment.
             Err(_) => (&mut waiting.verdict).await,
         };
         verdict.unwrap_or(Err(Shed::Displaced))
     }
 
-    /// A place for a request that had one and lent it: its turn comes, however long that takes.
+    /// A place for a request that lent its own: it waits as long as necessary.
     pub(super) async fn return_to(self: Arc<Self>) -> Slot {
         match self.enter(Class::Returning, now()) {
             Ok(Entered::Admitted(slot)) => slot,
@@ -176,7 +176,7 @@ impl Limiter {
         }
     }
 
-    /// A place that is free now for one that lent its own. Where there is none it goes on to wait in the queue, and looks
+    /// An immediately free place for a request that lent its own. Without one it waits in the queue, and checks
     /// once more there.
     pub(super) fn try_return(self: &Arc<Self>) -> Option<Slot> {
         if !self.pool.enabled.load(Relaxed) {
@@ -185,7 +185,7 @@ impl Limiter {
         if self.waiting.load(Relaxed) == 0 { self.take(Class::Returning) } else { None }
     }
 
-    /// A place after all, or one in the queue.
+    /// A place after all, or a position in the queue.
     fn enter(self: &Arc<Self>, class: Class, now: Instant) -> Result<Entered<'_>, Shed> {
         let timeout = self.pool.queue_timeout();
         let (sender, verdict) = oneshot::channel();
@@ -203,14 +203,14 @@ impl Limiter {
         Ok(Entered::Waiting(Waiting { limiter: self, class, ticket: ticket?, verdict }, patience))
     }
 
-    /// Gives free places to whoever is next.
+    /// Gives free places to the next waiters.
     pub(super) fn hand_over(self: &Arc<Self>, now: Instant) {
         let mut queue = self.lock();
         let mut unwanted = Vec::new();
         while let Some(class) = queue.first() {
             let Some(slot) = self.take(class) else { break };
             match queue.take(class, now, self.pool.queue_timeout()) {
-                // It is there: who gives up takes itself out first.
+                // The receiver exists: a waiter that gives up leaves the queue first.
                 Some(verdict) => unwanted.extend(verdict.send(Ok((slot, now))).err()),
                 None => unwanted.push(Ok((slot, now))),
             }
@@ -220,7 +220,7 @@ impl Limiter {
         drop(queue);
     }
 
-    /// How many wait, told to the pool as well. Under the queue's lock.
+    /// Records the number of waiters, for the pool too. Under the queue's lock.
     fn note(&self, waiting: usize) {
         let before = self.waiting.swap(waiting, SeqCst);
         self.pool.waiting.fetch_add(waiting, SeqCst);
@@ -231,7 +231,7 @@ impl Limiter {
         self.queue.lock().expect("the queue")
     }
 
-    /// Counts work that ended: admitted at `admitted`, less what it waited for its client meanwhile.
+    /// Counts finished work: admitted at `admitted`, without the time in which it waited for its client.
     pub(super) fn ended(&self, admitted: Instant, now: Instant, timed_out: bool) {
         if self.control.ended(admitted, now, timed_out)
             && let Some(limit) = self.control.judge(now, self.in_flight())
@@ -240,7 +240,7 @@ impl Limiter {
         }
     }
 
-    /// What a refused client is told to wait.
+    /// `Retry-After` of a shed request.
     pub(crate) fn retry_after(&self) -> Duration {
         self.pool.retry_after()
     }
@@ -256,16 +256,16 @@ impl Limiter {
 
 enum Entered<'a> {
     Admitted(Slot),
-    /// In the queue, and how long to stay there.
+    /// In the queue, with the time until it gives up.
     Waiting(Waiting<'a>, Duration),
 }
 
-/// A request in the queue, until it is told or gives up.
+/// A request in the queue, until it is notified or gives up.
 struct Waiting<'a> {
     limiter: &'a Limiter,
     class: Class,
     ticket: u64,
-    /// Dropped after the request has left the queue: nobody sends any more then.
+    /// Dropped after the request has left the queue, when no message can come any more.
     verdict: oneshot::Receiver<Verdict>,
 }
 

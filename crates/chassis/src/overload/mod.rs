@@ -1,23 +1,23 @@
-//! Admission: how many requests are worked on at once, and who is refused.
+//! Admission control: how many requests run at once, and which are shed.
 //!
 //! One pool for each runtime, and one for each name that routes give; in it each route has a limit of its own, which
 //! follows what that route takes. A request takes a place before its handler runs; where none is free it waits in a
-//! short queue, and is then refused with 503. A place is given back when the work ends, not when the client was
-//! answered: a handler that outlives its deadline still costs. It is lent to others while the client is waited for.
+//! short queue, and is then refused with 503. A place is released when the work ends, not when the client was
+//! answered: a late handler still uses resources. A place is lent to others while its request waits for the client.
 //!
 //! ```text
-//! class       what is shed first
+//! class       priorities: what is shed first
 //! pool        the sum of its routes, and what each leaves to the others
-//!   limiter   one route's places: the way in and out
+//!   limiter   one route's places: admission and release
 //!     place   one in flight, and its loan
-//!     queue   who waits, and who is next
-//!     control what was measured of late
+//!     queue   waiting requests, and which is next
+//!     control recent measurements
 //!       window what ended in 100 ms
 //!       limit  how many may be in flight: the algorithm, and its source
 //! gauges      what an autoscaler and a dashboard read
 //! ```
 //!
-//! It refuses to know what a request is.
+//! It does not depend on HTTP.
 //!
 //! Next: [`super::request`].
 
@@ -54,18 +54,18 @@ use crate::values::{Auto, Check, Duration, MOST, SettingErrors};
 pub struct Settings {
     /// Whether admission is limited at all.
     pub enabled: bool,
-    /// Whether the limit of each route follows the latency that it measures; else it is the most that the two settings below allow.
+    /// Whether the limit of each route adapts to its measured latency; if not, the two settings below are the limit.
     pub adaptive: bool,
-    /// Requests in flight at most, for each pool of routes on the I/O runtime.
+    /// Maximum requests in flight for each pool of routes on the I/O runtime.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_in_flight: usize,
-    /// Requests in flight at most, for each pool of routes on the work runtime; `auto` is twelve for each of its threads.
+    /// Maximum requests in flight for each pool of routes on the work runtime; `auto` is twelve per thread.
     pub work_max_in_flight: Auto<usize>,
-    /// Requests that may wait for a place, of each route.
+    /// Maximum queue length of each route.
     pub queue_length: usize,
-    /// How long a request may wait for a place; a fifth of it once the queue has stood for twice as long.
+    /// How long a request may wait in the queue; a fifth of it once the queue has not been empty for twice as long.
     pub queue_timeout: Duration,
-    /// What a refusal tells the client to wait, with a jitter of half of it each way; at least a second on the wire.
+    /// `Retry-After` of a shed request, with a jitter of ±50 %; at least one second.
     pub retry_after: Duration,
 }
 
@@ -74,7 +74,7 @@ impl Default for Settings {
         Self {
             enabled: true,
             adaptive: true,
-            // 2,048: above the concurrency that a replica reaches before its CPU is spent, and a bound on memory.
+            // 2,048: above the concurrency at which a replica's CPU is saturated, and a bound on memory.
             max_in_flight: 2048,
             work_max_in_flight: Auto::Auto,
             queue_length: 256,
@@ -85,7 +85,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Between which numbers the limit of a pool on `runtime` moves.
+    /// The range of the limit of a pool on `runtime`.
     fn bounds(&self, runtime: Runtime, work_threads: usize) -> Bounds {
         let (floor, ceiling) = match (runtime, self.work_max_in_flight) {
             // 4: one request that waits must not be able to starve all others.
@@ -101,9 +101,9 @@ impl Settings {
 
 impl Check for Settings {
     fn check(&self, errors: &mut SettingErrors) {
-        // A queue that waits for longer hides the overload from clients and autoscalers alike.
+        // A longer queue hides the overload from clients and autoscalers.
         let short = self.queue_timeout <= Duration::from_secs(1);
-        errors.require(short, "queue_timeout", "expected at most 1s: a longer wait hides overload");
+        errors.require(short, "queue_timeout", "expected at most 1s: a longer queue hides overload");
         let sane = |limit: usize| (1..=MOST).contains(&limit);
         errors.require(sane(self.max_in_flight), "max_in_flight", "expected a number above zero, at most 1000000");
         let work = !matches!(self.work_max_in_flight, Auto::Value(limit) if !sane(limit));
@@ -139,7 +139,7 @@ pub(crate) enum Runtime {
 }
 
 impl Runtime {
-    /// The pool of its routes that name none.
+    /// The pool of its routes without a named pool.
     const fn pool(self) -> &'static str {
         match self {
             Self::Io => "io",
@@ -151,7 +151,7 @@ impl Runtime {
 impl Overload {
     /// Pools for a work runtime of `work_threads` threads; registers their metrics.
     pub(crate) fn new(settings: &Settings, work_threads: usize, registry: &Registry) -> Self {
-        let opts = Opts::new("overload_shed_total", "Requests that were refused, by pool and reason.");
+        let opts = Opts::new("overload_shed_total", "Shed requests, by pool and reason.");
         let shed = IntCounterVec::new(opts, &["pool", "reason"]).expect("a valid metric");
         registry.register(Box::new(shed.clone())).expect("registered once");
         let settings = Mutex::new(settings.clone());
@@ -163,7 +163,7 @@ impl Overload {
         overload
     }
 
-    /// Takes new settings over; requests in flight keep their places.
+    /// Applies new settings; requests in flight keep their places.
     pub(crate) fn reload(&self, settings: &Settings) {
         settings.clone_into(&mut self.0.settings.lock().expect("the settings"));
         for pool in &*self.0.list() {
@@ -171,11 +171,11 @@ impl Overload {
         }
     }
 
-    /// A limiter for one more route on `runtime`, in the pool `name` or the one of all that name none. The pool is made
+    /// A limiter for one more route on `runtime`, in the pool `name` or the runtime's default pool. The pool is created
     /// where there is none yet.
     ///
     /// # Panics
-    /// When there is a pool of that name on the other runtime: their limits have nothing in common.
+    /// If a pool of that name exists on the other runtime, whose limits are different.
     pub(crate) fn limiter(&self, runtime: Runtime, name: Option<&str>) -> Arc<Limiter> {
         let bounds = self.0.settings.lock().expect("the settings").bounds(runtime, self.0.work_threads);
         self.pool(runtime, name).limiter(bounds)
@@ -200,13 +200,13 @@ impl Overload {
 /// Why a request was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shed {
-    /// As many wait already as may.
+    /// The queue is full.
     QueueFull,
-    /// No place came free in time.
+    /// No place became free in time.
     QueueTimeout,
-    /// A request that matters more, or a newer one under pressure, took its place in the queue.
+    /// A more important request, or a newer one under pressure, took its position in the queue.
     Displaced,
-    /// Its deadline would pass before it is answered.
+    /// Its deadline would pass before the response.
     Deadline,
 }
 

@@ -1,8 +1,8 @@
 //! A place in flight, and the loan of it while a request waits for its client.
 //!
-//! Bytes of a body that are not here yet are the client's time. A request that waits for them lends its place to
-//! whoever has something to work on, and comes back when they are here. The wait counts neither as latency nor as in
-//! flight: peers that send slowly say nothing of how fast the service is, and hold none of its places.
+//! Waiting for body bytes is the client's time. A request that waits for them lends its place to
+//! other requests, and takes one again when they arrive. The wait counts neither as latency nor as in
+//! flight: slow senders say nothing about the speed of the service, and occupy none of its places.
 //!
 //! Next: [`super::queue`].
 
@@ -17,7 +17,7 @@ use http::StatusCode;
 
 use super::limiter::{Limiter, now};
 
-/// One in flight; given back when it is dropped.
+/// One in flight; released on drop.
 #[derive(Debug)]
 pub(super) struct Slot(Arc<Limiter>);
 
@@ -33,15 +33,15 @@ impl Drop for Slot {
     }
 }
 
-/// A request's place, until its work ends. Dropped before that, the work was given up: at its deadline, which counts as
-/// a latency, or because the client left, which says nothing.
+/// A request's place, until its work ends. If it is dropped earlier, the work was cancelled: at its deadline, which counts as
+/// a latency, or because the client disconnected, which does not count.
 #[derive(Debug)]
 pub(crate) struct AdmissionPermit {
     /// None once its end was counted.
     held: Option<Held>,
     admitted: Instant,
     deadline: Option<Instant>,
-    /// Whether its end says something of the latency; never where admission is not limited.
+    /// Whether its end counts as a latency; never if admission is not limited.
     counts: bool,
 }
 
@@ -51,10 +51,10 @@ enum Held {
     Loan(Loan),
 }
 
-/// What is left of a place when its work ends.
+/// The rest of a place when its work ends.
 struct Ended {
     limiter: Arc<Limiter>,
-    /// What it waited for its client; none where it still did.
+    /// How long it waited for its client; none if it still waits.
     waited: Option<Duration>,
     _slot: Option<Slot>,
 }
@@ -73,7 +73,7 @@ impl AdmissionPermit {
         self
     }
 
-    /// The work ended at `now` with `status`. Errors say nothing of the latency, save for timeouts.
+    /// The work ended at `now` with `status`. Errors do not count as latency, except for timeouts.
     pub(crate) fn end(mut self, now: Instant, status: StatusCode) {
         let timed_out = status == StatusCode::GATEWAY_TIMEOUT;
         self.counts &= status.as_u16() < 400 || timed_out;
@@ -114,7 +114,7 @@ struct Lending {
     state: State,
     /// For how long it was lent so far.
     waited: Duration,
-    /// The body was given up while it was waited for.
+    /// The body was dropped while the request waited for it.
     is_cut_short: bool,
 }
 
@@ -130,14 +130,14 @@ enum State {
     },
 }
 
-/// A place on its way back.
+/// A place that is being returned.
 pub(crate) type Coming = Pin<Box<dyn Future<Output = Returned> + Send>>;
 
 /// How a place comes back.
 pub(crate) enum Return {
-    /// It is here, or there is none.
+    /// It is available, or none is needed.
     Here,
-    /// All are taken: it is here when this is.
+    /// All are taken: it is available when this resolves.
     Later(Coming),
 }
 
@@ -160,11 +160,11 @@ impl Loan {
                 }
             }
         };
-        // Whoever gets it may be on this thread: after the lock.
+        // The next owner may run on this thread: only after the lock.
         drop(slot);
     }
 
-    /// More of the body is here: the request needs a place again.
+    /// More of the body has arrived: the request needs a place again.
     pub(crate) fn return_now(&self) -> Return {
         let Some(limiter) = self.lender() else { return Return::Here };
         match limiter.try_return() {
@@ -193,7 +193,7 @@ impl Loan {
         drop(unwanted);
     }
 
-    /// The body was let go while it was waited for: what the handler does now is work, and it is at it already.
+    /// The body was dropped while the request waited for it: the handler is already working again.
     pub(crate) fn force(&self) {
         let Some(limiter) = self.lender() else { return };
         self.lock().is_cut_short = true;

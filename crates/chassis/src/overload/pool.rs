@@ -1,7 +1,7 @@
 //! One pool: how many requests of all its routes are in flight at once.
 //!
-//! Each route has a [limiter](super::limiter) of its own, with what it has learnt: a dependency that is silent, or a
-//! change of the mix, says nothing of the other routes. The pool bounds their sum, and keeps one route from taking all
+//! Each route has its own [limiter](super::limiter) and measurements: a slow dependency, or a
+//! changed mix of requests, affects no other route. The pool bounds their sum, and keeps one route from taking all
 //! of it: a route may have twice as many in flight as the pool has places left (the dynamic thresholds of
 //! A. K. Choudhury and E. L. Hahne, IEEE/ACM Transactions on Networking 6(2), 1998). A route that is stuck leaves a third
 //! of the pool, and each further one a third of that.
@@ -37,12 +37,12 @@ const SHARE: usize = 2;
 pub(crate) struct Pool {
     pub(super) name: Box<str>,
     pub(super) runtime: Runtime,
-    /// In flight at most, of all routes.
+    /// Maximum in flight over all routes.
     pub(super) ceiling: AtomicUsize,
     in_flight: AtomicUsize,
-    /// As many as are in the queues of all routes, or some more while they enter them.
+    /// Length of the queues of all routes, or slightly more while requests are entering.
     pub(super) waiting: AtomicUsize,
-    /// Whether there is one route only: it has the pool to itself.
+    /// Whether the pool has only one route, which may use all of it.
     is_alone: AtomicBool,
     limiters: Mutex<Vec<Weak<Limiter>>>,
     pub(super) enabled: AtomicBool,
@@ -74,7 +74,7 @@ impl Pool {
         })
     }
 
-    /// Takes settings over; requests in flight keep their places.
+    /// Applies settings; requests in flight keep their places.
     pub(super) fn set(&self, settings: &Settings, bounds: Bounds) {
         self.enabled.store(settings.enabled, Relaxed);
         self.adaptive.store(settings.adaptive, Relaxed);
@@ -85,7 +85,7 @@ impl Pool {
         self.limiters().for_each(|limiter| limiter.set(bounds));
     }
 
-    /// One more route, with a limiter of its own.
+    /// Adds a route with its own limiter.
     pub(super) fn limiter(self: &Arc<Self>, bounds: Bounds) -> Arc<Limiter> {
         let limiter = Limiter::new(Arc::clone(self), bounds);
         let mut limiters = self.lock();
@@ -117,19 +117,19 @@ impl Pool {
         false
     }
 
-    /// One more in flight, whether there is room or not.
+    /// One more in flight, even above the limit.
     pub(super) fn force(&self) {
         self.in_flight.fetch_add(1, SeqCst);
     }
 
-    /// One less in flight; whether it was so full that a route may have been held up for the sake of the others.
+    /// One less in flight. Returns whether it was so full that a route may have been held back in favour of others.
     pub(super) fn give_back(&self) -> bool {
         let before = self.in_flight.fetch_sub(1, SeqCst);
-        // What `take` holds up: a route's own are at most all of them.
+        // The condition in `take`: a route's own are at most all of them.
         before * (SHARE + 1) >= SHARE * self.ceiling.load(Relaxed)
     }
 
-    /// Gives free places to whoever waits in any of the routes' queues.
+    /// Gives free places to waiters in any of the routes' queues.
     #[cold]
     pub(super) fn hand_over(&self) {
         let now = now();
@@ -144,7 +144,7 @@ impl Pool {
         Duration::from_millis(self.queue_timeout.load(Relaxed) as u64)
     }
 
-    /// What a refused client is told to wait: 0.5 to 1.5 of the setting, so that refused clients do not come back at
+    /// `Retry-After` of a shed request: 0.5 to 1.5 times the setting, so that clients do not come back at
     /// the same time.
     pub(super) fn retry_after(&self) -> Duration {
         Duration::from_millis(self.retry_after.load(Relaxed) as u64).mul_f64(0.5 + fastrand::f64())
@@ -154,7 +154,7 @@ impl Pool {
         self.in_flight.load(Relaxed)
     }
 
-    /// The lowest limit of its routes; its ceiling where it has none.
+    /// The lowest limit of its routes; its ceiling if it has none.
     pub(super) fn limit(&self) -> usize {
         self.limiters().map(|limiter| limiter.limit()).min().unwrap_or_else(|| self.ceiling.load(Relaxed))
     }
@@ -169,7 +169,7 @@ impl Pool {
 }
 
 impl Class {
-    /// Up to how many in flight this class gets in: critical requests have a quarter more to themselves.
+    /// The limit for this class: critical requests have an extra quarter.
     pub(super) fn widened(self, limit: usize) -> usize {
         if self == Self::Critical { limit + limit.div_ceil(4) } else { limit }
     }

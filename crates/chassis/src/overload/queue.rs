@@ -1,9 +1,9 @@
-//! Who waits for a place, and who is next.
+//! Requests that wait for a place, and their order.
 //!
 //! Critical requests are first, sheddable ones last. Among equals it is first come, first served, until the queue has
-//! not been empty for a while: then those at its front have waited long and are likely to be given up soon, and the
+//! not been empty for a while: then those at its front have waited long and are likely to be abandoned soon, so the
 //! newest is served first (Facebook's adaptive LIFO, with its shorter wait under pressure: B. Maurer, "Fail at Scale",
-//! ACM Queue 13(8), 2015). Under pressure it is often empty, as nobody waits for long; it is calm again once it has been
+//! ACM Queue 13(8), 2015). Under pressure it is often empty, since waits are short; it is calm again once it has been
 //! empty for a while as well.
 //!
 //! Next: [`super::window`].
@@ -17,22 +17,22 @@ use tokio::sync::oneshot;
 
 use super::{Class, Shed, permit::Slot};
 
-/// How long the queue may stand before the newest goes first, in times of the queue's timeout.
+/// How long the queue may be non-empty before the newest request is served first, in multiples of the queue's timeout.
 const STANDING: u32 = 2;
-/// How long it is empty before it is calm again, likewise. Longer than the lulls of an overload, such as when the limit
+/// How long it must be empty to be calm again, likewise. Longer than the lulls of an overload, such as when the limit
 /// has grown, each of which would let some wait long for nothing; shorter than those of a load that can be served.
 const CALM: u32 = 5;
-/// What part of the queue's timeout is left then: a refusal that takes long is no better than an answer that does.
+/// The fraction of the queue's timeout that applies then: a late refusal is no better than a late response.
 const HURRY: u32 = 5;
 
-/// What a waiting request is told: its place, and since when it has it.
+/// The result for a waiting request: its place, and since when it has it.
 pub(super) type Verdict = Result<(Slot, Instant), Shed>;
 
 /// A bounded number of waiting requests.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiting: [VecDeque<Waiter>; Class::COUNT],
-    /// Since when it stands: it has not been empty since, or only for moments under pressure.
+    /// Since when it has not been empty, or only briefly under pressure.
     standing: Option<Instant>,
     /// Since when it is empty, where it is.
     emptied: Option<Instant>,
@@ -50,20 +50,20 @@ impl Queue {
         self.waiting.iter().map(VecDeque::len).sum()
     }
 
-    /// Whether it has stood for long, and has not been empty for long since.
+    /// Whether it has been non-empty for long, and not empty for long since.
     pub(super) fn is_pressed(&self, now: Instant, timeout: Duration) -> bool {
         let lasts = |since: Instant, to: Instant, times: u32| to.saturating_duration_since(since) >= timeout * times;
         self.standing.is_some_and(|since| lasts(since, self.emptied.unwrap_or(now), STANDING))
             && !self.emptied.is_some_and(|at| lasts(at, now, CALM))
     }
 
-    /// How long a request that comes now may wait. Critical ones always have all of it.
+    /// How long a new request may wait. Critical ones always get the whole timeout.
     pub(super) fn patience(&self, class: Class, now: Instant, timeout: Duration) -> Duration {
         if class != Class::Critical && self.is_pressed(now, timeout) { timeout / HURRY } else { timeout }
     }
 
-    /// Lets one more wait, and tells its ticket. In a full queue it takes the place of one that matters less, or,
-    /// under pressure, of the oldest of its own class: that one has waited in vain.
+    /// Adds a waiter and returns its ticket. In a full queue it displaces a less important one, or,
+    /// under pressure, the oldest of its own class, which has little chance of an answer in time.
     pub(super) fn enter(
         &mut self,
         class: Class,
@@ -91,31 +91,31 @@ impl Queue {
         let lower = [Class::Sheddable, Class::Normal].into_iter().find(is_there);
         let from = lower.or((pressed && class != Class::Sheddable).then_some(class)).ok_or(Shed::QueueFull)?;
         let oldest = self.waiting[from as usize].pop_front().ok_or(Shed::QueueFull)?;
-        // It is there: who gives up takes itself out first.
+        // The receiver exists: a waiter that gives up leaves the queue first.
         let _ = oldest.verdict.send(Err(Shed::Displaced));
         Ok(())
     }
 
-    /// The class of whoever is next.
+    /// The class of the next waiter.
     pub(super) fn first(&self) -> Option<Class> {
         Class::DESCENDING.into_iter().find(|class| !self.waiting[*class as usize].is_empty())
     }
 
-    /// Takes the next of `class` out.
+    /// Removes the next of `class`.
     pub(super) fn take(&mut self, class: Class, now: Instant, timeout: Duration) -> Option<oneshot::Sender<Verdict>> {
         let pressed = self.is_pressed(now, timeout);
         let waiting = &mut self.waiting[class as usize];
-        // Those that return have no other place to go: each has its turn.
+        // Returning requests are served in order.
         let newest = pressed && class != Class::Returning;
         let next = if newest { waiting.pop_back() } else { waiting.pop_front() };
         self.note_empty(now);
         next.map(|waiter| waiter.verdict)
     }
 
-    /// Takes out one that gave up; whether it was still there.
+    /// Removes a waiter that gave up. Returns whether it was still there.
     pub(super) fn leave(&mut self, class: Class, ticket: u64, now: Instant) -> bool {
         let waiting = &mut self.waiting[class as usize];
-        // Tickets ascend, whoever was taken out.
+        // Tickets ascend, even if some were removed.
         let at = waiting.binary_search_by_key(&ticket, |waiter| waiter.ticket);
         let found = at.is_ok_and(|at| waiting.remove(at).is_some());
         self.note_empty(now);

@@ -1,4 +1,4 @@
-//! The pools against recorded service times, in virtual time: no machine, and the same figures every time.
+//! Simulation of the pools with recorded service times, in virtual time: independent of the machine and reproducible.
 //!
 //! `cargo test --lib simulation -- --nocapture` prints the table. The traces are of the real program;
 //! `template/scripts/measure-overload --record` makes them anew.

@@ -1,4 +1,4 @@
-//! What ended in a stretch of time: counted without a lock, summed up when the stretch is over.
+//! Finished work in a window of time: counted without a lock, summed up when the window is over.
 //!
 //! Next: [`super::limit`], which judges it.
 
@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// 100 ms: several answers of a busy service, and short beside the deadlines that an overload breaks.
+/// 100 ms: several requests of a busy service, and short compared with the deadlines that an overload exceeds.
 const SPAN: Duration = Duration::from_millis(100);
 /// As in Netflix's windows: a mean of fewer says little.
 const SAMPLES: u64 = 10;
@@ -26,9 +26,9 @@ pub(super) struct Window {
     least: AtomicU64,
     timeouts: AtomicU64,
     peak: AtomicUsize,
-    /// Whether anyone found no place.
+    /// Whether a request found no free place.
     full: AtomicBool,
-    /// Work admitted before this was admitted under another limit, and says nothing of this one.
+    /// Work admitted before this instant ran under another limit and does not count.
     counts_from: AtomicU64,
 }
 
@@ -79,14 +79,14 @@ impl Window {
         }
     }
 
-    /// Someone found no place.
+    /// A request found no free place.
     pub(super) fn was_full(&self) {
         if !self.full.load(Relaxed) {
             self.full.store(true, Relaxed);
         }
     }
 
-    /// Counts work that ended at `now`; whether the window is over.
+    /// Counts work that ended at `now`. Returns whether the window is over.
     pub(super) fn ended(&self, admitted: Instant, now: Instant, timed_out: bool) -> bool {
         let at = self.since_epoch(admitted);
         if at < self.counts_from.load(Relaxed) {
@@ -103,8 +103,8 @@ impl Window {
         sum / ONE_SAMPLE + 1 >= SAMPLES && Duration::from_nanos(now.saturating_sub(self.begun.load(Acquire))) >= SPAN
     }
 
-    /// Begins the next window and sums up the last; none where another thread has just done so. `in_flight` are at
-    /// work now. What ends meanwhile may count for either; no lock is worth that.
+    /// Begins the next window and sums up the last; none if another thread has just done so. `in_flight` are at
+    /// work now. Work that ends meanwhile may count for either window; that is not worth a lock.
     pub(super) fn close(&self, now: Instant, in_flight: usize) -> Option<Summary> {
         let at = self.since_epoch(now);
         let begun = self.begun.load(Acquire);

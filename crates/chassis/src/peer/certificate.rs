@@ -1,6 +1,6 @@
-//! Who a client proved to be, by a certificate.
+//! The identity in a client certificate.
 //!
-//! It refuses to verify anything: the handshake did, before one of these is made.
+//! It does not verify anything: the handshake did that before.
 //!
 //! Next: [`super::pace`].
 
@@ -12,19 +12,19 @@ pub struct ClientCertificate {
 }
 
 impl ClientCertificate {
-    /// One that was verified: its subject as text, and the whole.
+    /// A verified certificate: its subject as text, and the whole in DER.
     #[must_use]
     pub fn new(subject: String, der: Vec<u8>) -> Self {
         Self { subject, der }
     }
 
-    /// Whom it names, as RFC 4514 writes it: `CN=billing,O=Example`.
+    /// The subject, in the format of RFC 4514: `CN=billing,O=Example`.
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// The whole certificate (X.509, DER), for what the subject does not tell.
+    /// The whole certificate (X.509, DER), for other fields.
     #[must_use]
     pub fn der(&self) -> &[u8] {
         &self.der

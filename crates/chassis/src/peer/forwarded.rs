@@ -1,9 +1,9 @@
 //! The client behind trusted proxies, from `X-Forwarded-For` or `Forwarded` (RFC 7239).
 //!
-//! Each proxy adds the address that it saw to the right. So the list is walked from the right for as long as who added
-//! an entry is trusted; what stands further left may be anybody's. `Forwarded` counts only where there is no
-//! `X-Forwarded-For`: nearly all proxies set that one, and would let a client's own `Forwarded` pass. It refuses to
-//! believe anything from a peer outside `server.trusted_peers`.
+//! Each proxy appends the address of its peer. So the list is read from the right, as long as the proxy that added
+//! an entry is trusted; entries further left may be forged. `Forwarded` counts only without
+//! `X-Forwarded-For`: nearly all proxies set that one, and would pass on a client's own `Forwarded`. Headers
+//! from a peer outside `server.trusted_peers` are ignored.
 //!
 //! Next: [`super::service`].
 
@@ -26,7 +26,7 @@ pub(super) fn client(headers: &HeaderMap, peer: IpAddr, trusts: impl Fn(IpAddr) 
     peer
 }
 
-/// `http` or `https`, as the last trusted proxy was asked.
+/// `http` or `https`, as requested from the last trusted proxy.
 pub(super) fn scheme(headers: &HeaderMap) -> Option<&'static str> {
     let said = match entries(headers, &PROTO).next() {
         Some(said) => said,
@@ -35,7 +35,7 @@ pub(super) fn scheme(headers: &HeaderMap) -> Option<&'static str> {
     ["http", "https"].into_iter().find(|scheme| said.eq_ignore_ascii_case(scheme))
 }
 
-/// The host that the last trusted proxy was asked for.
+/// The host requested from the last trusted proxy.
 pub(super) fn host(headers: &HeaderMap) -> Option<&str> {
     let said = match entries(headers, &HOST).next() {
         Some(said) => said,
@@ -48,7 +48,7 @@ pub(super) fn host(headers: &HeaderMap) -> Option<&str> {
 fn walk(entries: impl Iterator<Item = Option<IpAddr>>, peer: IpAddr, trusts: impl Fn(IpAddr) -> bool) -> IpAddr {
     let mut client = peer;
     for entry in entries {
-        // Behind one that cannot be read, nobody is known.
+        // Addresses behind an unreadable entry are unknown.
         let Some(entry) = entry else { break };
         client = entry;
         if !trusts(entry) {
@@ -58,7 +58,7 @@ fn walk(entries: impl Iterator<Item = Option<IpAddr>>, peer: IpAddr, trusts: imp
     client
 }
 
-/// The entries of a list over all its lines, from the right; one that is no text is empty.
+/// The entries of a list over all its lines, from the right; a non-text entry is empty.
 fn entries<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let lines = headers.get_all(name).iter().rev();
     lines.map(HeaderValue::to_str).map(Result::unwrap_or_default).flat_map(|line| line.rsplit(',')).map(str::trim)

@@ -1,4 +1,4 @@
-//! What the middleware and a handler may know of the connection that a request came by, and ask of it.
+//! What the middleware and handlers can know about a request's connection, and request from it.
 //!
 //! Next: [`super::forwarded`].
 
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Bounds, ClientCertificate, Connection, forwarded};
 
-/// What a handler may know of the connection; an extension of each request.
+/// Information about the connection for handlers; an extension of each request.
 #[derive(Clone, Debug)]
 pub struct ConnectionInfo(Arc<Info>);
 
@@ -21,10 +21,10 @@ pub struct ConnectionInfo(Arc<Info>);
 struct Info {
     peer: SocketAddr,
     trusted: bool,
-    /// `http` or `https`, as the peer spoke.
+    /// `http` or `https`, as used by the peer.
     scheme: &'static str,
     certificate: Option<Box<ClientCertificate>>,
-    /// The peer speaks HTTP itself, and no web server has read its request before.
+    /// The peer speaks HTTP directly, not through a web server's CGI protocol.
     speaks_http: bool,
     /// Weak: a handler that keeps this does not keep the connection.
     connection: Weak<dyn Connection>,
@@ -55,7 +55,7 @@ impl ConnectionInfo {
         self
     }
 
-    /// The other end of the socket: the balancer, where there is one; behind the PROXY protocol, whom that names.
+    /// The other end of the socket: the balancer, if any; with the PROXY protocol, the client that it names.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
         self.0.peer
@@ -67,14 +67,14 @@ impl ConnectionInfo {
         self.0.trusted
     }
 
-    /// The certificate by which the peer proved who it is: on an `https` listener, with `tls.client_auth`.
+    /// The verified certificate of the peer: on an `https` listener with `tls.client_auth`.
     #[must_use]
     pub fn client_certificate(&self) -> Option<&ClientCertificate> {
         self.0.certificate.as_deref()
     }
 
-    /// The client's address: what trusted proxies say in `X-Forwarded-For`, else in `Forwarded`; the peer's own where
-    /// they say nothing, or are not trusted.
+    /// The client's address: from `X-Forwarded-For` of trusted proxies, else from `Forwarded`; the peer's own if
+    /// there is none, or the peer is not trusted.
     #[must_use]
     pub fn client(&self, headers: &HeaderMap) -> IpAddr {
         let peer = self.0.peer.ip();
@@ -84,15 +84,15 @@ impl ConnectionInfo {
         forwarded::client(headers, peer, |address| self.0.bounds.trusts(address))
     }
 
-    /// `https` or `http`, as the client asked: what a trusted proxy says in `X-Forwarded-Proto`, else in `Forwarded`,
-    /// else in its CGI variables; otherwise as the peer spoke.
+    /// `https` or `http`, as requested by the client: from `X-Forwarded-Proto` of a trusted proxy, else `Forwarded`,
+    /// else its CGI variables; otherwise as used by the peer.
     #[must_use]
     pub fn scheme(&self, headers: &HeaderMap) -> &'static str {
         let said = if self.0.trusted { forwarded::scheme(headers) } else { None };
         said.unwrap_or(self.0.scheme)
     }
 
-    /// The host and port that the client asked for: what a trusted proxy says in `X-Forwarded-Host`, else in `Forwarded`,
+    /// The host and port requested by the client: from `X-Forwarded-Host` of a trusted proxy, else from `Forwarded`,
     /// else the target's own (`:authority` of HTTP/2, the absolute form of HTTP/1.1), else `Host`.
     #[must_use]
     pub fn host<'a>(&self, uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
@@ -102,31 +102,31 @@ impl ConnectionInfo {
         said.or_else(target).or_else(host).filter(|host| !host.is_empty())
     }
 
-    /// Whether a request of HTTP/1.1 has to name a host: a web server in front has seen to that itself.
+    /// Whether an HTTP/1.1 request must have a host; a web server in front has already checked that.
     pub(crate) fn has_to_name_a_host(&self) -> bool {
         self.0.speaks_http
     }
 
-    /// The rest of a request body is not waited for; the connection ends after the response.
+    /// Does not wait for the rest of a request body; the connection ends after the response.
     pub(crate) fn abandon_body(&self) {
         if let Some(connection) = self.0.connection.upgrade() {
             connection.abandon_body();
         }
     }
 
-    /// The connection ends after what it is doing.
+    /// Ends the connection after its current work.
     pub(crate) fn close(&self) {
         if let Some(connection) = self.0.connection.upgrade() {
             connection.close();
         }
     }
 
-    /// How often a handler of an upgraded connection (a WebSocket) has to ping: the peer's answer is what keeps it
-    /// within `server.upgrade_idle_timeout`. None where that is off.
+    /// How often a handler of an upgraded connection (a WebSocket) must ping: the peer's pong keeps it
+    /// within `server.upgrade_idle_timeout`. None if that is disabled.
     #[must_use]
     pub fn ping_interval(&self) -> Option<Duration> {
         let limit = self.0.bounds.upgrade_idle_timeout();
-        // Half: an answer may take as long as the ping was late.
+        // Half: the pong may take as long as the ping was delayed.
         (!limit.is_zero()).then(|| limit / 2)
     }
 

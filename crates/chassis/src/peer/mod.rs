@@ -1,7 +1,7 @@
-//! The line between a connection and what it serves, with what both sides use.
+//! The interface between a connection and its service, with the types that both sides use.
 //!
-//! A connection knows no route, and a route knows no socket. Down goes each request, with a [`ConnectionInfo`]; up comes
-//! a response, or [`Abort`]. This is a leaf: neither side knows the other.
+//! Connections do not depend on routes, nor routes on sockets. A request goes in with a [`ConnectionInfo`]; out comes
+//! a response, or [`Abort`]. This is a leaf: neither side depends on the other.
 //!
 //! Next: [`ConnectionInfo`].
 
@@ -27,21 +27,21 @@ pub(crate) const MIN_RATE: Size = Size::bytes(240);
 /// 32 KiB: nginx's four buffers of 8 KiB.
 pub(crate) const MAX_HEAD: Size = Size::kib(32);
 
-/// What answers the requests of a connection.
+/// The service of a connection's requests.
 pub(crate) trait Respond: Clone + Send + Sync + 'static {
-    /// A response on its way.
+    /// A pending response.
     type Answer: Future<Output = Response> + Send + 'static;
 
     /// Answers `request`.
     fn respond(&self, request: Request) -> Self::Answer;
 }
 
-/// A connection, as far as what it serves may act on it.
+/// The operations that a service can perform on its connection.
 pub(crate) trait Connection: Send + Sync {
-    /// The rest of a request body is not waited for; the connection ends after the response.
+    /// Does not wait for the rest of a request body; the connection ends after the response.
     fn abandon_body(&self);
 
-    /// The connection ends after what it is doing.
+    /// Ends the connection after its current work.
     fn close(&self);
 
     /// Cancelled with `drain`, or when an upgraded connection is past its age.
@@ -60,6 +60,6 @@ pub(crate) trait Bounds: fmt::Debug + Send + Sync {
     fn drain_token(&self) -> CancellationToken;
 }
 
-/// Put on a response to break the connection in its place.
+/// A response extension that breaks the connection instead.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Abort;

@@ -1,4 +1,4 @@
-//! How fast a peer sends or reads, in the time in which it is waited for.
+//! The speed at which a peer sends or reads while we wait for it.
 //!
 //! Next: [`crate::connection`], which holds peers to it.
 
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How fast a peer takes or gives bytes while we wait for it; time in which nobody waits does not count.
+/// The speed at which a peer sends or reads bytes while we wait for it; other time does not count.
 #[derive(Debug)]
 pub(crate) struct Pace {
     /// Bytes a second; zero turns it off.
@@ -17,14 +17,14 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// 5 s of waiting before a verdict: a lost packet's retransmissions fit in it.
+    /// 5 s of waiting before a decision: enough for retransmissions of a lost packet.
     const GRACE: Duration = Duration::from_secs(5);
 
     pub(crate) fn new(min_rate: u64) -> Self {
         Self { min_rate, waiting_since: None, waited: Duration::ZERO, bytes: 0 }
     }
 
-    /// The peer is waited for.
+    /// We wait for the peer.
     pub(crate) fn wait(&mut self) {
         if self.min_rate > 0 && self.waiting_since.is_none() {
             self.waiting_since = Some(Instant::now());
@@ -40,7 +40,7 @@ impl Pace {
             return true;
         }
         let enough = u128::from(self.bytes) * 1000 >= u128::from(self.min_rate) * self.waited.as_millis();
-        // A new window: a fast start is no licence to stall later.
+        // A new window: a fast start does not allow a later stall.
         (self.waited, self.bytes) = (Duration::ZERO, 0);
         enough
     }

@@ -16,7 +16,7 @@ macro_rules! codes {
             /// All of them, by status.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            /// The stable name that programs match on.
+            /// The stable name for programs.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $code,)+ }
@@ -28,7 +28,7 @@ macro_rules! codes {
                 match self { $(Self::$variant => StatusCode::$status,)+ }
             }
 
-            /// The sentence that people read, where nothing more exact is known.
+            /// The default sentence for people.
             #[must_use]
             pub const fn detail(self) -> Option<&'static str> {
                 match self { $(Self::$variant => $detail,)+ }
@@ -38,32 +38,32 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The request cannot be read.
-    MalformedRequest = BAD_REQUEST, "malformed_request", Some("The request cannot be read.");
+    /// The request is malformed.
+    MalformedRequest = BAD_REQUEST, "malformed_request", Some("The request is malformed.");
     /// No such route.
-    NotFound = NOT_FOUND, "not_found", Some("There is nothing at this path.");
+    NotFound = NOT_FOUND, "not_found", Some("No route matches this path.");
     /// The route has other methods; `Allow` lists them.
-    MethodNotAllowed = METHOD_NOT_ALLOWED, "method_not_allowed", Some("The header Allow lists the methods of this path.");
+    MethodNotAllowed = METHOD_NOT_ALLOWED, "method_not_allowed", Some("This path does not support the method; see the Allow header.");
     /// The head or the body made no progress.
     RequestTimeout = REQUEST_TIMEOUT, "request_timeout", Some("The request did not arrive in time.");
     /// The body is above `server.max_body`.
-    BodyTooLarge = PAYLOAD_TOO_LARGE, "body_too_large", Some("The body is larger than is accepted.");
+    BodyTooLarge = PAYLOAD_TOO_LARGE, "body_too_large", Some("The body exceeds the size limit.");
     /// The target is above `server.max_uri`.
-    UriTooLong = URI_TOO_LONG, "uri_too_long", Some("The path and query are longer than is accepted.");
+    UriTooLong = URI_TOO_LONG, "uri_too_long", Some("The path and query exceed the length limit.");
     /// The body's content type is missing or another.
-    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", Some("The body is not of a supported content type.");
+    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", Some("The body's content type is not supported.");
     /// Fields are missing or wrong; `errors` lists them.
-    InvalidFields = UNPROCESSABLE_ENTITY, "invalid_fields", Some("Some fields are missing or not valid.");
+    InvalidFields = UNPROCESSABLE_ENTITY, "invalid_fields", Some("Some fields are missing or invalid.");
     /// The head is above `server.max_head`.
-    HeadTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", Some("The headers are larger than is accepted.");
-    /// Our fault; the log has the cause.
+    HeadTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", Some("The headers exceed the size limit.");
+    /// A server error; the log has the cause.
     InternalError = INTERNAL_SERVER_ERROR, "internal_error", None;
-    /// Too much to do; `Retry-After` tells when to come back.
-    Overloaded = SERVICE_UNAVAILABLE, "overloaded", Some("This replica has too much to do.");
-    /// Something that the answer needs is away; `Retry-After` tells when to come back.
-    Unavailable = SERVICE_UNAVAILABLE, "unavailable", Some("Something that the answer needs is not available.");
-    /// The answer was not ready in time.
-    DeadlineExceeded = GATEWAY_TIMEOUT, "deadline_exceeded", Some("The answer was not ready in time.");
+    /// Overloaded; `Retry-After` says when to retry.
+    Overloaded = SERVICE_UNAVAILABLE, "overloaded", Some("This replica is overloaded.");
+    /// A dependency is unavailable; `Retry-After` says when to retry.
+    Unavailable = SERVICE_UNAVAILABLE, "unavailable", Some("A dependency is unavailable.");
+    /// The response was not ready in time.
+    DeadlineExceeded = GATEWAY_TIMEOUT, "deadline_exceeded", Some("The response was not ready in time.");
 }
 
 impl Code {

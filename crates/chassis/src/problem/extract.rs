@@ -1,9 +1,9 @@
-//! Extractors that answer with problems: the body as JSON, the query, and the path.
+//! Extractors that reject with problems: the body as JSON, the query, and the path.
 //!
-//! 400 for what does not parse, 422 for what parses but has another shape. Neither repeats what was sent. The limits
-//! on a body are the middleware's; here its errors only get their names.
+//! 400 for syntax errors, 422 for a wrong shape. Neither repeats the input. The limits
+//! on a body are enforced by the middleware; its errors are only mapped here.
 //!
-//! Next: [`super::Form`], for answers that list every wrong field and not just the first.
+//! Next: [`super::Form`], for problems that list every wrong field and not just the first.
 
 use std::{error::Error as StdError, ops::Deref};
 
@@ -25,18 +25,18 @@ use super::{Code, FieldError, Problem};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     /// Above `server.max_body`: 413.
-    #[error("the request body is larger than is accepted")]
+    #[error("the request body exceeds the size limit")]
     TooLarge,
     /// No progress for `server.body_timeout`, or below `server.min_rate`: 408.
     #[error("the request body did not arrive in time")]
     TimedOut,
-    /// The client went away; nobody reads the answer: 400.
+    /// The client disconnected, and the response is not read: 400.
     #[error("the request body ended early")]
     Disconnected,
 }
 
 impl BodyError {
-    /// Finds the reason in an error and its sources; what is not known counts as disconnected.
+    /// Finds the reason in an error and its sources; an unknown error counts as disconnected.
     #[must_use]
     pub fn find(error: &(dyn StdError + 'static)) -> Self {
         std::iter::successors(Some(error), |error| cause(*error))
@@ -53,7 +53,7 @@ impl BodyError {
     }
 }
 
-/// The next error inside; an `io::Error` gives its own content's source as its source, and so hides the content.
+/// The next error inside; an `io::Error` returns its content's source as its own source, which hides the content.
 fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
     match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
         Some(content) => Some(content),
@@ -81,7 +81,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
             return Err(Problem::new(Code::UnsupportedMediaType)
-                .with_detail("The body has to be sent with content-type: application/json."));
+                .with_detail("The body must be sent with content-type: application/json."));
         }
         let body = request.into_body().collect().await.map_err(|error| BodyError::find(&error))?;
         parse(&body.to_bytes()).map(Self)
@@ -94,7 +94,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
         match serde_json::to_writer(&mut body, &self.0) {
             Ok(()) => json_response(body.into_inner().freeze()),
             Err(error) => {
-                error!(%error, "an answer cannot be written as JSON");
+                error!(%error, "cannot serialize the response as JSON");
                 Problem::internal().into_response()
             }
         }
@@ -130,14 +130,14 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     Ok(value)
 }
 
-/// A second try, where the first failed: `800.0` is an integer to JSON Schema, and none to serde.
+/// Second attempt after a failure: `800.0` is an integer in JSON Schema, but not in serde.
 fn parse_whole<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     let value: Value = serde_json::from_slice(body).ok()?;
     serde_json::from_value(whole(value)).ok()
 }
 
 /// Numbers without a fraction, written without one: JSON Schema's integers (draft 2020-12, section 6.1.1). Up to 2⁵³, as
-/// beyond that a float tells no single integer.
+/// beyond that a float does not identify a single integer.
 pub(super) fn whole(value: Value) -> Value {
     match value {
         Value::Number(number) => Value::Number(whole_number(number)),
@@ -162,7 +162,7 @@ fn shape_problem(error: &serde_path_to_error::Error<serde_json::Error>) -> Probl
 
 fn syntax_problem(error: &serde_json::Error) -> Problem {
     Problem::new(Code::MalformedRequest).with_detail(format!(
-        "The body is not JSON, from line {}, column {}.",
+        "The body is not valid JSON at line {}, column {}.",
         error.line(),
         error.column()
     ))
@@ -186,7 +186,7 @@ pub(super) fn token(name: &str) -> String {
     format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// Serde's words, less what was sent: its messages repeat the value, and name what was expected after it.
+/// Serde's message without the input: it repeats the value, followed by what was expected.
 pub(super) fn shape_error(at: &str, message: &str) -> FieldError {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
     let named = || message.split('`').nth(1).unwrap_or_default();
@@ -194,13 +194,13 @@ pub(super) fn shape_error(at: &str, message: &str) -> FieldError {
         return FieldError::new(format!("{at}{}", token(named())), "required", "is required");
     }
     if message.starts_with("duplicate field") {
-        return FieldError::new(format!("{at}{}", token(named())), "duplicate", "stands more than once");
+        return FieldError::new(format!("{at}{}", token(named())), "duplicate", "is duplicated");
     }
     if message.starts_with("unknown field") {
-        return FieldError::new(at, "unknown", "is not a known field");
+        return FieldError::new(at, "unknown", "is an unknown field");
     }
     match message.rsplit_once(", expected ") {
-        // Rust's names for whole numbers mean nothing to a client.
+        // Rust's integer types mean nothing to a client.
         Some((_, "u8" | "u16" | "u32" | "u64" | "usize" | "i8" | "i16" | "i32" | "i64" | "isize")) => {
             FieldError::new(at, "invalid", "expected a whole number")
         }
@@ -209,7 +209,7 @@ pub(super) fn shape_error(at: &str, message: &str) -> FieldError {
     }
 }
 
-/// The query string; a parameter that is wrong is a field that is wrong: 422.
+/// The query string; an invalid parameter is an invalid field: 422.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Query<T>(pub T);
 
@@ -229,7 +229,7 @@ fn query_problem(rejection: &(dyn StdError + 'static)) -> Problem {
     std::iter::successors(Some(rejection), |error| (*error).source())
         .find_map(|error| error.downcast_ref::<ShapeError>())
         .map_or_else(
-            || Problem::new(Code::MalformedRequest).with_detail("The query cannot be read."),
+            || Problem::new(Code::MalformedRequest).with_detail("The query string is malformed."),
             |error| {
                 let FieldError { field, detail, code } =
                     shape_error(&pointer(error.path()), &error.inner().to_string());
@@ -250,7 +250,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
             Err(PathRejection::FailedToDeserializePathParams(error)) => Err(path_problem(error.kind())),
             Err(error) => {
-                error!(%error, "a handler asks for parameters that its route has not");
+                error!(%error, "a handler extracts path parameters that its route lacks");
                 Err(Problem::internal())
             }
         }
@@ -260,13 +260,13 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 fn path_problem(kind: &ErrorKind) -> Problem {
     match kind {
         ErrorKind::WrongNumberOfParameters { .. } | ErrorKind::UnsupportedType { .. } => {
-            error!(%kind, "a handler asks for parameters that its route has not");
+            error!(%kind, "a handler extracts path parameters that its route lacks");
             Problem::internal()
         }
         ErrorKind::ParseErrorAtKey { key, .. } | ErrorKind::InvalidUtf8InPathParam { key } => {
-            Problem::new(Code::MalformedRequest).with_detail(format!("The path's parameter {key} is not valid."))
+            Problem::new(Code::MalformedRequest).with_detail(format!("The path parameter {key} is invalid."))
         }
-        _ => Problem::new(Code::MalformedRequest).with_detail("The path's parameters are not valid."),
+        _ => Problem::new(Code::MalformedRequest).with_detail("The path parameters are invalid."),
     }
 }
 

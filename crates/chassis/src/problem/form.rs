@@ -1,6 +1,6 @@
-//! A JSON object read field by field, so that the answer lists every wrong field and not just the first.
+//! A JSON object read field by field, so that the problem lists every wrong field and not just the first.
 //!
-//! It does not know what a field means: the app asks for it by name and type, and checks its range.
+//! It does not know what a field means: the app reads it by name and type, and checks its range.
 //!
 //! Next: [`super::extract`].
 
@@ -15,7 +15,7 @@ use super::{
     extract::{shape_error, token, whole},
 };
 
-/// A JSON value that is to become a `T`, field by field: any JSON is taken, and the API's description says `T`.
+/// A JSON value to be converted to a `T` field by field: any JSON is accepted, and the API description says `T`.
 #[derive(Clone, Debug)]
 pub struct Draft<T> {
     value: Value,
@@ -60,12 +60,12 @@ impl<T: JsonSchema> JsonSchema for Draft<T> {
     }
 }
 
-/// An object whose fields are taken out one by one; [`Form::finish`] tells what was wrong.
+/// An object whose fields are read one by one; [`Form::finish`] returns all errors.
 #[derive(Debug)]
 pub struct Form {
     at: String,
     fields: Map<String, Value>,
-    /// False where the object itself was missing or wrong, which is said once and not for each of its fields.
+    /// False if the object itself was missing or invalid, which is reported once and not for each of its fields.
     present: bool,
     errors: Rc<RefCell<Vec<FieldError>>>,
 }
@@ -87,7 +87,7 @@ impl Form {
         Self { at, fields: Map::new(), present: false, errors }
     }
 
-    /// Takes a field that has to be there.
+    /// Reads a required field.
     pub fn require<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
         match self.fields.remove(name) {
             Some(value) => self.read(name, value),
@@ -96,7 +96,7 @@ impl Form {
         }
     }
 
-    /// Takes a field that may be absent or null.
+    /// Reads an optional or null field.
     pub fn optional<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
         match self.fields.remove(name) {
             None | Some(Value::Null) => None,
@@ -104,7 +104,7 @@ impl Form {
         }
     }
 
-    /// Takes an object that has to be there, to be read in turn and closed.
+    /// Reads a required object, to be read likewise and closed.
     #[must_use]
     pub fn object(&mut self, name: &str) -> Self {
         if !self.present {
@@ -113,25 +113,25 @@ impl Form {
         Self::at(self.pointer(name), self.fields.remove(name), Rc::clone(&self.errors))
     }
 
-    /// Says that the field is wrong; always `None`, to stand at a match's end.
+    /// Records an error of the field; returns `None`, for use in a match arm.
     pub fn reject<T>(&mut self, name: &str, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Option<T> {
         let error = FieldError::new(self.pointer(name), code, detail);
         self.errors.borrow_mut().push(error);
         None
     }
 
-    /// Ends the reading of an object inside another: fields that nobody asked for are errors.
+    /// Finishes a nested object: unread fields are errors.
     pub fn close(mut self) {
         self.reject_unknown();
     }
 
     fn reject_unknown(&mut self) {
         for (name, _) in std::mem::take(&mut self.fields) {
-            self.reject::<()>(&name, "unknown", "is not a known field");
+            self.reject::<()>(&name, "unknown", "is an unknown field");
         }
     }
 
-    /// Ends the reading: 422 with all errors, also those of the objects inside, and of fields that nobody asked for.
+    /// Finishes: 422 with all errors, including those of nested objects and of unread fields.
     ///
     /// # Errors
     /// A problem when any field was wrong.

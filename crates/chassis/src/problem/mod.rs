@@ -1,11 +1,11 @@
-//! What a client is told when something goes wrong: `application/problem+json`, RFC 9457.
+//! Error responses: `application/problem+json`, RFC 9457.
 //!
 //! Every error of the platform and of the app has one shape, with a stable `code` for programs and the request id for
 //! people. `type` is always `about:blank`, and `title` therefore the status's own phrase (RFC 9457, section 4.2.1): a
-//! type of our own would be a URL that every clone had to host, and `code` already tells what it would. A cause never
+//! type of our own would be a URL that every service had to host, and `code` already names the error. A cause never
 //! reaches the client: [`Problem::internal`] takes none.
 //!
-//! Next: [`Json`], which turns what a client sends into values or problems.
+//! Next: [`Json`], which converts request bodies into values or problems.
 
 mod code;
 mod extract;
@@ -47,9 +47,9 @@ pub struct Problem {
 pub struct FieldError {
     /// A JSON pointer (RFC 6901) into the body, such as `/parcel/weight_g`; for the query and the path, the parameter's name.
     pub field: String,
-    /// What is wrong, for people; it never repeats what was sent.
+    /// Description for people; it never repeats the input.
     pub detail: Cow<'static, str>,
-    /// What is wrong, for programs: `required`, `invalid`, `unknown`, or the app's own.
+    /// Stable code for programs: `required`, `invalid`, `unknown`, or the app's own.
     pub code: &'static str,
 }
 
@@ -79,13 +79,13 @@ impl Problem {
         Self::new(Code::InternalError)
     }
 
-    /// 503 of a replica that has too much to do.
+    /// 503 of an overloaded replica.
     #[must_use]
     pub fn overloaded(retry_after: Duration) -> Self {
         Self::new(Code::Overloaded).with_retry_after(retry_after)
     }
 
-    /// 503 of a replica that lacks something it needs.
+    /// 503 of a replica whose dependency is unavailable.
     #[must_use]
     pub fn unavailable(retry_after: Duration) -> Self {
         Self::new(Code::Unavailable).with_retry_after(retry_after)
@@ -97,7 +97,7 @@ impl Problem {
         Self { errors, ..Self::new(Code::InvalidFields) }
     }
 
-    /// The platform's problem for a bare error status; `None` for those that it never answers.
+    /// The platform's problem for a bare error status; `None` for statuses that it never returns.
     #[must_use]
     pub fn from_status(status: StatusCode) -> Option<Self> {
         Code::from_status(status).map(Self::new)
@@ -120,7 +120,7 @@ impl Problem {
         }
     }
 
-    /// With a sentence for people; it holds nothing of the cause and nothing that was sent.
+    /// Adds a sentence for people; it must contain neither the cause nor the input.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.detail = Some(detail.into());
@@ -171,15 +171,15 @@ impl std::error::Error for Problem {}
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Problem", description = "An error, as of RFC 9457.")]
 struct Document<'a> {
-    /// Always `about:blank`: the title is the status's phrase, and `code` tells more.
+    /// Always `about:blank`: the title is the status's phrase; see `code`.
     r#type: &'static str,
     /// The status's phrase.
     title: &'static str,
     /// The status.
     status: u16,
-    /// What went wrong, for programs: a name that never changes its meaning.
+    /// Error code for programs; its meaning never changes.
     code: &'static str,
-    /// What went wrong, for people.
+    /// Description for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "&str")]
     detail: Option<&'a str>,
@@ -228,7 +228,7 @@ impl IntoResponse for Problem {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
-        // A stored error would outlive its cause.
+        // Errors must not be cached.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(wait) = self.retry_after {
             headers

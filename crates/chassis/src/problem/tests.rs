@@ -75,7 +75,7 @@ async fn a_problem_carries_the_request_id_and_is_not_stored() {
     assert_eq!(status, 503);
     let expected = json!({
         "type": "about:blank", "title": "Service Unavailable", "status": 503, "code": "overloaded",
-        "detail": "This replica has too much to do.", "request_id": "a\"b",
+        "detail": "This replica is overloaded.", "request_id": "a\"b",
     });
     assert_eq!(body, expected);
 }

@@ -1,6 +1,6 @@
 //! The process's environment, as it was at start.
 //!
-//! The only place that reads it. Which of the variables are settings, [`crate::config`] knows.
+//! Only this module reads it. [`crate::config`] decides which variables are settings.
 //!
 //! Next: [`super::invocation`].
 
@@ -42,7 +42,7 @@ impl Environment {
         self.variables.get(name).map(String::as_str)
     }
 
-    /// The value of `name`, unless it is empty: to the standard names, empty means unset.
+    /// The value of `name`, unless it is empty: for standard names, empty means unset.
     pub(crate) fn filled(&self, name: &str) -> Option<&str> {
         self.get(name).filter(|value| !value.is_empty())
     }

@@ -1,4 +1,4 @@
-//! How a replica ends, and why it did not start.
+//! Exit codes and start errors of a replica.
 //!
 //! Next: [`mod@super::watch`].
 
@@ -6,12 +6,12 @@ use std::{fmt, process::ExitCode};
 
 use tokio::signal::unix::SignalKind;
 
-/// Why a replica did not start, in words for the log: context first, then the cause.
+/// Why a replica did not start, for the log: context first, then the cause.
 #[derive(Debug)]
 pub struct StartError(String);
 
 impl StartError {
-    /// `context` names what was tried, as `binding the admin listener on [::]:8081`.
+    /// `context` names the failed step, such as `binding the admin listener on [::]:8081`.
     pub fn new(context: impl fmt::Display, cause: impl fmt::Display) -> Self {
         Self(format!("{context}: {cause}"))
     }
@@ -28,11 +28,11 @@ impl std::error::Error for StartError {}
 /// How a replica ended; the program's exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Everything in flight was answered: 0.
+    /// All requests in flight were completed: 0.
     Drained,
-    /// Requests were cut at the drain's deadline, or the start or the runtime failed: 1.
+    /// Requests were cut off at the drain's deadline, or the start or the runtime failed: 1.
     Failed,
-    /// Bad settings (`EX_CONFIG` of sysexits.h): 78.
+    /// Invalid settings (`EX_CONFIG` of sysexits.h): 78.
     BadSettings,
     /// A second signal: 128 and its number.
     Killed(SignalKind),

@@ -7,7 +7,7 @@ use std::{env, ffi::OsString, io, path::Path};
 /// A program and its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {
-    /// As a path from the root, or a name to be found on `PATH`. A link stays one: what it points to may have changed.
+    /// An absolute path, or a name to look up on `PATH`. A symlink is not resolved: its target may change.
     pub program: OsString,
     /// Without the program's name.
     pub arguments: Vec<OsString>,

@@ -1,4 +1,4 @@
-//! What a process is given at its start, and how it ends: environment, arguments, signals, exit code.
+//! The process: its environment, arguments, signals and exit code.
 //!
 //! Next: [`Environment`].
 

@@ -1,7 +1,7 @@
-//! The signals that a replica hears, from the first line of `main` on.
+//! The signals of a replica, from the first line of `main` on.
 //!
-//! A signal without a handler ends the process, and as process 1 it is dropped. So `main` holds the signals in its first
-//! line: the kernel keeps them. They are released once handlers are installed, and reach those. Before `main` nothing
+//! A signal without a handler ends the process, and is dropped in process 1. So `main` blocks the signals in its first
+//! line: the kernel queues them. They are unblocked once handlers are installed. Before `main` nothing
 //! can be done.
 //!
 //! Next: [`super::exit`].
@@ -14,23 +14,23 @@ use nix::sys::signal::{
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Proof that the kernel keeps what a replica answers: SIGTERM, SIGINT, SIGHUP and SIGUSR2.
+/// Proof that the signals of a replica are blocked: SIGTERM, SIGINT, SIGHUP and SIGUSR2.
 ///
-/// Threads inherit that, and processes that this one starts, so that it is released before either. It does so by no
-/// drop: a program that ends by itself ends with its own code.
+/// Threads and child processes inherit the mask, so it is restored before either starts. It has no
+/// drop: a program that exits by itself keeps its exit code.
 #[derive(Debug)]
 #[must_use = "signals that are held end nothing"]
 pub struct HeldSignals(());
 
 impl HeldSignals {
-    /// Holds them. Call it in the first line of `main`.
+    /// Blocks them. Call it in the first line of `main`.
     pub fn hold() -> Self {
-        // It fails for masks that no kernel knows; then signals do what they do without it.
+        // It fails only for masks unknown to the kernel; then signals have their default effect.
         let _ = answered().thread_block();
         Self(())
     }
 
-    /// One that came meanwhile reaches its handler, or ends the process where there is none.
+    /// Unblocks them: a pending signal reaches its handler, or ends the process without one.
     pub fn release(self) {
         let _ = answered().thread_unblock();
     }
@@ -47,7 +47,7 @@ pub(crate) struct Signals {
     hangup: Signal,
 }
 
-/// What a signal asks for.
+/// The request of a signal.
 pub(crate) enum Received {
     /// SIGHUP.
     Reload,
@@ -72,7 +72,7 @@ impl Signals {
         }
     }
 
-    /// The next signal that asks for the end; settings are no longer read.
+    /// The next stop signal; settings are no longer reloaded.
     pub(crate) async fn next_stop(&mut self) -> SignalKind {
         loop {
             if let Received::Stop(kind) = self.next().await {

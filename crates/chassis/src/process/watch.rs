@@ -1,8 +1,8 @@
-//! Tells when files change that the process has read: settings, certificates.
+//! Detects changes of files that the process has read: settings, certificates.
 //!
 //! By polling their content: inotify watches an inode, and Kubernetes swaps a `..data` symlink above it, editors
 //! rename a new file over the old one, and network mounts send no events at all. A few small files read every two
-//! seconds cost nothing that shows, and the content is what counts in every case.
+//! seconds cost next to nothing, and only the content matters.
 //!
 //! Next: [`crate::config`], which asks for them.
 
@@ -20,8 +20,8 @@ use tokio::{sync::Notify, task, time};
 /// 2 s: far below the minute that a kubelet takes to project a changed `ConfigMap`.
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// Signals `on_change` each time the content of one of `paths` has changed; never returns. The same content is told
-/// of once, good or bad. A change between two polls that is undone again is not seen.
+/// Signals `on_change` each time the content of one of `paths` has changed; never returns. The same content is reported
+/// once, valid or not. A change that is undone between two polls is not seen.
 pub async fn watch(paths: Vec<PathBuf>, on_change: Arc<Notify>) {
     Watcher::new(paths).run(on_change).await;
 }
@@ -41,7 +41,7 @@ impl Watcher {
         Self { paths, seen }
     }
 
-    /// Whether the content has changed since this was last asked. Reads the files.
+    /// Whether the content has changed since the last call. Reads the files.
     pub fn changed(&mut self) -> bool {
         let now = digest(&self.paths);
         now != std::mem::replace(&mut self.seen, now)
@@ -53,7 +53,7 @@ impl Watcher {
         ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            // A mount that hangs must not hold an I/O worker.
+            // A hanging mount must not block an I/O worker.
             let mut watcher = self.clone();
             let Ok((changed, watcher)) = task::spawn_blocking(move || (watcher.changed(), watcher)).await else {
                 return;
@@ -66,7 +66,7 @@ impl Watcher {
     }
 }
 
-/// A file that cannot be read has a content too: the reason.
+/// An unreadable file counts as content too: the reason.
 fn digest(paths: &[PathBuf]) -> u64 {
     let mut hasher = DefaultHasher::new();
     for path in paths {

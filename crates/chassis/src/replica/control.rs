@@ -1,6 +1,6 @@
-//! The main thread's runtime: it hears signals from here on, also while the settings' files are read.
+//! The main thread's runtime: it handles signals from here on, even while the settings files are read.
 //!
-//! A mount whose server is gone is read for ever. So files are read on a thread of their own, which has ended before
+//! Reading from a mount whose server is gone blocks forever. So files are read on a separate thread, which ends before
 //! anything else starts; a stop signal does not wait for it.
 //!
 //! Next: [`super::start`].
@@ -19,7 +19,7 @@ use crate::{
     transports::Certificates,
 };
 
-/// What runs on the main thread, and what it hears.
+/// The main thread's runtime and its signals.
 pub(super) struct Control {
     pub(super) runtime: Runtime,
     pub(super) signals: Signals,
@@ -27,7 +27,7 @@ pub(super) struct Control {
 }
 
 impl Control {
-    /// Installs the handlers, and releases what was held until then. Starts no thread.
+    /// Installs the handlers, and unblocks the signals. Starts no thread.
     pub(super) fn start(held: HeldSignals) -> Result<Self, StartError> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| StartError::new("starting the admin runtime", error))?;
@@ -38,7 +38,7 @@ impl Control {
         Ok(Self { runtime, signals, asked })
     }
 
-    /// Reads all files; none where a stop signal came first.
+    /// Reads all files; none if a stop signal came first.
     pub(super) fn read<A: AppSettings>(&mut self, sources: &Sources) -> Option<Result<Files<A>, Vec<String>>> {
         let sources = sources.clone();
         let signals = &mut self.signals;
@@ -52,12 +52,12 @@ impl Control {
     }
 }
 
-/// Runs `work` on a thread that has ended when this resolves: what follows may give up privileges, or change the
+/// Runs `work` on a thread that has ended when this resolves: later steps may drop privileges, or change the
 /// environment.
 async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, when_done) = oneshot::channel::<()>();
     let thread = thread::Builder::new().name("settings".into()).spawn(move || {
-        // Dropped with the thread's work, also where it panics.
+        // Dropped with the thread's work, even if it panics.
         let _done = done;
         work()
     });
@@ -74,13 +74,13 @@ pub(super) struct Files<A> {
 }
 
 impl<A: AppSettings> Files<A> {
-    /// Reads them; or what is wrong, a line each.
+    /// Reads them, or returns the errors, one line each.
     fn read(sources: &Sources) -> Result<Self, Vec<String>> {
         // Before the settings are read: a change in between is not missed.
         let watcher = Watcher::new(sources.paths());
         let loaded =
             config::load::<A>(sources).map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        // Before privileges are given up: the key may be root's.
+        // Before privileges are dropped: the key may be readable only by root.
         let certificates = Certificates::load(&loaded.settings.tls, &loaded.settings.server.listen)
             .map_err(|bad| vec![format!("{bad} ({})", loaded.source(bad.key))])?;
         Ok(Self { watcher, loaded, certificates })

@@ -1,4 +1,4 @@
-//! The routes inside the middleware: what every door of a replica leads to.
+//! The routes inside the middleware, shared by all listeners of a replica.
 //!
 //! Next: [`crate::middleware`].
 
@@ -21,7 +21,7 @@ use crate::{
     telemetry::Telemetry,
 };
 
-/// The routes inside the middleware, and what bounds those who ask.
+/// The routes inside the middleware, and the connection limits.
 pub(super) struct Core {
     pub(super) settings: InForce,
     pub(super) overload: Overload,
@@ -54,7 +54,7 @@ impl Core {
         limits.held.register(registry);
         let stack = Stack::new(parts, registry);
         let max = runtime::max_connections(all.server.max_connections);
-        // Who may forward does so for many.
+        // Trusted peers forward for many clients.
         let rules = connection::Rules { shared: all.server.trusted_peers.clone(), eager: false };
         let connections = Connections::new(max, rules, connection::Metrics::new(Some(registry)));
         Self { settings, overload, stack, limits, connections }
@@ -66,7 +66,7 @@ pub(super) fn healthz(probes: &Probes) -> Router {
     let probes = probes.clone();
     let answer = move |RawQuery(query): RawQuery, Extension(info): Extension<ConnectionInfo>| async move {
         if probes.is_handed_over() {
-            // Who probes on a connection that it keeps is to meet the successor next time.
+            // A probe on a keep-alive connection must reach the new process next time.
             info.close();
         }
         probes.answer_ready(query.as_deref())

@@ -1,8 +1,8 @@
-//! The app inside another server's process, which has the sockets: its router behind the whole middleware, and no more.
+//! The app embedded in another server's process: its router behind the whole middleware, without sockets.
 //!
-//! The host tells each request in CGI's variables, as FastCGI does. Threads start here, so it has to be started after
-//! the host has forked. It refuses to listen, to hear signals and to drain: the host does, and ends it. Nor has it an
-//! admin listener, as the host may run many of it; `/healthz` answers among the routes.
+//! The host passes each request as CGI variables, as in FastCGI. It starts threads, so start it after
+//! the host has forked. It does not listen, handle signals or drain: the host does. It has no
+//! admin listener, since the host may run several processes; `/healthz` is one of the routes.
 //!
 //! Next: [`crate::transports`], whose mapping of variables it shares.
 
@@ -42,7 +42,7 @@ use crate::{
     transports::cgi::{self, Head},
 };
 
-/// The body of an answer.
+/// The body of a response.
 pub type ResponseBody = Body;
 
 /// A started app without a listener.
@@ -56,7 +56,7 @@ pub struct Embedded {
     _work: Runtime,
 }
 
-/// A request that the host told.
+/// A request from the host.
 #[derive(Debug)]
 pub struct Request(Head);
 
@@ -64,7 +64,7 @@ impl Request {
     /// Reads CGI's variables.
     ///
     /// # Errors
-    /// The answer to what is no request.
+    /// The response to an invalid request.
     pub fn read<'a>(variables: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Result<Self, Box<Response>> {
         cgi::read(variables).map(Self).map_err(|bad| {
             tracing::debug!(?bad, "a request was refused");
@@ -74,7 +74,7 @@ impl Request {
         })
     }
 
-    /// Bytes of the body, where they are known.
+    /// Length of the body, if known.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
         self.0.length
@@ -91,7 +91,7 @@ impl Embedded {
     /// Starts runtimes, telemetry and the app.
     ///
     /// # Errors
-    /// What is wrong with the settings, a line each, or what could not be started.
+    /// Errors in the settings, one line each, or a start failure.
     pub fn start<A, F, E>(sources: Sources, identity: Identity, app: F) -> Result<Self, StartError>
     where
         A: AppSettings,
@@ -118,14 +118,14 @@ impl Embedded {
         Ok(Self { routes, core, telemetry, flush_timeout, io, _work: work })
     }
 
-    /// Where requests run, and where their bodies have to be waited for.
+    /// The runtime of requests, on which their bodies must be awaited.
     #[must_use]
     pub fn runtime(&self) -> &Handle {
         self.io.handle()
     }
 
-    /// The app's answer, as the host may write it: without fields of the connection, with a length where it is known,
-    /// and without a body where there is to be none. None where a fault rule breaks the connection.
+    /// The app's response for the host: without hop-by-hop headers, with a length if known,
+    /// and without a body where none is allowed. None if a fault rule breaks the connection.
     pub async fn answer<B>(&self, request: Request, body: Option<B>) -> Option<Response>
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
@@ -135,7 +135,7 @@ impl Embedded {
         let method = parts.method.clone();
         let mut request = http::Request::from_parts(parts, body.map_or_else(Body::empty, Body::new));
         let entry = self.core.connections.enter(None);
-        // Over a Unix socket the host knows no address: who speaks there is on this host.
+        // Over a Unix socket the host has no address: the peer is local.
         let client = client.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
         request.extensions_mut().insert(ConnectionInfo::new(client, scheme, None, &entry, &self.core.limits));
         let response = self.routes.call(request).await;
@@ -156,7 +156,7 @@ impl Embedded {
         Some(Response::from_parts(parts, Body::new(Held { body, _entry: entry })))
     }
 
-    /// Hands on what telemetry still holds; for the host's end.
+    /// Flushes telemetry; for the end of the host.
     pub fn flush(&self) {
         let _ = self.telemetry.flush(self.flush_timeout);
     }
@@ -207,7 +207,7 @@ where
     Ok((routes.build(&core.stack), core))
 }
 
-/// A response's body, which keeps its request's place among the open ones.
+/// A response body that keeps its request counted as open.
 struct Held {
     body: Body,
     _entry: Arc<Entry>,

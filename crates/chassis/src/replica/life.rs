@@ -1,4 +1,4 @@
-//! A replica's life after its start: settings reloaded, and the drain.
+//! A replica after its start: reloads and the drain.
 //!
 //! Next: [`crate::process`].
 
@@ -14,7 +14,7 @@ use crate::{
     process::{Exit, Received, Signals, Watcher},
 };
 
-/// Why a replica leaves.
+/// Why a replica stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
     Signal(SignalKind),
@@ -23,14 +23,14 @@ enum Cause {
 }
 
 impl<A: AppSettings> Replica<A> {
-    /// Lives until a signal, and leaves.
+    /// Runs until a signal, then drains.
     pub(super) async fn run_until_signal(self, signals: &mut Signals, asked: &mut Asked, watcher: Watcher) -> Exit {
         let cause = self.serve(signals, asked, watcher).await;
         let exit = tokio::select! {
             biased;
             exit = self.drain(cause) => exit,
             second = second_stop(signals, cause) => {
-                tracing::warn!("a second signal: exiting at once");
+                tracing::warn!("second signal received; exiting immediately");
                 return Exit::Killed(second);
             }
             never = self.host.refuse_upgrades(asked) => match never {},
@@ -39,7 +39,7 @@ impl<A: AppSettings> Replica<A> {
         exit
     }
 
-    /// Reloads when asked to, until it is told to stop: also while a file that hangs is being read.
+    /// Reloads on request until a stop signal, even while reading a file hangs.
     async fn serve(&self, signals: &mut Signals, asked: &mut Asked, watcher: Watcher) -> Cause {
         let changed = Arc::new(Notify::new());
         // Ends with the runtime.
@@ -54,7 +54,7 @@ impl<A: AppSettings> Replica<A> {
             tokio::select! {
                 biased;
                 received = signals.next() => match received {
-                    // One more reload after the one that runs, however often it is asked for.
+                    // One more reload after the running one, however many requests there were.
                     Received::Reload => changed.notify_one(),
                     Received::Stop(kind) => return Cause::Signal(kind),
                 },
@@ -76,11 +76,11 @@ impl<A: AppSettings> Replica<A> {
 
     async fn read_again(&self) {
         let (live, certificates) = (Arc::clone(&self.live), self.certificates.clone());
-        // A mount that hangs must not hold up the probes.
+        // A hanging mount must not block the probes.
         let read = tokio::task::spawn_blocking(move || (live.reload(), certificates.reload()));
         let Ok((reload, certificates)) = read.await else { return };
         match reload {
-            Reload::Unchanged => tracing::info!("settings read again: nothing changed"),
+            Reload::Unchanged => tracing::info!("settings checked: no changes"),
             Reload::Refused(errors) => {
                 for problem in &errors {
                     tracing::error!("settings not reloaded: {problem}");
@@ -93,11 +93,11 @@ impl<A: AppSettings> Replica<A> {
             }
         }
         match certificates {
-            Ok(true) => tracing::info!("certificates read again: new ones are in force"),
+            Ok(true) => tracing::info!("certificates reloaded"),
             Ok(false) => {}
             Err(bad) => {
                 self.live.count_failure();
-                tracing::error!("certificates not reloaded, the old ones stay in force: {bad}");
+                tracing::error!("certificates not reloaded; the current ones stay in use: {bad}");
             }
         }
         for note in &self.live.loaded().notes {
@@ -120,7 +120,7 @@ impl<A: AppSettings> Replica<A> {
         let settings = self.live.get();
         let lifecycle = &settings.lifecycle;
         let delay = match cause {
-            // At a terminal nobody waits for endpoints to propagate.
+            // SIGINT comes from a terminal, where no endpoints propagate.
             Cause::Signal(signal) if signal == SignalKind::interrupt() => Duration::ZERO,
             _ => lifecycle.drain_delay.get(),
         };
@@ -154,7 +154,7 @@ impl<A: AppSettings> Replica<A> {
         exit
     }
 
-    /// Off this thread: probes are answered until the end.
+    /// On another thread, so that probes are answered until the end.
     async fn flush(&self, timeout: Duration) {
         let telemetry = Arc::clone(&self.telemetry);
         let _ = tokio::task::spawn_blocking(move || telemetry.flush(timeout)).await;
@@ -167,17 +167,17 @@ impl<A: AppSettings> Replica<A> {
         if cut == 0 && self.door.loops.is_empty() {
             return Exit::Drained;
         }
-        tracing::error!(cut, "requests were cut at the drain's deadline");
+        tracing::error!(cut, "drain_timeout expired; requests were cut off");
         Exit::Failed
     }
 }
 
-/// The signal that ends a drain at once. One that comes after a hand-over is the first, and tells what is known: a
+/// The signal that ends a drain at once. The first one after a hand-over is ignored: a
 /// service manager may send it to every process of a service.
 async fn second_stop(signals: &mut Signals, cause: Cause) -> SignalKind {
     if cause == Cause::HandedOver {
         let first = signals.next_stop().await;
-        tracing::info!(signal = first.as_raw_value(), "draining already");
+        tracing::info!(signal = first.as_raw_value(), "already draining");
     }
     signals.next_stop().await
 }

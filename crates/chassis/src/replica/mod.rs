@@ -7,7 +7,7 @@
 //!         → telemetry flushed, within flush_timeout → admin closes → exit
 //! ```
 //!
-//! All of it runs on the program's main thread, which also serves the admin listener: signals are heard and the drain
+//! All of it runs on the program's main thread, which also serves the admin listener: signals are handled and the drain
 //! goes on when every I/O worker is blocked. A second signal ends the program at once.
 //!
 //! Next: [`super::listener`].
@@ -49,25 +49,25 @@ use crate::{
     transports::Certificates,
 };
 
-/// What the chassis offers an app at its start.
+/// What the chassis provides to an app at its start.
 #[derive(Clone, Debug)]
 pub struct Chassis {
     /// Where the app's own metrics are registered.
     pub registry: Registry,
     /// Where its health checks are registered.
     pub checks: Checks,
-    /// Tells what lasts long that the replica drains.
+    /// Notifies long-running work of the drain.
     pub drain: Drain,
     /// Carries trace context to other services.
     pub propagation: Propagation,
-    /// Who this replica is.
+    /// The identity of this replica.
     pub identity: Identity,
-    /// How many requests it has answered.
+    /// The number of completed requests.
     pub served: Arc<Served>,
 }
 
 impl Chassis {
-    /// A chassis of which nothing runs: for an app's own unit tests.
+    /// A chassis without running parts, for an app's unit tests.
     ///
     /// # Panics
     /// Never: its metrics are the first of their registry.
@@ -105,16 +105,16 @@ where
     let Files { watcher, loaded, certificates } = match control.read::<A>(&sources) {
         Some(Ok(files)) => files,
         Some(Err(problems)) => {
-            // There is no log yet: its settings are among those that are wrong.
+            // There is no log yet: its own settings may be invalid.
             eprintln!("{}", problems.join("\n"));
             return Exit::BadSettings;
         }
         None => {
-            eprintln!("stop signal received while the settings were read; exiting");
+            eprintln!("stop signal received while reading the settings; exiting");
             return Exit::Drained;
         }
     };
-    // Before any thread runs: it may give up privileges. What went wrong is told where there is a log.
+    // Before any thread runs: it may drop privileges. Errors are reported once there is a log.
     let host = Host::prepare(&loaded.settings.host, &listeners(&loaded.settings), &sources.environment);
     let lookup = |name: &str| sources.environment.get(name).map(str::to_owned);
     let is_terminal = io::stdout().is_terminal();
@@ -129,7 +129,7 @@ where
     let live = Arc::new(Live::new(sources, loaded));
     let before = host.map(|host| Before { host, certificates });
     let started = before.and_then(|before| start(&mut control, live, watcher, identity, &telemetry, before, app));
-    // Never wait for a worker that is blocked: what had to end has ended.
+    // Never wait for a blocked worker: everything else has ended.
     control.runtime.shutdown_background();
     started.unwrap_or_else(|error| {
         tracing::error!(%error, "cannot start");
@@ -171,7 +171,7 @@ where
     let Control { runtime, signals, asked } = control;
     let exit = runtime.block_on(async {
         let prepared = Prepared::new(live, identity, telemetry, before, io.handle(), work.handle(), app)?;
-        // The runtime takes in what came meanwhile: a replica that is to stop does not begin to serve.
+        // Let the runtime process pending signals: a replica that must stop does not begin to serve.
         tokio::task::yield_now().await;
         let turn = tokio::select! {
             biased;

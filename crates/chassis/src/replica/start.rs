@@ -1,4 +1,4 @@
-//! The parts of a replica, made and started in order.
+//! Creates and starts the parts of a replica, in order.
 //!
 //! Next: [`super::life`].
 
@@ -101,7 +101,7 @@ impl<A: AppSettings> Prepared<A> {
         Ok(Self { replica, probes, servers })
     }
 
-    /// Resolves when this replica may accept: at once, unless it is to take over from another process.
+    /// Resolves when this replica may accept: immediately, unless it takes over from another process.
     pub(super) async fn turn(&self) {
         self.replica.host.turn(|| self.probes.would_be_ready()).await;
     }
@@ -118,7 +118,7 @@ impl<A: AppSettings> Prepared<A> {
     }
 }
 
-/// What the probes' verdicts are made of.
+/// The inputs of the probes.
 pub(super) struct Verdicts {
     pub(super) lifecycle: Lifecycle,
     pub(super) faults: Faults,
@@ -181,7 +181,7 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// What will accept on `listeners`. Connections run on the runtime that is entered.
+    /// The accept loops for `listeners`. Connections run on the current runtime.
     fn new<A: AppSettings>(
         listeners: Vec<(Bound, Purpose)>,
         routes: Router,
@@ -222,11 +222,11 @@ impl Door {
     }
 }
 
-/// What accepts, once it is this replica's turn.
+/// The accept loops, started when this replica may accept.
 struct Servers {
     doors: Doors,
     errors: AcceptErrors,
-    /// Each with the flag that says whether its loop runs.
+    /// Each with the flag for its running loop.
     listeners: Vec<((Bound, Purpose), Arc<AtomicBool>)>,
 }
 

@@ -1,4 +1,4 @@
-//! Accepts that fail: of what kind, how often, and how long to wait.
+//! Failed accepts: their kind, their count, and the back-off.
 //!
 //! Next: [`super::Server`].
 
@@ -19,7 +19,7 @@ impl Backoff {
         self.failures = 0;
     }
 
-    /// Once in 10 s: at the limit accepts fail and succeed by turns, and the counter has the number.
+    /// Once per 10 s: at the limit accepts fail and succeed alternately, and the counter has the number.
     pub(super) fn is_to_be_told(&mut self) -> bool {
         let due = self.told.is_none_or(|told| told.elapsed() >= time::Duration::from_secs(10));
         if due {
@@ -76,7 +76,7 @@ impl ErrorKind {
 pub(crate) struct AcceptErrors(IntCounterVec);
 
 impl AcceptErrors {
-    /// Registers it; without a registry (the admin listener) it counts for nobody.
+    /// Registers it; without a registry (the admin listener) it is not exported.
     pub(crate) fn new(registry: Option<&Registry>) -> Self {
         let opts = Opts::new("http_server_accept_errors_total", "Failed accepts, by kind.");
         let errors = IntCounterVec::new(opts, &["kind"]).expect("a valid metric");

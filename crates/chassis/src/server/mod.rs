@@ -1,8 +1,8 @@
 //! The accept loop: one loop for each listener × a protocol that serves a connection.
 //!
-//! A new door is a listener or a `Protocol`; this file does not change for it. [`super::transports`] pairs them.
+//! A new protocol is a listener or a `Protocol`; this file does not change for it. [`super::transports`] pairs them.
 //! `axum::serve` has no cap on connections, sleeps a second when the file limit is reached, and resets what waits in
-//! the accept queue when it stops; hence an own loop.
+//! the accept queue when it stops; hence this loop.
 //!
 //! Next: [`super::connection`].
 
@@ -37,7 +37,7 @@ pub(crate) struct Server<L, P> {
     pub(crate) protocol: P,
     pub(crate) connections: Arc<Connections>,
     pub(crate) errors: AcceptErrors,
-    /// Whether the loop runs; readiness asks.
+    /// Whether the loop runs; checked by readiness.
     pub(crate) accepting: Arc<AtomicBool>,
 }
 
@@ -64,7 +64,7 @@ impl<L: Listener, P: Protocol> Server<L, P> {
         self.empty_queue().await;
     }
 
-    /// One connection above the cap is accepted before another is asked for its place: asked any
+    /// One connection above the limit is accepted before another is asked to close: asked any
     /// earlier, it would be closed for a connection that may never come.
     async fn admit(&self, stream: L::Stream, peer: SocketAddr, stop: &CancellationToken) {
         let mut place = self.connections.try_place();
@@ -72,7 +72,7 @@ impl<L: Listener, P: Protocol> Server<L, P> {
             place = tokio::select! {
                 biased;
                 place = self.connections.place() => Some(place),
-                // It is accepted: in a drain it is served above the cap rather than lost.
+                // It is accepted: in a drain it is served above the limit rather than lost.
                 () = stop.cancelled() => None,
             };
         }
@@ -80,8 +80,8 @@ impl<L: Listener, P: Protocol> Server<L, P> {
         tokio::spawn(self.protocol.clone().serve(stream, peer, entry));
     }
 
-    /// What waits in the queue when the listener closes would be reset. Where there are no files left for it, open
-    /// connections are asked to end first; the drain's deadline bounds the wait.
+    /// Connections in the queue would be reset when the listener closes. If no files are left for them, open
+    /// connections are asked to close first; the drain's deadline bounds the wait.
     async fn empty_queue(&mut self) {
         let mut backoff = Backoff::default();
         loop {
@@ -93,7 +93,7 @@ impl<L: Listener, P: Protocol> Server<L, P> {
                 }
                 Err(error) => {
                     self.connections.close_all();
-                    // One that ends gives its file back: there may be no time for the whole pause.
+                    // A connection that ends frees a file: do not wait for the whole pause.
                     tokio::select! {
                         biased;
                         () = self.recover(&error, &mut backoff) => {}
@@ -108,18 +108,18 @@ impl<L: Listener, P: Protocol> Server<L, P> {
         let kind = ErrorKind::of(error);
         self.errors.count(kind);
         if kind == ErrorKind::Connection {
-            // The peer left before it was accepted; the next one may be fine.
+            // The peer disconnected before accept; the next one may be fine.
             return;
         }
         if backoff.is_to_be_told() {
-            tracing::warn!(%error, kind = kind.label(), "cannot accept connections; trying again");
+            tracing::warn!(%error, kind = kind.label(), "cannot accept connections; retrying");
         }
         self.connections.ask_for_a_place();
         tokio::time::sleep(backoff.next()).await;
     }
 }
 
-/// Says that a loop runs, for as long as it lives.
+/// Marks the loop as running while it exists.
 struct Accepting(Arc<AtomicBool>);
 
 impl Accepting {

@@ -1,6 +1,6 @@
-//! Settings `server.*`: the accept loop's own, and those that it hands down to connections and requests.
+//! Settings `server.*`: the accept loop's own, and those for connections and requests.
 //!
-//! One flat section, as users write it; each part is checked, and has its defaults, beside the code that it bounds.
+//! One flat section for users; each part has its checks and defaults beside the code that it limits.
 //!
 //! Next: [`super::failures`].
 
@@ -23,67 +23,67 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// URLs to listen on: `http://host:port`, `https://host:port` with the feature `tls`, or `http+unix:///path` for a Unix socket; with the feature `host` also `http+fd://NAME-or-N`, a socket that was passed.
+    /// URLs to listen on: `http://host:port`, `https://host:port` with the feature `tls`, or `http+unix:///path` for a Unix socket; with the feature `host` also `http+fd://NAME-or-N`, an inherited socket.
     pub listen: Vec<String>,
-    /// URLs of `listen`, of the schemes `http` and `https`, on which a trusted peer says by the PROXY protocol (1 or 2) whose connection it is; there it has to. For a build with the feature `proxy-protocol`.
+    /// URLs of `listen`, of the schemes `http` and `https`, on which the PROXY protocol (version 1 or 2) is required from a trusted peer. Needs the cargo feature `proxy-protocol`.
     pub proxy_protocol: Vec<String>,
-    /// Who may connect to a Unix socket, as chmod(1) writes it in octal.
+    /// Permissions of a Unix socket, in octal as for chmod(1).
     pub unix_mode: String,
-    /// Who owns a Unix socket, as `user`, `user:group` or `:group`, by name or number; the process's own otherwise.
+    /// Owner of a Unix socket: `user`, `user:group` or `:group`, by name or number; by default the process's own.
     pub unix_owner: Option<String>,
-    /// How many connections the kernel holds before they are accepted; it caps this by `net.core.somaxconn`.
+    /// Length of the kernel's accept queue; the kernel caps it at `net.core.somaxconn`.
     pub backlog: u32,
-    /// Open connections at most. `auto` takes it from the open-file limit and the memory limit, less a reserve; at the cap half-sent heads and stalled bodies make room, then idle connections, each time the oldest of the address with the most.
+    /// Maximum number of open connections. `auto` derives it from the open-file limit and the memory limit, less a reserve. At the limit, connections with incomplete heads or stalled bodies are closed first, then idle ones; within each group, the oldest connection of the address that has the most.
     pub max_connections: Auto<usize>,
-    /// From connect to the first byte, and from the first byte to the full head.
+    /// Time limit from connect to the first byte, and again from the first byte to the complete head.
     #[schemars(extend("x-reloadable" = true))]
     pub header_timeout: Duration,
-    /// How long a keep-alive connection may idle; above what common balancers keep.
+    /// How long a keep-alive connection may be idle; longer than the idle timeout of common balancers.
     #[schemars(extend("x-reloadable" = true))]
     pub idle_timeout: Duration,
-    /// A handler's budget up to the response head; answers 504.
+    /// Time limit for a handler to return the response head; then 504.
     #[schemars(extend("x-reloadable" = true))]
     pub request_timeout: Duration,
-    /// How long an upload may make no progress; answers 408.
+    /// How long an upload may make no progress; then 408.
     #[schemars(extend("x-reloadable" = true))]
     pub body_timeout: Duration,
-    /// How long a reader may make no progress, which shows in steps of 64 KiB.
+    /// How long a client may read nothing of a response; progress is measured in steps of 64 KiB.
     #[schemars(extend("x-reloadable" = true))]
     pub write_timeout: Duration,
-    /// Bytes a second below which an upload or a reader counts as stalled, after 5 s of waiting; `0B` turns it off.
+    /// Bytes per second below which an upload or a download counts as stalled, after 5 s of waiting; `0B` disables the check.
     #[schemars(extend("x-reloadable" = true))]
     pub min_rate: Size,
-    /// Response bytes of all connections that wait for their readers, above the first 64 KiB of each response; beyond it the stalled response that weighs most is reset. `0B` takes an eighth of the memory limit, or 64 MiB where there is none.
+    /// Limit for response bytes buffered for slow readers on all connections, not counting the first 64 KiB of each response. Above it, the stalled response that holds the most is reset. `0B` means an eighth of the memory limit, or 64 MiB without one.
     pub max_response_memory: Size,
-    /// The same of one HTTP/2 connection; `0B` takes half of what all may hold.
+    /// The same limit for one HTTP/2 connection; `0B` means half of the limit for all.
     pub max_response_buffer: Size,
-    /// Largest request body; answers 413.
+    /// Largest request body; a larger one gets 413.
     #[schemars(extend("x-reloadable" = true))]
     pub max_body: Size,
-    /// Uploads in progress at most: requests whose body has not come whole. One more ends the one with the least progress, which is answered with 408.
+    /// Maximum number of uploads in progress (requests whose body is not complete). One more ends the upload with the least progress, with 408.
     #[schemars(range(min = 1, max = 1_000_000))]
     #[schemars(extend("x-reloadable" = true))]
     pub max_uploads: usize,
-    /// Bytes of uploads in progress that may be in memory; above it the one with the least progress, of those that hold more than their share, is answered with 408.
+    /// Limit for bytes of uploads in progress held in memory. Above it, of the uploads that hold more than their share, the one with the least progress ends with 408.
     #[schemars(extend("x-reloadable" = true))]
     pub max_upload_bytes: Size,
-    /// Largest request head; answers 431.
+    /// Largest request head; a larger one gets 431.
     pub max_head: Size,
-    /// Longest request target; answers 414.
+    /// Longest request target; a longer one gets 414.
     pub max_uri: Size,
-    /// Age at which a connection is asked to close, with a jitter of 10 % each way; `0` turns it off.
+    /// Age after which a connection is asked to close, with a jitter of ±10 %; `0` disables it.
     #[schemars(extend("x-reloadable" = true))]
     pub max_connection_age: Duration,
-    /// Age at which an upgraded connection (a WebSocket) is told to end; `0` turns it off.
+    /// Age after which an upgraded connection (a WebSocket) is closed; `0` disables it.
     #[schemars(extend("x-reloadable" = true))]
     pub max_upgrade_age: Duration,
-    /// How long the peer of an upgraded connection (a WebSocket) may send nothing, not even the answer to a ping, before the connection is told to end; `0` turns it off.
+    /// How long the peer of an upgraded connection (a WebSocket) may send nothing, not even a pong, before the connection is closed; `0` disables it.
     #[schemars(extend("x-reloadable" = true))]
     pub upgrade_idle_timeout: Duration,
-    /// Requests after which a connection is asked to close; `0` turns it off.
+    /// Number of requests after which a connection is asked to close; `0` disables it.
     #[schemars(extend("x-reloadable" = true))]
     pub max_requests_per_connection: u64,
-    /// Networks whose deadline and forwarding headers are believed: loopback and the private ranges by default.
+    /// Networks whose deadline and forwarding headers are honoured; by default loopback and the private ranges.
     #[schemars(with = "Vec<String>")]
     pub trusted_peers: Vec<IpNet>,
 }
@@ -95,7 +95,7 @@ impl Default for Settings {
         Self {
             listen: vec!["http://[::]:8080".into()],
             proxy_protocol: Vec::new(),
-            // The owner and its group: a proxy joins by its group.
+            // Owner and group: a proxy gets access through the group.
             unix_mode: "0660".into(),
             unix_owner: None,
             // 1,024: a second's worth of new connections at a high rate; the kernel's own cap is 4,096.
@@ -123,7 +123,7 @@ impl Default for Settings {
     }
 }
 
-/// What the parts of a running server are held to; a reload swaps it.
+/// The limits of a running server's parts; a reload swaps it.
 #[derive(Clone, Debug)]
 pub(crate) struct InForce {
     pub(crate) connection: Arc<ArcSwap<connection::Settings>>,
@@ -178,7 +178,7 @@ impl Settings {
         }
     }
 
-    /// Each of `urls` has to be one of `listen`, as it is written there, and has to fit.
+    /// Each of `urls` must be an entry of `listen`, written identically, and must be valid.
     pub(crate) fn listed(
         &self,
         urls: &[String],
@@ -188,7 +188,7 @@ impl Settings {
         errors: &mut SettingErrors,
     ) {
         for (index, url) in urls.iter().enumerate() {
-            // One that cannot be read is reported where it listens.
+            // A malformed URL is reported for `server.listen`.
             let fits = self.listen.contains(url) && listen::parse(url).as_ref().map_or(true, &fits);
             errors.require(fits, &format!("{key}[{index}]"), message);
         }
@@ -210,7 +210,7 @@ impl Check for Settings {
 
 fn listen_urls(urls: &[String], errors: &mut SettingErrors) {
     let key = "listen";
-    errors.require(!urls.is_empty(), key, "expected one URL at least, such as http://[::]:8080");
+    errors.require(!urls.is_empty(), key, "expected at least one URL, such as http://[::]:8080");
     let mut before: Vec<Address> = Vec::new();
     for (index, url) in urls.iter().enumerate() {
         let at = format!("{key}[{index}]");
@@ -225,7 +225,7 @@ fn listen_urls(urls: &[String], errors: &mut SettingErrors) {
             Err(Refusal::Features(features)) => {
                 errors.push(SettingError::new(
                     at,
-                    format!("this build has no such door: rebuild with --features {features}"),
+                    format!("this build lacks that listener: rebuild with --features {features}"),
                 ));
             }
         }
@@ -250,7 +250,7 @@ fn proxied(settings: &Settings, errors: &mut SettingErrors) {
     let expected = "expected URLs of server.listen with the scheme http or https";
     settings.listed(&settings.proxy_protocol, key, is_any, expected, errors);
     if !is_built_in("proxy-protocol") {
-        let message = "this build has no such setting: rebuild with --features proxy-protocol";
+        let message = "this build lacks that setting: rebuild with --features proxy-protocol";
         errors.require(settings.proxy_protocol.is_empty(), key, message);
     }
 }

@@ -1,4 +1,4 @@
-//! One line a request, written by hand: it is on every request's path and allocates only for a text that it cuts.
+//! One line per request, formatted by hand: it is on every request's path and allocates only to truncate a text.
 //!
 //! Next: [`super::format`].
 
@@ -21,12 +21,12 @@ use super::{
 };
 use crate::request::TraceContext;
 
-/// What an access line tells.
+/// The fields of an access line.
 #[derive(Clone, Copy, Debug)]
 pub struct AccessRecord<'a> {
     /// The request id: visible ASCII that JSON need not escape.
     pub request_id: &'a str,
-    /// Its place in a trace.
+    /// Its trace context.
     pub trace: &'a TraceContext,
     /// The method, `_OTHER` where it is not known.
     pub method: &'static str,
@@ -36,7 +36,7 @@ pub struct AccessRecord<'a> {
     pub path: &'a str,
     /// The HTTP version.
     pub version: Version,
-    /// The status, 499 where the client went away first.
+    /// The status; 499 if the client disconnected first.
     pub status: StatusCode,
     /// From the head's arrival to the last byte.
     pub duration: Duration,
@@ -50,7 +50,7 @@ pub struct AccessRecord<'a> {
     pub user_agent: Option<&'a str>,
 }
 
-/// Writes access lines, while the filter for target `access` and `telemetry.access_log` want them; cheap to clone.
+/// Writes access lines if the filter for target `access` and `telemetry.access_log` allow it; cheap to clone.
 #[derive(Clone)]
 pub struct AccessLog {
     sink: Sink,
@@ -89,7 +89,7 @@ impl AccessLog {
 }
 
 impl AccessRecord<'_> {
-    /// Hands out each field under its semantic-convention name.
+    /// Visits each field under its semantic-convention name.
     fn visit(&self, mut put: impl FnMut(Name, Value<'_>)) {
         put(name!("request_id"), Value::Plain(self.request_id));
         put(name!("trace_id"), Value::Id(self.trace.trace_id.0));

@@ -1,18 +1,18 @@
-//! Texts that strangers choose, at a length that lines, spans and records can bear.
+//! Truncation of texts that clients choose, for log lines, spans and records.
 //!
 //! Next: [`super::access`].
 
 use std::borrow::Cow;
 
-/// 1,024 bytes: longer than any path that a person or a program makes on purpose.
+/// 1,024 bytes: longer than any legitimate path.
 pub(super) const PATH: usize = 1024;
-/// 256 bytes: browsers send some 120, those inside of apps up to 250.
+/// 256 bytes: browsers send about 120, in-app browsers up to 250.
 pub(super) const AGENT: usize = 256;
 
-/// Says that something is missing.
+/// Marks a truncated text.
 const MARK: &str = "…";
 
-/// `text`, or its first `most` bytes at the boundary of a character, and a mark.
+/// `text`, or its first `most` bytes up to a character boundary plus a mark.
 pub(super) fn cut(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {
         return Cow::Borrowed(text);

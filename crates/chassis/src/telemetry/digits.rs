@@ -1,4 +1,4 @@
-//! Numbers, written by hand: `write!` costs several times as much, and every request has a handful.
+//! Number formatting by hand: `write!` costs several times as much, and every request has several numbers.
 //!
 //! Next: [`super::json`].
 

@@ -1,6 +1,6 @@
 //! OTLP over gRPC or HTTP, on a thread of its own.
 //!
-//! A runtime apart keeps exports off the requests' threads, and lets them go on while the others shut down. What the
+//! A separate runtime keeps exports off the requests' threads, and lets them go on while the others shut down. What the
 //! thread itself emits is never exported: an exporter must not feed itself.
 //!
 //! Next: [`super::variables`].
@@ -46,10 +46,10 @@ pub(super) const OWN_TARGETS: [&str; 5] = ["h2", "hyper", "opentelemetry", "toni
 const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
 const LOGS_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT";
 
-/// One finished log record, as the SDK hands it out.
+/// One finished log record from the SDK.
 pub(super) type LogItem = (SdkLogRecord, InstrumentationScope);
 
-/// The queues into the exporters, each where its signal is on.
+/// The queues of the exporters whose signal is enabled.
 pub(super) struct Exports {
     pub(super) spans: Option<Arc<Queue<Finished>>>,
     pub(super) logs: Option<Arc<Queue<LogItem>>>,
@@ -94,10 +94,10 @@ impl Exports {
         Ok(exports)
     }
 
-    /// Sends all that is queued; blocks until it is sent, or lost and counted, `timeout` at most.
+    /// Sends all queued items; blocks up to `timeout`, until they are sent, or lost and counted.
     pub(super) fn flush(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
-        // The worker gives up a little earlier, so that it can still count what it lost.
+        // The worker gives up slightly earlier, so that it can still count the losses.
         let theirs = Instant::now() + timeout.saturating_sub((timeout / 10).min(Duration::from_millis(100)));
         let asked: Vec<_> = self.flushers.iter().map(|flusher| flusher.ask(theirs)).collect();
         // Each is waited for, also after one that failed.
@@ -121,7 +121,7 @@ fn failed(error: io::Error) -> StartError {
     StartError::new("telemetry", format!("starting the export thread: {error}"))
 }
 
-/// The signal's own endpoint as it stands, else the base of the settings; with HTTP under the signal's path.
+/// The signal's own endpoint unchanged, else the base URL of the settings, with the signal's path over HTTP.
 fn endpoint(
     settings: &Settings,
     variable: &'static str,
@@ -140,7 +140,7 @@ fn endpoint(
     }))
 }
 
-/// Whether the logs' own endpoint can be followed.
+/// Whether the logs' own endpoint is valid.
 pub(super) fn check(environment: Lookup<'_>) -> Result<(), StartError> {
     let none = Settings { otlp_endpoint: None, ..Settings::default() };
     endpoint(&none, LOGS_ENDPOINT, "", environment).map(drop)
@@ -240,7 +240,7 @@ impl Export for Spans {
         let message = (!servers.is_empty()).then(|| self.encoder.request(&servers));
         drop(servers);
         let (servers, others) = join(self.send(message), self.export_others(others)).await;
-        // To one collector at one time: where either is refused, the batch counts as lost.
+        // Both go to one collector at once: if either is refused, the batch counts as lost.
         servers.and(others)
     }
 }

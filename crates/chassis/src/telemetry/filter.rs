@@ -1,4 +1,4 @@
-//! What is logged, changeable while the service runs.
+//! The log filter, which can change at runtime.
 //!
 //! Next: [`super::log`].
 
@@ -26,7 +26,7 @@ pub struct LogControl(Arc<State>);
 
 struct State {
     current: ArcSwap<(String, Targets)>,
-    /// How many levels the target `access` has open: 0 (off) to 5 (trace). Kept apart so that a request asks no
+    /// Enabled levels of the target `access`: 0 (off) to 5 (trace). Cached so that a request queries no
     /// subscriber.
     access_levels: AtomicU8,
     access_log: AtomicBool,
@@ -42,16 +42,16 @@ impl LogControl {
         })))
     }
 
-    /// The filter in force, as it was written.
+    /// The active filter, as written.
     #[must_use]
     pub fn filter(&self) -> String {
         self.0.current.load().0.clone()
     }
 
-    /// Puts `filter` in force.
+    /// Activates `filter`.
     ///
     /// # Errors
-    /// When it is not a level or `target=level` pairs with commas; the old one stays.
+    /// If it is not a level or comma-separated `target=level` pairs; the old one stays.
     pub fn set_filter(&self, filter: &str) -> Result<(), String> {
         let targets = parse(filter)?;
         self.0.access_levels.store(access_levels(&targets), Ordering::Relaxed);
@@ -85,12 +85,13 @@ impl<S> Filter<S> for LogControl {
     }
 }
 
-/// 64: more than a person writes. Every log line that is not remembered walks all of them.
+/// 64: more than anyone writes. Every log line without a cached decision checks all of them.
 const MAX_DIRECTIVES: usize = 64;
 
-/// Parses a filter strictly: a bare name that is no level is a typo, not a target.
+/// Parses a filter strictly: a bare name that is not a level is a typo, not a target.
 pub(super) fn parse(filter: &str) -> Result<Targets, String> {
-    const SHAPE: &str = "expected a level (off, error, warn, info, debug, trace), or target=level pairs with commas";
+    const SHAPE: &str =
+        "expected a level (off, error, warn, info, debug, trace), or comma-separated target=level pairs";
     if filter.split(',').count() > MAX_DIRECTIVES {
         return Err(format!("expected at most {MAX_DIRECTIVES} directives"));
     }

@@ -26,7 +26,7 @@ pub(super) enum Format {
 #[derive(Clone, Copy)]
 pub(super) enum Value<'a> {
     Text(&'a str),
-    /// Text of ours, or checked before: it needs no escape.
+    /// Static or validated text: it needs no escape.
     Plain(&'a str),
     Printed(fmt::Arguments<'a>),
     Signed(i64),

@@ -1,4 +1,4 @@
-//! Who a replica is, as logs, traces and metrics say it.
+//! The identity of a replica in logs, traces and metrics.
 //!
 //! Next: [`super::resource`].
 
@@ -7,18 +7,18 @@ use serde::Serialize;
 /// Who runs.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Identity {
-    /// `service.name`, where `OTEL_SERVICE_NAME` does not say otherwise.
+    /// `service.name`, unless `OTEL_SERVICE_NAME` overrides it.
     pub service: String,
     /// `service.version`.
     pub version: String,
     /// The commit it was built from.
     #[serde(skip)]
     pub commit: String,
-    /// The commit of the template that it came from or was last brought up to.
+    /// The template's commit that it was created from or last updated to.
     #[serde(skip)]
     pub template_commit: String,
-    /// `service.instance.id`: this replica among its like.
+    /// `service.instance.id`: unique among the replicas.
     pub replica: String,
-    /// The zone it runs in, where the platform tells.
+    /// The zone it runs in, if the platform provides it.
     pub zone: Option<String>,
 }

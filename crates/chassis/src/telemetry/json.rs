@@ -27,7 +27,7 @@ pub(super) fn plain(out: &mut Vec<u8>, text: &str) {
 /// Appends what `arguments` print as a JSON string.
 pub(super) fn display(out: &mut Vec<u8>, arguments: fmt::Arguments<'_>) {
     out.push(b'"');
-    // A failing `Display` leaves what it has printed so far.
+    // A failing `Display` leaves its partial output.
     let _ = Escaped(out).write_fmt(arguments);
     out.push(b'"');
 }
@@ -49,7 +49,7 @@ pub(super) fn key(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(b"\":");
 }
 
-/// DEL is legal in JSON; terminals do not deserve it. What is no ASCII is looked at letter by letter.
+/// DEL is legal in JSON but bad for terminals. Non-ASCII text is checked character by character.
 const fn is_plain(byte: u8) -> bool {
     byte >= 0x20 && byte != b'"' && byte != b'\\' && byte < 0x7f
 }

@@ -1,4 +1,4 @@
-//! The layer that turns events into lines.
+//! The layer that formats events as lines.
 //!
 //! A span's fields are written once, when it is created, and copied into each line below it; innermost names win.
 //! `otel.…` fields are left out: they are meant for the tracer.
@@ -45,7 +45,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        // Printed first: a value may log, and must not find the span locked.
+        // Formatted first: a value may log, and the span must not be locked then.
         let mut added = SpanFields::default();
         values.record(&mut Fields(|name: &'static str, value: Value<'_>| added.set(self.format, name, value)));
         if let Some(fields) = span.extensions_mut().get_mut::<SpanFields>() {
@@ -136,7 +136,7 @@ impl Scratch {
     fn clear(&mut self) {
         for buffer in [&mut self.line, &mut self.message, &mut self.fields] {
             buffer.clear();
-            // A backtrace must not stay with the thread.
+            // Do not keep the memory of a backtrace.
             buffer.shrink_to(16 << 10);
         }
         self.seen.clear();

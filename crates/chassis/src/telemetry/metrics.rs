@@ -27,12 +27,12 @@ impl Metrics {
         registry.register(Box::new(ProcessCollector::for_self()))?;
         let runtimes = Runtimes::new()?;
         registry.register(Box::new(runtimes.clone()))?;
-        let help = "Log lines, log records and spans lost: buffer full, output broken, or collector away.";
+        let help = "Log lines, log records and spans dropped: buffer full, output broken or collector unreachable.";
         let dropped = IntCounterVec::new(Opts::new("telemetry_dropped_total", help), &["signal"])?;
         registry.register(Box::new(dropped.clone()))?;
         registry.register(Box::new(build_info(identity)?))?;
         let metrics = Self { registry, runtimes, dropped };
-        // Both are there from the start: a rate over a series that appears with its first loss misses that loss.
+        // Both exist from the start: a rate over a series that appears with its first loss misses that loss.
         metrics.dropped("logs");
         metrics.dropped("traces");
         Ok(metrics)
@@ -47,13 +47,13 @@ impl Metrics {
 #[must_use]
 pub fn render(registry: &Registry) -> Vec<u8> {
     let mut text = Vec::with_capacity(16 << 10);
-    // It fails on families without a metric, which a registry does not give out, and on a failing writer.
+    // It fails on families without a metric, which a registry does not return, and on a failing writer.
     let _ = TextEncoder::new().encode(&registry.gather(), &mut text);
     text
 }
 
 fn build_info(identity: &Identity) -> Result<IntGaugeVec, prometheus::Error> {
-    let options = Opts::new("build_info", "Which build runs: always 1.");
+    let options = Opts::new("build_info", "Build information; always 1.");
     let info = IntGaugeVec::new(options, &["version", "commit", "template_commit", "chassis_version"])?;
     let Identity { version, commit, template_commit, .. } = identity;
     info.with_label_values(&[version, commit, template_commit, env!("CARGO_PKG_VERSION")]).set(1);
@@ -75,12 +75,12 @@ struct RuntimeMetrics {
 impl Runtimes {
     fn new() -> Result<Self, prometheus::Error> {
         let gauge = |name, help| GaugeVec::new(Opts::new(name, help), &["runtime"]);
-        let busy = Opts::new("tokio_workers_busy_seconds_total", "Time that the runtime's workers were busy, in all.");
+        let busy = Opts::new("tokio_workers_busy_seconds_total", "Total busy time of the runtime's workers.");
         Ok(Self(std::sync::Arc::new(RuntimeMetrics {
             watched: Mutex::default(),
             workers: gauge("tokio_workers", "Worker threads of the runtime.")?,
-            alive_tasks: gauge("tokio_alive_tasks", "Tasks of the runtime that have not ended.")?,
-            queue_depth: gauge("tokio_global_queue_depth", "Tasks that wait in the runtime's global queue.")?,
+            alive_tasks: gauge("tokio_alive_tasks", "Tasks of the runtime that have not finished.")?,
+            queue_depth: gauge("tokio_global_queue_depth", "Tasks waiting in the runtime's global queue.")?,
             busy_seconds: CounterVec::new(busy, &["runtime"])?,
         })))
     }

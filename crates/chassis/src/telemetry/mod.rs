@@ -1,7 +1,7 @@
 //! Logs, metrics and traces.
 //!
-//! Logs go to stdout through a bounded [`sink`], traces (and logs, where asked for) by OTLP from a thread of their
-//! own, metrics wait in a registry. Whatever the reader at the other end does, a request never waits for it: what does
+//! Logs go to stdout through a bounded [`sink`], traces (and logs, if enabled) by OTLP from a thread of their
+//! own, metrics are collected in a registry. A request never waits for the reader of any of them: what does
 //! not fit is dropped and counted in `telemetry_dropped_total`. It reads no environment of its own: names come in by a
 //! lookup (the OTLP exporter reads its standard per-signal names besides).
 //!
@@ -79,7 +79,7 @@ pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub struct Output {
     /// The writer; only the writer thread waits for it.
     pub writer: Box<dyn Write + Send>,
-    /// Whether people read along: decides `telemetry.log_format = "auto"`.
+    /// Whether it is a terminal: decides `telemetry.log_format = "auto"`.
     pub is_terminal: bool,
     /// Colours of the text form.
     pub colour: Colour,
@@ -91,7 +91,7 @@ pub struct Output {
 pub struct StartError {
     /// The setting's key, or the variable's name.
     pub key: &'static str,
-    /// Why it cannot be used; no value stands in it.
+    /// Why it cannot be used, without the value.
     pub reason: String,
 }
 
@@ -101,7 +101,7 @@ impl StartError {
     }
 }
 
-/// Logs, metrics and traces of one process. Keep it until the end, and [`flush`](Self::flush) it then.
+/// Logs, metrics and traces of one process. Keep it until the end, then [`flush`](Self::flush) it.
 pub struct Telemetry {
     metrics: Metrics,
     sink: Sink,
@@ -116,7 +116,7 @@ pub struct Telemetry {
 /// Starts telemetry to stdout and makes it the process's own: its subscriber and its panic hook.
 ///
 /// # Errors
-/// When a setting or a standard `OTEL_` variable cannot be used, or a subscriber is installed already.
+/// When a setting or a standard `OTEL_` variable cannot be used, or a subscriber is already installed.
 pub fn start(
     settings: &Settings,
     identity: &Identity,
@@ -129,12 +129,12 @@ pub fn start(
     let output = Output { writer: Box::new(std::io::stdout()), is_terminal, colour };
     let (telemetry, dispatch) = build(settings, identity, environment, output)?;
     tracing::dispatcher::set_global_default(dispatch)
-        .map_err(|_| StartError::new("telemetry", "a subscriber is installed already"))?;
+        .map_err(|_| StartError::new("telemetry", "a subscriber is already installed"))?;
     panic::install(telemetry.sink.clone(), telemetry.format, environment);
     Ok(telemetry)
 }
 
-/// Starts telemetry to `output`, and gives back the subscriber for the caller to install.
+/// Starts telemetry to `output`, and returns the subscriber for the caller to install.
 ///
 /// # Errors
 /// As [`start`].
@@ -168,7 +168,7 @@ pub fn build(
     Ok((Telemetry { metrics, sink, format, control, access, tracing, propagation, exports }, dispatch))
 }
 
-/// Every standard `OTEL_` variable that is set and cannot be followed; what [`start`] refuses of the environment.
+/// Every standard `OTEL_` variable with an unsupported value; [`start`] refuses these.
 #[must_use]
 pub fn refused(environment: Lookup<'_>) -> Vec<StartError> {
     let checks = [
@@ -181,7 +181,7 @@ pub fn refused(environment: Lookup<'_>) -> Vec<StartError> {
 
 type BoxedLayer = Box<dyn Layer<Spans> + Send + Sync>;
 
-/// Each layer has its own filter: what is logged says nothing of what is traced.
+/// Each layer has its own filter: logging and tracing are independent.
 fn subscriber(
     log: LogLayer,
     control: &LogControl,
@@ -198,7 +198,7 @@ fn subscriber(
             .with_id_generator(Ids)
             .with_span_processor(SpanQueue(queue))
             .build();
-        // Code places and thread names cost more than they tell here.
+        // Code locations and thread names cost more than they are worth here.
         let layer = OpenTelemetryLayer::new(provider.tracer(SCOPE))
             .with_location(false)
             .with_threads(false)
@@ -249,7 +249,7 @@ impl Telemetry {
         &self.propagation
     }
 
-    /// Puts the reloadable settings in force: all of them, or none.
+    /// Activates the reloadable settings: all of them, or none.
     ///
     /// # Errors
     /// When the log filter or the ratio cannot be used.
@@ -265,12 +265,12 @@ impl Telemetry {
         Ok(())
     }
 
-    /// Sends and writes all that waits; blocks `timeout` at most, whatever the collector and stdout do, and counts
-    /// what is lost. Tells whether both were done in time. Never call it on a thread that serves requests.
+    /// Sends and writes everything pending; blocks at most `timeout`, whatever the collector and stdout do, and counts
+    /// losses. Returns whether both finished in time. Never call it on a thread that serves requests.
     #[must_use]
     pub fn flush(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
-        // A hanging collector must leave the last log lines some of the time.
+        // A hanging collector must not use up the time for the last log lines.
         let for_lines = (timeout / 5).min(Duration::from_millis(250));
         let exported = self.exports.flush(timeout.saturating_sub(for_lines));
         let written = self.sink.flush(deadline.saturating_duration_since(Instant::now()));

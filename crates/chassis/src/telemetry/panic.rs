@@ -1,8 +1,8 @@
-//! Panics become one log line each, with their place and thread.
+//! Logs each panic as one line, with its location and thread.
 //!
-//! A panic on a request's thread waits for nothing: the line goes into the sink like any other. Names in a backtrace come
-//! from the program's symbol tables, which take a second and tens of megabytes that stay. So there is a backtrace only
-//! where `RUST_BACKTRACE` asks for it: its addresses are kept where the panic is, its names are found on a thread of their
+//! A panic on a request's thread never blocks: the line goes into the sink like any other. Names in a backtrace come
+//! from the program's symbol tables, which take a second and keep tens of megabytes. So there is a backtrace only
+//! if `RUST_BACKTRACE` is set: its addresses are captured at the panic, its names are resolved on a thread of their
 //! own, and it is a line of its own.
 //!
 //! Next: [`super::sink`], which writes it.
@@ -29,9 +29,9 @@ use crate::request::{self, RequestContext};
 
 /// How long a thread whose panic may end the process waits for its line.
 const FLUSH: Duration = Duration::from_millis(100);
-/// 16: as many as anybody reads; the lines themselves go on.
+/// 16: more than anyone reads; the panic lines themselves continue.
 const BACKTRACES: u32 = 16;
-/// What the standard library says where a panic aborts the process at once.
+/// Messages of the standard library for panics that abort the process.
 const ABORTS: [&str; 2] = ["panic in a destructor during cleanup", "panic in a function that cannot unwind"];
 
 /// Installs the hook for the whole process.
@@ -54,7 +54,7 @@ fn wants_backtraces(environment: Lookup<'_>) -> bool {
     wanted.is_some_and(|value| value != "0")
 }
 
-/// No request runs on the main thread, and whoever aborts has no later.
+/// No request runs on the main thread, and an abort leaves no time later.
 fn may_end_the_process(info: &PanicHookInfo<'_>) -> bool {
     thread::current().name() == Some("main") || ABORTS.contains(&message(info.payload()))
 }
@@ -74,11 +74,10 @@ fn place(info: &PanicHookInfo<'_>) -> String {
     info.location().map(ToString::to_string).unwrap_or_default()
 }
 
-/// What a panic said, where it said it in text.
+/// The panic's message, if it is text.
 fn message(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&'static str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("panicked with a value that is no text")
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("panicked with a non-text value")
 }
 
 /// Finds the names in backtraces, one at a time: the standard library has one lock for taking a backtrace and for naming

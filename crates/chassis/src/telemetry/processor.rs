@@ -1,4 +1,4 @@
-//! From finished spans and log records into the queues.
+//! Puts finished spans and log records into the queues.
 //!
 //! Next: [`super::queue`].
 
@@ -33,7 +33,7 @@ pub(super) enum Finished {
     Other(Box<SpanData>),
 }
 
-/// 64 bytes: what a name, a value or a link takes beside its text.
+/// 64 bytes: the overhead of a name, a value or a link.
 const EACH: usize = 64;
 
 impl Weigh for Finished {

@@ -19,9 +19,9 @@ const B3_SPAN_ID: HeaderName = HeaderName::from_static("x-b3-spanid");
 const B3_SAMPLED: HeaderName = HeaderName::from_static("x-b3-sampled");
 const B3_FLAGS: HeaderName = HeaderName::from_static("x-b3-flags");
 
-/// W3C Baggage asks for 8,192 bytes; more than that is not ours to carry.
+/// W3C Baggage requires 8,192 bytes; more is not propagated.
 const MAX_BAGGAGE: usize = 8 << 10;
-/// W3C Trace Context asks for 512 characters at least.
+/// W3C Trace Context requires at least 512 characters.
 const MAX_TRACESTATE: usize = 4 << 10;
 
 /// Reads and writes the headers of the configured formats; cheap to clone.
@@ -42,17 +42,17 @@ enum TraceFormat {
     B3Multi,
 }
 
-/// What a caller told of the trace.
+/// Trace data from the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Remote {
     pub(super) trace_id: u128,
     pub(super) span_id: u64,
-    /// None where B3 leaves the decision to us.
+    /// None if B3 defers the decision.
     pub(super) sampled: Option<bool>,
 }
 
 impl Propagation {
-    /// Parses a value of `OTEL_PROPAGATORS`; none stands for `tracecontext,baggage`.
+    /// Parses a value of `OTEL_PROPAGATORS`; none means `tracecontext,baggage`.
     ///
     /// # Errors
     /// When it names a propagator that is not built in.
@@ -172,7 +172,7 @@ fn list(headers: &HeaderMap, name: &HeaderName, max: usize) -> Option<HeaderValu
 fn w3c(headers: &HeaderMap) -> Option<Remote> {
     let mut values = headers.get_all(TRACEPARENT).iter();
     let value = values.next()?;
-    // Section 3.2: two of them are none.
+    // Section 3.2: two headers are treated as none.
     if values.next().is_some() {
         return None;
     }
@@ -186,7 +186,7 @@ fn traceparent(value: &[u8]) -> Option<Remote> {
     let shape = match version {
         0xff => false,
         0 => rest.is_empty(),
-        // A future version may go on after another dash.
+        // A future version may continue after another dash.
         _ => rest.is_empty() || rest[0] == b'-',
     };
     if !shape || head[2] != b'-' || head[35] != b'-' || head[52] != b'-' {
@@ -207,7 +207,7 @@ fn b3_single(value: &HeaderValue) -> Option<Remote> {
 
 fn b3_multi(headers: &HeaderMap) -> Option<Remote> {
     let bytes = |name| headers.get(name).map(HeaderValue::as_bytes);
-    // A debug flag stands for the decision to record.
+    // A debug flag implies sampling.
     let state = if bytes(B3_FLAGS) == Some(b"1") { Some(&b"d"[..]) } else { bytes(B3_SAMPLED) };
     b3(bytes(B3_TRACE_ID)?, bytes(B3_SPAN_ID)?, state)
 }

@@ -1,12 +1,12 @@
-//! Server spans as OTLP's protocol buffers, written from front to back.
+//! Server spans as OTLP protocol buffers, encoded in one pass.
 //!
 //! The exporter's crate copies each name and value of a span into messages of its own, twice measures them, and frees
 //! them again: 33,000 instructions a span, more than all else that a request costs. This knows one kind of span, and needs
-//! 2,000. It refuses to know any other: what handlers trace goes the crate's way.
+//! 2,000. It handles no other kind: spans of handlers use the crate's encoder.
 //!
 //! The numbers of the fields are those of `opentelemetry/proto/trace/v1/trace.proto`, 1.0 and later.
 //!
-//! Next: `sender`, which brings them to the collector.
+//! Next: `sender`, which sends them to the collector.
 
 use std::{
     net::IpAddr,

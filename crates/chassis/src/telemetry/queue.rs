@@ -1,7 +1,7 @@
-//! From a finished span or record to its export: a bounded queue and the task that empties it.
+//! The export path of finished spans and records: a bounded queue and the task that drains it.
 //!
 //! Producers never wait: a queue that is full, in items or in bytes, drops and counts. An export that fails or takes too long is not tried again;
-//! what it carried is counted, and the log says so at most every 30 s. A flush has a deadline and keeps it whatever
+//! its items are counted, and logged at most every 30 s. A flush has a deadline and keeps it whatever
 //! the collector does.
 //!
 //! Next: [`super::exporter`].
@@ -21,19 +21,19 @@ use tokio::{
 };
 use tracing::warn;
 
-/// 4,096: what a second of load leaves.
+/// 4,096: about one second of load.
 const CAPACITY: usize = 4096;
 /// 4 MiB: room for [`CAPACITY`] spans of about 1 KiB each. A collector that hangs costs that for each signal, and as much
 /// again for the batch in export.
 const BUDGET: usize = 4 << 20;
 /// The batch size that the OpenTelemetry SDK uses.
 const BATCH: usize = 512;
-/// 1 s: what a killed process may lose.
+/// 1 s: the loss of a killed process.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How often a failing export may be logged.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(30);
 
-/// What an item takes in memory.
+/// Memory used by an item.
 pub(super) trait Weigh {
     /// Its bytes, roughly: its texts and its own size.
     fn weight(&self) -> usize;
@@ -96,21 +96,21 @@ pub(super) trait Export: Send + Sync + 'static {
     fn export(&self, batch: Vec<Self::Item>) -> impl Future<Output = Result<(), String>> + Send;
 }
 
-/// A request to send all that is queued, until a deadline.
+/// A request to send all queued items before a deadline.
 #[derive(Clone, Copy, Default)]
 struct Flush {
     number: u64,
     deadline: Option<Instant>,
 }
 
-/// Asks a worker to flush. Dropped, it ends the worker.
+/// Asks a worker to flush; dropping it ends the worker.
 pub(super) struct Flusher {
     request: watch::Sender<Flush>,
     done: Arc<(Mutex<u64>, Condvar)>,
 }
 
 impl Flusher {
-    /// Asks for a flush that ends by `deadline`; gives back its number.
+    /// Requests a flush that ends by `deadline`; returns its number.
     pub(super) fn ask(&self, deadline: std::time::Instant) -> u64 {
         let mut number = 0;
         self.request.send_modify(|flush| {
@@ -120,7 +120,7 @@ impl Flusher {
         number
     }
 
-    /// Blocks until flush `number` is over, or `deadline`; tells whether it is over.
+    /// Blocks until flush `number` is complete or `deadline`; returns whether it is complete.
     pub(super) fn wait(&self, number: u64, deadline: std::time::Instant) -> bool {
         let (done, changed) = &*self.done;
         let mut done = lock(done);
@@ -166,7 +166,7 @@ impl<E: Export> Worker<E> {
                 () = self.queue.batch_ready.notified() => {}
                 changed = self.flush.changed() => open = changed.is_ok(),
             }
-            // Read before the queue: what was queued before a flush was asked for belongs to it.
+            // Read before the queue: items queued before a flush request belong to it.
             let number = self.flush.borrow_and_update().number;
             loop {
                 let batch = self.queue.take();
@@ -188,9 +188,9 @@ impl<E: Export> Worker<E> {
     }
 
     async fn attempt(&self, batch: Vec<E::Item>) -> Result<(), String> {
-        const LATE: &str = "the collector did not answer in time";
+        const LATE: &str = "the collector did not respond in time";
         let deadline = deadline(*self.flush.borrow(), self.flushed);
-        // Not even begun: encoding what cannot be sent would use up the time in which to count it.
+        // Not started: encoding items that cannot be sent would use up the time to count them.
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Err(LATE.into());
         }
@@ -206,7 +206,7 @@ impl<E: Export> Worker<E> {
         let now = Instant::now();
         if self.complained.is_none_or(|last| now - last >= COMPLAINT_INTERVAL) {
             self.complained = Some(now);
-            warn!(target: "telemetry", signal = E::SIGNAL, lost, reason, "export failed; further failures are only counted for 30 s");
+            warn!(target: "telemetry", signal = E::SIGNAL, lost, reason, "export failed; further failures are counted but not logged for 30 s");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Which spans and events reach the tracer at all.
+//! The filter for spans and events that reach the tracer.
 //!
 //! Next: `processor`.
 
@@ -11,7 +11,7 @@ use tracing_subscriber::{
 use super::exporter::OWN_TARGETS;
 use crate::request;
 
-/// Lets spans and events through to the tracer, but for those of unrecorded requests (so that they leave no
+/// Passes spans and events to the tracer, except for those of unrecorded requests (so that they leave no
 /// orphans), those below INFO, and the exporter's own.
 pub(super) struct Recorded(Targets);
 
@@ -21,7 +21,7 @@ impl Recorded {
     }
 }
 
-/// What may be sent at all: INFO and above, without what the exporter itself emits.
+/// What is exported: INFO and above, without what the exporter itself emits.
 pub(super) fn exported() -> Targets {
     Targets::new().with_default(LevelFilter::INFO).with_targets(OWN_TARGETS.map(|target| (target, LevelFilter::OFF)))
 }

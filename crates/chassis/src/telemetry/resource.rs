@@ -1,4 +1,4 @@
-//! Who sends: the OpenTelemetry resource.
+//! The OpenTelemetry resource: the identity of the sender.
 //!
 //! Next: [`super::exporter`].
 
@@ -29,7 +29,7 @@ pub(super) fn build(identity: &Identity, environment: Lookup<'_>) -> Result<Reso
     Ok(Resource::builder_empty().with_attributes(attributes).build())
 }
 
-/// Whether `OTEL_RESOURCE_ATTRIBUTES` can be followed.
+/// Whether `OTEL_RESOURCE_ATTRIBUTES` is valid.
 pub(super) fn check(environment: Lookup<'_>) -> Result<(), StartError> {
     pairs(ATTRIBUTES, environment).map(drop)
 }

@@ -1,4 +1,4 @@
-//! Which requests are recorded: decided from the head, before any span is built.
+//! The sampling decision, made from the request head before any span is built.
 //!
 //! Next: [`super::span`].
 
@@ -27,7 +27,7 @@ pub struct Tracing(Arc<State>);
 
 #[derive(Debug)]
 struct State {
-    /// Where finished spans go; none where nothing is to be recorded.
+    /// The queue for finished spans; none if nothing is recorded.
     spans: Option<Arc<Spans>>,
     /// Trace ids whose low 63 bits lie below are recorded, as in the SDK's `TraceIdRatioBased`.
     bound: AtomicU64,
@@ -44,7 +44,7 @@ impl Tracing {
         self.0.bound.store(bound(ratio), Ordering::Relaxed);
     }
 
-    /// A request's place in its trace, and the caller's baggage: the caller's decision is followed, else the ratio
+    /// A request's trace context and the caller's baggage: the caller's decision is kept, otherwise the ratio
     /// decides. Without an endpoint nothing is recorded, but every request has a trace id.
     #[must_use]
     pub fn sample(&self, headers: &HeaderMap) -> (TraceContext, Option<HeaderValue>) {
@@ -64,7 +64,7 @@ impl Tracing {
         (trace, baggage)
     }
 
-    /// A trace that begins here: where the caller's head tells of none.
+    /// A new trace, for a request without trace headers.
     #[must_use]
     pub fn begin(&self) -> TraceContext {
         let trace_id = fastrand::u128(1..);
@@ -97,7 +97,7 @@ fn bound(ratio: f64) -> u64 {
     if ratio >= 1.0 { ALL } else { (ratio.max(0.0) * 9_223_372_036_854_775_808.0) as u64 }
 }
 
-/// The SDK's sampler: follows the current request; a span with no request around follows its parent, else the ratio.
+/// The SDK's sampler: follows the current request; outside a request it follows the parent span, otherwise the ratio.
 impl ShouldSample for Tracing {
     fn should_sample(
         &self,

@@ -1,6 +1,6 @@
-//! Bytes of an OTLP request to a collector, over gRPC or HTTP, with the hyper client that the service has anyway.
+//! Sends an OTLP request to a collector over gRPC or HTTP, with the service's existing hyper client.
 //!
-//! It knows of gRPC what one call takes (gRPC over HTTP/2, "Requests" and "Responses"): five bytes before the message,
+//! It implements one unary gRPC call (gRPC over HTTP/2, "Requests" and "Responses"): five bytes before the message,
 //! and the status in the trailers.
 //!
 //! Next: [`super::variables`].
@@ -23,10 +23,10 @@ use super::{OtlpProtocol, StartError};
 
 /// The call that takes spans.
 const EXPORT_TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
-/// A collector's answer to an export is a few bytes.
+/// A collector's response to an export is a few bytes.
 const MAX_RESPONSE: usize = 64 << 10;
 
-/// A client without TLS: the collector is near.
+/// A client without TLS: the collector is local.
 type Hyper = Client<HttpConnector, Full<Bytes>>;
 
 /// Where spans are posted.
@@ -41,7 +41,7 @@ impl Sender {
     pub(super) fn new(protocol: OtlpProtocol, endpoint: &str, headers: &HeaderMap) -> Result<Self, StartError> {
         let is_grpc = protocol == OtlpProtocol::Grpc;
         let uri = if is_grpc { format!("{}{EXPORT_TRACES}", origin(endpoint)) } else { endpoint.to_owned() };
-        let uri = uri.parse().map_err(|_| StartError::new("telemetry.otlp_endpoint", "is no URL"))?;
+        let uri = uri.parse().map_err(|_| StartError::new("telemetry.otlp_endpoint", "is not a URL"))?;
         let mut headers = headers.clone();
         let media = if is_grpc { "application/grpc" } else { "application/x-protobuf" };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
@@ -62,7 +62,7 @@ impl Sender {
         *request.headers_mut() = self.headers.clone();
         let response = self.client.request(request).await.map_err(|error| with_causes(&error))?;
         if !response.status().is_success() {
-            return Err(format!("the collector answered {}", response.status()));
+            return Err(format!("the collector responded with status {}", response.status()));
         }
         if is_grpc { grpc_status(response).await } else { read(response).await.map(drop) }
     }
@@ -81,7 +81,7 @@ fn framed(message: &[u8]) -> Vec<u8> {
     [&[0], &length.to_be_bytes()[..], message].concat()
 }
 
-/// The status stands in the trailers, or among the headers of an answer without a body.
+/// The status is in the trailers, or in the headers of a response without a body.
 async fn grpc_status(response: Response<Incoming>) -> Result<(), String> {
     let (head, body) = response.into_parts();
     let trailers = if head.headers.contains_key("grpc-status") { None } else { read(Response::new(body)).await? };
@@ -91,12 +91,12 @@ async fn grpc_status(response: Response<Incoming>) -> Result<(), String> {
         status => {
             let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
             let message = told.get("grpc-message").map(|value| text(value.as_bytes())).unwrap_or_default();
-            Err(format!("the collector answered grpc-status {} {message}", status.map_or("none".into(), text)))
+            Err(format!("the collector responded with grpc-status {} {message}", status.map_or("none".into(), text)))
         }
     }
 }
 
-/// Reads an answer to its end, for its trailers and so that its connection can be used again.
+/// Reads a response to its end, for its trailers and so that its connection can be reused.
 async fn read(response: Response<Incoming>) -> Result<Option<HeaderMap>, String> {
     let body = Limited::new(response.into_body(), MAX_RESPONSE).collect().await.map_err(|error| error.to_string())?;
     Ok(body.trailers().cloned())

@@ -15,19 +15,19 @@ use crate::values::{Check, SettingError, SettingErrors};
 pub struct Settings {
     /// `json`, `text`, or `auto`: text on a terminal, JSON elsewhere.
     pub log_format: LogFormat,
-    /// What is logged: a level, or `target=level` pairs with commas.
+    /// Log filter: a level, or comma-separated `target=level` pairs.
     #[schemars(extend("x-reloadable" = true))]
     pub log_filter: String,
-    /// Whether each request writes a line (target `access`).
+    /// Whether each request is logged (target `access`).
     #[schemars(extend("x-reloadable" = true))]
     pub access_log: bool,
-    /// Where spans go, as `http://host:port`; none turns tracing off. The standard `OTEL_EXPORTER_OTLP_ENDPOINT` counts too.
+    /// OTLP collector, as `http://host:port`; unset disables tracing. `OTEL_EXPORTER_OTLP_ENDPOINT` also sets it.
     pub otlp_endpoint: Option<String>,
-    /// How they are carried: `grpc` or `http/protobuf`. The standard `OTEL_EXPORTER_OTLP_PROTOCOL` counts too.
+    /// OTLP transport: `grpc` or `http/protobuf`. `OTEL_EXPORTER_OTLP_PROTOCOL` also sets it.
     pub otlp_protocol: OtlpProtocol,
-    /// Whether log lines are sent over OTLP as well.
+    /// Whether logs are also sent over OTLP.
     pub otlp_logs: bool,
-    /// The share of new traces that is recorded, 0 to 1; a trusted caller's decision is followed.
+    /// Share of new traces that is sampled, 0 to 1; a trusted caller's sampling decision is kept.
     #[schemars(range(min = 0, max = 1))]
     #[schemars(extend("x-reloadable" = true))]
     pub sample_ratio: f64,
@@ -96,17 +96,17 @@ impl Check for Settings {
             errors.push(SettingError::new(key.trim_start_matches("telemetry."), message));
         }
         if self.otlp_logs && self.otlp_endpoint.is_none() {
-            errors.push(SettingError::between(["otlp_logs", "otlp_endpoint"], "logs over OTLP need an endpoint"));
+            errors.push(SettingError::between(["otlp_logs", "otlp_endpoint"], "otlp_logs needs otlp_endpoint"));
         }
     }
 }
 
-/// Whether `url` is a collector's: `http://host`, with a port and a path where it has them.
+/// Whether `url` is a collector's URL: `http://host`, optionally with a port and a path.
 pub(super) fn check_endpoint(url: &str) -> Result<(), &'static str> {
     const SHAPE: &str = "expected a URL such as http://collector:4317";
     let uri: Uri = url.parse().map_err(|_| SHAPE)?;
     if uri.scheme_str() == Some("https") {
-        return Err("this build sends plain HTTP; use a collector beside the pod");
+        return Err("this build exports over plain HTTP; use a collector on localhost");
     }
     let authority = uri.authority().ok_or(SHAPE)?;
     let after_host = authority.as_str().rsplit_once(authority.host()).map_or("", |(_, after)| after);

@@ -1,6 +1,6 @@
-//! Where lines go: a bounded buffer and one writer thread.
+//! The log output: a bounded buffer and one writer thread.
 //!
-//! A producer appends a whole line and goes on; only the writer thread ever waits for the output. A full buffer
+//! A producer appends a whole line and continues; only the writer thread ever waits for the output. A full buffer
 //! drops the line and counts it, so a slow or closed output costs requests nothing. Nothing is written twice.
 //!
 //! Next: `metrics`, which counts what it drops.
@@ -19,12 +19,12 @@ use prometheus::IntCounter;
 const CAPACITY: usize = 1 << 20;
 /// 32 KiB: half a pipe's buffer, so that one write seldom has to wait.
 const BATCH: usize = 32 << 10;
-/// 100 ms: nobody reading along notices, and an idle service writes at most ten times a second.
+/// 100 ms: not noticeable to a reader, and an idle service writes at most ten times a second.
 const LATENCY: Duration = Duration::from_millis(100);
-/// How long to leave an output alone that is non-blocking and full.
+/// How long to wait before retrying a full non-blocking output.
 const WOULD_BLOCK: Duration = Duration::from_millis(10);
 
-/// A handle on the output; cheap to clone. The last one to go lets the writer thread finish what is left.
+/// A handle on the output; cheap to clone. When the last one is dropped, the writer thread finishes the rest.
 #[derive(Clone)]
 pub struct Sink(Arc<Handle>);
 
@@ -74,7 +74,7 @@ impl Sink {
         }
     }
 
-    /// Waits until all lines taken so far are written, at most `timeout`; tells whether they are.
+    /// Waits up to `timeout` until all lines accepted so far are written. Returns whether they are.
     #[must_use]
     pub fn flush(&self, timeout: Duration) -> bool {
         let shared = &self.0.0;
@@ -114,7 +114,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     buffer: Vec<u8>,
-    /// Someone asked for a write before the batch's time is up.
+    /// A write was requested before the batch interval ended.
     due: bool,
     closed: bool,
     /// Bytes taken since the start.
@@ -136,7 +136,7 @@ impl Shared {
             self.lock().written += batch.len() as u64;
             self.written.notify_all();
             batch.clear();
-            // One burst must not hold a megabyte for good.
+            // One burst must not keep a megabyte allocated.
             batch.shrink_to(2 * BATCH);
         }
     }
@@ -169,14 +169,14 @@ fn wait<'a>(condition: &Condvar, state: MutexGuard<'a, State>, left: Duration) -
     condition.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
 }
 
-/// Writes `bytes` and gives back what a broken output refused.
+/// Writes `bytes` and returns what a broken output did not accept.
 fn write_all<'a>(writer: &mut dyn Write, mut bytes: &'a [u8]) -> &'a [u8] {
     while !bytes.is_empty() {
         match writer.write(bytes) {
             Ok(0) => return bytes,
             Ok(count) => bytes = &bytes[count..],
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // A terminal that someone else set non-blocking; its reader is slow, not gone.
+            // A terminal that another program set non-blocking: its reader is slow, not gone.
             Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(WOULD_BLOCK),
             Err(_) => return bytes,
         }

@@ -2,7 +2,7 @@
 //!
 //! Recorded requests are on the hot path too. A `tracing` span with these attributes, kept in its registry and copied
 //! into the SDK's form, costs several times what the request itself does; this one is two allocations and a place in a
-//! queue, and is encoded on the export's thread. What a handler traces stands below it all the same:
+//! queue, and is encoded on the export thread. Spans of a handler are still its children:
 //! [`RequestContext::span`] is OpenTelemetry's current context wherever the request is polled.
 //!
 //! Next: `protobuf`, which encodes it; `recorded`, which spans of handlers reach the tracer.
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::request::{RequestContext, TraceContext};
 
-/// What a server span knows when it starts.
+/// The fields of a server span at its start.
 #[derive(Clone, Copy, Debug)]
 pub struct SpanRecord<'a> {
     /// The method, `_OTHER` where it is not known.
@@ -35,7 +35,7 @@ pub struct SpanRecord<'a> {
     pub path: &'a str,
     /// `http` or `https`.
     pub scheme: &'static str,
-    /// The route's template; none where no route fits.
+    /// The route's template; none if no route matches.
     pub route: Option<&'a str>,
     /// The HTTP version.
     pub version: Version,
@@ -47,7 +47,7 @@ pub struct SpanRecord<'a> {
     pub user_agent: Option<&'a str>,
 }
 
-/// A request's server span, if it is recorded. Dropped unfinished, it leaves nothing.
+/// A request's server span, if it is recorded. If it is dropped unfinished, nothing is exported.
 #[derive(Debug, Default)]
 pub struct ServerSpan(Option<(Arc<Spans>, Box<Server>)>);
 

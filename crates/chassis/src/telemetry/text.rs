@@ -1,4 +1,4 @@
-//! Log lines for people.
+//! Log lines as human-readable text.
 //!
 //! Next: [`super::timestamp`].
 
@@ -41,7 +41,7 @@ pub(super) fn dim(out: &mut Vec<u8>, text: &str, colour: Colour) {
     };
 }
 
-/// Appends a message, in quotes where it could be taken for fields.
+/// Appends a message, in quotes if it could be read as fields.
 pub(super) fn message(out: &mut Vec<u8>, arguments: fmt::Arguments<'_>) {
     let start = out.len();
     display(out, arguments);
@@ -50,7 +50,7 @@ pub(super) fn message(out: &mut Vec<u8>, arguments: fmt::Arguments<'_>) {
     }
 }
 
-/// Appends a value, in quotes where it is empty, or could be taken for more than one.
+/// Appends a value, in quotes if it is empty or could be read as several.
 pub(super) fn value(out: &mut Vec<u8>, arguments: fmt::Arguments<'_>) {
     let start = out.len();
     display(out, arguments);
@@ -59,12 +59,12 @@ pub(super) fn value(out: &mut Vec<u8>, arguments: fmt::Arguments<'_>) {
     }
 }
 
-/// Appends what `arguments` print, without characters that forge a line or hide a part of it.
+/// Appends the formatted `arguments`, without characters that could forge a line or hide a part of it.
 fn display(out: &mut Vec<u8>, arguments: fmt::Arguments<'_>) {
     let _ = Tamed(out).write_fmt(arguments);
 }
 
-/// Puts what stands from `start` on in quotes. Backslashes have their escape already; quotes get theirs here.
+/// Quotes the text from `start` on. Backslashes are already escaped; quotes are escaped here.
 fn quote(out: &mut Vec<u8>, start: usize) {
     let text = out.split_off(start);
     out.push(b'"');
@@ -95,7 +95,7 @@ impl fmt::Write for Tamed<'_> {
     }
 }
 
-/// Controls (C0, DEL, C1), marks that turn the direction of text, and separators of lines and paragraphs: with them a
+/// Control characters (C0, DEL, C1), bidirectional marks, and separators of lines and paragraphs: with them a
 /// terminal or an editor shows another text than the one that is there.
 pub(super) const fn is_deceptive(letter: char) -> bool {
     matches!(

@@ -1,6 +1,6 @@
-//! The exporters' standard variables that have no setting of ours: headers, timeout, compression.
+//! Standard variables of the exporters without a setting: headers, timeout, compression.
 //!
-//! The exporters' crate would pass over a value that it cannot follow, and lose traces or time in silence; here it is
+//! The exporters' crate ignores unsupported values and silently loses traces or time; here they are
 //! refused. A signal's own variable wins over the one for all. Empty means unset.
 //!
 //! Next: [`super::queue`].
@@ -21,7 +21,7 @@ const COMPRESSION: [&str; 3] =
 
 /// 5 s: a healthy collector answers in milliseconds.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
-/// An hour, in the variables' unit: longer than any collector is waited for.
+/// An hour, in the variables' unit: longer than any sensible timeout.
 const MAX_TIMEOUT_MS: u64 = 3_600_000;
 
 /// What is wrong with them, each by its name.
@@ -55,7 +55,7 @@ fn parse_headers(variable: &'static str, environment: Lookup<'_>) -> Result<Head
             Some((name, HeaderValue::from_str(value).ok()?))
         })
         .collect::<Option<HeaderMap>>()
-        .ok_or_else(|| StartError::new(variable, "a name or value is not valid in a header"))
+        .ok_or_else(|| StartError::new(variable, "invalid header name or value"))
 }
 
 /// How long one export of spans may take.
@@ -81,11 +81,11 @@ fn parse_timeout(name: &'static str, environment: Lookup<'_>) -> Result<Option<D
     }
 }
 
-/// Compression would bring a crate along for what stays inside the cluster.
+/// Compression would need another crate, for traffic inside the cluster.
 fn uncompressed(name: &'static str, environment: Lookup<'_>) -> Result<(), StartError> {
     match environment(name).as_deref() {
         None | Some("" | "none") => Ok(()),
-        Some(_) => Err(StartError::new(name, "expected `none`; exports are not compressed here")),
+        Some(_) => Err(StartError::new(name, "expected `none`; compression is not supported")),
     }
 }
 

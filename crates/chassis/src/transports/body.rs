@@ -1,5 +1,5 @@
-//! A request body that a connection feeds while its handler reads: one part ahead, so that a handler that does not
-//! read holds up its peer and not our memory.
+//! A request body that a connection fills while its handler reads: one part ahead, so that a handler that does not
+//! read slows down its peer instead of using memory.
 //!
 //! Next: [`super::exchange`].
 
@@ -30,18 +30,18 @@ enum Part {
     End,
 }
 
-/// What became of a part.
+/// The result for a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fed {
     /// The handler has it, or will.
     Taken,
-    /// The handler has let go of the body.
+    /// The handler has dropped the body.
     Unread,
-    /// It does not fit into the length that was announced.
+    /// It exceeds the declared length.
     Wrong,
 }
 
-/// The handler's end. While it waits, the connection may be asked to make room.
+/// The handler's side. While it waits, the connection may be asked to make room.
 struct Awaited {
     body: Gathered<Eaten>,
     state: Arc<State>,
@@ -54,19 +54,19 @@ struct Eaten {
     is_over: bool,
 }
 
-/// The body ended before its end: the peer is gone, or announced more than it sent.
+/// The body was cut off: the peer is gone, or declared more than it sent.
 #[derive(Debug)]
 pub(crate) struct Truncated;
 
 impl fmt::Display for Truncated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the request body ended before its end")
+        f.write_str("the request body was cut off")
     }
 }
 
 impl std::error::Error for Truncated {}
 
-/// A body of `length` bytes, or of as many as come, on the connection of `state`.
+/// A body of `length` bytes, or of unknown length, on the connection of `state`.
 pub(crate) fn channel(length: Option<u64>, state: &Arc<State>) -> (Feed, Body) {
     let (sender, receiver) = mpsc::channel(1);
     let body = Eaten { parts: receiver, left: length, is_over: length == Some(0) };
@@ -75,7 +75,7 @@ pub(crate) fn channel(length: Option<u64>, state: &Arc<State>) -> (Feed, Body) {
 }
 
 impl Feed {
-    /// Hands a part over; waits while the last one is not read.
+    /// Passes a part on; waits until the previous one is read.
     pub(crate) async fn push(&mut self, data: Bytes) -> Fed {
         if let Some(left) = &mut self.left {
             match left.checked_sub(data.len() as u64) {
@@ -89,7 +89,7 @@ impl Feed {
         }
     }
 
-    /// There is no more. A body that is too short is cut: the handler hears of it.
+    /// Ends the body. The handler gets an error if it is too short.
     pub(crate) async fn finish(self) -> Fed {
         match self.left {
             Some(0) => Fed::Taken,

@@ -1,11 +1,11 @@
-//! CGI variables into a request, and a response into what the CGI doors write: once, for FastCGI and uwsgi.
+//! Converts CGI variables to a request, and a response to CGI output, for FastCGI and uwsgi.
 //!
-//! The names of variables are the names of headers with their marks lost: `X-Real` and `X_Real` are both `HTTP_X_REAL`,
-//! and a client chooses which it sends. So nothing that decides how a request is read comes from such a name alone:
+//! Variable names do not preserve `-` and `_` of header names: `X-Real` and `X_Real` both become `HTTP_X_REAL`,
+//! and a client can send either. So nothing that determines how a request is parsed relies on such a name alone:
 //! lengths must agree, hop-by-hop fields and `Proxy` (httpoxy) are dropped, and fields that name a client are dropped
-//! where they come twice. The path is `REQUEST_URI` as it was sent; `PATH_INFO` is decoded, and `%2F` is lost in it.
+//! if they occur twice. The path is `REQUEST_URI` as it was sent; `PATH_INFO` is decoded and loses `%2F`.
 //!
-//! Next: [`super::exchange`], which hands the request on.
+//! Next: [`super::exchange`], which dispatches the request.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -16,27 +16,27 @@ use http::{
 
 use super::software::Software;
 
-/// A request's head, and what its variables say beside it.
+/// A request head and the other CGI variables.
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(crate) parts: Parts,
-    /// Bytes of the body, where they are known.
+    /// Length of the body, if known.
     pub(crate) length: Option<u64>,
-    /// The client as the proxy saw it.
+    /// The client address seen by the proxy.
     pub(crate) client: Option<SocketAddr>,
-    /// The client sent its body in chunks, of which a proxy may make another form or nothing.
+    /// The client sent a chunked body, which a proxy may convert or drop.
     pub(crate) is_chunked: bool,
-    /// `http` or `https`, as the client asked the proxy.
+    /// `http` or `https`, as requested from the proxy.
     pub(crate) scheme: &'static str,
-    /// Who asks.
+    /// The web server.
     pub(crate) software: Software,
 }
 
-/// Why variables are no request; the client is told 400.
+/// Why the variables are not a valid request; the client gets 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bad {
     Method,
-    /// The proxy has to send `REQUEST_URI`, as the client did.
+    /// The proxy must send `REQUEST_URI` unchanged.
     Target,
     Length,
     Host,
@@ -48,11 +48,11 @@ impl Bad {
     /// For the client.
     pub(crate) const fn detail(self) -> &'static str {
         match self {
-            Self::Method => "The request method cannot be read.",
-            Self::Target => "The request target cannot be read.",
-            Self::Length => "The length of the body cannot be read.",
-            Self::Host => "There are two hosts.",
-            Self::Value | Self::Headers => "The headers cannot be read.",
+            Self::Method => "The request method is invalid.",
+            Self::Target => "The request target is invalid.",
+            Self::Length => "The body length is invalid.",
+            Self::Host => "The request has conflicting hosts.",
+            Self::Value | Self::Headers => "The headers are invalid.",
         }
     }
 }
@@ -63,7 +63,7 @@ pub(crate) type Pair<'a> = (&'a [u8], &'a [u8]);
 /// Reads variables, in the order in which they came.
 ///
 /// # Errors
-/// What is missing or contradicts itself.
+/// Missing or contradictory variables.
 pub(crate) fn read<'a>(variables: impl IntoIterator<Item = Pair<'a>>) -> Result<Head, Bad> {
     let mut reading = Reading::default();
     for (name, value) in variables {
@@ -86,7 +86,7 @@ struct Reading<'a> {
     is_secure: bool,
     software: Software,
     headers: HeaderMap,
-    /// Fields that name a client, and came twice.
+    /// Fields that name a client and occur twice.
     doubtful: Vec<HeaderName>,
 }
 
@@ -169,7 +169,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Sets what may come twice only if it is the same.
+/// Sets a value that may be repeated only if it is identical.
 fn once<T: PartialEq>(slot: &mut Option<T>, value: T, bad: Bad) -> Result<(), Bad> {
     match slot {
         Some(before) if *before != value => Err(bad),
@@ -183,7 +183,7 @@ fn set<T>(slot: &mut Option<T>, value: T) -> Result<(), Bad> {
     Ok(())
 }
 
-/// Digits only: `+5`, ` 5` and `5, 5` are read differently by different programs.
+/// Digits only: programs parse `+5`, ` 5` and `5, 5` differently.
 fn digits(value: &[u8]) -> Result<u64, Bad> {
     let text = std::str::from_utf8(value).map_err(|_| Bad::Length)?;
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -193,7 +193,7 @@ fn digits(value: &[u8]) -> Result<u64, Bad> {
     }
 }
 
-/// `X_REAL` as `x-real`; other letters are no header's.
+/// `X_REAL` as `x-real`; other characters are not a header name.
 fn header_name(name: &[u8]) -> Option<HeaderName> {
     let letter = |byte: &u8| match byte {
         b'A'..=b'Z' => Some(byte.to_ascii_lowercase()),
@@ -206,7 +206,7 @@ fn header_name(name: &[u8]) -> Option<HeaderName> {
 }
 
 /// Fields of the client's connection to the proxy, and `Proxy`, which programs read as their own setting (httpoxy).
-/// `Expect` was the proxy's to answer.
+/// `Expect` is handled by the proxy.
 pub(crate) fn is_of_the_hop(name: &str) -> bool {
     matches!(
         name,
@@ -225,14 +225,14 @@ pub(crate) fn is_of_the_hop(name: &str) -> bool {
     )
 }
 
-/// Twice, one of them may be the client's own, with another mark: `X_Forwarded_For`.
+/// If they occur twice, one may be the client's own with an underscore: `X_Forwarded_For`.
 fn names_a_client(name: &str) -> bool {
     name == "forwarded" || name == "x-real-ip" || name.starts_with("x-forwarded-")
 }
 
 fn target(target: &[u8]) -> Option<Uri> {
     let uri = Uri::try_from(target).ok()?;
-    // The absolute form stays as it is: its host wins over `Host`, as in HTTP.
+    // The absolute form stays unchanged: its host overrides `Host`, as in HTTP.
     uri.path_and_query().is_some().then_some(uri)
 }
 

@@ -1,8 +1,8 @@
-//! What the CGI doors share: a connection's conversation under the timers, the cap and the drain that every connection
-//! has, and each of its requests handed to the router.
+//! Shared by the CGI protocols: a connection under the timers, the limit and the drain that every connection
+//! has, and each of its requests passed to the router.
 //!
-//! Who speaks here speaks for others, the clients' addresses included, and no protocol of them has a password. So a
-//! peer outside `server.trusted_peers` is not heard at all.
+//! A peer here sends requests for others, including their addresses, and these protocols have no authentication. So a
+//! peer outside `server.trusted_peers` is rejected.
 //!
 //! Next: [`crate::middleware`], where the request goes.
 
@@ -45,11 +45,11 @@ use crate::{
 pub(super) struct Inner {
     routes: Routes,
     pub(super) limits: Arc<Limits>,
-    /// A peer was refused, and somebody was told of it.
+    /// A rejection was already logged.
     told: Arc<AtomicBool>,
 }
 
-/// One connection of a door.
+/// One connection.
 #[derive(Debug)]
 pub(super) struct CgiConnection<'a> {
     pub(super) inner: &'a Inner,
@@ -61,7 +61,7 @@ pub(super) struct CgiConnection<'a> {
 pub(super) struct Answer {
     pub(super) parts: Parts,
     pub(super) body: Body,
-    /// Bytes of the body, where they are known and there is one.
+    /// Length of the body, if there is one and it is known.
     pub(super) length: Option<u64>,
     /// Why it is the connection's last, if it is.
     pub(super) closing: Option<Closed>,
@@ -72,7 +72,7 @@ impl Inner {
         Self { routes, limits, told: Arc::default() }
     }
 
-    /// Holds a connection to its bounds until its conversation has ended, and counts its end.
+    /// Enforces the limits of a connection until it ends, and counts its end.
     pub(super) async fn serve<'a, S: Stream, F: Future<Output = Closed> + Send>(
         &'a self,
         stream: S,
@@ -108,18 +108,18 @@ impl Inner {
     /// Once: the metric counts them.
     fn tell(&self, peer: SocketAddr) {
         if !self.told.swap(true, Relaxed) {
-            tracing::warn!(peer = %peer.ip(), "a peer outside server.trusted_peers was not heard; more are only counted");
+            tracing::warn!(peer = %peer.ip(), "rejected a connection from outside server.trusted_peers; further rejections are counted but not logged");
         }
     }
 }
 
 impl CgiConnection<'_> {
-    /// The router's answer to request `number` of this connection; none where a fault rule breaks the connection.
+    /// The router's response to request `number` of this connection; none if a fault rule breaks the connection.
     pub(super) async fn ask(&self, head: Head, body: Body, number: u64) -> Option<Answer> {
         let Self { inner, entry, peer } = self;
         let method = head.parts.method.clone();
         let mut request = Request::from_parts(head.parts, body);
-        // For this request the proxy is no hop: the peer is the one that it saw.
+        // The proxy is not a hop of this request: the peer is the client that it saw.
         let info = ConnectionInfo::new(head.client.unwrap_or(*peer), head.scheme, None, entry, &inner.limits);
         request.extensions_mut().insert(info);
         let response = inner.routes.call(request).await;
@@ -142,7 +142,7 @@ impl Answer {
         Self { parts, body, length, closing }
     }
 
-    /// A problem for what is no request; the connection ends with it.
+    /// A problem for an invalid request; the connection ends with it.
     pub(super) fn refusal(problem: Problem) -> Self {
         let context = Arc::new(RequestContext::anonymous());
         let response = request::enter(&context, || problem.into_response());
@@ -150,7 +150,7 @@ impl Answer {
     }
 }
 
-/// A conversation as the driver sees it.
+/// The work of the connection, for the driver.
 struct Conversation<F>(Pin<Box<F>>);
 
 impl<F: Future<Output = Closed>> Work for Conversation<F> {
@@ -160,7 +160,7 @@ impl<F: Future<Output = Closed>> Work for Conversation<F> {
         self.0.as_mut().poll(cx)
     }
 
-    /// It is asked only between requests: there is nothing to wait for.
+    /// Called only between requests: there is nothing to wait for.
     fn finish(&mut self) -> bool {
         false
     }

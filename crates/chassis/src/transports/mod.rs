@@ -1,12 +1,12 @@
-//! The doors: which protocols this build speaks, and an accept loop for each listener × protocol.
+//! The protocols of this build, and an accept loop for each listener × protocol.
 //!
-//! Plain HTTP is always there. The others are cargo features, off by default, and this file holds their `cfg`s: a
+//! Plain HTTP is always built. The others are cargo features, off by default, and this file holds their `cfg`s: a
 //! clone that needs none of them may delete their folders and the lines that name them here. All of them join the one
-//! router at [`super::middleware`]. It refuses to know what a protocol looks like on the wire.
+//! router at [`super::middleware`]. It does not depend on any wire format.
 //!
-//! Next: [`super::connection`], whose timers and drain every door shares.
+//! Next: [`super::connection`], whose timers and drain every protocol shares.
 
-// Each of the two doors uses its part of what they share.
+// Each of the two protocols uses a part of the shared code.
 #[cfg(any(feature = "fastcgi", feature = "uwsgi"))]
 #[cfg_attr(not(all(feature = "fastcgi", feature = "uwsgi")), allow(dead_code))]
 mod body;
@@ -59,13 +59,13 @@ use crate::{
 #[cfg(all(test, feature = "fastcgi", feature = "uwsgi"))]
 mod tests;
 
-/// What a listener is for.
+/// The purpose of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Purpose {
     pub(crate) door: Door,
-    /// A balancer says first whose connection it is (`server.proxy_protocol`).
+    /// A balancer sends a PROXY protocol header first (`server.proxy_protocol`).
     pub(crate) proxied: bool,
-    /// It only sends clients to https (`tls.redirect`).
+    /// It only redirects to https (`tls.redirect`).
     pub(crate) redirects: bool,
 }
 
@@ -106,12 +106,12 @@ pub(crate) struct Doors {
     uwsgi: uwsgi::Uwsgi,
 }
 
-/// What the doors lead to, and their rules.
+/// The shared routes and limits.
 #[cfg_attr(not(feature = "tls"), allow(dead_code))]
 pub(crate) struct Parts<'a> {
     /// The app's routes.
     pub(crate) routes: Router,
-    /// What answers on every door.
+    /// The routes of every listener.
     pub(crate) healthz: Router,
     pub(crate) stack: Arc<Stack>,
     pub(crate) limits: Arc<Limits>,
@@ -144,7 +144,7 @@ impl Doors {
 
     /// Accepts on `listener` until `stop`.
     pub(crate) async fn accept(self, listener: Bound, purpose: Purpose, shared: Shared, stop: CancellationToken) {
-        // The settings were checked: a door that this build lacks was refused.
+        // The settings were validated: a protocol that this build lacks was refused.
         match purpose.door {
             #[cfg(feature = "tls")]
             Door::Http if purpose.redirects => self.front(listener, self.redirect.clone(), purpose, shared, stop).await,
@@ -187,7 +187,7 @@ impl Doors {
 pub(crate) struct Shared {
     pub(crate) connections: Arc<Connections>,
     pub(crate) errors: AcceptErrors,
-    /// Whether the loop runs; readiness asks.
+    /// Whether the loop runs; checked by readiness.
     pub(crate) accepting: Arc<AtomicBool>,
 }
 

@@ -1,4 +1,4 @@
-//! Bytes on their way out: gathered while more are at hand, and written before anything is waited for.
+//! Output buffering: bytes are gathered while more are available, and written before waiting.
 //!
 //! Next: [`super::exchange`].
 
@@ -7,12 +7,12 @@ use std::io;
 use bytes::BytesMut;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-/// 64 KiB: what one write takes with ease.
+/// 64 KiB: a good size for one write.
 pub(super) const FULL: usize = 64 * 1024;
 
 pub(super) struct Out<W> {
     io: W,
-    /// What a write that is given up leaves here goes first in the next one.
+    /// The rest of a cancelled write goes first in the next one.
     pub(super) buffer: BytesMut,
 }
 

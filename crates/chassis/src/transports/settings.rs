@@ -1,4 +1,4 @@
-//! Settings `tls.*`: there in every build, so that the reference is one; a build without the feature refuses them.
+//! Settings `tls.*`: they exist in every build, for one reference; a build without the feature refuses them.
 //!
 //! Next: [`super`].
 
@@ -11,25 +11,25 @@ use crate::values::{Check, Duration, SettingError, SettingErrors, is_built_in};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// The file with the server's certificate, and those that lead from it to its root: PEM, the server's own first. Read again when it changes.
+    /// PEM file with the certificate chain, the server's own certificate first. Read again when it changes.
     pub certificate_file: Option<String>,
-    /// The file with the certificate's private key: PEM. Read again when it changes.
+    /// PEM file with the certificate's private key. Read again when it changes.
     pub key_file: Option<String>,
-    /// The oldest version of TLS that is spoken.
+    /// Oldest TLS version that is accepted.
     pub min_version: MinVersion,
-    /// Whether clients prove who they are by a certificate: `off`, `optional` or `required`.
+    /// Client certificates: `off`, `optional` or `required`.
     pub client_auth: ClientAuth,
-    /// The file with the authorities whose word counts for clients' certificates: PEM. Read again when it changes.
+    /// PEM file with the certificate authorities that client certificates are verified against. Read again when it changes.
     pub client_ca_file: Option<String>,
-    /// How long browsers are to ask by https only (`Strict-Transport-Security`), once they have been here by https; `0` says nothing. Start with minutes: it cannot be taken back.
+    /// `max-age` of `Strict-Transport-Security`: how long browsers use only https after their first https response; `0` sends no header. Start with minutes: browsers remember it.
     pub hsts: Duration,
-    /// Whether that holds for all names below this one as well.
+    /// Whether `hsts` also covers all subdomains (`includeSubDomains`).
     pub hsts_subdomains: bool,
-    /// URLs of `server.listen`, of the scheme `http`, that only send clients to https (308) and answer `/healthz`.
+    /// URLs of `server.listen` with the scheme `http` that only redirect to https (308) and serve `/healthz`.
     pub redirect: Vec<String>,
-    /// Hosts that clients are sent to; those who ask for others get 400. Empty: whatever host they asked for.
+    /// Hosts that redirects may point to; requests for other hosts get 400. Empty: the requested host is kept.
     pub redirect_hosts: Vec<String>,
-    /// The port of https that clients are sent to.
+    /// The https port that redirects point to.
     pub redirect_port: u16,
 }
 
@@ -50,13 +50,13 @@ impl Default for Settings {
     }
 }
 
-/// The port that a URL with the scheme `https` need not name.
+/// The default port of `https` URLs.
 pub(super) const HTTPS: u16 = 443;
 
-/// A version of TLS. Older ones are spoken by no build: RFC 8996 ended them.
+/// A version of TLS. Older ones are never supported: RFC 8996 deprecates them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum MinVersion {
-    /// RFC 5246, with the ciphers that are still good.
+    /// RFC 5246, with secure ciphers only.
     #[default]
     #[serde(rename = "1.2")]
     Tls12,
@@ -65,16 +65,16 @@ pub enum MinVersion {
     Tls13,
 }
 
-/// Whether clients show certificates.
+/// Client certificates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ClientAuth {
-    /// They are not asked.
+    /// Not requested.
     #[default]
     Off,
-    /// They are asked; one that is shown has to be good.
+    /// Requested; if sent, it must be valid.
     Optional,
-    /// Without a good one there is no connection.
+    /// A valid one is required.
     Required,
 }
 
@@ -97,7 +97,7 @@ impl Check for Settings {
         errors.require(self.redirect_port > 0, "redirect_port", "expected a port above zero");
         errors.require(self.hsts.subsec_nanos() == 0, "hsts", "expected whole seconds");
         if self.hsts_subdomains && self.hsts == Duration::default() {
-            errors.push(SettingError::between(["hsts_subdomains", "hsts"], "names below need a duration beside it"));
+            errors.push(SettingError::between(["hsts_subdomains", "hsts"], "hsts_subdomains needs a non-zero hsts"));
         }
     }
 }
@@ -109,7 +109,7 @@ fn files(tls: &Settings, errors: &mut SettingErrors) {
     }
     match (tls.client_auth, &tls.client_ca_file) {
         (ClientAuth::Off, Some(_)) | (ClientAuth::Optional | ClientAuth::Required, None) => {
-            errors.push(SettingError::between([CLIENT_AUTH, CLIENT_CA], "each of them needs the other"));
+            errors.push(SettingError::between([CLIENT_AUTH, CLIENT_CA], "must be set together"));
         }
         _ => {}
     }
@@ -129,6 +129,6 @@ fn unavailable(tls: &Settings, errors: &mut SettingErrors) {
         ("redirect_hosts", tls.redirect_hosts == default.redirect_hosts),
         ("redirect_port", tls.redirect_port == default.redirect_port),
     ] {
-        errors.require(unchanged, key, "this build has no such setting: rebuild with --features tls");
+        errors.require(unchanged, key, "this build lacks that setting: rebuild with --features tls");
     }
 }

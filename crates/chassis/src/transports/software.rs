@@ -1,8 +1,8 @@
-//! Which web server asks.
+//! Which web server is the peer.
 //!
 //! Next: [`super::exchange`].
 
-/// `SERVER_SOFTWARE`, as far as servers differ in what they do with a connection.
+/// `SERVER_SOFTWARE`, as far as servers handle connections differently.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Software {
     Nginx,
@@ -13,7 +13,7 @@ pub(crate) enum Software {
 }
 
 impl Software {
-    /// Each may tell its version after a slash.
+    /// Each may be followed by a slash and a version.
     pub(super) fn of(value: &[u8]) -> Self {
         match value.split(|byte| b"/ ".contains(byte)).next() {
             Some(b"nginx") => Self::Nginx,

@@ -1,4 +1,4 @@
-//! A build without the feature: there are no certificates.
+//! Stub for builds without the feature: there are no certificates.
 //!
 //! Next: [`super::settings`].
 

@@ -1,4 +1,4 @@
-//! Leaves an upstream alone that keeps failing, and asks it now and then with one call.
+//! Circuit breaker: stops calls to a failing upstream, and tests it with a single call from time to time.
 //!
 //! Next: [`super::metrics`].
 
@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use super::{Settings, UpstreamError};
 
-/// 1 s: about what a restarted replica needs to be back, and the pause doubles for those that need more.
+/// 1 s: about the time a replica needs to restart; the pause doubles if it needs more.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) struct Breaker {
@@ -34,13 +34,13 @@ enum State {
         until: Instant,
         pause: Duration,
     },
-    /// One call is under way to find out.
+    /// Half-open: one test call is in progress.
     HalfOpen {
         pause: Duration,
     },
 }
 
-/// Leave to make one call. Dropped without a verdict (its caller went away), it counts for nothing.
+/// Permission for one call. If it is dropped without an outcome (its caller is gone), the breaker ignores it.
 #[must_use]
 pub(super) struct Permit<'a> {
     breaker: &'a Breaker,
@@ -60,7 +60,7 @@ impl Breaker {
         }
     }
 
-    /// Gives leave for a call.
+    /// Grants permission for a call.
     pub(super) fn acquire(&self) -> Result<Permit<'_>, UpstreamError> {
         let mut state = self.state();
         match *state {
@@ -76,15 +76,15 @@ impl Breaker {
     fn close(&self, state: &mut State) {
         *state = State::Closed { failures: 0 };
         self.open.set(0);
-        info!(upstream = self.name, "the circuit to {} is closed again", self.name);
+        info!(upstream = self.name, "circuit breaker for {} closed", self.name);
     }
 
-    /// Half of each pause is jitter, so that replicas do not come back together.
+    /// Half of each pause is jitter, so that replicas do not retry together.
     fn open(&self, state: &mut State, pause: Duration) {
         let pause = pause.min(self.max_pause);
         let jittered = pause.mul_f64(0.5 + 0.5 * fastrand::f64());
         if self.open.get() == 0 {
-            warn!(upstream = self.name, "the circuit to {} is open after {} failures", self.name, self.failures);
+            warn!(upstream = self.name, "circuit breaker for {} open after {} failures", self.name, self.failures);
         }
         *state = State::Open { until: Instant::now() + jittered, pause };
         self.open.set(1);
@@ -97,7 +97,7 @@ impl Breaker {
 }
 
 impl Permit<'_> {
-    /// The upstream answered.
+    /// The upstream responded.
     pub(super) fn succeed(self) {
         let mut state = self.breaker.state();
         match &mut *state {
@@ -188,7 +188,7 @@ mod tests {
         for expected in [2, 4, 8, 16, 30, 30] {
             advance(Duration::from_secs(30)).await;
             breaker.acquire().unwrap().fail();
-            let State::Open { until, pause } = *breaker.state() else { panic!("the circuit is open") };
+            let State::Open { until, pause } = *breaker.state() else { panic!("the circuit breaker is open") };
             assert_eq!(pause, Duration::from_secs(expected));
             let wait = until - Instant::now();
             assert!(pause / 2 <= wait && wait <= pause, "{wait:?}");

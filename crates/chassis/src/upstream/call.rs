@@ -1,4 +1,4 @@
-//! One call: deadline, span, tries, and one try.
+//! One call: deadline, span, attempts, and one attempt.
 //!
 //! Next: [`super::breaker`].
 
@@ -18,7 +18,7 @@ use crate::request;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout");
 
-/// 25 ms: a few times what a neighbour's answer takes, so that the second try meets another moment.
+/// 25 ms: a few times the latency of a nearby service, so that a short disturbance is over at the second attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 
 type Answer = Result<Response<Bytes>, UpstreamError>;
@@ -71,7 +71,7 @@ impl Inner {
             }
             time::sleep(pause).await;
             match self.try_once(deadline, &request).await {
-                // The failure that opened the circuit says more.
+                // The failure that opened the circuit is more specific.
                 Err(UpstreamError::CircuitOpen) => break,
                 next => answer = next,
             }
@@ -96,7 +96,7 @@ impl Inner {
         answer
     }
 
-    /// The request as it goes out: below the base URL, with what is left of the deadline, the request id and the trace.
+    /// The outgoing request: below the base URL, with the remaining deadline, the request id and the trace.
     fn prepare(&self, request: &Request<Bytes>, granted: Duration) -> Result<Request<Full<Bytes>>, UpstreamError> {
         let mut outgoing = Request::new(Full::new(request.body().clone()));
         *outgoing.method_mut() = request.method().clone();
@@ -117,19 +117,19 @@ impl Inner {
         let interim = Interim::count(&mut request);
         let response = tokio::select! {
             response = self.pool.client().request(request) => response.map_err(UpstreamError::from_client)?,
-            // The request is dropped, and hyper ends its connection.
+            // Dropping the request closes its connection.
             () = interim.too_many() => return Err(UpstreamError::Interim),
         };
         let (head, body) = response.into_parts();
         Ok(Response::from_parts(head, collect(body, self.settings.max_body.len()).await?))
     }
 
-    /// Tells the breaker what the try says of the upstream.
+    /// Reports the attempt's outcome to the breaker.
     fn judge(&self, permit: Permit<'_>, answer: &Answer, granted: Duration) {
         match answer {
             Ok(response) if response.status().is_server_error() => permit.fail(),
             Ok(_) | Err(UpstreamError::TooLarge) => permit.succeed(),
-            // A try with less time than a connection may take tells of the caller, not of the upstream.
+            // An attempt with less time than connecting may take reflects the caller's deadline, not the upstream.
             Err(UpstreamError::Timeout) if granted < self.settings.connect_timeout.get() => drop(permit),
             Err(_) => permit.fail(),
         }
@@ -144,7 +144,7 @@ async fn collect(body: Incoming, limit: usize) -> Result<Bytes, UpstreamError> {
     }
 }
 
-/// Full jitter: anything up to a bound that doubles.
+/// Full jitter: a random time up to a bound that doubles.
 fn backoff(retry: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(1 << (retry - 1).min(10)).mul_f64(fastrand::f64())
 }

@@ -1,4 +1,4 @@
-//! Why a call gave no response.
+//! Why a call failed.
 //!
 //! Next: [`super::call`].
 
@@ -8,41 +8,41 @@ use hyper_util::client::legacy;
 
 use super::metrics::Outcome;
 
-/// Why a call gave no response. Its text names no URL, as a URL may tell more than a log should keep.
+/// Why a call failed. Its text contains no URL, which could expose more than a log should keep.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
     /// The base URL cannot be used; the reason does not repeat it.
     #[error("{0}")]
     InvalidUrl(&'static str),
     /// The request's URI is not a path.
-    #[error("the call's path is not valid")]
+    #[error("the request path is invalid")]
     InvalidRequest,
-    /// The upstream failed too often, and is left alone for a while; nothing was sent.
-    #[error("the circuit is open")]
+    /// The circuit breaker is open after too many failures; nothing was sent.
+    #[error("the circuit breaker is open")]
     CircuitOpen,
     /// The request has no time left; nothing was sent.
     #[error("the deadline has passed")]
     DeadlineExceeded,
     /// The whole response did not come in time.
-    #[error("no answer in time")]
+    #[error("no response in time")]
     Timeout,
     /// No connection; nothing was sent.
-    #[error("no connection")]
+    #[error("cannot connect")]
     Connect(#[source] legacy::Error),
     /// The connection ended before the response began.
-    #[error("the connection was closed before the answer")]
+    #[error("the connection closed before the response")]
     Closed(#[source] legacy::Error),
     /// The response is not HTTP.
-    #[error("the answer cannot be read")]
+    #[error("the response is not valid HTTP")]
     Protocol(#[source] legacy::Error),
     /// Too many interim (1xx) responses came before the response.
-    #[error("too many interim answers")]
+    #[error("too many interim (1xx) responses")]
     Interim,
     /// The response's body is above the limit.
-    #[error("the answer is too large")]
+    #[error("the response is too large")]
     TooLarge,
     /// The response's body broke off.
-    #[error("the answer broke off")]
+    #[error("the response body was cut off")]
     Body(#[source] Box<dyn StdError + Send + Sync>),
 }
 
@@ -67,7 +67,7 @@ impl UpstreamError {
         }
     }
 
-    /// Whether another try may fare better, and the first one has had no effect that a second could double.
+    /// Whether a retry may succeed without repeating an effect of the first attempt.
     pub(super) fn is_retryable(&self) -> bool {
         matches!(self, Self::Connect(_) | Self::Closed(_))
     }

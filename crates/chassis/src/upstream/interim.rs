@@ -1,4 +1,4 @@
-//! Interim (1xx) responses of an upstream: hyper skips as many as come, and so an upstream could keep a processor busy
+//! Interim (1xx) responses of an upstream: hyper skips any number of them, so an upstream could keep a processor busy
 //! until the call's timeout.
 //!
 //! Next: [`super::breaker`].

@@ -1,4 +1,4 @@
-//! What calls to upstreams count.
+//! Metrics of calls to upstreams.
 //!
 //! Next: [`super::error`].
 
@@ -12,7 +12,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
-/// 10 ms to 5 s: a neighbour's good answer, a slow one, and the default timeout. Few, as each is a series by outcome.
+/// 10 ms to 5 s: a fast response of a nearby service, a slow one, and the default timeout. Few, as each is a series by outcome.
 const BUCKETS: [f64; 5] = [0.01, 0.05, 0.25, 1.0, 5.0];
 
 /// How a call ended.
@@ -59,11 +59,10 @@ pub(super) struct Metrics {
 
 impl Metrics {
     pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let duration =
-            HistogramOpts::new("upstream_request_duration_seconds", "How long calls took, retries included.")
-                .buckets(BUCKETS.to_vec());
-        let retries = Opts::new("upstream_retries_total", "Calls tried again.");
-        let circuit_open = Opts::new("upstream_circuit_open", "Whether the upstream is left alone after failures.");
+        let duration = HistogramOpts::new("upstream_request_duration_seconds", "Duration of calls, including retries.")
+            .buckets(BUCKETS.to_vec());
+        let retries = Opts::new("upstream_retries_total", "Retries of calls.");
+        let circuit_open = Opts::new("upstream_circuit_open", "1 while the circuit breaker is open, else 0.");
         let metrics = Self {
             duration: HistogramVec::new(duration, &["upstream", "outcome"])?,
             retries: IntCounterVec::new(retries, &["upstream"])?,

@@ -1,12 +1,12 @@
 //! Calls to other services, over plain HTTP.
 //!
-//! A call never outlives the request that makes it: its deadline is the smaller of its own timeout and what the request
-//! has left, it covers the body, and the rest goes along as `x-request-timeout`. Only idempotent methods are tried
+//! A call never outlives its request: its deadline is the smaller of its own timeout and the time the request
+//! has left, it covers the body, and the rest is sent as `x-request-timeout`. Only idempotent methods are tried
 //! again, within a budget, so that a failing upstream meets 20 % more calls and not three times as many. An upstream
-//! that keeps failing is left alone for a while. Connections are renewed, so that new replicas behind a balancer get
-//! their share. It refuses `https`: encryption between services is the mesh's here.
+//! that keeps failing is not called for a while (circuit breaker). Connections are renewed, so that new replicas get
+//! their share. It refuses `https`: a mesh encrypts traffic between services.
 //!
-//! Next: `call`, one call as a straight line.
+//! Next: `call`, one call from start to end.
 
 mod breaker;
 mod call;
@@ -81,7 +81,7 @@ struct Inner {
 }
 
 impl Upstream {
-    /// Tells why `base_url` cannot be an upstream, without making a client; for checking settings.
+    /// Validates `base_url` without creating a client; for checking settings.
     ///
     /// # Errors
     /// [`UpstreamError::InvalidUrl`].
@@ -95,7 +95,7 @@ impl Upstream {
         self.0.name
     }
 
-    /// Gets `path`, which starts with a slash and may have a query.
+    /// Sends a GET for `path`, which starts with a slash and may have a query.
     ///
     /// # Errors
     /// See [`Upstream::send`].
@@ -104,7 +104,7 @@ impl Upstream {
         self.send(request).await
     }
 
-    /// Sends `request`, whose URI is a path below the base URL, and gives the whole response, whatever its status.
+    /// Sends `request`, whose URI is a path below the base URL, and returns the whole response, whatever its status.
     ///
     /// # Errors
     /// When no whole response came in time, or the circuit is open.

@@ -65,7 +65,7 @@ fn connect(timeout: Duration) -> Client {
         .pool_timer(TokioTimer::new())
         // 30 s: below the 60 s at which common servers close idle connections, so that we close first.
         .pool_idle_timeout(Duration::from_secs(30))
-        // A request that never left is sent on another connection; no server saw it, so it is no retry.
+        // A request that was never sent moves to another connection; no server saw it, so it is not a retry.
         .retry_canceled_requests(true)
         .build(connector)
 }

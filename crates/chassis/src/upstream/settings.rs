@@ -1,4 +1,4 @@
-//! How an upstream is called; an app embeds one for each.
+//! Settings of an upstream client; an app embeds one per upstream.
 //!
 //! Next: [`super::target`].
 
@@ -13,17 +13,17 @@ use crate::values::{Duration, SettingError, SettingErrors, Size};
 pub struct Settings {
     /// How long a connection may take to open.
     pub connect_timeout: Duration,
-    /// How long a call may take in all, its retries and the response's body included; the request's own deadline may be nearer.
+    /// How long a call may take in total, including retries and the response body; the request's deadline may be shorter.
     pub timeout: Duration,
-    /// How often an idempotent call is tried again at most.
+    /// Maximum number of retries of an idempotent call.
     pub retries: u32,
     /// Largest response body.
     pub max_body: Size,
-    /// Failures in a row after which the upstream is left alone for a while.
+    /// Consecutive failures that open the circuit breaker.
     pub breaker_failures: u32,
-    /// How long it is left alone at most, for one that stays away.
+    /// Longest pause of the circuit breaker before it tests the upstream again.
     pub breaker_max_pause: Duration,
-    /// Age at which connections are renewed, with a jitter of 10 % each way.
+    /// Age at which connections are renewed, with a jitter of ±10 %.
     pub max_connection_age: Duration,
 }
 
@@ -35,7 +35,7 @@ impl Default for Settings {
             timeout: Duration::from_secs(5),
             retries: 2,
             max_body: Size::mib(1),
-            // 5: fewer would open at a rollout's odd failure.
+            // 5: fewer would open on isolated failures during a rollout.
             breaker_failures: 5,
             breaker_max_pause: Duration::from_secs(30),
             // 60 s: as `server.max_connection_age`, so that both ends renew at one pace.
@@ -45,7 +45,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Finds what the types cannot; `key` is where these settings stand, such as `app.rates`.
+    /// Validates beyond the types; `key` is the path of these settings, such as `app.rates`.
     pub fn check(&self, key: &str, errors: &mut SettingErrors) {
         let durations = [
             ("connect_timeout", self.connect_timeout),
@@ -55,18 +55,18 @@ impl Settings {
         ];
         for (name, duration) in durations {
             if duration.is_zero() {
-                errors.push(SettingError::new(format!("{key}.{name}"), "has to be above zero"));
+                errors.push(SettingError::new(format!("{key}.{name}"), "must be above zero"));
             }
         }
         if self.connect_timeout > self.timeout {
             let keys = ["connect_timeout", "timeout"].map(|name| format!("{key}.{name}"));
-            errors.push(SettingError::between(keys, "connecting may not take longer than the whole call"));
+            errors.push(SettingError::between(keys, "connect_timeout must not be longer than timeout"));
         }
         if self.breaker_failures == 0 {
-            errors.push(SettingError::new(format!("{key}.breaker_failures"), "has to be above zero"));
+            errors.push(SettingError::new(format!("{key}.breaker_failures"), "must be above zero"));
         }
         if self.max_body.is_empty() {
-            errors.push(SettingError::new(format!("{key}.max_body"), "has to be above zero"));
+            errors.push(SettingError::new(format!("{key}.max_body"), "must be above zero"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where an upstream is.
+//! The address of an upstream.
 //!
 //! Next: [`super::pool`].
 

@@ -8,7 +8,7 @@ use super::text;
 
 const SHAPE: &str = "a duration such as 250ms, 5s, 1m or 2h";
 
-/// A year, in milliseconds: it bounds what sums and timers have to carry.
+/// A year, in milliseconds: a bound for sums and timers.
 const YEAR: u64 = 365 * 24 * 3_600_000;
 
 /// A span of time, written `250ms`, `5s`, `1m` or `2h`; `0` is zero.

@@ -1,4 +1,4 @@
-//! What is wrong with the settings, all of it at once.
+//! Errors in the settings, all reported at once.
 //!
 //! An error names the key, where its value came from and what was expected; it never repeats the value, which may be
 //! a secret in the wrong place.
@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 /// Where a value came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Source {
-    /// Nobody set it.
+    /// Not set.
     #[default]
     Default,
     /// A settings file, as it was named on the command line.
@@ -32,18 +32,18 @@ impl fmt::Display for Source {
 /// Keys by name, and where each came from; a key that is not in it has its built-in default.
 pub(crate) type Origins = BTreeMap<String, Source>;
 
-/// A section of the settings that can tell whether its values fit together; a service implements it for its own too.
+/// A section of the settings that can be validated; a service implements it for its own too.
 pub trait Check {
     /// Adds what does not fit to `errors`; keys are relative to `self`, joined by dots.
     fn check(&self, errors: &mut SettingErrors);
 }
 
-/// An app without settings has none to check.
+/// An app without settings has nothing to check.
 impl Check for () {
     fn check(&self, _: &mut SettingErrors) {}
 }
 
-/// One thing that is wrong. Shown as one line.
+/// One error, shown as one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingError {
     keys: Vec<String>,
@@ -52,19 +52,19 @@ pub struct SettingError {
 }
 
 impl SettingError {
-    /// A value of `key` that does not fit; `message` says what was expected, never what came.
+    /// An invalid value of `key`; `message` says what was expected, never the value.
     #[must_use]
     pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
         Self { keys: vec![key.into()], sources: Vec::new(), message: message.into() }
     }
 
-    /// Values of `keys`, two at least, that do not fit together.
+    /// Conflicting values of two or more `keys`.
     #[must_use]
     pub fn between<K: Into<String>>(keys: impl IntoIterator<Item = K>, message: impl Into<String>) -> Self {
         Self { keys: keys.into_iter().map(Into::into).collect(), sources: Vec::new(), message: message.into() }
     }
 
-    /// A source that cannot be used as a whole.
+    /// A source that cannot be used at all.
     pub(crate) fn of_source(source: Source, message: impl Into<String>) -> Self {
         Self { keys: Vec::new(), sources: vec![source], message: message.into() }
     }
@@ -76,7 +76,7 @@ impl SettingError {
         self
     }
 
-    /// The keys it is about; empty where a whole source cannot be used.
+    /// The keys concerned; empty if a whole source cannot be used.
     #[must_use]
     pub fn keys(&self) -> &[String] {
         &self.keys
@@ -123,7 +123,7 @@ impl fmt::Display for SettingError {
     }
 }
 
-/// Everything that is wrong; shown as one line each.
+/// All errors, shown as one line each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SettingErrors(Vec<SettingError>);
 
@@ -135,14 +135,14 @@ impl SettingErrors {
         }
     }
 
-    /// Adds one about `key`, unless `holds`; `message` says what was expected, never what came.
+    /// Adds an error for `key` unless `holds`; `message` says what was expected, never the value.
     pub fn require(&mut self, holds: bool, key: &str, message: &str) {
         if !holds {
             self.push(SettingError::new(key, message));
         }
     }
 
-    /// Whether nothing is wrong.
+    /// Whether there are no errors.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -167,7 +167,7 @@ impl SettingErrors {
         }
     }
 
-    /// Takes those of `found`, but for those about a key of `known`: their cause is reported already.
+    /// Adds the errors of `found`, except for keys in `known`, whose cause is already reported.
     pub(crate) fn absorb(&mut self, found: Self, known: &[String]) {
         let caused = |error: &SettingError| error.keys.iter().any(|key| known.contains(key));
         found.0.into_iter().filter(|error| !caused(error)).for_each(|error| self.push(error));

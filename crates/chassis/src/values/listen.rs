@@ -1,6 +1,6 @@
-//! A listen URL, taken apart: which protocol, and at which address.
+//! Parsing of a listen URL: protocol and address.
 //!
-//! `http://host:port`, `http+unix:///path`, and the same for the doors that a build may lack.
+//! `http://host:port`, `http+unix:///path`, and the same for the optional protocols.
 //!
 //! Next: [`super::secret`].
 
@@ -11,7 +11,7 @@ use std::{
 
 use super::is_built_in;
 
-/// What is spoken on a listener.
+/// The protocol of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Door {
     Http,
@@ -49,7 +49,7 @@ pub(crate) enum Address {
         port: u16,
     },
     Unix(PathBuf),
-    /// A descriptor that the service manager or a predecessor passed: its name, or its number.
+    /// A descriptor inherited from the service manager or the old process: its name or number.
     Passed(String),
 }
 
@@ -70,7 +70,7 @@ impl Address {
         }
     }
 
-    /// Whether two listeners cannot both be here.
+    /// Whether two listeners conflict.
     pub(crate) fn is_taken_by(&self, other: &Self) -> bool {
         self == other && !matches!(self, Self::Tcp { port: 0, .. })
     }
@@ -94,7 +94,7 @@ const DESCRIPTOR: Refusal = Refusal::Shape("expected a descriptor's name or numb
 /// 90: the kernel's 107 bytes, less the ending that the socket has until it is in its place.
 const LONGEST_PATH: usize = 90;
 
-/// Takes a listen URL apart.
+/// Parses a listen URL.
 pub(crate) fn parse(url: &str) -> Result<Listen, Refusal> {
     let (scheme, rest) = url.split_once("://").ok_or(SHAPE)?;
     let scheme = scheme.to_ascii_lowercase();

@@ -1,6 +1,6 @@
-//! What sections of settings are made of: strict scalar types, listen URLs, and the trait by which a section is checked.
+//! Building blocks of settings: strict scalar types, listen URLs, and the trait for checking a section.
 //!
-//! They say what they expect and never repeat what they were given: a value may be a secret in the wrong place. Each
+//! Their errors say what was expected and never repeat the value, which may be a misplaced secret. Each
 //! module has its section beside the code that uses it; [`crate::config`] composes them.
 //!
 //! Next: [`Duration`].
@@ -23,7 +23,7 @@ pub use secret::Secret;
 pub(crate) use secret::with_digests;
 pub use size::Size;
 
-/// 1,000,000: far beyond what a replica can work on; a slip of the hand would overflow a counter.
+/// 1,000,000: far more than a replica can process; a typo would overflow a counter.
 pub(crate) const MOST: usize = 1_000_000;
 
 /// Serde and schema for a type that is written as text, and as a bare `0` too.
@@ -65,7 +65,7 @@ macro_rules! text {
                         self.visit_u64(u64::from(number != 0))
                     }
 
-                    // A number without a unit says nothing, but for zero.
+                    // A number without a unit is ambiguous, except for zero.
                     fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
                         match number {
                             0 => Ok($type::default()),

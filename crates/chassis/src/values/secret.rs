@@ -12,7 +12,7 @@ use std::{
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
-/// 65,536 rounds, about a millisecond: the settings' hash is public, and a guess at a weak secret should cost something.
+/// 65,536 rounds, about a millisecond: the settings' hash is public, so guessing a weak secret should be expensive.
 const ROUNDS: u32 = 1 << 16;
 
 thread_local! {
@@ -32,7 +32,7 @@ impl Secret {
         &self.0
     }
 
-    /// What stands for the secret in the settings' hash: the same for the same text, in one build.
+    /// The secret's digest in the settings' hash: equal for equal texts within one build.
     fn digest(&self) -> u64 {
         (0..ROUNDS).fold(0, |digest, _| {
             let mut hasher = DefaultHasher::new();
@@ -43,13 +43,13 @@ impl Secret {
     }
 }
 
-/// Runs `f`, in which secrets serialise as digests, so that two settings can be told apart by them.
+/// Runs `f` with secrets serialised as digests, so that settings can be compared.
 pub(crate) fn with_digests<T>(f: impl FnOnce() -> T) -> T {
     let _restore = Restore(DIGESTS.replace(true));
     f()
 }
 
-/// Puts the old mode back, also when a serializer panics.
+/// Restores the old mode, even if a serializer panics.
 struct Restore(bool);
 
 impl Drop for Restore {

@@ -81,7 +81,7 @@ impl FromStr for Size {
             "GiB" => 1 << 30,
             _ => return Err(EXPECTED),
         };
-        // A tebibyte bounds what sums have to carry.
+        // A tebibyte is a bound for sums.
         match number.checked_mul(factor) {
             Some(bytes) if bytes <= 1 << 40 => Ok(Self(bytes)),
             _ => Err("expected a size of at most 1024GiB"),

@@ -1,4 +1,4 @@
-//! What Python still does: `wsgi_requests_total`, and how many routes, threads and waiting requests it has.
+//! Metrics of Python: `wsgi_requests_total`, and the numbers of routes, threads and waiting requests.
 //!
 //! Next: [`super::Settings`].
 
@@ -11,14 +11,14 @@ use prometheus::{
 };
 use wsgi::Application;
 
-/// Read off the application when they are asked for.
+/// Read from the application at scrape time.
 pub(super) struct Metrics {
     application: Application,
     requests: IntCounter,
     queued: IntGauge,
     threads: IntGauge,
     busy: IntGauge,
-    /// None where the application does not tell its routes.
+    /// None if the application does not list its routes.
     routes: Option<IntGauge>,
 }
 
@@ -30,21 +30,21 @@ impl Metrics {
         taken: impl Iterator<Item = &'a str>,
     ) -> prometheus::Result<Self> {
         let left = application.routes().map(|routes| left(routes, taken));
-        let routes = IntGauge::new("wsgi_routes", "Routes of the Python application that no route here has taken.")?;
+        let routes = IntGauge::new("wsgi_routes", "Routes of the Python application without a Rust route.")?;
         routes.set(number(left.unwrap_or_default() as u64));
         let all = IntGauge::new("wsgi_threads", "Threads that run Python.")?;
         all.set(number(threads as u64));
         Ok(Self {
             application,
-            requests: IntCounter::new("wsgi_requests_total", "Requests that were handed to Python.")?,
-            queued: IntGauge::new("wsgi_queue_depth", "Requests that wait for a Python thread.")?,
+            requests: IntCounter::new("wsgi_requests_total", "Requests passed to Python.")?,
+            queued: IntGauge::new("wsgi_queue_depth", "Requests waiting for a Python thread.")?,
             threads: all,
-            busy: IntGauge::new("wsgi_threads_busy", "Python threads that work on a request.")?,
+            busy: IntGauge::new("wsgi_threads_busy", "Python threads that are handling a request.")?,
             routes: left.map(|_| routes),
         })
     }
 
-    /// How many routes are left to Python, where it tells.
+    /// Number of routes still in Python, if known.
     pub(super) fn routes(&self) -> Option<i64> {
         self.routes.as_ref().map(IntGauge::get)
     }
@@ -72,7 +72,7 @@ fn number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// How many of `routes` are not among the paths `taken`; parameters are alike, whatever their names.
+/// How many of `routes` are not in `taken`; the names of parameters do not matter.
 fn left<'a>(routes: &[String], taken: impl Iterator<Item = &'a str>) -> usize {
     let taken: HashSet<String> = taken.map(plain).collect();
     routes.iter().filter(|route| !taken.contains(*route)).count()

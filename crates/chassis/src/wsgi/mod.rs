@@ -1,10 +1,10 @@
-//! A Python WSGI application behind the app's routes, so that a service moves from Python route by route.
+//! A Python WSGI application behind the app's routes, to migrate a service from Python route by route.
 //!
-//! What no route matches goes to Python: through the same middleware, in a pool of its own, and counted. The bridge is
-//! the crate `wsgi`, brought by the cargo feature of that name; this file is the only one that asks whether it is on.
+//! Unmatched requests go to Python: through the same middleware, in their own pool, and counted. The bridge is
+//! the crate `wsgi`, enabled by the cargo feature of that name; this file is the only one that checks the feature.
 //! Without it, a setting that names an application is refused.
 //!
-//! It refuses to know what the application does.
+//! It does not depend on what the application does.
 //!
 //! Next: [`mount`], for the app's list of routes.
 
@@ -25,30 +25,30 @@ use crate::{
 /// Whether this build has the feature.
 pub(crate) const AVAILABLE: bool = cfg!(feature = "wsgi");
 
-/// How a Python application is run; an app embeds it beside the application's name.
+/// Settings of a Python application; an app embeds them beside the application's name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Where its modules are: folders, and virtual environments; the first goes first.
+    /// Directories with its modules, and virtual environments, in search order.
     pub path: Vec<String>,
-    /// How many requests Python works on at a time. They share one interpreter and its lock: more threads help where requests wait, for a database say.
+    /// Number of Python threads, each handling one request at a time. They share one interpreter and its lock: more threads help if requests wait, for example for a database.
     pub threads: usize,
-    /// How many requests wait for a thread; more are refused with 503.
+    /// Maximum number of requests that wait for a thread; more are refused with 503.
     pub queue: usize,
-    /// Hands a request to Python before its body is whole: an application that reads as the body comes needs it, and each client that sends slowly holds one of the threads meanwhile.
+    /// Whether a request is passed to Python before its body is complete: for applications that read the body as a stream. Each slow upload then occupies one of the threads.
     pub stream_bodies: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            // Where most servers of WSGI look.
+            // The default of most WSGI servers.
             path: vec![".".into()],
-            // 8: what waits for a database keeps as many connections, and one interpreter has no use for more that compute.
+            // 8: each thread may need a database connection, and one interpreter cannot use more for computing.
             threads: 8,
-            // 32: four for each thread, which is 200 ms at 50 ms a request.
+            // 32: four per thread, which is 200 ms at 50 ms per request.
             queue: 32,
-            // Off, as in most servers of WSGI: a slow upload waits here, where it costs no thread.
+            // Off, as in most WSGI servers: a slow upload is buffered here without occupying a thread.
             stream_bodies: false,
         }
     }
@@ -58,20 +58,20 @@ impl Default for Settings {
 const MOST_THREADS: usize = 256;
 
 impl Settings {
-    /// Finds what the types cannot. `key` is where these settings stand, `named` the key of the application's name and
+    /// Validates beyond the types. `key` is the path of these settings, `named` the key of the application's name and
     /// `application` its value.
     pub fn check(&self, key: &str, named: &str, application: Option<&str>, errors: &mut SettingErrors) {
         if !(1..=MOST_THREADS).contains(&self.threads) {
             let expected = format!("expected 1 to {MOST_THREADS} threads");
             errors.push(SettingError::new(format!("{key}.threads"), expected));
         }
-        // Without any, a request would have to come at the very moment at which a thread looks for it.
+        // Without a queue, a request would have to arrive exactly when a thread is waiting for one.
         if self.queue == 0 {
-            errors.push(SettingError::new(format!("{key}.queue"), "has to be above zero"));
+            errors.push(SettingError::new(format!("{key}.queue"), "must be above zero"));
         }
         let Some(application) = application else { return };
         if !AVAILABLE {
-            errors.push(SettingError::new(named, "this build has no Python; rebuild with --features wsgi"));
+            errors.push(SettingError::new(named, "this build lacks Python support; rebuild with --features wsgi"));
         } else if !is_name(application) {
             errors.push(SettingError::new(named, "expected module:callable, as in shop.wsgi:application"));
         }
@@ -97,14 +97,14 @@ pub enum MountError {
     #[error("{0}")]
     Load(String),
     /// A metric's name is taken.
-    #[error("registering the metrics of Python: {0}")]
+    #[error("registering the Python metrics: {0}")]
     Metrics(#[from] prometheus::Error),
 }
 
-/// Loads `application` (`module:callable`), where one is named, and lets it answer whatever no route of `router` matches.
+/// Loads `application` (`module:callable`), if set, as the fallback for paths without a route in `router`.
 ///
 /// # Errors
-/// When it cannot be imported; with what Python says.
+/// If it cannot be imported, with Python's error.
 #[cfg(feature = "wsgi")]
 pub fn mount(
     router: Router,
@@ -118,14 +118,14 @@ pub fn mount(
     }
 }
 
-/// Gives `router` back: this build has no Python, and its settings name no application.
+/// Returns `router` unchanged: this build has no Python, and the settings name no application.
 ///
 /// # Errors
-/// When they do: who skipped their check is told here.
+/// If they do, in case their check was skipped.
 #[cfg(not(feature = "wsgi"))]
 pub fn mount(router: Router, application: Option<&str>, _: &Settings, _: &Chassis) -> Result<Router, MountError> {
     match application {
-        Some(_) => Err(MountError::Load("this build has no Python; rebuild with --features wsgi".into())),
+        Some(_) => Err(MountError::Load("this build lacks Python support; rebuild with --features wsgi".into())),
         None => Ok(router),
     }
 }

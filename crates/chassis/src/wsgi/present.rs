@@ -43,7 +43,11 @@ pub(super) fn mount(
     let application =
         Application::load(&wanted, &Handle::current()).map_err(|error| MountError::Load(error.to_string()))?;
     let metrics = Metrics::new(application.clone(), settings.threads, router.paths())?;
-    tracing::info!(application = wanted.application, routes = metrics.routes(), "Python answers what no route matches");
+    tracing::info!(
+        application = wanted.application,
+        routes = metrics.routes(),
+        "Python serves the paths that no Rust route matches"
+    );
     chassis.registry.register(Box::new(metrics))?;
     let streams = settings.stream_bodies;
     let answer = move |Extension(info): Extension<ConnectionInfo>, request: Request| {
@@ -56,8 +60,8 @@ pub(super) fn mount(
     Ok(router.fallback(NAME, any(answer)))
 }
 
-/// The request with its body in memory: whoever sends it slowly holds no thread of Python. Its size has its bound, and so
-/// have all of them together (`server.max_upload_bytes`).
+/// The request with its body in memory: a slow upload occupies no Python thread. Its size is limited, and so is
+/// the sum of all of them (`server.max_upload_bytes`).
 async fn whole(request: Request) -> Result<Request, Problem> {
     if request.body().is_end_stream() {
         return Ok(request);
@@ -72,7 +76,7 @@ async fn answer(application: &Application, info: &ConnectionInfo, request: Reque
     let connection = connection(info, &request, context.as_deref());
     match application.call(request, connection, Context(context)).await {
         Ok(response) => response.map(axum::body::Body::new),
-        // 1 to 3 s, drawn: a queue is over sooner, and clients that come back at once would fill it again.
+        // 1 to 3 s at random: the queue drains faster, and clients that retry at once would fill it again.
         Err(Failure::Full) => Problem::overloaded(Duration::from_millis(fastrand::u64(1000..3000))).into_response(),
         // The bridge has logged why.
         Err(Failure::Failed) => Problem::internal().into_response(),
@@ -92,7 +96,7 @@ fn connection(info: &ConnectionInfo, request: &Request, context: Option<&Request
     }
 }
 
-/// What Python logs for a request names its id.
+/// Python's log lines for a request contain its id.
 struct Context(Option<Arc<RequestContext>>);
 
 impl Around for Context {

@@ -75,7 +75,7 @@ async fn a_process_that_fails_leaves_the_old_one_serving_and_the_next_restart_wo
 /// The id of a new process, from the log of the old one.
 fn started(text: &str) -> Option<i32> {
     let line: serde_json::Value = serde_json::from_str(text).ok()?;
-    let id = line["successor"].as_i64().filter(|_| line["message"] == "a new process gets ready")?;
+    let id = line["successor"].as_i64().filter(|_| line["message"] == "the new process is starting")?;
     i32::try_from(id).ok()
 }
 
@@ -97,13 +97,13 @@ async fn one_restart_at_a_time() {
     let old = line.pid();
     let asked = Instant::now();
     line.signal(Signal::SIGUSR2);
-    line.logs("a new process gets ready").await;
+    line.logs("the new process is starting").await;
     line.signal(Signal::SIGUSR2);
     line.holds("a refusal", async || (line.attempts("refused").await == 1).then_some(())).await;
     let successor = line.holds("a successor", async || line.pid_file().filter(|pid| *pid != old)).await;
     assert!(asked.elapsed() > Duration::from_millis(900), "it took over before it was ready: {:?}", asked.elapsed());
     line.pids.push(successor);
-    assert_eq!(line.log().matches("a new process gets ready").count(), 1, "{}", line.log());
+    assert_eq!(line.log().matches("the new process is starting").count(), 1, "{}", line.log());
     assert_eq!(line.stop().await, [0, 0]);
 }
 
@@ -113,7 +113,7 @@ async fn sigterm_in_a_restart_ends_both_processes() {
     let line = Line::start(&[]).await;
     line.install_script(&format!("APP__FAULTS__UNREADY_FOR=1m exec {} \"$@\"", server::program().display()));
     line.signal(Signal::SIGUSR2);
-    line.logs("a new process gets ready").await;
+    line.logs("the new process is starting").await;
     let successor = line.log().lines().find_map(started).expect("its id");
     let codes = {
         let pid = line.pid();
@@ -129,7 +129,7 @@ async fn a_new_process_takes_over_from_one_that_died() {
     let _turn = shared().await;
     let mut line = Line::start(&[("APP__FAULTS__UNREADY_FOR", "1s")]).await;
     line.signal(Signal::SIGUSR2);
-    line.logs("a new process gets ready").await;
+    line.logs("the new process is starting").await;
     line.signal(Signal::SIGKILL);
     let old = line.pid();
     let successor = line.holds("a successor", async || line.pid_file().filter(|pid| *pid != old)).await;
@@ -163,7 +163,7 @@ async fn process_1_refuses_a_restart_and_serves_on() {
     command.args(["--pid", "--fork", "--kill-child", "sh", "-c", ASK_PROCESS_1]).arg(server::program());
     let done = ended(command).await;
     assert_eq!(done.code, 0, "{}", done.text);
-    for part in ["as process 1 this one cannot leave", "\"replica\"", "\"drained\":true"] {
+    for part in ["process 1 cannot restart", "\"replica\"", "\"drained\":true"] {
         assert!(done.text.contains(part), "no {part} in:\n{}", done.text);
     }
 }

@@ -73,7 +73,7 @@ async fn the_first_sigterm_after_a_hand_over_cuts_nothing() {
     line.logs("\"draining\"").await;
     // As systemd stops a service: every process of it.
     nix::sys::signal::kill(old, Signal::SIGTERM).expect("signalling");
-    line.logs("draining already").await;
+    line.logs("already draining").await;
     assert_eq!(request.await.expect("a task").expect("an answer").status, 200);
     assert_eq!(line.exit_code(old).await, 0);
 }

@@ -162,8 +162,8 @@ async fn port_81_without_any_of_these_is_refused_by_name() {
 async fn privileges_that_cannot_be_dropped_stop_the_start() {
     let _turn = shared().await;
     for (settings, part) in [
-        (&[("APP__HOST__USER", "no-such-user")][..], "host.user: the host knows no such name"),
-        (&[("APP__HOST__USER", "nobody"), ("APP__HOST__GROUP", "no-such-group")][..], "host.group: the host knows"),
+        (&[("APP__HOST__USER", "no-such-user")][..], "host.user: no such name on this host"),
+        (&[("APP__HOST__USER", "nobody"), ("APP__HOST__GROUP", "no-such-group")][..], "host.group: no such name"),
         (&[("APP__HOST__USER", "4000000")][..], "host.group: needed"),
         (&[("APP__HOST__PID_FILE", "/no/such/directory/pid")][..], "host.pid_file"),
     ] {
@@ -171,5 +171,5 @@ async fn privileges_that_cannot_be_dropped_stop_the_start() {
         assert!(refused.code == 1 && refused.text.contains(part), "exit code {}: {}", refused.code, refused.text);
     }
     let refused = server::run_to_exit(&[], &[("APP__HOST__GROUP", "nogroup")]).await;
-    assert!(refused.code == 78 && refused.text.contains("a group needs a user"), "{}", refused.text);
+    assert!(refused.code == 78 && refused.text.contains("group needs user"), "{}", refused.text);
 }

@@ -224,7 +224,7 @@ async fn a_unix_socket_is_a_door_like_any_other() {
     let done = tools::run("curl", &["--silent", "--fail", "--unix-socket", path, "http://test/whoami"]).await;
     assert!(done.code == 0 && done.text.contains("\"replica\""), "{}", done.text);
     let second = server::run_to_exit(&[], &[("APP__SERVER__LISTEN", &listen)]).await;
-    assert!(second.code == 1 && second.text.contains("another process listens there"), "{}", second.text);
+    assert!(second.code == 1 && second.text.contains("another process is listening on it"), "{}", second.text);
     assert!(second.text.contains(path), "{}", second.text);
     server.signal(nix::sys::signal::Signal::SIGINT);
     assert_eq!(server.wait_exit(Duration::from_secs(10)).await, 0, "{}", server.log());

@@ -1,4 +1,4 @@
-//! The floors of the engine: a module uses what stands below it in lib.rs, never what stands above.
+//! The floors of the engine: a module uses modules below it in lib.rs, never above it.
 //!
 //! Read from the source, since the compiler allows circles between the modules of a crate. Tests may look anywhere.
 

@@ -81,7 +81,7 @@ async fn a_handlers_own_line_carries_the_request_too() {
     let headers = format!("x-request-id: mine-2\r\ntraceparent: 00-{TRACE}-b7ad6b7169203331-00\r\n");
     let told = async || {
         assert_eq!(ask(&server, "/v1/rates", &headers).await.status, 200);
-        let is_ours = |line: &Value| line["request_id"] == "mine-2" && line["message"] == "renewing the rates failed";
+        let is_ours = |line: &Value| line["request_id"] == "mine-2" && line["message"] == "cannot refresh the rates";
         lines(&server).into_iter().find(is_ours)
     };
     let line = eventually("a line of the handler", Duration::from_secs(20), told).await;

@@ -64,7 +64,7 @@ async fn a_stop_signal_ends_a_start_whose_settings_file_hangs() {
     let mut command = server::command(server::program(), &server::SETTINGS);
     command.arg("--config").arg(&file);
     let output = assert_ends(command, |child| child, Duration::from_millis(5), Signal::SIGTERM).await;
-    assert!(output.contains("while the settings were read"), "{output}");
+    assert!(output.contains("while reading the settings"), "{output}");
 }
 
 /// `healthcheck`, `check` and the like serve nobody: they end by the signal, as any tool.

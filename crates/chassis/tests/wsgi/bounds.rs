@@ -90,7 +90,7 @@ async fn an_application_that_is_none_ends_the_start_with_its_key() {
         ("no name", 78, ["APP__APP__WSGI", "expected module:callable"]),
         ("nothing:application", 1, ["app.wsgi", "No module named 'nothing'"]),
         ("shapes:nothing", 1, ["app.wsgi", "has no attribute 'nothing'"]),
-        ("shapes:TEXT", 1, ["app.wsgi", "shapes:TEXT cannot be called"]),
+        ("shapes:TEXT", 1, ["app.wsgi", "shapes:TEXT is not callable"]),
     ] {
         let ended = run_to_exit(&[], &[("APP__APP__WSGI", name), ("APP__APP__PYTHON__PATH", &path)]).await;
         assert_eq!(ended.code, code, "{name}: {}", ended.text);

@@ -33,7 +33,7 @@ async fn grpc_and_http_share_a_port_and_a_drain_ends_the_watches() {
 
     assert_eq!(greet(&channel, "Ada").await.expect("a greeting"), "Hello, Ada");
     let refused = greet(&channel, "").await.expect_err("an empty name");
-    assert_eq!((refused.code(), refused.message()), (Code::InvalidArgument, "name: has to be given"));
+    assert_eq!((refused.code(), refused.message()), (Code::InvalidArgument, "name: must be set"));
     assert_eq!(recipe.get("/hello").send().await.expect("an answer").text().await.expect("a text"), "hello\n");
 
     let mut health = HealthClient::new(channel);

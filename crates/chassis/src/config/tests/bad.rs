@@ -35,9 +35,9 @@ const VARIABLES: &[(&str, &str, &str, &str)] = &[
     ("APP__APP__PORTS", "80,http", "app.ports[1]", "a whole number from 0 to 65535"),
     ("APP__APP__LIMITS__BURST", "256", "app.limits.burst", "a whole number from 0 to 255"),
     ("APP__APP__MODE", "odd", "app.mode", "one of `plain`, `fancy`"),
-    ("APP__APP__NETWORK__NAME", "x", "app.network", "a key is missing: hops"),
-    ("APP__APP__CHATTY", "hunter2", "app.chatty", "not accepted; its meaning: Of a type that tells too much."),
-    ("APP__APP__CHATTY", "hun", "app.chatty", "not accepted; its meaning: Of a type that tells too much."),
+    ("APP__APP__NETWORK__NAME", "x", "app.network", "missing key: hops"),
+    ("APP__APP__CHATTY", "hunter2", "app.chatty", "rejected; this key means: Of a type that tells too much."),
+    ("APP__APP__CHATTY", "hun", "app.chatty", "rejected; this key means: Of a type that tells too much."),
     ("APP__APP__CHATTY", "7", "app.chatty", "expected nothing at all"),
     // Keys that are none.
     ("APP__SERVER", "x", "server", "expected a key of this section"),
@@ -48,9 +48,9 @@ const VARIABLES: &[(&str, &str, &str, &str)] = &[
     ("APP__QUITE__SOMETHING__ELSE", "x", "quite.something.else", "unknown key"),
     ("APP__APP__LIMITS__BURTS", "1", "app.limits.burts", "did you mean app.limits.burst?"),
     ("APP__SERVER____LISTEN", "x", "", "expected a key, as in APP__SERVER__LISTEN"),
-    ("APP_SERVER_LISTEN", "x", "", "is not read; did you mean APP__SERVER__LISTEN?"),
+    ("APP_SERVER_LISTEN", "x", "", "is ignored; did you mean APP__SERVER__LISTEN?"),
     // Out of bounds.
-    ("APP__SERVER__LISTEN", "", "server.listen", "expected one URL at least"),
+    ("APP__SERVER__LISTEN", "", "server.listen", "expected at least one URL"),
     ("APP__SERVER__LISTEN", "8080", "server.listen[0]", "expected a URL"),
     ("APP__SERVER__LISTEN", "http://[::]", "server.listen[0]", "expected a port"),
     ("APP__SERVER__LISTEN", "http://[::]:80,http://[::]:80", "server.listen[1]", "is listed twice"),
@@ -76,14 +76,14 @@ const VARIABLES: &[(&str, &str, &str, &str)] = &[
     ("APP__TELEMETRY__SAMPLE_RATIO", "1.01", "telemetry.sample_ratio", "from 0 to 1"),
     ("APP__TELEMETRY__SAMPLE_RATIO", "-0.1", "telemetry.sample_ratio", "from 0 to 1"),
     ("APP__TELEMETRY__LOG_FILTER", "a=b=c", "telemetry.log_filter", "expected a level"),
-    ("APP__TELEMETRY__OTLP_ENDPOINT", "https://c:4317", "telemetry.otlp_endpoint", "use a collector beside the pod"),
+    ("APP__TELEMETRY__OTLP_ENDPOINT", "https://c:4317", "telemetry.otlp_endpoint", "use a collector on localhost"),
     ("APP__TELEMETRY__OTLP_ENDPOINT", "collector:4317", "telemetry.otlp_endpoint", "expected a URL"),
     ("APP__TELEMETRY__OTLP_ENDPOINT", "http://c:99999", "telemetry.otlp_endpoint", "expected a URL"),
     ("APP__RUNTIME__WORKER_THREADS", "1025", "runtime.worker_threads", "at most 1024"),
     ("APP__RUNTIME__WORK_THREADS", "99999", "runtime.work_threads", "at most 1024"),
     ("APP__APP__GREETING", "", "app.greeting", "not empty"),
     // The standard names.
-    ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c:4317", "telemetry.otlp_endpoint", "use a collector beside the pod"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c:4317", "telemetry.otlp_endpoint", "use a collector on localhost"),
     ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "nowhere", "telemetry.otlp_endpoint", "expected a URL"),
     ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "telemetry.otlp_protocol", "one of `grpc`, `http/protobuf`"),
     ("OTEL_TRACES_SAMPLER", "jaeger_remote", "telemetry.sample_ratio", "expected always_on"),
@@ -181,8 +181,8 @@ fn a_contradiction_names_both_keys_with_their_sources() {
         (&[("APP__LIFECYCLE__GRACE_PERIOD", "38s")][..], "39s"),
         (&[("APP__LIFECYCLE__DRAIN_TIMEOUT", "29s")], "at least request_timeout"),
         (&[("APP__ADMIN__LISTEN", "0.0.0.0:8080")], "server.listen: built-in default"),
-        (&[("APP__SERVER__MAX_URI", "64KiB")], "may not exceed max_head"),
-        (&[("APP__TELEMETRY__OTLP_LOGS", "true")], "need an endpoint"),
+        (&[("APP__SERVER__MAX_URI", "64KiB")], "must not exceed max_head"),
+        (&[("APP__TELEMETRY__OTLP_LOGS", "true")], "needs otlp_endpoint"),
     ] {
         let shown = with_environment(pairs).unwrap_err().to_string();
         assert!(shown.contains(says) && shown.contains(pairs[0].0) && shown.contains("built-in default"), "{shown}");

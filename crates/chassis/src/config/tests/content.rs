@@ -52,8 +52,8 @@ fn a_file_that_cannot_be_used_is_refused_by_name() {
     for (path, said) in [
         (String::new(), "expected the path of a file"),
         (directory.path().join("none").display().to_string(), "its file does not exist"),
-        (directory.path().display().to_string(), "its file is no regular file"),
-        (pipe.display().to_string(), "its file is no regular file"),
+        (directory.path().display().to_string(), "its file is not a regular file"),
+        (pipe.display().to_string(), "its file is not a regular file"),
         (write("bytes", b"\xff\xfe"), "its file is not UTF-8 text"),
         (write("large", &vec![b'x'; 1024 * 1024 + 1]), "its file is larger than 1MiB"),
     ] {
@@ -68,7 +68,7 @@ fn a_key_is_set_by_itself_or_by_a_file_but_not_by_both() {
     let directory = Directory::new();
     let (name, path) = named(&directory, "hunter2");
     let refused = load_with(&[(name, &path), ("APP__APP__TOKEN", "other")]).unwrap_err();
-    assert!(refused.contains("app.token: set twice: by itself and by a file"), "{refused}");
+    assert!(refused.contains("app.token: set twice: directly and by a file"), "{refused}");
     let unknown = load_with(&[("APP__APP__TOKN__FILE", &path)]).unwrap_err();
     assert!(unknown.contains("did you mean app.token?"), "{unknown}");
 }

@@ -1,4 +1,4 @@
-// Shows an OpenAPI 3.1 document, and tries its operations. All text goes in as text: nothing of the document is HTML.
+// Shows an OpenAPI 3.1 document, and sends requests. All text is inserted as text: nothing of the document is HTML.
 "use strict";
 
 const METHODS = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
@@ -15,7 +15,7 @@ function make(name, attributes = {}, ...parts) {
 
 const find = (id) => document.getElementById(id);
 
-// What a reference points at, with what stands beside it winning.
+// The target of a reference, overridden by keys beside it.
 function resolve(node) {
   let depth = 0;
   while (node && typeof node === "object" && typeof node.$ref === "string" && depth++ < 16) {
@@ -39,7 +39,7 @@ function flat(schema) {
   }), own);
 }
 
-// Properties that both have are both.
+// Merges properties that both have.
 function merge(a = {}, b = {}) {
   const all = { ...a };
   for (const [name, schema] of Object.entries(b)) all[name] = name in a ? { ...flat(a[name]), ...flat(schema) } : schema;
@@ -65,7 +65,7 @@ function kind(raw, depth = 0) {
   return words.join(" | ") || "any";
 }
 
-// What bounds a value, in words.
+// The constraints of a value, as text.
 function bounds(schema) {
   const words = [];
   const { minimum, maximum, minLength, maxLength, minItems, maxItems, pattern, default: usual, format } = schema;
@@ -101,14 +101,14 @@ function inline(text) {
 function entry(name, raw, needed, seen) {
   const schema = flat(raw);
   const limits = bounds(schema);
-  // A constant's name is all that there is to it.
+  // A constant has only its name.
   const type = schema.const === undefined ? kind(raw, 1) + (limits ? `, ${limits}` : "") : "";
   const term = make("dt", {}, make("code", {}, name), make("span", { class: "faint" }, type));
   if (needed) term.append(make("span", { class: "needed" }, "required"));
   return [term, make("dd", {}, words(schema.description), tree(raw, seen))];
 }
 
-// What a schema holds, below its own line.
+// The content of a schema, below its own line.
 function tree(raw, seen = []) {
   const schema = flat(raw);
   const name = named(raw);
@@ -184,7 +184,7 @@ function requestBody(body) {
   ]);
 }
 
-// A form that sends the request, and what came back.
+// A form that sends the request, and the response.
 function attempt(method, path, list, body) {
   const form = make("form", { autocomplete: "off" });
   const inputs = list.map((parameter) => {
@@ -234,7 +234,7 @@ async function send(method, path, inputs, type, text) {
     const status = make("p", {}, make("b", { class: found.ok ? "post" : "failed" }, `${found.status} ${found.statusText}`), make("span", { class: "faint" }, `${took} ms`));
     return [status, make("pre", {}, lines), body && make("pre", {}, readable(body))].filter(Boolean);
   } catch (error) {
-    return [make("p", { class: "failed" }, `No answer: ${error.message}`)];
+    return [make("p", { class: "failed" }, `No response: ${error.message}`)];
   }
 }
 
@@ -257,7 +257,7 @@ function operation(method, path, raw, common) {
     make("h3", {}, "Answers"), answers(raw.responses ?? {}));
 }
 
-// The answers; those that all operations share stand together below the others.
+// The responses; those shared by all operations are grouped below the others.
 function answers(responses) {
   const all = Object.entries(responses);
   const common = all.filter(([status, { $ref }]) => $ref && shared.get(status) === operations().length);
@@ -268,7 +268,7 @@ function answers(responses) {
   return [...own, make("details", {}, line, common.map(([status, answer]) => response(status, answer)))];
 }
 
-// How many operations have an answer with each status.
+// Number of operations with a response of each status.
 const shared = new Map();
 
 const operations = () => Object.values(api.paths).flatMap((item) => METHODS.flatMap((method) => item[method] ?? []));
@@ -305,7 +305,7 @@ function show() {
 async function load() {
   try {
     const answer = await fetch("openapi.json");
-    if (!answer.ok) throw new Error(`openapi.json answered ${answer.status}`);
+    if (!answer.ok) throw new Error(`openapi.json returned ${answer.status}`);
     api = await answer.json();
     show();
     document.documentElement.dataset.state = "shown";

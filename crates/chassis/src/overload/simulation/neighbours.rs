@@ -1,6 +1,6 @@
-//! Routes of one pool beside each other: what one of them suffers is no overload of the other.
+//! Routes that share a pool: trouble of one is not an overload of the other.
 //!
-//! Each case runs a second time with one limit for both routes, or without the loan: it shows that the runs can fail.
+//! Each case also runs with one limit for both routes, or without the loan, to show that the test can fail.
 //!
 //! Next: [`super::super::pool`].
 

@@ -1,4 +1,4 @@
-//! What the pools promise, each a run of the model.
+//! The guarantees of the pools, each checked by a simulation.
 //!
 //! Next: [`super::super::limit`].
 
@@ -54,7 +54,7 @@ async fn handlers_that_hold_a_permit_keep_their_goodput_when_clients_retry() {
     holds(&at_loads(Handler::Holds, Admission::Adaptive, 3).await);
 }
 
-/// What stands beside it in the table: it shows that the runs can fail.
+/// The comparison in the table, which shows that the test can fail.
 #[tokio::test(start_paused = true)]
 async fn without_a_limit_or_with_a_bad_one_little_is_left() {
     for handler in [Handler::Computes, Handler::Holds] {

@@ -1,12 +1,12 @@
-//! A response as records, and how its end is told.
+//! A response as records, and how its end is signalled.
 //!
-//! Three ends that the protocol has no word for:
+//! Three ends that the protocol cannot express:
 //! - The connection closes after this response. nginx would put it back into its pool and may lose a request on it; but
 //!   it keeps no connection on which more came than the end (a record of no request does), so that is what it gets.
-//!   Others cannot be told: their connections are closed when they are quiet.
+//!   Others cannot be notified: their connections are closed when they are idle.
 //! - The body failed. Without `END_REQUEST`, nginx takes the close for the end where it keeps no connections. So what
 //!   is no record of any version is sent first: a broken response, to every peer.
-//! - The peer aborted. It is told that the request is complete.
+//! - The peer aborted. It receives `END_REQUEST` with "complete".
 //!
 //! Next: [`super::super::exchange`].
 
@@ -26,15 +26,15 @@ use crate::transports::{
     exchange::Answer,
 };
 
-/// How an answer went out.
+/// How a response was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sent {
     Whole,
-    /// The handler's body failed: the peer was told.
+    /// The handler's body failed, and the peer was notified.
     Broken,
 }
 
-/// Which request is answered, and to whom.
+/// The request and its peer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct To {
     pub(super) id: u16,
@@ -42,7 +42,7 @@ pub(super) struct To {
     pub(super) says_close: bool,
 }
 
-/// Writes a whole answer.
+/// Writes a complete response.
 pub(super) async fn send<W: AsyncWrite + Unpin>(writer: &Writer<W>, to: To, answer: Answer) -> io::Result<Sent> {
     let mut head = bytes::BytesMut::with_capacity(512);
     cgi::write_head(&mut head, Start::Cgi, &answer.parts, answer.length);
@@ -71,7 +71,7 @@ async fn send_body<W: AsyncWrite + Unpin>(writer: &Writer<W>, id: u16, body: Bod
             match poll!(next.as_mut()) {
                 std::task::Poll::Ready(frame) => frame,
                 std::task::Poll::Pending => {
-                    // What there is goes out before anything is waited for.
+                    // Send what is available before waiting.
                     writer.send(|_| ()).await?;
                     next.await
                 }
@@ -81,7 +81,7 @@ async fn send_body<W: AsyncWrite + Unpin>(writer: &Writer<W>, id: u16, body: Bod
             None => return Ok(Sent::Whole),
             Some(Err(_)) => return Ok(Sent::Broken),
             Some(Ok(frame)) => {
-                // Trailers have no place in CGI.
+                // CGI has no trailers.
                 if let Ok(data) = frame.into_data() {
                     writer.put(|out| record::put_stream(out, record::STDOUT, id, &data)).await?;
                 }

@@ -1,6 +1,6 @@
-//! A connection's conversation: one request after the other.
+//! A connection: one request after the other.
 //!
-//! While a request is served, its body is read as its handler takes it, and the peer is listened to: when it aborts or
+//! While a request is served, its body is read on demand and the peer is monitored: if it aborts or
 //! leaves, the handler ends.
 //!
 //! Next: [`super::head`].
@@ -37,15 +37,15 @@ struct Conversation<'a, R, W> {
     reader: Reader<R>,
     writer: Writer<W>,
     served: bool,
-    /// Why the connection is to end once its peer is quiet.
+    /// Why the connection ends once its peer is idle.
     leaving: Option<Closed>,
 }
 
-/// How long a peer that cannot be told is quiet before its connection is closed: one that reuses it at once would lose
+/// How long a peer that cannot be notified must be idle before its connection is closed: one that reuses it at once would lose
 /// a request (seen with Apache: a tenth of them).
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Serves requests until the connection has to end. Returns why.
+/// Serves requests until the connection must end. Returns why.
 pub(super) async fn converse<S: Stream>(io: Io<S>, connection: CgiConnection<'_>) -> Closed {
     let (read, write): (ReadHalf<_>, WriteHalf<_>) = split(io);
     let mut conversation = Conversation {
@@ -105,7 +105,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Conversation<'_, R, W> {
         opening.await
     }
 
-    /// Answers what is no request.
+    /// Responds to an invalid request.
     async fn refuse(&mut self, begun: Begun, problem: Problem) -> io::Result<Closed> {
         let to = To { id: begun.id, says_close: false };
         answer::send(&self.writer, to, Answer::refusal(problem)).await?;
@@ -118,7 +118,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Conversation<'_, R, W> {
         let state = &connection.entry.state;
         let (mut stdin, body) = Stdin::open(begun.id, head.length, reader, connection);
         let software = head.software;
-        // nginx can be told; where the connection is not kept, nobody has to be.
+        // nginx can be notified; without keep-alive there is no need.
         let is_told = software == Software::Nginx || !begun.keep;
         let answering = async {
             let Some(answer) = connection.ask(head, body, number).await else {

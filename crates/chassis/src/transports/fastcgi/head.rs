@@ -1,6 +1,6 @@
-//! A request's first records, and what may come before and between them.
+//! A request's first records, and other records before and between them.
 //!
-//! Records of requests that are over, or never began, are skipped: Apache may reuse a connection after a response that
+//! Records of finished or unknown requests are skipped: Apache may reuse a connection after a response that
 //! came before the body was read.
 //!
 //! Next: [`super::stdin`].
@@ -19,14 +19,14 @@ use super::{
 };
 use crate::{connection::state::Phase, transports::exchange::CgiConnection};
 
-/// 8 KiB: what a web server tells of itself beside the client's head.
+/// 8 KiB: the web server's own variables beside the client's head.
 const BESIDE: usize = 8 * 1024;
 
 /// A request that has begun.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Begun {
     pub(super) id: u16,
-    /// The peer wants the connection to stay.
+    /// The peer wants keep-alive.
     pub(super) keep: bool,
 }
 
@@ -34,11 +34,11 @@ pub(super) struct Begun {
 pub(super) enum Opening {
     /// A request and its variables; none where they were too many to keep.
     Request(Begun, Option<Vec<u8>>),
-    /// The peer closed, or wants us to.
+    /// The peer closed, or requests it.
     Closed,
 }
 
-/// Reads until a request's variables are whole. `served` says whether it is not the connection's first one.
+/// Reads until a request's variables are complete. `served` says whether it is not the connection's first one.
 pub(super) async fn read<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     connection: &CgiConnection<'_>,
     served: bool,
@@ -92,14 +92,14 @@ pub(super) async fn read<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     }
 }
 
-/// The wait for a request, from its start: a peer that sends records of no request waits no longer for it.
+/// The wait for a request, from its start: records without a request do not extend it.
 struct Waiting {
     phase: Phase,
     since: Instant,
 }
 
 impl Waiting {
-    /// Between records: bytes that are here begin a head, and a record that was no request's leaves the connection as
+    /// Between records: received bytes begin a head, and a record without a request leaves the connection as
     /// idle as it was.
     fn rest<R: AsyncRead + Unpin>(&self, connection: &CgiConnection<'_>, reader: &mut Reader<R>, is_open: bool) {
         let state = &connection.entry.state;

@@ -1,8 +1,8 @@
 //! FastCGI 1.0, the responder's role, over TCP and Unix sockets.
 //!
-//! One request at a time on a connection, as every web server sends them; a second one is told `CANT_MPX_CONN`. The
-//! protocol has no way to say that the next request has to go elsewhere, nor that a response broke off, so
-//! [`answer`] says both by what nginx, Apache and others do read. It refuses the roles of authorizer and filter.
+//! One request at a time on a connection, as every web server sends them; a second one gets `CANT_MPX_CONN`. The
+//! protocol cannot signal that the next request must go elsewhere, or that a response was cut off, so
+//! [`answer`] signals both in ways that web servers understand. It refuses the roles of authorizer and filter.
 //!
 //! Next: [`record`].
 

@@ -1,4 +1,4 @@
-//! Records as they come in. Nothing is lost where a read is given up half-way: the buffer keeps what came.
+//! Reads records. A cancelled read loses nothing: the buffer keeps what was received.
 //!
 //! Next: [`super::conversation`].
 
@@ -23,10 +23,10 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         Self { io, buffer: BytesMut::new(), put_back: None }
     }
 
-    /// The next record; none where the peer closed between two.
+    /// The next record; none if the peer closed between two.
     ///
     /// # Errors
-    /// `InvalidData` for what is no record, `UnexpectedEof` for half of one, and those of the socket.
+    /// `InvalidData` for an invalid record, `UnexpectedEof` for a partial one, and socket errors.
     pub(super) async fn next(&mut self) -> io::Result<Option<Record>> {
         if let Some(record) = self.put_back.take() {
             return Ok(Some(record));
@@ -53,7 +53,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         self.buffer.is_empty() && self.put_back.is_none()
     }
 
-    /// Whether the next record is here, and ends the stream `kind` of request `id`.
+    /// Whether the next record is available and ends the stream `kind` of request `id`.
     pub(super) fn has_end(&self, kind: u8, id: u16) -> bool {
         record::ends(&self.buffer, kind, id)
     }

@@ -42,11 +42,11 @@ pub(crate) enum Status {
     UnknownRole = 3,
 }
 
-/// It is no FastCGI.
+/// Not FastCGI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// Takes the first record out of `buffer`; none where it is not whole yet. It is 65,798 bytes at most.
+/// Takes the first record out of `buffer`; none if it is incomplete. It is 65,798 bytes at most.
 pub(crate) fn take(buffer: &mut BytesMut) -> Result<Option<Record>, Malformed> {
     let Some(&version) = buffer.first() else { return Ok(None) };
     if version != VERSION {
@@ -89,7 +89,7 @@ pub(crate) fn put_end(out: &mut BytesMut, id: u16, status: Status) {
     put(out, END_REQUEST, id, &[0, 0, 0, 0, status as u8, 0, 0, 0]);
 }
 
-/// What is no record of any version: every peer takes the response for broken.
+/// An invalid record of any version: every peer treats the response as broken.
 pub(crate) fn put_break(out: &mut BytesMut) {
     out.put_slice(&[0xff; HEADER]);
 }

@@ -1,4 +1,4 @@
-//! A request's body as it comes in, and what else the peer says while the request is served.
+//! Reads a request's body, and other records of the peer while the request is served.
 //!
 //! Next: [`super::answer`].
 
@@ -25,21 +25,21 @@ use crate::{
     },
 };
 
-/// A body on its way in.
+/// A body being received.
 pub(super) struct Stdin {
     id: u16,
-    /// None once nobody reads it.
+    /// None once the handler has dropped it.
     feed: Option<Feed>,
     is_over: bool,
     is_wrong: bool,
-    /// Bytes that nobody read.
+    /// Unread bytes.
     unread: usize,
 }
 
 /// 16 MiB: more than the buffers of two sockets hold (the kernel's bounds are 4 MiB to send and 6 MiB to receive).
 const IN_FLIGHT: usize = 16 * 1024 * 1024;
 
-/// Why the peer wants no answer.
+/// Why the peer does not want a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
     Gone,
@@ -47,7 +47,7 @@ pub(super) enum Heard {
 }
 
 impl Stdin {
-    /// A body of `length` bytes, where that is known; empty where its end is here already.
+    /// A body of `length` bytes, if known; empty if its end was already received.
     pub(super) fn open<R: AsyncRead + Unpin>(
         id: u16,
         length: Option<u64>,
@@ -65,12 +65,12 @@ impl Stdin {
         self.is_over
     }
 
-    /// It was not what its length said.
+    /// Its length was wrong.
     pub(super) fn is_wrong(&self) -> bool {
         self.is_wrong
     }
 
-    /// Reads on until the peer wants no answer. More than a while of what nobody reads is left in the socket.
+    /// Reads until the peer does not want a response. A long unread body is left in the socket.
     pub(super) async fn listen<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
         &mut self,
         reader: &mut Reader<R>,
@@ -119,7 +119,7 @@ impl Stdin {
         }
     }
 
-    /// Reads what is left after the answer, for a bounded while. Returns whether the next request may come.
+    /// Reads the rest after the response, for a bounded time. Returns whether the connection can be reused.
     ///
     /// Apache and `HAProxy` send no more of the body and use the connection again at once, maybe before our close has
     /// come. So what is on its way to us is read on. With Apache the connection stays then; `HAProxy` 2.6 now and then hands
@@ -140,7 +140,7 @@ impl Stdin {
             while !self.is_over && self.unread <= most {
                 match reader.next().await? {
                     None => return Ok(false),
-                    // The peer has given the rest up, and begins anew.
+                    // The peer has abandoned the rest, and begins a new request.
                     Some(record) if record.kind == record::BEGIN_REQUEST => {
                         reader.put_back(record);
                         self.is_over = true;

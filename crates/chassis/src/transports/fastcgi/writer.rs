@@ -1,4 +1,4 @@
-//! Records on their way out. Only whole ones are put in; what a write that is given up leaves behind goes first in the
+//! Writes records. Only complete ones are added; the rest of a cancelled write goes first in the
 //! next one.
 //!
 //! Next: [`super::answer`].
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::transports::out::Out;
 
-/// Shared by the answer and by replies that cannot wait for it.
+/// Shared by the response and by replies that cannot wait for it.
 pub(super) struct Writer<W>(Mutex<Out<W>>);
 
 impl<W: AsyncWrite + Unpin> Writer<W> {
@@ -22,21 +22,21 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         Self(Mutex::new(Out::new(io)))
     }
 
-    /// Puts records in, and writes once there are many.
+    /// Adds records, and writes once there are many.
     pub(super) async fn put(&self, put: impl FnOnce(&mut BytesMut)) -> io::Result<()> {
         let mut out = self.0.lock().await;
         put(&mut out.buffer);
         if out.is_full() { out.flush().await } else { Ok(()) }
     }
 
-    /// Puts records in, and writes all there are.
+    /// Adds records, and writes everything.
     pub(super) async fn send(&self, put: impl FnOnce(&mut BytesMut)) -> io::Result<()> {
         let mut out = self.0.lock().await;
         put(&mut out.buffer);
         out.flush().await
     }
 
-    /// Answers a record of no request: what we can do, or that we do not know it (FastCGI 1.0, section 4).
+    /// Replies to a management record: our values, or an unknown type (FastCGI 1.0, section 4).
     pub(super) async fn manage(&self, asked: &Record, max: usize) -> io::Result<()> {
         self.send(|out| match asked.kind {
             record::GET_VALUES => {
@@ -49,7 +49,7 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
                         b"FCGI_MPXS_CONNS" => params::put(&mut values, name, b"0"),
                         _ => {}
                     }
-                    // Asked for a thousand times, they are told as often as fits.
+                    // Repeated requests get as many replies as fit.
                     if values.len() > 1024 {
                         break;
                     }

@@ -1,9 +1,9 @@
-//! The server's certificate and key, and whose word counts for clients' certificates: read at the start, and again when
+//! The server's certificate and key, and the authorities for client certificates: read at the start, and again when
 //! a file changes.
 //!
-//! Each connection takes the configuration that is in force when it comes, and keeps it: a change ends none. Files that
-//! do not fit leave the ones before in force. Two files are seldom replaced in one step: between the two the key does
-//! not fit the certificate, and the next look finds them whole.
+//! Each connection uses the configuration that is current when it opens: a change closes none. Invalid files
+//! leave the previous ones in use. Two files are seldom replaced in one step: in between the key does
+//! not match the certificate, and the next check finds both.
 //!
 //! Next: [`super::handshake`].
 
@@ -34,7 +34,7 @@ const CERTIFICATE: &str = "tls.certificate_file";
 const KEY: &str = "tls.key_file";
 const CLIENT_CA: &str = "tls.client_ca_file";
 
-/// What is in force; a cheap handle. None where no listener speaks https.
+/// The current configuration; a cheap handle. None without an https listener.
 #[derive(Clone, Debug)]
 pub(crate) struct Certificates(Option<Arc<Inner>>);
 
@@ -42,17 +42,17 @@ pub(crate) struct Certificates(Option<Arc<Inner>>);
 struct Inner {
     settings: Settings,
     config: ArcSwap<ServerConfig>,
-    /// The files' content that is in force.
+    /// The content of the files in use.
     content: Mutex<Content>,
     expiry: IntGauge,
     watcher: Watcher,
 }
 
 impl Certificates {
-    /// Reads the files, where one of `listen` speaks https.
+    /// Reads the files, if one of `listen` is https.
     ///
     /// # Errors
-    /// A file that cannot be read, or does not hold what it should, by its key.
+    /// An unreadable or invalid file, by its key.
     pub(crate) fn load(settings: &Settings, listen: &[String]) -> Result<Self, BadFile> {
         let speaks = |url: &String| listen::parse(url).is_ok_and(|listen| listen.door == Door::Https);
         if !listen.iter().any(speaks) {
@@ -64,7 +64,7 @@ impl Certificates {
         let (config, expires) = configure(settings, &content)?;
         let expiry = IntGauge::new(
             "tls_certificate_expiry_timestamp_seconds",
-            "When the certificate in force expires, in seconds since 1970.",
+            "Expiry of the current certificate, in seconds since the Unix epoch.",
         )
         .expect("a valid metric");
         expiry.set(expires);
@@ -72,10 +72,10 @@ impl Certificates {
         Ok(Self(Some(Arc::new(Inner { settings, config, content, expiry, watcher }))))
     }
 
-    /// Reads the files again. Returns whether others are in force now. Keep it off the I/O runtime.
+    /// Reads the files again. Returns whether the configuration changed. Keep it off the I/O runtime.
     ///
     /// # Errors
-    /// As [`Certificates::load`]; the ones before stay in force.
+    /// As [`Certificates::load`]; the previous ones stay in use.
     pub(crate) fn reload(&self) -> Result<bool, BadFile> {
         let Some(inner) = &self.0 else { return Ok(false) };
         let mut in_force = inner.content.lock().unwrap_or_else(PoisonError::into_inner);
@@ -90,12 +90,12 @@ impl Certificates {
         Ok(true)
     }
 
-    /// What tells of a change of the files.
+    /// Detects changes of the files.
     pub(crate) fn watcher(&self) -> Option<Watcher> {
         self.0.as_ref().map(|inner| inner.watcher.clone())
     }
 
-    /// The configuration for the next connection; none where no listener speaks https.
+    /// The configuration for the next connection; none without an https listener.
     pub(super) fn config(&self) -> Option<Arc<ServerConfig>> {
         self.0.as_ref().map(|inner| inner.config.load_full())
     }
@@ -113,7 +113,7 @@ fn paths(settings: &Settings) -> Vec<PathBuf> {
     files.into_iter().flatten().map(PathBuf::from).collect()
 }
 
-/// What the files hold. It has no `Debug` that shows it: one of them is a private key.
+/// The content of the files. Its `Debug` shows nothing: one of them is a private key.
 #[derive(PartialEq)]
 pub(super) struct Content {
     pub(super) certificate: Vec<u8>,
@@ -146,7 +146,7 @@ fn read(key: &'static str, path: Option<&str>) -> Result<Vec<u8>, BadFile> {
     let path = Path::new(path.unwrap_or_default());
     let told = |error: std::io::Error| BadFile::new(key, format!("the file cannot be read: {}", error.kind()));
     let metadata = fs::metadata(path).map_err(told)?;
-    // A pipe or a device would wait for ever.
+    // Reading a pipe or a device could block forever.
     if !metadata.is_file() || metadata.len() > LARGEST {
         return Err(BadFile::new(key, "expected a regular file of at most 1MiB"));
     }
@@ -171,17 +171,17 @@ pub(super) fn configure(settings: &Settings, content: &Content) -> Result<(Serve
         .with_client_cert_verifier(clients)
         .with_single_cert(chain, key)
         .map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => BadFile::new(KEY, format!("the key is not that of {CERTIFICATE}")),
+            rustls::Error::InconsistentKeys(_) => BadFile::new(KEY, format!("the key does not match {CERTIFICATE}")),
             rustls::Error::General(_) => BadFile::new(KEY, "expected a private key: RSA, ECDSA or Ed25519"),
             error => BadFile::new(CERTIFICATE, error.to_string()),
         })?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    // Sessions are resumed without a memory of them: by tickets, whose keys change every six hours and never leave here.
+    // Sessions are resumed statelessly by tickets, whose keys change every six hours and never leave the process.
     config.ticketer = ring::Ticketer::new().map_err(|error| BadFile::new(KEY, error.to_string()))?;
     Ok((config, expires))
 }
 
-/// ring, with the two curves that are fast: a client that asks for P-384 alone would cost a multiple of what it spends.
+/// ring, with the two fast curves: with P-384, a client would cost the server a multiple of its own effort.
 fn provider() -> CryptoProvider {
     CryptoProvider { kx_groups: vec![ring::kx_group::X25519, ring::kx_group::SECP256R1], ..ring::default_provider() }
 }

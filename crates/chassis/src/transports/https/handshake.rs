@@ -1,8 +1,8 @@
-//! The handshake of a connection, under the timers that a silent connection has.
+//! The handshake of a connection, under the timers of a silent connection.
 //!
-//! `server.header_timeout` bounds it from the first byte to the last, whatever comes meanwhile. Until it is done the
-//! connection counts as silent: it gives up its place when a new one needs it. What failed is counted by kind, and the
-//! peer is told by an alert.
+//! `server.header_timeout` limits it from the first byte to the last, regardless of progress. Until it is done the
+//! connection counts as silent: it makes room when a new one needs it. Failures are counted by kind, and the
+//! peer gets an alert.
 //!
 //! Next: [`super::stream`].
 
@@ -19,11 +19,11 @@ use tokio_rustls::server::{FallibleAccept, TlsStream};
 use super::stream::Raw;
 use crate::connection::{Stream, drive::Work};
 
-/// A handshake that is on its way.
+/// A handshake in progress.
 pub(super) struct Handshake<S>(pub(super) FallibleAccept<Raw<S>>);
 
 impl<S: Stream> Work for Handshake<S> {
-    /// The stream comes back where the handshake failed.
+    /// The stream is returned if the handshake failed.
     type Output = Result<TlsStream<Raw<S>>, (io::Error, Raw<S>)>;
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -35,20 +35,20 @@ impl<S: Stream> Work for Handshake<S> {
     }
 }
 
-/// What a handshake failed of; the `kind` of `tls_handshake_failures_total`.
+/// Why a handshake failed; the `kind` of `tls_handshake_failures_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// The client knows no version of TLS that is spoken here.
+    /// No common TLS version.
     Version,
-    /// It speaks neither h2 nor http/1.1.
+    /// The client offers neither h2 nor http/1.1.
     Alpn,
-    /// It showed no certificate, or a bad one.
+    /// Missing or invalid client certificate.
     ClientCertificate,
-    /// It does not speak TLS.
+    /// Not TLS.
     NotTls,
-    /// It refused: mostly our certificate.
+    /// The client rejected the handshake, usually the server's certificate.
     Refused,
-    /// It left in the middle.
+    /// The client disconnected during the handshake.
     Left,
     Other,
 }
@@ -63,7 +63,7 @@ impl Kind {
             Error::PeerIncompatible(
                 PeerIncompatible::ServerDoesNotSupportTls12Or13
                 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
-                // The extension came with TLS 1.2: who has none speaks an older one.
+                // The extension came with TLS 1.2: a client without it uses an older version.
                 | PeerIncompatible::SignatureAlgorithmsExtensionRequired
                 | PeerIncompatible::SupportedVersionsExtensionRequired
                 | PeerIncompatible::Tls12NotOffered
@@ -101,7 +101,7 @@ pub(super) struct Failures(IntCounterVec);
 
 impl Failures {
     pub(super) fn new(registry: &Registry) -> Self {
-        let opts = Opts::new("tls_handshake_failures_total", "TLS handshakes that failed, by kind.");
+        let opts = Opts::new("tls_handshake_failures_total", "Failed TLS handshakes, by kind.");
         let failures = IntCounterVec::new(opts, &["kind"]).expect("a valid metric");
         for kind in Kind::ALL {
             failures.with_label_values(&[kind.label()]);

@@ -1,8 +1,8 @@
 //! HTTPS: HTTP/1.1 and HTTP/2 inside TLS 1.2 or 1.3, by rustls.
 //!
-//! Behind the handshake it is the plain door's connection, with the same timers, age and drain: only the stream differs,
-//! in what it can tell of its input. ALPN lets a client choose its protocol; which one it speaks shows in its first
-//! bytes, as on the plain door. It refuses TLS 1.1 and older, early data (which can be replayed), and renegotiation.
+//! After the handshake it is the same connection as over plain HTTP, with its timers, age and drain: only the stream
+//! differs in how it detects input. ALPN lets a client choose its protocol; the actual one is detected by its first
+//! bytes, as over plain HTTP. It refuses TLS 1.1 and older, early data (which can be replayed), and renegotiation.
 //!
 //! Next: [`handshake`], then [`crate::connection`].
 
@@ -95,7 +95,7 @@ impl Shared {
         let accept = TlsAcceptor::from(config).accept(Raw::new(stream, Arc::clone(entry)));
         match drive(&self.limits, state, &mut Handshake(accept.into_fallible())).await? {
             Ok(secured) => {
-                // From here on, the time to the first byte counts anew.
+                // From here on, the time to the first byte starts again.
                 state.enter(Phase::Silent);
                 Ok(Secured::new(secured))
             }
@@ -112,14 +112,14 @@ impl Shared {
     }
 }
 
-/// What the client showed, and rustls verified.
+/// The client's certificate, verified by rustls.
 fn certificate(session: &ServerConnection) -> Option<Box<ClientCertificate>> {
     let der = session.peer_certificates()?.first()?;
     let subject = Certificate::from_der(der).map(|it| it.tbs_certificate().subject().to_string()).unwrap_or_default();
     Some(Box::new(ClientCertificate::new(subject, der.to_vec())))
 }
 
-/// The routes, whose responses tell browsers to stay with https (RFC 6797). Over plain HTTP that may not be said.
+/// The routes with `Strict-Transport-Security` (RFC 6797), which must not be sent over plain HTTP.
 fn strict(routes: Routes, settings: &Settings) -> Routes {
     let age = settings.hsts.as_secs();
     if settings.hsts.is_zero() {
@@ -131,7 +131,7 @@ fn strict(routes: Routes, settings: &Settings) -> Routes {
         let (answer, value) = (routes.call(request), value.clone());
         async {
             let mut response = answer.await;
-            // An app that says it by itself knows better.
+            // An app's own header takes precedence.
             response.headers_mut().entry(header::STRICT_TRANSPORT_SECURITY).or_insert(value);
             response
         }

@@ -1,7 +1,7 @@
-//! A plain listener that sends clients to https.
+//! A plain HTTP listener that redirects to https.
 //!
-//! With 308, so that a POST stays one. It sends nobody to another host than the one they asked for, and with
-//! `tls.redirect_hosts` only to those; what is no host is refused, so that no client is led astray by its own `Host`.
+//! With 308, so that a POST stays a POST. It never redirects to a host other than the requested one, and with
+//! `tls.redirect_hosts` only to those; an invalid host is refused, so that a forged `Host` cannot misdirect a client.
 //!
 //! Next: [`super::super::settings`].
 
@@ -22,7 +22,7 @@ use crate::{
     router::Router,
 };
 
-/// Where clients are sent to.
+/// Redirect target.
 #[derive(Debug)]
 struct Target {
     /// In lower case; all where empty.
@@ -30,7 +30,7 @@ struct Target {
     port: u16,
 }
 
-/// Every path leads to https.
+/// Every path redirects to https.
 pub(crate) fn router(settings: &Settings) -> Router {
     let hosts = settings.redirect_hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
     let target = Arc::new(Target { hosts, port: settings.redirect_port });
@@ -47,7 +47,7 @@ async fn redirect(
     let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     match host.and_then(|host| target.location(host, path)) {
         Some(location) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)]).into_response(),
-        None => Problem::new(Code::MalformedRequest).with_detail("This host is not served here.").into_response(),
+        None => Problem::new(Code::MalformedRequest).with_detail("This host is not served.").into_response(),
     }
 }
 

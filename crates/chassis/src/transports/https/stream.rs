@@ -1,9 +1,9 @@
-//! A connection inside TLS, and what can be told of its input without reading it.
+//! A connection inside TLS, and detection of pending input without reading it.
 //!
-//! Three places may hold bytes of a request that is on its way: the socket, a record of which a part has come, and what
-//! rustls has decrypted and nobody has read. A drain closes an idle connection only where all three are empty. An
-//! orderly end is told by `close_notify`; a response that was cut is not followed by one, so that no peer takes it for
-//! the whole.
+//! Three places may hold bytes of an arriving request: the socket, a partially received record, and data that
+//! rustls has decrypted but not delivered. A drain closes an idle connection only if all three are empty. An
+//! orderly end sends `close_notify`; a response that was cut off is not followed by one, so that no peer takes it for
+//! complete.
 //!
 //! Next: [`super::handshake`].
 
@@ -22,9 +22,9 @@ use tokio_rustls::server::TlsStream;
 
 use crate::connection::{Entry, Stream, drive::HEAD_GRACE};
 
-/// What lies below TLS: it follows the records, and tells the state of the connection what cannot be written.
+/// The layer below TLS: it tracks records, and reports blocked writes to the connection's state.
 ///
-/// rustls takes what it is given and answers at once; only here does it show that a peer reads too slowly.
+/// rustls buffers all data and returns at once; only here a slow reader is visible.
 #[derive(Debug)]
 pub(super) struct Raw<S> {
     stream: S,
@@ -38,8 +38,8 @@ impl<S: Stream> Raw<S> {
         Self { stream, entry, records: Records::default(), moved: None }
     }
 
-    /// Whether a handshake has to be waited for. In a drain, one that goes on comes to its end, and the request behind
-    /// it. Elsewhere its time is over when it is: a peer could drip records for ever.
+    /// Whether to wait for a handshake. In a drain, an active one is completed, with the request after
+    /// it. Otherwise the timeout is fixed: a peer could send records slowly forever.
     fn is_awaited(&self) -> bool {
         let moves = self.moved.is_some_and(|moved| moved.elapsed() < HEAD_GRACE);
         (moves && self.entry.state.is_asked_to_close()) || self.stream.has_input()
@@ -66,7 +66,7 @@ impl<S: Stream> AsyncRead for Raw<S> {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buf);
         if result.is_pending() && self.entry.state.probe.load(Relaxed) {
-            // Behind the handshake, who reads there answers once more.
+            // After the handshake, the reader replies once more.
             self.entry.state.input.store(self.is_awaited(), Relaxed);
         }
         let came = &buf.filled()[before..];
@@ -106,16 +106,16 @@ impl<S: Stream> AsyncWrite for Raw<S> {
     }
 }
 
-/// Where the input stands among TLS records (RFC 8446, section 5.1): five bytes of head, the last two of which are the
+/// The input's position within TLS records (RFC 8446, section 5.1): five bytes of head, the last two of which are the
 /// length of what follows.
 #[derive(Debug, Default)]
 struct Records {
-    /// Bytes of a head that came; a whole one begins a record.
+    /// Received bytes of a head; a complete one begins a record.
     head: u8,
     length: u16,
-    /// Bytes of the record that have not come.
+    /// Missing bytes of the record.
     left: usize,
-    /// When the record began of which a part has come.
+    /// When the incomplete record began.
     since: Option<Instant>,
 }
 
@@ -144,7 +144,7 @@ impl Records {
         }
     }
 
-    /// Whether a part of a record has come, a moment ago. A peer that stops in the middle of one holds nothing up.
+    /// Whether a record was partially received a moment ago. A peer that stops in the middle of one delays nothing.
     fn is_arriving(&self) -> bool {
         self.since.is_some_and(|since| since.elapsed() < HEAD_GRACE)
     }
@@ -167,7 +167,7 @@ impl<S: Stream> Secured<S> {
 impl<S: Stream> Stream for Secured<S> {
     fn has_input(&self) -> bool {
         let (raw, session) = self.0.get_ref();
-        // rustls wants to read for as long as nothing that it decrypted lies unread.
+        // rustls wants to read as long as no decrypted data is pending.
         raw.has_input() || !session.wants_read()
     }
 
@@ -179,7 +179,7 @@ impl<S: Stream> Stream for Secured<S> {
 impl<S: Stream> AsyncRead for Secured<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match Pin::new(&mut *self.0).poll_read(cx, buf) {
-            // Many peers leave without `close_notify`. HTTP knows by itself whether a request is whole.
+            // Many peers close without `close_notify`. HTTP detects incomplete requests itself.
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
             result => result,
         }

@@ -1,7 +1,7 @@
 //! The header of the PROXY protocol, versions 1 and 2: <https://www.haproxy.org/download/2.8/doc/proxy-protocol.txt>.
 //!
-//! It is read from a socket of which not a byte beyond it may be taken: what follows is somebody else's, maybe a TLS
-//! handshake. So this says how many bytes may be read next, and asks again with them. It allocates nothing, and refuses
+//! It is read from a socket without consuming a byte beyond it: the next bytes belong to another layer, maybe a TLS
+//! handshake. So the parser returns how many bytes may be read next. It does not allocate, and refuses
 //! whatever the specification does not allow.
 //!
 //! Next: [`super`].
@@ -11,16 +11,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// What the bytes so far are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Read {
-    /// The beginning of a header, of which at least as many bytes are missing.
+    /// The beginning of a header, with the number of bytes that are missing at least.
     Needs(usize),
     /// A whole one.
     Whole(Source),
 }
 
-/// Whose connection it is.
+/// The client of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// The proxy's own, such as its health checks; or of a kind of address that tells nothing.
+    /// The proxy's own connection, such as a health check, or an unsupported address family.
     Peer,
     Client(SocketAddr),
 }
@@ -35,8 +35,8 @@ const WORD: &[u8] = b"PROXY ";
 /// 107 bytes: the longest line, as the specification counts it.
 const LONGEST_LINE: usize = 107;
 
-/// 2 KiB of addresses and extras: a client's certificate, which some proxies add, has room; the specification asks for
-/// 536 bytes at least.
+/// 2 KiB of addresses and extras: a client's certificate, which some proxies add, has room; the specification requires
+/// at least 536 bytes.
 pub(crate) const LONGEST: usize = 16 + 2048;
 
 /// Reads what has come of a header.
@@ -61,7 +61,7 @@ fn line(bytes: &[u8]) -> Result<Read, Malformed> {
         [line @ .., b'\r', b'\n'] => text(std::str::from_utf8(line).map_err(|_| Malformed)?).map(Read::Whole),
         _ if bytes.contains(&b'\n') => Err(Malformed),
         [.., b'\r'] => Ok(Read::Needs(1)),
-        // Each field that is missing has a space and a letter at least, and then the line ends.
+        // Each missing field has at least a space and a character, followed by the line end.
         _ => {
             let fields = bytes.split(|byte| *byte == b' ').count();
             let fields = if bytes.starts_with(b"PROXY U") { 0 } else { 6_usize.saturating_sub(fields) };
@@ -112,7 +112,7 @@ fn binary(bytes: &[u8]) -> Result<Read, Malformed> {
         0x11 => 12,
         0x21 => 36,
         0x31 => 216,
-        // What a health check says of itself does not count.
+        // The addresses of a health check are ignored.
         _ if own => 0,
         _ => return Err(Malformed),
     };

@@ -1,10 +1,10 @@
-//! The PROXY protocol: a balancer that forwards bytes says first whose connection it is.
+//! The PROXY protocol: a balancer that forwards bytes sends the client's address first.
 //!
-//! It stands before the door of a listener that `server.proxy_protocol` names, and reads the header and not a byte
-//! more. There the header has to come: a guess would let every client write its own. Who may say it is a peer in
-//! `server.trusted_peers`; another one is not heard. `server.header_timeout` bounds it.
+//! It precedes the protocol of a listener in `server.proxy_protocol`, and reads the header and not a byte
+//! more. The header is required there: guessing would let every client send its own. It is accepted only from
+//! `server.trusted_peers`; other peers are rejected. `server.header_timeout` limits it.
 //!
-//! An own parser: what stands in front of every byte of a connection is of what we own, and the crate `ppp` does not say
+//! It has its own parser: code in front of every connection should be ours, and the crate `ppp` does not return
 //! how much may be read.
 //!
 //! Next: [`header`].
@@ -34,12 +34,12 @@ use crate::connection::{
     state::State,
 };
 
-/// A door behind a balancer that says whose connection it is.
+/// A protocol behind a PROXY protocol header.
 #[derive(Clone, Debug)]
 pub(crate) struct Proxied<P> {
     door: P,
     limits: Arc<Limits>,
-    /// A peer was refused, and somebody was told of it.
+    /// A rejection was already logged.
     told: Arc<AtomicBool>,
 }
 
@@ -48,17 +48,17 @@ impl<P> Proxied<P> {
         Self { door, limits, told: Arc::default() }
     }
 
-    /// Whose connection it is.
+    /// The client of the connection.
     async fn source<S: Stream>(&self, stream: &mut S, peer: SocketAddr, state: &State) -> Result<SocketAddr, Closed> {
         if !self.limits.settings().trusts(peer.ip()) {
-            self.tell(peer, "a peer outside server.trusted_peers was not heard; more are only counted");
+            self.tell(peer, "rejected a connection from outside server.trusted_peers; further rejections are counted but not logged");
             return Err(Closed::Untrusted);
         }
         match drive(&self.limits, state, &mut Heading { stream, state, bytes: Vec::new() }).await? {
             Ok(Ok(Source::Client(client))) => Ok(client),
             Ok(Ok(Source::Peer)) => Ok(peer),
             Ok(Err(Malformed)) => {
-                self.tell(peer, "a connection had no header of the PROXY protocol; more are only counted");
+                self.tell(peer, "rejected a connection without a PROXY protocol header; further rejections are counted but not logged");
                 Err(Closed::Malformed)
             }
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Closed::Peer),

@@ -1,8 +1,8 @@
 //! The uwsgi protocol, for nginx's `uwsgi_pass`, Apache's `mod_proxy_uwsgi` and uWSGI's own routers.
 //!
-//! A connection carries one request: a block of variables, then as many bytes of body as `CONTENT_LENGTH` says. The
-//! answer is plain HTTP, never in chunks, and its end is the connection's. So a body of unknown length that a router
-//! leaves out cannot be told from none: it is refused with 411. It refuses every modifier but 0.
+//! A connection carries one request: a block of variables, then a body of `CONTENT_LENGTH` bytes. The
+//! response is plain HTTP, never chunked, and ends with the connection. A body of unknown length that a router
+//! drops cannot be distinguished from no body: it is refused with 411. It refuses every modifier but 0.
 //!
 //! Next: [`packet`].
 
@@ -77,14 +77,14 @@ where
 
 fn request(packet: &Packet) -> Result<Head, Problem> {
     let bad = |detail| Problem::new(Code::MalformedRequest).with_detail(detail);
-    let pairs = packet.pairs().map_err(|_| bad("The variables cannot be read."))?;
+    let pairs = packet.pairs().map_err(|_| bad("The uwsgi variables are malformed."))?;
     let head = cgi::read(pairs).map_err(|bad_one| {
         tracing::debug!(bad = ?bad_one, "a uwsgi request was refused");
         bad(bad_one.detail())
     })?;
     if head.is_chunked && head.length.is_none() {
         let problem = Problem::custom(StatusCode::LENGTH_REQUIRED, "length_required");
-        return Err(problem.with_detail("The body came in chunks, and the proxy did not tell its length."));
+        return Err(problem.with_detail("The body is chunked and the proxy sent no length."));
     }
     Ok(head)
 }
@@ -122,7 +122,7 @@ where
         state.set_unread();
     }
     Ok(match answered {
-        // Where no length is told, only a reset says that this is not the whole.
+        // Without a length, only a reset shows that the response is incomplete.
         Some(Sent::Broken) => {
             state.unfinished.store(true, Relaxed);
             Closed::Error
@@ -158,7 +158,7 @@ async fn send<W: AsyncWrite + Unpin>(out: &mut Out<W>, answer: Answer) -> io::Re
                 return Ok(Sent::Broken);
             }
             Some(Ok(frame)) => {
-                // Trailers have no place without chunks.
+                // There are no trailers without chunks.
                 if let Ok(data) = frame.into_data() {
                     out.buffer.extend_from_slice(&data);
                 }

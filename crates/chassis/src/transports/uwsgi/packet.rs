@@ -17,10 +17,10 @@ pub(crate) struct Packet(Vec<u8>);
 pub(crate) struct Malformed;
 
 impl Packet {
-    /// Reads one; none where the peer closed without a word.
+    /// Reads one; none if the peer closed without sending anything.
     ///
     /// # Errors
-    /// `InvalidData` for another modifier, `UnexpectedEof` for half a block, and those of the socket.
+    /// `InvalidData` for another modifier, `UnexpectedEof` for a partial block, and socket errors.
     pub(super) async fn read<R: AsyncRead + Unpin>(read: &mut R) -> io::Result<Option<Self>> {
         let mut first = [0; 1];
         if read.read(&mut first).await? == 0 {

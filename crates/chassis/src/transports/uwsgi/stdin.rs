@@ -1,4 +1,4 @@
-//! A request's body as it comes in: as many bytes as were announced.
+//! Reads a request's body of the declared length.
 //!
 //! Next: [`super::super::body`].
 
@@ -16,12 +16,12 @@ use crate::{
 /// 16 KiB at a time.
 const CHUNK: usize = 16 * 1024;
 
-/// A body on its way in.
+/// A body being received.
 pub(super) struct Stdin {
-    /// None once nobody reads it.
+    /// None once the handler has dropped it.
     feed: Option<Feed>,
     left: u64,
-    /// Bytes that nobody read.
+    /// Unread bytes.
     unread: usize,
 }
 
@@ -39,7 +39,7 @@ impl Stdin {
         self.left == 0
     }
 
-    /// Reads on until the peer has closed. More than a while of what nobody reads is left in the socket.
+    /// Reads until the peer has closed. A long unread body is left in the socket.
     pub(super) async fn listen<R: AsyncRead + Unpin>(&mut self, read: &mut R) -> io::Result<()> {
         loop {
             if self.unread > DRAIN_BYTES {
@@ -52,7 +52,7 @@ impl Stdin {
             }
             let length = chunk.len();
             if self.is_over() {
-                // What comes behind the body is no request: there is one for each connection.
+                // Bytes after the body are ignored: there is one request per connection.
                 self.unread += length;
                 continue;
             }

@@ -78,7 +78,7 @@ async fn a_bad_certificate_is_counted_and_the_old_one_serves_on() {
         eventually("it is counted", Duration::from_secs(10), counted).await;
         assert_eq!(secure.curl(&[], "/hello/").await.text, "Hello, World!\n", "turn {turn}");
     }
-    secure.server.logs("tls.key_file: the key is not that of tls.certificate_file").await;
+    secure.server.logs("tls.key_file: the key does not match tls.certificate_file").await;
     secure.server.logs("tls.certificate_file: expected certificates in PEM").await;
     assert!(!secure.server.log().contains("hunter2"), "{}", secure.server.log());
     fs::write(&in_place, good).expect("writing");

@@ -84,7 +84,7 @@ async fn sighup_reads_the_files_again() {
     let scratch = Scratch::new("reload");
     let (server, file) = start(&scratch).await;
     server.signal(Signal::SIGHUP);
-    server.logs("nothing changed").await;
+    server.logs("settings checked: no changes").await;
     assert!((server.metric("config_generation").await - 1.0).abs() < 0.5);
 
     fs::write(&file, with("500ms", "debug")).unwrap();

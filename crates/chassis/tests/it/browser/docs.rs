@@ -66,5 +66,5 @@ async fn the_docs_page_says_when_it_cannot_show_the_document() {
     browser.open(&format!("http://{}/docs", server.app)).await;
     browser.until("document.documentElement.dataset.state === 'failed'", SOON).await;
     let said = browser.run("return document.getElementById('operations').textContent").await;
-    assert_eq!(said, "The document cannot be shown: openapi.json answered 503");
+    assert_eq!(said, "The document cannot be shown: openapi.json returned 503");
 }

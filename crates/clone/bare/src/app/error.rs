@@ -1,4 +1,4 @@
-//! What can go wrong in a handler: the client sees the code, the log sees the cause.
+//! Errors of handlers: the client sees the code, the log sees the cause.
 
 use axum::response::{IntoResponse, Response};
 
@@ -7,10 +7,10 @@ use chassis::{
     problem::Problem,
 };
 
-/// What can go wrong in a handler.
+/// An error of a handler.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The client's fault; it is told all of it.
+    /// A client error, sent to the client in full.
     #[error("the request was rejected: {0}")]
     Rejected(#[from] Problem),
 }
@@ -23,7 +23,7 @@ impl IntoResponse for Error {
     }
 }
 
-/// Its problems are those that any route may answer.
+/// It adds no problems to those that any route may return.
 impl Output for Error {
     fn describe(_: &mut Operation<'_>) {}
 }

@@ -1,7 +1,7 @@
 //! The app: this service's own. It has no route yet.
 //!
-//! [`router`] has the list of routes. Each feature has its file and its state; there is no state of all of them. What
-//! every service needs (timeouts, limits, metrics, logs) is the chassis's, and nothing of it stands here.
+//! [`router`] has the list of routes. Each feature has its own file and state; there is no global state. What
+//! every service needs (timeouts, limits, metrics, logs) is in the chassis.
 //!
 //! Next: [`config`].
 
