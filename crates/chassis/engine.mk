@@ -96,7 +96,7 @@ template-load: ## The load tests' own test: faults that have to fail them, repor
 
 template-release: ## scripts/release in a copy of the files that it reads.
 	scripts/gate chart/tools
-	PYTHONPATH=.tools/chart-python python3 template/tests/workflows/release.py
+	PATH="$$PWD/.tools/bin:$$PATH" PYTHONPATH=.tools/chart-python PYTHONDONTWRITEBYTECODE=1 python3 template/tests/workflows/release.py
 
 template-gate: ## The gate of a clone: fresh, bare, after the first hour, with a required setting.
 	template/tests/gate/check
