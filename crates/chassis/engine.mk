@@ -110,7 +110,7 @@ template-load: ## Tests the load tests: faults that must fail them, reports in a
 
 template-release: ## Tests scripts/release in a copy of the files that it reads.
 	scripts/gate chart/tools
-	PYTHONPATH=.tools/chart-python python3 template/tests/workflows/release.py
+	PATH="$$PWD/.tools/bin:$$PATH" PYTHONPATH=.tools/chart-python PYTHONDONTWRITEBYTECODE=1 python3 template/tests/workflows/release.py
 
 template-gate: ## Tests the gate of a clone: fresh, bare, after the first hour, with a required setting.
 	template/tests/gate/check
