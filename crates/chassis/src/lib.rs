@@ -44,7 +44,7 @@
 //! | feature | brings | dependencies |
 //! |---|---|---|
 //! | `tls` | `https://` listeners, certificates that are read again when they change, clients' certificates | rustls with ring, tokio-rustls, x509-cert |
-//! | `proxy-protocol` | `server.proxy_protocol`: the client's address from `HAProxy` and its like, versions 1 and 2 | none |
+//! | `proxy-protocol` | `server.proxy_protocol`: the client's address from a balancer that forwards bytes, versions 1 and 2 | none |
 //! | `fastcgi` | `fastcgi://` listeners, for nginx, Apache, lighttpd | none |
 //! | `uwsgi` | `uwsgi://` listeners, for nginx and others | none |
 //! | `host` | a machine without a cluster: passed sockets, restart by SIGUSR2, privileges that are given up, systemd | caps, command-fds, listenfd, sd-notify |

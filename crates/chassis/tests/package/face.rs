@@ -65,6 +65,13 @@ fn a_derived_trait_that_goes_is_a_change() {
     assert_eq!(gone, ["impl core::clone::Clone for sketch::Door"]);
 }
 
+#[test]
+fn a_face_is_read_as_it_was_written() {
+    let face = face_of_source("sketch", "#[repr(u8)] pub enum Phase { Ready }");
+    assert!(face.iter().any(|line| line.starts_with("#[")), "{face:?}");
+    assert_eq!(body(&text("0.2.0", &face)), face);
+}
+
 /// What is to be done, where something is.
 fn hold(committed: &str, built: &BTreeSet<String>, version: &str, changelog: &str) -> Result<(), String> {
     if committed != text(version, built) {
@@ -102,7 +109,8 @@ fn text(version: &str, face: &BTreeSet<String>) -> String {
 }
 
 fn body(text: &str) -> BTreeSet<String> {
-    text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+    // An item may begin with an attribute, `#[repr(u8)]`.
+    text.lines().filter(|line| !line.starts_with("# ")).map(str::to_owned).collect()
 }
 
 /// Eight digits: enough to notice a change, and short enough to copy.
