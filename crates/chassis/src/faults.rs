@@ -38,7 +38,7 @@ pub struct Settings {
 /// A rule for some share of a route's requests.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rule {
+pub(crate) struct Rule {
     /// A route's template, or `*` for all.
     #[serde(default = "every_route")]
     pub route: String,
@@ -69,7 +69,7 @@ const fn always() -> f64 {
 /// What `GET` and `PUT /faults` carry.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Rules; the first that matches a request decides.
     pub rules: Vec<Rule>,
     /// `/readyz` fails for this long.
@@ -87,7 +87,7 @@ impl Plan {
     ///
     /// # Errors
     /// One line for each fault, with its place in the plan.
-    pub fn validate(&self) -> Result<(), Vec<String>> {
+    pub(crate) fn validate(&self) -> Result<(), Vec<String>> {
         if self.rules.len() > MAX_RULES {
             return Err(vec![format!("rules: expected at most {MAX_RULES}")]);
         }
@@ -114,7 +114,7 @@ impl Plan {
 
 /// The active faults; a cheap handle. Without rules it costs one atomic load per request.
 #[derive(Clone, Debug)]
-pub struct Faults(Arc<Inner>);
+pub(crate) struct Faults(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -135,7 +135,7 @@ pub(crate) struct Fault {
 impl Faults {
     /// No rules; the drills of the settings count from now.
     #[must_use]
-    pub fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
         let now = Instant::now();
         Self(Arc::new(Inner {
             started: now,
@@ -146,18 +146,18 @@ impl Faults {
     }
 
     /// Applies new settings.
-    pub fn reload(&self, settings: &Settings) {
+    pub(crate) fn reload(&self, settings: &Settings) {
         self.0.drill.store(Arc::new(settings.clone()));
     }
 
     /// The active plan.
     #[must_use]
-    pub fn plan(&self) -> Plan {
+    pub(crate) fn plan(&self) -> Plan {
         self.0.plan.load().1.clone()
     }
 
     /// Replaces the plan; its expiries count from now.
-    pub fn set(&self, plan: Plan) {
+    pub(crate) fn set(&self, plan: Plan) {
         let any = !plan.rules.is_empty();
         self.0.plan.store(Arc::new((Instant::now(), plan)));
         self.0.any.store(any, Relaxed);
@@ -165,14 +165,14 @@ impl Faults {
 
     /// Whether a drill keeps the replica unready.
     #[must_use]
-    pub fn is_unready(&self) -> bool {
+    pub(crate) fn is_unready(&self) -> bool {
         let plan = self.0.plan.load();
         self.0.started.elapsed() < self.0.drill.load().unready_for.get() || plan.0.elapsed() < plan.1.unready_for.get()
     }
 
     /// Whether a drill fails the liveness probe.
     #[must_use]
-    pub fn is_dead(&self) -> bool {
+    pub(crate) fn is_dead(&self) -> bool {
         self.0.drill.load().fail_liveness_after.is_some_and(|after| self.0.started.elapsed() >= after.get())
     }
 

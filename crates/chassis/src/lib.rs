@@ -59,6 +59,8 @@
 //!
 //! Next: [`program`].
 
+#![allow(rustdoc::private_intra_doc_links, reason = "`Next:` is for who reads the source, where nothing is private")]
+
 // A whole program, and what is composed of all the rest.
 pub mod program;
 pub mod testing;
@@ -67,11 +69,11 @@ pub mod replica;
 pub mod config;
 
 // Where connections come from.
-pub mod host;
-pub mod transports;
-pub mod admin;
-pub mod server;
-pub mod listener;
+mod host;
+mod transports;
+mod admin;
+mod server;
+mod listener;
 
 // The routes.
 pub mod router;
@@ -82,10 +84,10 @@ pub mod connection;
 pub mod middleware;
 
 // What a request meets.
-pub mod overload;
+mod overload;
 pub mod upstream;
 pub mod health;
-pub mod faults;
+mod faults;
 
 // What each of them tells, and how a replica ends.
 pub mod telemetry;
@@ -93,11 +95,11 @@ pub mod problem;
 pub mod lifecycle;
 
 // Words that all of them share.
-pub mod runtime;
-pub mod process;
+mod runtime;
+mod process;
 pub(crate) mod peer;
 pub mod request;
-pub mod values;
+mod values;
 
 pub use program::main;
 pub use replica::Chassis;

@@ -61,7 +61,7 @@ impl Check for Settings {
 /// Where a replica is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// Not yet serving.
     Starting,
     /// Serving.
@@ -77,7 +77,7 @@ impl Phase {
 
     /// The phase's name in `lifecycle_phase`.
     #[must_use]
-    pub const fn label(self) -> &'static str {
+    pub(crate) const fn label(self) -> &'static str {
         match self {
             Self::Starting => "starting",
             Self::Ready => "ready",
@@ -89,7 +89,7 @@ impl Phase {
 
 /// A replica's phase; a cheap handle.
 #[derive(Clone, Debug)]
-pub struct Lifecycle(Arc<Inner>);
+pub(crate) struct Lifecycle(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -128,13 +128,13 @@ impl Lifecycle {
 
     /// The present phase.
     #[must_use]
-    pub fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         Phase::ALL[usize::from(self.0.phase.load(SeqCst))]
     }
 
     /// For handlers and streams that last long.
     #[must_use]
-    pub fn drain(&self) -> Drain {
+    pub(crate) fn drain(&self) -> Drain {
         Drain(self.0.drain.clone())
     }
 

@@ -51,7 +51,7 @@ pub fn new_id() -> HeaderValue {
 
 /// 32 lower-case digits, eight at once: each request writes two such ids, and digit by digit costs four times as much.
 #[must_use]
-pub fn hexadecimal(number: u128) -> [u8; 32] {
+pub(crate) fn hexadecimal(number: u128) -> [u8; 32] {
     let mut digits = [0; 32];
     let (parts, _) = digits.as_chunks_mut::<8>();
     for (part, at) in parts.iter_mut().zip([96, 64, 32, 0]) {
@@ -108,12 +108,12 @@ pub fn current() -> Option<Arc<RequestContext>> {
 }
 
 /// Runs `f` with the current request, without counting a reference; `None` outside any.
-pub fn with_current<T>(f: impl FnOnce(Option<&RequestContext>) -> T) -> T {
+pub(crate) fn with_current<T>(f: impl FnOnce(Option<&RequestContext>) -> T) -> T {
     CURRENT.with_borrow(|context| f(context.as_deref()))
 }
 
 /// Runs `f` inside `context`.
-pub fn enter<T>(context: &Arc<RequestContext>, f: impl FnOnce() -> T) -> T {
+pub(crate) fn enter<T>(context: &Arc<RequestContext>, f: impl FnOnce() -> T) -> T {
     let _restore = Restore(CURRENT.replace(Some(Arc::clone(context))));
     let _attached = context.span.clone().map(OtelContext::attach);
     f()

@@ -59,7 +59,7 @@ const MOST_CONNECTIONS: u64 = 65_536;
 /// How many connections the open-file limit and the memory limit allow, or the setting. Raises the soft file limit to
 /// the hard one, and warns where the setting needs more files than that.
 #[must_use]
-pub fn max_connections(setting: Auto<usize>) -> usize {
+pub(crate) fn max_connections(setting: Auto<usize>) -> usize {
     let files = raise_file_limit();
     match setting {
         Auto::Value(connections) => {
@@ -75,7 +75,7 @@ pub fn max_connections(setting: Auto<usize>) -> usize {
 /// Default limit for response bytes buffered for slow readers: an eighth of the memory limit. 64 MiB without one: 64
 /// readers of a MiB each.
 #[must_use]
-pub fn response_memory() -> usize {
+pub(crate) fn response_memory() -> usize {
     memory_limit().map_or(64 << 20, |bytes| usize::try_from(bytes / 8).unwrap_or(usize::MAX))
 }
 

@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// Why there was no response with status 200.
-pub fn ask(url: Option<&str>, admin_listen: &str) -> Result<String, String> {
+pub(crate) fn ask(url: Option<&str>, admin_listen: &str) -> Result<String, String> {
     let (authorities, path) = match url {
         Some(url) => split(url).ok_or("expected a URL such as http://127.0.0.1:8081/readyz")?,
         None => (local(admin_listen)?, "/readyz".to_owned()),

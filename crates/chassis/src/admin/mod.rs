@@ -8,7 +8,7 @@
 
 mod guard;
 mod heartbeat;
-pub mod healthcheck;
+pub(crate) mod healthcheck;
 pub(crate) mod probes;
 mod scrape;
 mod settings;
@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::heartbeat::Heartbeat;
 pub(crate) use self::scrape::Scrape;
-pub use self::settings::Settings;
+pub(crate) use self::settings::Settings;
 use self::{
     guard::{Guard, guard},
     probes::Probes,

@@ -10,7 +10,7 @@ use lexopt::{Arg, Parser, ValueExt};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
+pub(crate) enum Command {
     /// Serve until a stop signal.
     Run(Options),
     /// Validate the settings and print the effective ones.
@@ -45,7 +45,7 @@ pub struct Options {
 ///
 /// # Errors
 /// One readable line if an argument is unknown, superfluous or lacks its value.
-pub fn parse<T: Into<OsString>>(args: impl IntoIterator<Item = T>) -> Result<Command, String> {
+pub(crate) fn parse<T: Into<OsString>>(args: impl IntoIterator<Item = T>) -> Result<Command, String> {
     let mut parser = Parser::from_args(args.into_iter().map(Into::into).collect::<Vec<OsString>>());
     let mut options = Options::default();
     let mut words: Vec<String> = Vec::new();
@@ -90,7 +90,7 @@ fn command(words: Vec<String>, options: Options) -> Result<Command, String> {
 
 /// The help, for a program called `binary`.
 #[must_use]
-pub fn help(binary: &str) -> String {
+pub(crate) fn help(binary: &str) -> String {
     format!(
         "\
 Usage: {binary} [SUBCOMMAND] [--config FILE]... [--overlay FILE]

@@ -20,7 +20,7 @@ use super::{
 
 /// The active settings.
 #[derive(Debug)]
-pub struct Live<A> {
+pub(crate) struct Live<A> {
     sources: Sources,
     state: ArcSwap<State<A>>,
     reloading: Mutex<()>,
@@ -36,7 +36,7 @@ struct State<A> {
 
 /// The outcome of a reload. An ignored overlay is in the notes of [`Live::loaded`] in every case.
 #[derive(Debug, PartialEq)]
-pub enum Reload {
+pub(crate) enum Reload {
     /// The settings did not change.
     Unchanged,
     /// The reloadable part is active.
@@ -55,7 +55,7 @@ pub enum Reload {
 impl<A: AppSettings> Live<A> {
     /// Activates `loaded` as generation 1; reloads read `sources`.
     #[must_use]
-    pub fn new(sources: Sources, loaded: Loaded<A>) -> Self {
+    pub(crate) fn new(sources: Sources, loaded: Loaded<A>) -> Self {
         let failures = AtomicU64::new(u64::from(!loaded.notes.is_empty()));
         let state = State { loaded: Arc::new(loaded), generation: 1, pending: Vec::new() };
         Self { sources, state: ArcSwap::from_pointee(state), reloading: Mutex::new(()), failures }
@@ -63,31 +63,31 @@ impl<A: AppSettings> Live<A> {
 
     /// The active settings.
     #[must_use]
-    pub fn get(&self) -> Arc<Settings<A>> {
+    pub(crate) fn get(&self) -> Arc<Settings<A>> {
         Arc::clone(&self.state.load().loaded.settings)
     }
 
     /// The active settings, with their hash and notes.
     #[must_use]
-    pub fn loaded(&self) -> Arc<Loaded<A>> {
+    pub(crate) fn loaded(&self) -> Arc<Loaded<A>> {
         Arc::clone(&self.state.load().loaded)
     }
 
     /// 1 at start, and one more for each change of the settings in force.
     #[must_use]
-    pub fn generation(&self) -> u64 {
+    pub(crate) fn generation(&self) -> u64 {
         self.state.load().generation
     }
 
     /// Keys that changed but need a restart, sorted.
     #[must_use]
-    pub fn restart_pending(&self) -> Vec<String> {
+    pub(crate) fn restart_pending(&self) -> Vec<String> {
         self.state.load().pending.clone()
     }
 
     /// Number of rejected reloads of settings or certificates, and of ignored overlays.
     #[must_use]
-    pub fn failures(&self) -> u64 {
+    pub(crate) fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
     }
 
@@ -96,14 +96,8 @@ impl<A: AppSettings> Live<A> {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The files that [`crate::process::watch()`] should watch.
-    #[must_use]
-    pub fn sources(&self) -> &Sources {
-        &self.sources
-    }
-
     /// Reads the files again and activates the reloadable part. It blocks on files: keep it off the I/O runtime.
-    pub fn reload(&self) -> Reload {
+    pub(crate) fn reload(&self) -> Reload {
         let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.state.load_full();
         let prepared = load_after(&self.sources, &old.loaded.overlay).and_then(|new| prepare(&old, new));

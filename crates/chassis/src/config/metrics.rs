@@ -8,7 +8,7 @@ use super::{AppSettings, Live};
 
 /// The `config_*` metrics.
 #[derive(Clone, Debug)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     generation: IntGauge,
     info: IntGaugeVec,
     restart_pending: IntGauge,
@@ -20,7 +20,7 @@ impl Metrics {
     ///
     /// # Errors
     /// Where one of the names is taken.
-    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+    pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let generation = IntGauge::new("config_generation", "Generation of the settings in force; 1 at start.")?;
         let info = IntGaugeVec::new(Opts::new("config_info", "Hash of the settings in force; always 1."), &["hash"])?;
         let restart_pending =
@@ -37,7 +37,7 @@ impl Metrics {
     }
 
     /// Updates the metrics from `live`, after the start and after each reload.
-    pub fn record<A: AppSettings>(&self, live: &Live<A>) {
+    pub(crate) fn record<A: AppSettings>(&self, live: &Live<A>) {
         self.generation.set(live.generation().try_into().unwrap_or(i64::MAX));
         // Remove the old hash's series: a replica has exactly one.
         self.info.reset();

@@ -26,15 +26,15 @@ mod variables;
 #[cfg(test)]
 mod tests;
 
-pub use live::{Live, Reload};
+pub(crate) use live::{Live, Reload};
 pub use load::{Loaded, Sources, load};
-pub use metrics::Metrics;
+pub(crate) use metrics::Metrics;
 pub use reference::reference;
 pub use schema::schema;
-pub use show::{redacted, render};
+pub(crate) use show::{redacted, render};
 
-pub use crate::process::{Environment, Invocation, Watcher, watch};
-pub use crate::values::{Auto, Check, Duration, Secret, SettingError, SettingErrors, Size, Source};
+pub use crate::process::Environment;
+pub use crate::values::{Auto, Check, Duration, Secret, SettingError, SettingErrors, Size};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

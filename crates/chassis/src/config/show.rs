@@ -17,7 +17,7 @@ const REDACTED: &str = "[redacted]";
 /// # Panics
 /// Where the app's settings do not serialise: a map whose keys are no texts.
 #[must_use]
-pub fn redacted<A: Serialize>(settings: &Settings<A>) -> Value {
+pub(crate) fn redacted<A: Serialize>(settings: &Settings<A>) -> Value {
     let mut tree = tree(settings);
     hide_credentials(&mut tree);
     tree
@@ -28,7 +28,7 @@ pub fn redacted<A: Serialize>(settings: &Settings<A>) -> Value {
 /// # Panics
 /// As [`redacted`].
 #[must_use]
-pub fn render<A: Serialize>(settings: &Settings<A>) -> String {
+pub(crate) fn render<A: Serialize>(settings: &Settings<A>) -> String {
     let mut tree = redacted(settings);
     fit_toml(&mut tree);
     toml::to_string_pretty(&tree).expect("a tree that fits TOML")

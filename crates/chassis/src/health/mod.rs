@@ -3,14 +3,14 @@
 //! Checks run in the background; a probe reads their last result and never waits for one. A hard check that is not up
 //! takes the replica out of the balancer. A dependency that all replicas share is a soft check: it marks the replica
 //! degraded and shows in metrics, since removing every replica would not help. Nothing here depends on HTTP beyond
-//! the text of [`render`].
+//! the text of a probe.
 //!
-//! Next: [`render`], the text of a probe.
+//! Next: [`mod@render`], the text of a probe.
 
 mod render;
 mod run;
 
-pub use render::{Options, Outcome, render};
+pub(crate) use render::{Options, Outcome, render};
 
 use std::{
     fmt,

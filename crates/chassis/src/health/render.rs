@@ -27,7 +27,7 @@ impl From<bool> for Outcome {
 
 /// Query options of a probe: `?verbose`, and `exclude=NAME`, repeatable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub(crate) struct Options {
     /// Whether to list the checks even if all pass.
     pub verbose: bool,
     /// Names of checks to ignore.
@@ -37,7 +37,7 @@ pub struct Options {
 impl Options {
     /// Parses a query. Unknown options are ignored, and names are not percent-decoded, since no name needs it.
     #[must_use]
-    pub fn parse(query: Option<&str>) -> Self {
+    pub(crate) fn parse(query: Option<&str>) -> Self {
         let mut options = Self::default();
         for pair in query.unwrap_or_default().split('&') {
             match pair.split_once('=').unwrap_or((pair, "")) {
@@ -53,7 +53,7 @@ impl Options {
 /// The response of the probe `endpoint` (`readyz`): 200 and `ok`, or 503 with a line for each check. A single check
 /// (`/readyz/NAME`) is a list of one.
 #[must_use]
-pub fn render(endpoint: &str, checks: &[(&str, Outcome)], options: &Options) -> (StatusCode, String) {
+pub(crate) fn render(endpoint: &str, checks: &[(&str, Outcome)], options: &Options) -> (StatusCode, String) {
     let excluded = |name: &str| options.exclude.iter().any(|excluded| excluded == name);
     let failed = checks.iter().any(|(name, outcome)| *outcome == Outcome::Failed && !excluded(name));
     if !failed && !options.verbose {

@@ -31,7 +31,7 @@ use super::{
 use crate::{
     peer::ConnectionInfo,
     request::{self, RequestContext},
-    telemetry::{AccessRecord, ServerSpan, SpanRecord},
+    telemetry::{AccessRecord, ServerSpan, SpanRecord, Tracing},
 };
 
 /// A request from its head to the last byte of its response. If dropped earlier, it counts as 499: client disconnected.
@@ -77,7 +77,7 @@ impl Observation {
         let context = Arc::new(RequestContext {
             id: id::request_id(head.request_id),
             deadline: deadline_of(&stack, trusted && head.has_deadline, headers, started),
-            span: stack.tracing.context(&trace),
+            span: Tracing::context(&trace),
             trace,
             baggage,
         });

@@ -5,7 +5,7 @@
 //! `X-Forwarded-For`: nearly all proxies set that one, and would pass on a client's own `Forwarded`. Headers
 //! from a peer outside `server.trusted_peers` are ignored.
 //!
-//! Next: [`super::service`].
+//! Next: [`super::info`].
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -12,7 +12,8 @@ mod extract;
 mod form;
 
 pub use code::Code;
-pub use extract::{BodyError, Json, Path, Query};
+pub(crate) use extract::BodyError;
+pub use extract::{Json, Path, Query};
 pub use form::{Draft, Form};
 
 use std::{borrow::Cow, fmt, time::Duration};
@@ -30,7 +31,7 @@ use serde::{Serialize, Serializer};
 use crate::request::{self, RequestContext};
 
 /// The media type of RFC 9457, section 6.1.
-pub const CONTENT_TYPE: &str = "application/problem+json";
+pub(crate) const CONTENT_TYPE: &str = "application/problem+json";
 
 /// An error as the client sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]

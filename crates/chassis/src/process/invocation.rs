@@ -6,7 +6,7 @@ use std::{env, ffi::OsString, io, path::Path};
 
 /// A program and its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invocation {
+pub(crate) struct Invocation {
     /// An absolute path, or a name to look up on `PATH`. A symlink is not resolved: its target may change.
     pub program: OsString,
     /// Without the program's name.
@@ -16,7 +16,7 @@ pub struct Invocation {
 impl Invocation {
     /// That of this process, in its present directory.
     #[must_use]
-    pub fn capture() -> Self {
+    pub(crate) fn capture() -> Self {
         Self::new(env::args_os(), env::current_dir())
     }
 

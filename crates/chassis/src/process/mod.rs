@@ -9,8 +9,9 @@ mod signals;
 mod watch;
 
 pub use environment::Environment;
-pub use exit::{Exit, StartError};
-pub use invocation::Invocation;
-pub use signals::HeldSignals;
+pub(crate) use exit::Exit;
+pub use exit::StartError;
+pub(crate) use invocation::Invocation;
+pub(crate) use signals::HeldSignals;
 pub(crate) use signals::{Received, Signals};
-pub use watch::{Watcher, watch};
+pub(crate) use watch::Watcher;

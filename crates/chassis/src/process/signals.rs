@@ -20,18 +20,19 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// drop: a program that exits by itself keeps its exit code.
 #[derive(Debug)]
 #[must_use = "signals that are held end nothing"]
-pub struct HeldSignals(());
+pub(crate) struct HeldSignals(());
 
 impl HeldSignals {
     /// Blocks them. Call it in the first line of `main`.
-    pub fn hold() -> Self {
+    pub(crate) fn hold() -> Self {
         // It fails only for masks unknown to the kernel; then signals have their default effect.
         let _ = answered().thread_block();
         Self(())
     }
 
     /// Unblocks them: a pending signal reaches its handler, or ends the process without one.
-    pub fn release(self) {
+    pub(crate) fn release(self) {
+        let Self(()) = self;
         let _ = answered().thread_unblock();
     }
 }

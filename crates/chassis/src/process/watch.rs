@@ -20,15 +20,9 @@ use tokio::{sync::Notify, task, time};
 /// 2 s: far below the minute that a kubelet takes to project a changed `ConfigMap`.
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// Signals `on_change` each time the content of one of `paths` has changed; never returns. The same content is reported
-/// once, valid or not. A change that is undone between two polls is not seen.
-pub async fn watch(paths: Vec<PathBuf>, on_change: Arc<Notify>) {
-    Watcher::new(paths).run(on_change).await;
-}
-
 /// Files, and what was last seen in them.
 #[derive(Clone, Debug)]
-pub struct Watcher {
+pub(crate) struct Watcher {
     paths: Vec<PathBuf>,
     seen: u64,
 }
@@ -36,19 +30,20 @@ pub struct Watcher {
 impl Watcher {
     /// Takes the content of `paths` as known; made before the settings are read, it misses no change.
     #[must_use]
-    pub fn new(paths: Vec<PathBuf>) -> Self {
+    pub(crate) fn new(paths: Vec<PathBuf>) -> Self {
         let seen = digest(&paths);
         Self { paths, seen }
     }
 
     /// Whether the content has changed since the last call. Reads the files.
-    pub fn changed(&mut self) -> bool {
+    pub(crate) fn changed(&mut self) -> bool {
         let now = digest(&self.paths);
         now != std::mem::replace(&mut self.seen, now)
     }
 
-    /// Signals `on_change` each time the content has changed; never returns.
-    pub async fn run(mut self, on_change: Arc<Notify>) {
+    /// Signals `on_change` each time the content has changed; never returns. The same content is reported once, valid or
+    /// not. A change that is undone between two polls is not seen.
+    pub(crate) async fn run(mut self, on_change: Arc<Notify>) {
         let mut ticks = time::interval(PERIOD);
         ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         loop {

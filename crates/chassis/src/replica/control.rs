@@ -3,7 +3,7 @@
 //! Reading from a mount whose server is gone blocks forever. So files are read on a separate thread, which ends before
 //! anything else starts; a stop signal does not wait for it.
 //!
-//! Next: [`super::start`].
+//! Next: [`mod@super::start`].
 
 use std::{panic, thread};
 

@@ -19,7 +19,8 @@ mod core;
 mod life;
 mod start;
 
-pub use crate::process::{Exit, HeldSignals, StartError};
+pub use crate::process::StartError;
+pub(crate) use crate::process::{Exit, HeldSignals};
 #[cfg(feature = "guest")]
 pub use embedded::{Embedded, Request, ResponseBody};
 
@@ -88,7 +89,7 @@ impl Chassis {
 /// Loads the settings, runs the app until a signal, and drains.
 ///
 /// `app` makes the routes; it runs inside the I/O runtime.
-pub fn run<A, F, E>(held: HeldSignals, sources: Sources, identity: Identity, app: F) -> Exit
+pub(crate) fn run<A, F, E>(held: HeldSignals, sources: Sources, identity: Identity, app: F) -> Exit
 where
     A: AppSettings,
     F: FnOnce(&A, &Chassis) -> Result<Router, E>,

@@ -11,7 +11,7 @@ mod settings;
 
 pub(crate) use failures::AcceptErrors;
 pub(crate) use settings::InForce;
-pub use settings::Settings;
+pub(crate) use settings::Settings;
 
 use std::{
     io,

@@ -23,7 +23,7 @@ use crate::request::TraceContext;
 
 /// The fields of an access line.
 #[derive(Clone, Copy, Debug)]
-pub struct AccessRecord<'a> {
+pub(crate) struct AccessRecord<'a> {
     /// The request id: visible ASCII that JSON need not escape.
     pub request_id: &'a str,
     /// Its trace context.
@@ -52,7 +52,7 @@ pub struct AccessRecord<'a> {
 
 /// Writes access lines if the filter for target `access` and `telemetry.access_log` allow it; cheap to clone.
 #[derive(Clone)]
-pub struct AccessLog {
+pub(crate) struct AccessLog {
     sink: Sink,
     format: Format,
     control: LogControl,
@@ -69,7 +69,7 @@ impl AccessLog {
     }
 
     /// Writes `record`: 5xx as ERROR, all else as INFO.
-    pub fn write(&self, record: &AccessRecord<'_>) {
+    pub(crate) fn write(&self, record: &AccessRecord<'_>) {
         let failed = record.status.is_server_error();
         let (level, urgency) = if failed { (Level::ERROR, Urgency::Now) } else { (Level::INFO, Urgency::Batched) };
         if !self.control.wants_access(level) {

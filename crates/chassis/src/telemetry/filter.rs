@@ -22,7 +22,7 @@ pub(super) const ACCESS: &str = "access";
 
 /// Reads and changes the log filter; cheap to clone. Spans for traces do not pass it.
 #[derive(Clone)]
-pub struct LogControl(Arc<State>);
+pub(crate) struct LogControl(Arc<State>);
 
 struct State {
     current: ArcSwap<(String, Targets)>,
@@ -44,7 +44,7 @@ impl LogControl {
 
     /// The active filter, as written.
     #[must_use]
-    pub fn filter(&self) -> String {
+    pub(crate) fn filter(&self) -> String {
         self.0.current.load().0.clone()
     }
 
@@ -52,7 +52,7 @@ impl LogControl {
     ///
     /// # Errors
     /// If it is not a level or comma-separated `target=level` pairs; the old one stays.
-    pub fn set_filter(&self, filter: &str) -> Result<(), String> {
+    pub(crate) fn set_filter(&self, filter: &str) -> Result<(), String> {
         let targets = parse(filter)?;
         self.0.access_levels.store(access_levels(&targets), Ordering::Relaxed);
         self.0.current.store(Arc::new((filter.to_owned(), targets)));

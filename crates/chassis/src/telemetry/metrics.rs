@@ -45,7 +45,7 @@ impl Metrics {
 
 /// Everything in `registry` as Prometheus text (version 0.0.4).
 #[must_use]
-pub fn render(registry: &Registry) -> Vec<u8> {
+pub(crate) fn render(registry: &Registry) -> Vec<u8> {
     let mut text = Vec::with_capacity(16 << 10);
     // It fails on families without a metric, which a registry does not return, and on a failing writer.
     let _ = TextEncoder::new().encode(&registry.gather(), &mut text);

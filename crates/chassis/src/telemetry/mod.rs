@@ -28,21 +28,22 @@ mod resource;
 mod sampler;
 mod sender;
 mod settings;
-pub mod sink;
-pub mod span;
+pub(crate) mod sink;
+pub(crate) mod span;
 mod text;
 mod timestamp;
 mod variables;
 
-pub use access::{AccessLog, AccessRecord};
-pub use filter::LogControl;
+pub(crate) use access::{AccessLog, AccessRecord};
+pub(crate) use filter::LogControl;
 pub use identity::Identity;
-pub use metrics::render;
-pub use propagation::Propagation;
-pub use sampler::Tracing;
-pub use settings::{LogFormat, OtlpProtocol, Settings};
-pub use span::{ServerSpan, SpanRecord};
-pub use text::Colour;
+pub(crate) use metrics::render;
+pub(crate) use propagation::Propagation;
+pub(crate) use sampler::Tracing;
+pub use settings::Settings;
+pub(crate) use settings::{LogFormat, OtlpProtocol};
+pub(crate) use span::{ServerSpan, SpanRecord};
+pub(crate) use text::Colour;
 
 use std::{
     io::Write,
@@ -73,10 +74,10 @@ use self::{
 const SCOPE: &str = env!("CARGO_CRATE_NAME");
 
 /// Looks up a variable of the environment.
-pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Where log lines go.
-pub struct Output {
+pub(crate) struct Output {
     /// The writer; only the writer thread waits for it.
     pub writer: Box<dyn Write + Send>,
     /// Whether it is a terminal: decides `telemetry.log_format = "auto"`.
@@ -102,7 +103,7 @@ impl StartError {
 }
 
 /// Logs, metrics and traces of one process. Keep it until the end, then [`flush`](Self::flush) it.
-pub struct Telemetry {
+pub(crate) struct Telemetry {
     metrics: Metrics,
     sink: Sink,
     format: Format,
@@ -117,7 +118,7 @@ pub struct Telemetry {
 ///
 /// # Errors
 /// When a setting or a standard `OTEL_` variable cannot be used, or a subscriber is already installed.
-pub fn start(
+pub(crate) fn start(
     settings: &Settings,
     identity: &Identity,
     environment: Lookup<'_>,
@@ -138,7 +139,7 @@ pub fn start(
 ///
 /// # Errors
 /// As [`start`].
-pub fn build(
+pub(crate) fn build(
     settings: &Settings,
     identity: &Identity,
     environment: Lookup<'_>,
@@ -170,7 +171,7 @@ pub fn build(
 
 /// Every standard `OTEL_` variable with an unsupported value; [`start`] refuses these.
 #[must_use]
-pub fn refused(environment: Lookup<'_>) -> Vec<StartError> {
+pub(crate) fn refused(environment: Lookup<'_>) -> Vec<StartError> {
     let checks = [
         Propagation::new(environment("OTEL_PROPAGATORS").as_deref()).map(drop),
         resource::check(environment),
@@ -216,36 +217,36 @@ fn subscriber(
 impl Telemetry {
     /// The metrics' registry, with `process_*`, `tokio_*`, `build_info` and `telemetry_dropped_total` in it.
     #[must_use]
-    pub fn registry(&self) -> &Registry {
+    pub(crate) fn registry(&self) -> &Registry {
         &self.metrics.registry
     }
 
     /// Adds a runtime to the `tokio_*` metrics.
-    pub fn watch_runtime(&self, name: &'static str, handle: Handle) {
+    pub(crate) fn watch_runtime(&self, name: &'static str, handle: Handle) {
         self.metrics.runtimes.watch(name, handle);
     }
 
     /// Reads and changes the log filter.
     #[must_use]
-    pub fn log_control(&self) -> &LogControl {
+    pub(crate) fn log_control(&self) -> &LogControl {
         &self.control
     }
 
     /// Writes access lines.
     #[must_use]
-    pub fn access_log(&self) -> &AccessLog {
+    pub(crate) fn access_log(&self) -> &AccessLog {
         &self.access
     }
 
     /// Decides which requests are recorded.
     #[must_use]
-    pub fn tracing(&self) -> &Tracing {
+    pub(crate) fn tracing(&self) -> &Tracing {
         &self.tracing
     }
 
     /// Sets the headers of outbound requests.
     #[must_use]
-    pub fn propagation(&self) -> &Propagation {
+    pub(crate) fn propagation(&self) -> &Propagation {
         &self.propagation
     }
 
@@ -253,7 +254,7 @@ impl Telemetry {
     ///
     /// # Errors
     /// When the log filter or the ratio cannot be used.
-    pub fn reload(&self, settings: &Settings) -> Result<(), StartError> {
+    pub(crate) fn reload(&self, settings: &Settings) -> Result<(), StartError> {
         if let Some((key, reason)) = settings.problems().into_iter().next() {
             return Err(StartError { key, reason });
         }
@@ -268,7 +269,7 @@ impl Telemetry {
     /// Sends and writes everything pending; blocks at most `timeout`, whatever the collector and stdout do, and counts
     /// losses. Returns whether both finished in time. Never call it on a thread that serves requests.
     #[must_use]
-    pub fn flush(&self, timeout: Duration) -> bool {
+    pub(crate) fn flush(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         // A hanging collector must not use up the time for the last log lines.
         let for_lines = (timeout / 5).min(Duration::from_millis(250));

@@ -23,7 +23,7 @@ use crate::request::{self, RequestContext, TraceContext, TraceId};
 
 /// Decides for each request; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Tracing(Arc<State>);
+pub(crate) struct Tracing(Arc<State>);
 
 #[derive(Debug)]
 struct State {
@@ -40,14 +40,14 @@ impl Tracing {
     }
 
     /// Changes the share of new traces that is recorded, 0 to 1.
-    pub fn set_sample_ratio(&self, ratio: f64) {
+    pub(crate) fn set_sample_ratio(&self, ratio: f64) {
         self.0.bound.store(bound(ratio), Ordering::Relaxed);
     }
 
     /// A request's trace context and the caller's baggage: the caller's decision is kept, otherwise the ratio
     /// decides. Without an endpoint nothing is recorded, but every request has a trace id.
     #[must_use]
-    pub fn sample(&self, headers: &HeaderMap) -> (TraceContext, Option<HeaderValue>) {
+    pub(crate) fn sample(&self, headers: &HeaderMap) -> (TraceContext, Option<HeaderValue>) {
         let propagation = &self.0.propagation;
         let baggage = propagation.baggage(headers);
         let Some(remote) = propagation.extract(headers) else {
@@ -66,7 +66,7 @@ impl Tracing {
 
     /// A new trace, for a request without trace headers.
     #[must_use]
-    pub fn begin(&self) -> TraceContext {
+    pub(crate) fn begin(&self) -> TraceContext {
         let trace_id = fastrand::u128(1..);
         let sampled = self.0.spans.is_some() && self.wants(trace_id);
         TraceContext { trace_id: TraceId(trace_id), sampled, ..TraceContext::default() }
@@ -74,13 +74,13 @@ impl Tracing {
 
     /// The server span of a recorded request, for [`RequestContext::span`].
     #[must_use]
-    pub fn context(&self, trace: &TraceContext) -> Option<OtelContext> {
+    pub(crate) fn context(trace: &TraceContext) -> Option<OtelContext> {
         trace.sampled.then(|| span::context_of(trace))
     }
 
     /// Starts the span of a request that has [`RequestContext::span`].
     #[must_use]
-    pub fn server_span(&self, request: &RequestContext, record: &SpanRecord<'_>) -> ServerSpan {
+    pub(crate) fn server_span(&self, request: &RequestContext, record: &SpanRecord<'_>) -> ServerSpan {
         self.0.spans.as_ref().map(|spans| ServerSpan::start(spans, request, record)).unwrap_or_default()
     }
 

@@ -26,11 +26,11 @@ const WOULD_BLOCK: Duration = Duration::from_millis(10);
 
 /// A handle on the output; cheap to clone. When the last one is dropped, the writer thread finishes the rest.
 #[derive(Clone)]
-pub struct Sink(Arc<Handle>);
+pub(crate) struct Sink(Arc<Handle>);
 
 /// Whether a line may wait for its batch.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Urgency {
+pub(crate) enum Urgency {
     /// Written within 100 ms.
     Batched,
     /// Written at once.
@@ -42,7 +42,7 @@ impl Sink {
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn start(writer: Box<dyn Write + Send>, dropped: IntCounter) -> io::Result<Self> {
+    pub(crate) fn start(writer: Box<dyn Write + Send>, dropped: IntCounter) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             state: Mutex::new(State::default()),
             produced: Condvar::new(),
@@ -55,7 +55,7 @@ impl Sink {
     }
 
     /// Takes `line`, which ends in a line feed; drops it when the buffer is full. Never waits for the output.
-    pub fn write(&self, line: &[u8], urgency: Urgency) {
+    pub(crate) fn write(&self, line: &[u8], urgency: Urgency) {
         let shared = &self.0.0;
         let mut state = shared.lock();
         if state.buffer.len() + line.len() > CAPACITY {
@@ -76,7 +76,7 @@ impl Sink {
 
     /// Waits up to `timeout` until all lines accepted so far are written. Returns whether they are.
     #[must_use]
-    pub fn flush(&self, timeout: Duration) -> bool {
+    pub(crate) fn flush(&self, timeout: Duration) -> bool {
         let shared = &self.0.0;
         let mut state = shared.lock();
         let target = state.pushed;

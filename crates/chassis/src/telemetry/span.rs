@@ -28,7 +28,7 @@ use crate::request::{RequestContext, TraceContext};
 
 /// The fields of a server span at its start.
 #[derive(Clone, Copy, Debug)]
-pub struct SpanRecord<'a> {
+pub(crate) struct SpanRecord<'a> {
     /// The method, `_OTHER` where it is not known.
     pub method: &'static str,
     /// The path without the query; kept up to 1,024 bytes.
@@ -49,7 +49,7 @@ pub struct SpanRecord<'a> {
 
 /// A request's server span, if it is recorded. If it is dropped unfinished, nothing is exported.
 #[derive(Debug, Default)]
-pub struct ServerSpan(Option<(Arc<Spans>, Box<Server>)>);
+pub(crate) struct ServerSpan(Option<(Arc<Spans>, Box<Server>)>);
 
 /// A server span, small until it is exported.
 #[derive(Debug)]
@@ -96,7 +96,7 @@ impl ServerSpan {
     }
 
     /// Ends the span with its outcome.
-    pub fn finish(self, status: StatusCode, lasted: Duration) {
+    pub(crate) fn finish(self, status: StatusCode, lasted: Duration) {
         if let Some((spans, mut span)) = self.0 {
             (span.status, span.lasted) = (status, lasted);
             spans.push(Finished::Server(span));

@@ -129,7 +129,7 @@ fn a_trace_that_begins_here_takes_the_requests_id_and_a_5xx_is_an_error() {
     let fixture = fixture(&Settings { sample_ratio: 1.0, ..to(collector.endpoint()) });
     let (trace, baggage) = fixture.telemetry.tracing().sample(&HeaderMap::new());
     let trace_id = trace.trace_id.0;
-    let span = fixture.telemetry.tracing().context(&trace);
+    let span = Tracing::context(&trace);
     let own = RequestContext { id: "r-1".parse().unwrap(), trace, span, baggage, deadline: None };
     fixture.serve(&Arc::new(own), StatusCode::BAD_GATEWAY);
     assert!(fixture.telemetry.flush(Duration::from_secs(10)));

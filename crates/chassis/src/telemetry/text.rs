@@ -11,7 +11,7 @@ use tracing::Level;
 
 /// Whether a line carries terminal colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Colour {
+pub(crate) enum Colour {
     /// None at all.
     Plain,
     /// ANSI escapes.

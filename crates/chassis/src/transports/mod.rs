@@ -24,7 +24,7 @@ mod https;
 mod out;
 #[cfg(feature = "proxy-protocol")]
 mod proxy;
-pub mod settings;
+pub(crate) mod settings;
 #[cfg(any(feature = "fastcgi", feature = "uwsgi", feature = "guest"))]
 #[cfg_attr(not(feature = "fastcgi"), allow(dead_code))]
 mod software;

@@ -3,7 +3,10 @@
 use std::{os::unix::fs::symlink, process::Command};
 
 use super::*;
-use crate::config::{Live, Reload, Watcher};
+use crate::{
+    config::{Live, Reload},
+    process::Watcher,
+};
 
 fn named(directory: &Directory, content: &str) -> (&'static str, String) {
     ("APP__APP__TOKEN__FILE", directory.write("token", content).display().to_string())

@@ -6,7 +6,8 @@ use prometheus::{Encoder, Registry, TextEncoder};
 use tokio::sync::Notify;
 
 use super::*;
-use crate::config::{Duration, Live, Metrics, Reload, Size, Watcher, keys::Keys, show, watch};
+use crate::config::{Duration, Live, Metrics, Reload, Size, keys::Keys, show};
+use crate::process::Watcher;
 
 fn live(directory: &Directory, file: &str, overlay: Option<&str>) -> Live<App> {
     let mut sources = sources(&[], &[&directory.write("a.toml", file)]);
@@ -237,7 +238,7 @@ async fn watching_signals_a_change_and_nothing_else() {
     let directory = Directory::new();
     let path = directory.write("a.toml", "a");
     let changed = Arc::new(Notify::new());
-    let watching = tokio::spawn(watch(vec![path], Arc::clone(&changed)));
+    let watching = tokio::spawn(Watcher::new(vec![path]).run(Arc::clone(&changed)));
     let quiet = tokio::time::timeout(Time::from_mins(1), changed.notified()).await;
     assert!(quiet.is_err());
     directory.write("a.toml", "b");
