@@ -9,5 +9,5 @@ use chassis::{config, program};
 /// Its name and version.
 pub const SERVICE: program::Service = chassis::service!();
 
-/// Its settings.
+/// Its settings, for the tests.
 pub type Settings = config::Settings<app::Settings>;

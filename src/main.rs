@@ -1,4 +1,4 @@
-//! The program.
+//! The program. The settings' type is that of the first parameter of [`service::app::router`].
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The app's own settings, `app.*`.
+//! The app's own settings, `app.*`. Next: [`super::error`].
 
 use http::Uri;
 use schemars::JsonSchema;
@@ -14,7 +14,7 @@ use chassis::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Origins whose pages may call `/v1/*`, such as `https://shop.example`; empty: none.
+    /// Origins whose pages may call `/v1/quotes` and `/v1/rates`, such as `https://shop.example`; empty: none.
     pub cors_origins: Vec<String>,
     /// A service with `GET /v1/rates`, such as another deployment of this one; unset uses the built-in table.
     pub rates_url: Option<String>,
@@ -22,6 +22,7 @@ pub struct Settings {
     pub rates_max_age: Duration,
     /// The client of that service.
     pub rates_client: upstream::Settings,
+    // Python only: delete both fields, and their lines below, if you have none.
     /// A Python WSGI application, `module:callable`, that serves every path without a Rust route. Needs the cargo feature `wsgi`.
     pub wsgi: Option<String>,
     /// The Python interpreter that runs it.
@@ -56,6 +57,7 @@ impl Check for Settings {
         if self.rates_max_age.is_zero() {
             errors.push(SettingError::new("rates_max_age", "must be above zero"));
         }
+        // A nested section: its key goes first.
         self.rates_client.check("rates_client", errors);
         self.python.check("python", "wsgi", self.wsgi.as_deref(), errors);
     }

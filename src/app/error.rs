@@ -1,9 +1,9 @@
-//! Errors of handlers: the client sees the code, the log sees the cause.
+//! Errors of handlers: the client sees the code, the log sees the cause. Next: [`super::whoami`].
 
 use axum::response::{IntoResponse, Response};
 use tracing::error;
 
-use super::rates::{Lane, Service};
+use super::rates::{Lane, Speed};
 use chassis::{
     openapi::{Operation, Output},
     problem::Problem,
@@ -15,11 +15,12 @@ pub enum Error {
     /// A client error, sent to the client in full.
     #[error("the request was rejected: {0}")]
     Rejected(#[from] Problem),
+    // Goes with `src/app/rates`.
     /// A server error: only tables with all prices are used.
     #[error("the rates have no price for {service:?} on the lane {lane:?}")]
     NoPrice {
-        /// The requested service.
-        service: Service,
+        /// The requested speed.
+        service: Speed,
         /// The lane between the two countries.
         lane: Lane,
     },

@@ -21,14 +21,14 @@ use http::{HeaderValue, Method, header};
 use tower_http::cors::CorsLayer;
 
 use self::rates::Book;
-use chassis::{Chassis, health::DuplicateCheck, openapi::Methods, router::Router, upstream::UpstreamError, wsgi};
+use chassis::{Chassis, health::DuplicateCheck, openapi::Methods, router::Router, upstream, wsgi};
 
 /// Why the app cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// An upstream's URL cannot be used.
+    /// The URL of the rates cannot be used.
     #[error("app.rates_url: {0}")]
-    Upstream(#[from] UpstreamError),
+    RatesUrl(#[from] upstream::UpstreamError),
     /// A metric's name is taken.
     #[error("registering the app's metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -37,10 +37,10 @@ pub enum StartError {
     Check(#[from] DuplicateCheck),
     /// The Python application cannot be served.
     #[error("app.wsgi: {0}")]
-    Wsgi(#[from] wsgi::MountError),
+    Wsgi(#[from] wsgi::MountError), // Python only: delete it if you have none.
 }
 
-/// The API's title and description, for `/openapi.json` and `/docs`.
+/// The API's title and description, for `/openapi.json` and `/docs`. Change this first.
 const ABOUT: &str = "Shipping quotes\n\nWhat a parcel costs, by weight, size, lane and speed.";
 
 /// The list of routes.
@@ -48,7 +48,9 @@ const ABOUT: &str = "Shipping quotes\n\nWhat a parcel costs, by weight, size, la
 /// # Errors
 /// When the settings do not fit, or a name is taken.
 pub fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, StartError> {
-    let rates = Arc::new(Book::new(settings, chassis)?);
+    // Once for all upstreams: it registers their metrics.
+    let upstreams = upstream::Upstreams::new(&chassis.registry, chassis.propagation.clone())?;
+    let rates = Arc::new(Book::new(settings, &upstreams)?);
     rates::watch(&rates, settings, chassis)?;
     let cors = |methods| cross_origin(methods, &settings.cors_origins);
 
@@ -63,6 +65,7 @@ pub fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, StartErr
         .route("/v1/work", work::perform())
         .cpu_bound()
         .documented(ABOUT, &chassis.identity);
+    // Python only: `Ok(router)` if you have none.
     Ok(wsgi::mount(router, settings.wsgi.as_deref(), &settings.python, chassis)?)
 }
 
@@ -74,6 +77,7 @@ fn cross_origin(methods: Methods, origins: &[String]) -> Methods {
     }
     let cors = CorsLayer::new()
         .allow_origin(origins)
+        // Extend both lists with PUT, DELETE or authorization as routes need them.
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([header::CONTENT_TYPE]);
     methods.layer(cors)

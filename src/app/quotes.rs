@@ -1,6 +1,6 @@
 //! `POST /v1/quotes`: what a parcel costs.
 //!
-//! A quote is computed and not stored, so any replica can serve it.
+//! A quote is computed and not stored, so any replica can serve it. Next: [`super::rates`].
 
 use std::{ops::RangeInclusive, sync::Arc};
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     error::Error,
-    rates::{Book, Country, Current, Lane, Service, Source, Table},
+    rates::{Book, Country, Current, Lane, Source, Speed, Table},
 };
 use chassis::{
     openapi::{Methods, post},
@@ -24,6 +24,7 @@ const WEIGHT_G: RangeInclusive<i64> = 1..=30_000;
 const SIDE_MM: RangeInclusive<i64> = 1..=1500;
 
 /// A parcel to be priced.
+// Read by hand in `Parcel::read`, to report all wrong fields at once.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[schemars(deny_unknown_fields, example = example())]
 pub struct Parcel {
@@ -37,7 +38,7 @@ pub struct Parcel {
     /// Its sides.
     pub dimensions_mm: Dimensions,
     /// How fast it goes.
-    pub service: Service,
+    pub service: Speed,
 }
 
 /// A parcel's sides in millimetres, each 1 to 1,500.

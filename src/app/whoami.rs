@@ -1,4 +1,4 @@
-//! `GET /whoami`: which replica responded; to watch a balancer.
+//! `GET /whoami`: which replica responded; to watch a balancer. Next: [`super::work`].
 
 use std::{sync::Arc, time::Instant};
 

@@ -1,6 +1,8 @@
 //! `GET /v1/work?cpu_ms=&sleep_ms=&bytes=`: bounded work, for load tests.
 //!
 //! `cpu_ms` uses CPU time of the thread, not wall time, so that a busy machine makes it slower, like real work.
+//! Delete it with its route and the dependency `nix` before the service is on the internet. `load-tests/requests.js`,
+//! `tests/api/hooks.py` and `tests/service/app/mod.rs` use it. Next: [`super::home`].
 
 use std::{hint, time::Duration};
 

@@ -1,7 +1,8 @@
 //! `GET /`: the replica board, a page that requests `/whoami` at a steady rate and shows which replica responds.
 //!
 //! Behind a balancer it shows how requests are distributed, and what restarts and new replicas change. Script and style
-//! are separate files, so that the content security policy can forbid inline code; there is no build step.
+//! are separate files, so that the content security policy can forbid inline code; no build step. Delete it together with
+//! [`super::whoami`].
 
 use axum::response::Html;
 use http::header;

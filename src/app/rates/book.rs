@@ -1,7 +1,7 @@
 //! The current rates: those of the upstream while they are fresh enough, otherwise the built-in table.
 //!
 //! The background check refreshes them, so a request seldom waits. One that does waits briefly, and many share one
-//! fetch. A URL that points back to this service is harmless: the response is the built-in table.
+//! fetch. A URL that points back to this service is harmless: the response is the built-in table. Next: `table`.
 
 use std::{
     error::Error as StdError,
@@ -10,7 +10,7 @@ use std::{
 };
 
 use chassis::{
-    Chassis, request,
+    request,
     upstream::{Upstream, UpstreamError, Upstreams},
 };
 use http::StatusCode;
@@ -20,7 +20,7 @@ use tokio::time::{self, Instant};
 use tracing::{Instrument, debug};
 
 use super::Table;
-use crate::app::{Settings, StartError};
+use crate::app::Settings;
 
 /// 1 s: how long a request waits for rates before it uses the built-in ones, and the pause after a failure.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -89,19 +89,12 @@ impl Book {
     /// Reads `app.rates_*`.
     ///
     /// # Errors
-    /// When the URL does not fit, or the metrics of upstreams are there already.
-    pub fn new(settings: &Settings, chassis: &Chassis) -> Result<Self, StartError> {
-        let upstream = match settings.rates_url.as_deref() {
-            Some(url) => Some(Upstreams::new(&chassis.registry, chassis.propagation.clone())?.client(
-                "rates",
-                url,
-                &settings.rates_client,
-            )?),
-            None => None,
-        };
+    /// When the URL does not fit.
+    pub fn new(settings: &Settings, upstreams: &Upstreams) -> Result<Self, UpstreamError> {
+        let client = |url| upstreams.client("rates", url, &settings.rates_client);
         Ok(Self {
             built_in: Arc::new(Table::built_in()),
-            upstream,
+            upstream: settings.rates_url.as_deref().map(client).transpose()?,
             max_age: settings.rates_max_age.get(),
             shelf: Mutex::default(),
             fetching: tokio::sync::Mutex::default(),
@@ -193,7 +186,8 @@ impl Book {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How often the background check renews: twice within the age, and at least twice a minute, to see the upstream.
+    /// How often the background check renews: twice within the age, at least twice a minute, to see the
+    /// upstream, but at most once a second.
     pub(super) fn renew_after(&self) -> Duration {
         (self.max_age / 2).clamp(PATIENCE, Duration::from_secs(30))
     }

@@ -6,7 +6,7 @@ mod book;
 mod table;
 
 pub use book::{Book, Current, Source};
-pub use table::{Country, Lane, Price, Service, Table};
+pub use table::{Country, Lane, Price, Speed, Table};
 #[cfg(test)]
 pub(super) use table::{MAX_FUEL, MAX_PRICE};
 

@@ -1,4 +1,4 @@
-//! The rate table: what a parcel costs, by service and lane.
+//! The rate table: what a parcel costs, by speed and lane. Next: [`crate::app::config`].
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// 100,000 in major units: a higher price is an error of the sender, and sums stay far from overflow.
 pub(crate) const MAX_PRICE: u32 = 10_000_000;
-/// Ten times the price, likewise.
+/// 1,000 %: ten times the price, for the same reason.
 pub(crate) const MAX_FUEL: u32 = 1000;
 
 /// An ISO 3166-1 alpha-2 code, in capitals.
@@ -31,7 +31,7 @@ impl TryFrom<String> for Country {
 /// How fast it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Service {
+pub enum Speed {
     /// By road and sea.
     Standard,
     /// By air.
@@ -54,7 +54,7 @@ pub enum Lane {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Price {
     /// For which service.
-    pub service: Service,
+    pub service: Speed,
     /// On which lane.
     pub lane: Lane,
     /// For any parcel.
@@ -103,12 +103,12 @@ impl Table {
             fuel_percent: 12,
             countries: regions.into_iter().flat_map(country).collect(),
             prices: vec![
-                price(Service::Standard, Lane::Domestic, 490, 60),
-                price(Service::Standard, Lane::Regional, 990, 180),
-                price(Service::Standard, Lane::International, 1990, 520),
-                price(Service::Express, Lane::Domestic, 990, 120),
-                price(Service::Express, Lane::Regional, 2490, 450),
-                price(Service::Express, Lane::International, 4490, 990),
+                price(Speed::Standard, Lane::Domestic, 490, 60),
+                price(Speed::Standard, Lane::Regional, 990, 180),
+                price(Speed::Standard, Lane::International, 1990, 520),
+                price(Speed::Express, Lane::Domestic, 990, 120),
+                price(Speed::Express, Lane::Regional, 2490, 450),
+                price(Speed::Express, Lane::International, 4490, 990),
             ],
         }
     }
@@ -116,7 +116,7 @@ impl Table {
     /// Whether every parcel that it serves can be priced; an upstream's table may contain anything.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        let services = [Service::Standard, Service::Express];
+        let services = [Speed::Standard, Speed::Express];
         let lanes = [Lane::Domestic, Lane::Regional, Lane::International];
         let priced = services.iter().all(|service| lanes.iter().all(|lane| self.price(*service, *lane).is_some()));
         let modest = self.prices.iter().all(|price| price.base.max(price.per_kg) <= MAX_PRICE);
@@ -143,7 +143,7 @@ impl Table {
 
     /// The price of a service on a lane.
     #[must_use]
-    pub fn price(&self, service: Service, lane: Lane) -> Option<&Price> {
+    pub fn price(&self, service: Speed, lane: Lane) -> Option<&Price> {
         self.prices.iter().find(|price| price.service == service && price.lane == lane)
     }
 }

@@ -12,7 +12,7 @@ pub use config::Settings;
 
 use chassis::{Chassis, router::Router};
 
-/// The API's title and description, for `/openapi.json` and `/docs`.
+/// The API's title and description, for `/openapi.json` and `/docs`. Change this first.
 const ABOUT: &str = "A new service\n\nWhat it is for.";
 
 /// Why the app cannot start.
