@@ -1,6 +1,6 @@
 # The steps of the engine and of the template, which stay here; the Makefile includes them.
 
-# Tests that mostly wait run beside each other; those that measure take turns (see tests/it/harness).
+# Tests that mostly wait run beside each other; those that measure take turns (see crates/chassis/tests/it/harness).
 TEST_THREADS ?= 8
 # pyo3 asks the interpreter of this name what to link with: Debian's has a shared library, one that pyenv built has none.
 export PYO3_PYTHON ?= $(or $(wildcard /usr/bin/python3),python3)

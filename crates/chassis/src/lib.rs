@@ -53,9 +53,9 @@
 //!
 //! # The source
 //!
-//! The modules stand in floors, top to bottom: each uses those below it and none above, and a test holds that
-//! order (`tests/it/floors.rs`). Code of the engine names a thing by the module that owns it; what is re-exported here is
-//! for services.
+//! The modules stand in floors, top to bottom: each uses those below it and none above, and a test holds that order
+//! (`crates/chassis/tests/it/floors.rs`). Code of the engine names a thing by the module that owns it; what is
+//! re-exported here is for services.
 //!
 //! Next: [`program`].
 

@@ -79,6 +79,7 @@ impl Probes {
         if self.faults.is_unready() {
             lines.push(("drill", Outcome::Failed));
         }
+        // Registered by the app: `chassis.checks.register`.
         lines.extend(self.checks.outcomes());
         lines
     }
@@ -94,7 +95,8 @@ impl Probes {
         self.lifecycle.is_handed_over()
     }
 
-    /// The response of `/readyz` and `/healthz`; a change of the result is logged with the failed checks.
+    /// The response of `/readyz` and `/healthz`, and the place for a header on both; a change of the result is logged
+    /// with the failed checks.
     pub(crate) fn answer_ready(&self, query: Option<&str>) -> Response {
         let lines = self.ready();
         self.tell(&lines);

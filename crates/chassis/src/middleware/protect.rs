@@ -1,5 +1,7 @@
 //! Checks between a request's head and its handler.
 //!
+//! A new limit: its key in `server::settings`, its default in [`super::settings`], its check in [`check`].
+//!
 //! Next: [`super::deadline`].
 
 use std::{sync::Arc, time::Instant};
@@ -29,6 +31,7 @@ pub(super) fn check(settings: &Settings, request: &Request, observation: &Observ
     if target > settings.max_uri.len() {
         return Err(Problem::new(Code::UriTooLong));
     }
+    // A limit on the number of headers belongs here, too. In HTTP/1, hyper's parser stops at 100 (431).
     if head_size(request, target, observation.head_bytes) > settings.max_head.len() {
         return Err(Problem::new(Code::HeadTooLarge));
     }

@@ -37,7 +37,8 @@ impl Kind {
 /// The buckets that OpenTelemetry's conventions advise for `http.server.request.duration`, in seconds.
 const BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
-/// `http_server_request_duration_seconds` and `http_server_active_requests`.
+/// `http_server_request_duration_seconds` and `http_server_active_requests`. The histogram's `_count` counts requests by
+/// method, route and status: the number of 4xx is a query, not another metric.
 #[derive(Clone, Debug)]
 pub(super) struct RouteMetrics {
     durations: HistogramVec,

@@ -1,6 +1,6 @@
 //! Simulation of the pools with recorded service times, in virtual time: independent of the machine and reproducible.
 //!
-//! `cargo test --lib simulation -- --nocapture` prints the table. The traces are of the real program;
+//! `cargo test --package chassis --lib simulation -- --nocapture` prints the table. The traces are of the real program;
 //! `template/scripts/measure-overload --record` makes them anew.
 //!
 //! Next: [`scenarios`].

@@ -120,6 +120,7 @@ impl AccessRecord<'_> {
         log.set_body(format!("{} {} {}", self.method, cut(self.path, PATH), self.status.as_u16()).into());
         let flags = TraceFlags::default().with_sampled(self.trace.sampled);
         log.set_trace_context(self.trace.trace_id.0.into(), SpanId::INVALID, Some(flags));
+        // By their names in `visit`: the trace context above carries these two.
         self.visit(|name, value| {
             if !matches!(name.plain, "trace_id" | "sampled") {
                 log.add_attribute(name.plain, any_value(value));
