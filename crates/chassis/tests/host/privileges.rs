@@ -164,7 +164,7 @@ async fn privileges_that_cannot_be_dropped_stop_the_start() {
     for (settings, part) in [
         (&[("APP__HOST__USER", "no-such-user")][..], "host.user: no such name on this host"),
         (&[("APP__HOST__USER", "nobody"), ("APP__HOST__GROUP", "no-such-group")][..], "host.group: no such name"),
-        (&[("APP__HOST__USER", "4000000")][..], "host.group: needed"),
+        (&[("APP__HOST__USER", "4000000")][..], "host.group: required"),
         (&[("APP__HOST__PID_FILE", "/no/such/directory/pid")][..], "host.pid_file"),
     ] {
         let refused = server::run_to_exit(&[], settings).await;
