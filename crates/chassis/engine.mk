@@ -38,7 +38,7 @@ test-full: tools lint ## Runs all checks with the full number of restarts and re
 	HOST_RESTARTS=40 $(MAKE) test-host
 	HOST_RESTARTS=40 $(MAKE) doors
 	HOSTILE=full $(MAKE) hostile
-	FULL=yes cargo test --locked --package clone
+	FULL=yes cargo test --locked --package clone -- --include-ignored
 	FULL=yes $(MAKE) template-load
 	SCHEMATHESIS_EXAMPLES=500 $(MAKE) api
 	$(MAKE) bench-check

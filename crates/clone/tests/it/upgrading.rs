@@ -11,6 +11,7 @@ use super::{
 const BEFORE: &str = "26139b6";
 
 #[test]
+#[ignore = "needs the template's own history, which a copy of it has not: `make test-full` runs it"]
 fn a_clone_with_a_copied_engine_depends_on_it_after_an_upgrade() {
     let folder = Folder::new("upgrade");
     let template = folder.0.join("template");
