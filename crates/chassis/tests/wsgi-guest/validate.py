@@ -80,7 +80,7 @@ def cases():
     try:
         ask("/bad-body")
     except RuntimeError as error:
-        assert "broke off" in str(error), error
+        assert "cut off" in str(error), error
     else:
         raise AssertionError("a failed body looks whole")
 

@@ -99,7 +99,7 @@ async fn an_application_that_is_none_ends_the_start_with_its_key() {
         }
     }
     for (key, value, part) in [
-        ("APP__APP__PYTHON__PATH", "/no/such/folder", "no folder"),
+        ("APP__APP__PYTHON__PATH", "/no/such/folder", "not a directory"),
         ("APP__APP__PYTHON__THREADS", "0", "APP__APP__PYTHON__THREADS"),
     ] {
         let ended = run_to_exit(&[], &[("APP__APP__WSGI", "shapes:application"), (key, value)]).await;

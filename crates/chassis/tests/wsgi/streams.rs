@@ -91,7 +91,7 @@ async fn a_request_body_that_breaks_off_raises_in_python() {
     server.metric_becomes("wsgi_threads_busy", 1.0, SOON).await;
     drop(connection);
     eventually("it raises", SOON, async || (seen(&server, "closed").await == 1).then_some(())).await;
-    server.logs("cut off: the request body was cut off").await;
+    server.logs("broke off: the request body was cut off").await;
 }
 
 #[tokio::test]
