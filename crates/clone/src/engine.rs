@@ -180,6 +180,7 @@ fn image(engine: &Engine) -> Vec<Edit> {
             vec![
                 copied(&format!(
                     "# The engine, which is outside of this folder: `--build-context engine={crates}`, as `make image` has it.\n\
+                     # hadolint ignore=DL3022\n\
                      COPY --from=engine . {place}\n"
                 )),
                 sent(""),
