@@ -9,8 +9,8 @@ use crate::{manifest, parts, tree::Tree};
 
 /// Pages about the sample: their commands and edits fit nothing else.
 const PAGES: [&str; 1] = ["docs/first-hour.md"];
-/// The sample, and its tests.
-const SAMPLE: [&str; 2] = ["src/app/", "tests/service/app/"];
+/// The sample, its tests, and what they ask; without the last two, checks ask what the API's description says.
+const SAMPLE: [&str; 4] = ["src/app/", "tests/service/app/", "load-tests/requests.js", "tests/api/hooks.py"];
 /// What takes the place of the sample's files.
 const OVERLAY: &str = "crates/clone/bare/";
 /// Dependencies that only the sample has.
