@@ -38,6 +38,13 @@ impl Control {
         Ok(Self { runtime, signals, asked })
     }
 
+    /// For a replica among others in its process, which is stopped by what comes through `signals`.
+    pub(super) fn shared(signals: Signals) -> Result<Self, StartError> {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| StartError::new("starting the admin runtime", error))?;
+        Ok(Self { runtime, signals, asked: Asked::never() })
+    }
+
     /// Reads all files; none if a stop signal came first.
     pub(super) fn read<A: AppSettings>(&mut self, sources: &Sources) -> Option<Result<Files<A>, Vec<String>>> {
         let sources = sources.clone();

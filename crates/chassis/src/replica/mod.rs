@@ -17,12 +17,14 @@ mod control;
 mod embedded;
 mod core;
 mod life;
+mod shared;
 mod start;
 
 pub use crate::process::StartError;
 pub(crate) use crate::process::{Exit, HeldSignals};
 #[cfg(feature = "guest")]
 pub use embedded::{Embedded, Request, ResponseBody};
+pub(crate) use shared::{Addresses, Given, run_shared};
 
 use std::{
     fmt,
@@ -31,7 +33,10 @@ use std::{
 };
 
 use prometheus::Registry;
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::oneshot::Sender,
+};
 
 use self::{
     control::{Control, Files},
@@ -128,7 +133,7 @@ where
     };
     let flush_timeout = loaded.settings.lifecycle.flush_timeout.get();
     let live = Arc::new(Live::new(sources, loaded));
-    let before = host.map(|host| Before { host, certificates });
+    let before = host.map(|host| Before { host, certificates, listening: None });
     let started = before.and_then(|before| start(&mut control, live, watcher, identity, &telemetry, before, app));
     // Never wait for a blocked worker: everything else has ended.
     control.runtime.shutdown_background();
@@ -148,6 +153,8 @@ fn listeners<A>(settings: &Settings<A>) -> Vec<String> {
 struct Before {
     host: Host,
     certificates: Certificates,
+    /// Who waits for the addresses of the listeners.
+    listening: Option<Sender<Addresses>>,
 }
 
 fn start<A, F, E>(
@@ -165,8 +172,8 @@ where
     E: fmt::Display,
 {
     let settings = live.get();
-    let io = build_runtime("io", settings.runtime.io_threads())?;
-    let work = build_runtime("work", settings.runtime.work_threads())?;
+    let io = build_runtime("io", settings.runtime.io_threads(), telemetry)?;
+    let work = build_runtime("work", settings.runtime.work_threads(), telemetry)?;
     telemetry.watch_runtime("io", io.handle().clone());
     telemetry.watch_runtime("work", work.handle().clone());
     let Control { runtime, signals, asked } = control;
@@ -191,8 +198,12 @@ where
     exit
 }
 
-fn build_runtime(name: &'static str, threads: usize) -> Result<Runtime, StartError> {
-    Builder::new_multi_thread()
+fn build_runtime(name: &'static str, threads: usize, telemetry: &Telemetry) -> Result<Runtime, StartError> {
+    let mut builder = Builder::new_multi_thread();
+    if let Some(scope) = telemetry.scope() {
+        builder.on_thread_start(move || scope.enter());
+    }
+    builder
         .worker_threads(threads)
         .thread_name(name)
         .enable_all()

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Before, Chassis, StartError,
+    Addresses, Before, Chassis, StartError,
     core::{Core, healthz},
 };
 use crate::{
@@ -68,7 +68,7 @@ impl<A: AppSettings> Prepared<A> {
         F: FnOnce(&A, &Chassis) -> Result<Router, E>,
         E: fmt::Display,
     {
-        let Before { host, certificates } = before;
+        let Before { host, certificates, listening } = before;
         let registry = telemetry.registry();
         let config_metrics = config::Metrics::new(registry).map_err(metrics)?;
         config_metrics.record(&live);
@@ -91,6 +91,11 @@ impl<A: AppSettings> Prepared<A> {
         };
         let _inside = io.enter();
         let listeners = bind(&live, &host)?;
+        if let Some(listening) = listening {
+            let app = listeners.iter().find_map(|(bound, _)| bound.tcp_address());
+            // Whoever waited may have gone.
+            let _ = listening.send(Addresses { app, admin: admin.address });
+        }
         let routes = app(&live.get().app, &chassis).map_err(|error| StartError::new("starting the app", error))?;
         verdicts.checks.start(io);
         let (door, servers) =
@@ -168,7 +173,7 @@ fn prepare_admin<A: AppSettings>(
     let (address, listener) =
         bound.map_err(|error| cannot_bind("admin", listen, &live.loaded().source("admin.listen"), &error))?;
     tracing::info!(target: "listener", listener = "admin", url = %format_args!("http://{address}"), "listening");
-    Ok(Running::new(listener, routes.router(&settings.admin), &settings.admin))
+    Ok(Running::new(listener, address, routes.router(&settings.admin), &settings.admin))
 }
 
 /// The app's listeners, their accept loops and their connections.

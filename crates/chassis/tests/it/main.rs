@@ -26,3 +26,4 @@ mod settings;
 mod sidecar;
 mod signals;
 mod telemetry;
+mod testing;
