@@ -30,6 +30,7 @@ use std::{
     fmt,
     io::{self, IsTerminal},
     sync::Arc,
+    time::Duration,
 };
 
 use prometheus::Registry;
@@ -193,10 +194,15 @@ where
         }
         Ok(prepared.open(io.handle()).await.run_until_signal(signals, asked, watcher).await)
     });
-    io.shutdown_background();
-    work.shutdown_background();
+    for runtime in [io, work] {
+        runtime.shutdown_timeout(telemetry.scope().map_or(Duration::ZERO, |_| SHARED_END));
+    }
     exit
 }
+
+/// A program never waits for a blocked worker: everything else has ended. A process that goes on waits 1 s for its sockets
+/// to be closed; workers that are not blocked take a fraction of it.
+const SHARED_END: Duration = Duration::from_secs(1);
 
 fn build_runtime(name: &'static str, threads: usize, telemetry: &Telemetry) -> Result<Runtime, StartError> {
     let mut builder = Builder::new_multi_thread();

@@ -43,6 +43,7 @@ struct Sum {
     of: Vec<u32>,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the shape of every app")]
 fn app(settings: &Settings, _: &Chassis) -> Result<Router, Infallible> {
     let word = settings.word.clone();
     let say = move || {
@@ -70,7 +71,7 @@ fn two_services_in_one_process_have_their_own_settings_metrics_and_logs() {
             assert_eq!(service.get("/word").wait().body, word);
         }
         let labels = [("http_route", "/word"), ("http_response_status_code", "200")];
-        let asked = service.wait_for_metric("http_server_request_duration_seconds_count", &labels, move |n| n == times);
+        let asked = service.wait_for_metric("http_server_request_duration_seconds_count", &labels, move |n| n >= times);
         assert!((asked.wait() - times).abs() < f64::EPSILON);
     }
     let line: Value = serde_json::from_str(&one.wait_for_log("\"asked\"").wait()).expect("JSON");
@@ -96,14 +97,14 @@ async fn requests_can_be_awaited_beside_what_the_test_serves_itself() {
 
 /// A service with a route that answers once it is told to, and what it tells of each request.
 fn held(settings: &[(&str, &str)]) -> (Service, Receiver<()>, Arc<Notify>) {
-    let (arrives, arrived) = channel();
+    let (sender, arrived) = channel();
     let go = Arc::new(Notify::new());
     let told = Arc::clone(&go);
     let app = move |(): &(), _: &Chassis| {
         let hold = move || {
-            let (arrives, told) = (arrives.clone(), Arc::clone(&told));
+            let (sender, told) = (sender.clone(), Arc::clone(&told));
             async move {
-                let _ = arrives.send(());
+                let _ = sender.send(());
                 told.notified().await;
                 "at last"
             }
@@ -130,10 +131,10 @@ fn a_drain_waits_for_the_request_in_flight_and_nothing_is_lost() {
 fn a_request_that_is_cut_off_is_told_by_the_exit_code() {
     let settings = [("APP__LIFECYCLE__DRAIN_TIMEOUT", "200ms"), ("APP__SERVER__REQUEST_TIMEOUT", "200ms")];
     // The first route that takes longer than its own timeout is a stream.
-    let (arrives, arrived) = channel();
+    let (sender, arrived) = channel();
     let app = move |(): &(), _: &Chassis| {
         let endless = move || {
-            let _ = arrives.send(());
+            let _ = sender.send(());
             async { Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>()) }
         };
         Ok::<_, Infallible>(Router::new().route("/endless", axum::routing::get(endless)))
@@ -174,7 +175,7 @@ fn a_request_that_is_given_up_is_closed() {
     let pending = service.get("/held").send();
     arrived.recv().expect("it arrives");
     drop(pending);
-    let none = service.wait_for_metric("http_server_active_requests", &[], |active| active == 0.0);
+    let none = service.wait_for_metric("http_server_active_requests", &[], |active| active < 1.0);
     let _: f64 = none.wait();
 }
 
@@ -210,7 +211,7 @@ fn a_panic_of_a_handler_is_an_answer_a_number_and_a_line_of_the_log() {
     let answer = service.get("/panic").wait();
     assert_eq!((answer.status, answer.json::<Value>()["code"].as_str()), (500, Some("internal_error")));
     let labels = [("http_route", "/panic"), ("http_response_status_code", "500")];
-    let counted = service.wait_for_metric("http_server_request_duration_seconds_count", &labels, |n| n == 1.0);
+    let counted = service.wait_for_metric("http_server_request_duration_seconds_count", &labels, |n| n >= 1.0);
     let _: f64 = counted.wait();
     let line: Value = serde_json::from_str(&service.wait_for_log("this route always does").wait()).expect("JSON");
     assert_eq!(line["target"], "panic");
