@@ -16,6 +16,7 @@ use crate::{
     config::{self, AppSettings, Loaded, Sources},
     host::Asked,
     process::{HeldSignals, Signals, StartError, Watcher},
+    telemetry::Scope,
     transports::Certificates,
 };
 
@@ -62,10 +63,14 @@ impl Control {
 /// Runs `work` on a thread that has ended when this resolves: later steps may drop privileges, or change the
 /// environment.
 async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let scope = Scope::current();
     let (done, when_done) = oneshot::channel::<()>();
     let thread = thread::Builder::new().name("settings".into()).spawn(move || {
         // Dropped with the thread's work, even if it panics.
         let _done = done;
+        if let Some(scope) = scope {
+            scope.enter();
+        }
         work()
     });
     let thread = thread.expect("a process may have a second thread");

@@ -11,7 +11,7 @@ use tracing::{Dispatch, dispatcher, dispatcher::DefaultGuard, subscriber::NoSubs
 
 thread_local! {
     // For as long as the thread runs.
-    static ENTERED: RefCell<Option<DefaultGuard>> = const { RefCell::new(None) };
+    static ENTERED: RefCell<Option<(Scope, DefaultGuard)>> = const { RefCell::new(None) };
 }
 
 /// The subscriber; cheap to clone.
@@ -26,7 +26,12 @@ impl Scope {
 
     /// The present thread has this subscriber until it ends.
     pub(crate) fn enter(&self) {
-        ENTERED.set(Some(dispatcher::set_default(&self.0)));
+        ENTERED.set(Some((self.clone(), dispatcher::set_default(&self.0))));
+    }
+
+    /// That of the present thread, for one that it starts.
+    pub(crate) fn current() -> Option<Self> {
+        ENTERED.with_borrow(|entered| entered.as_ref().map(|(scope, _)| scope.clone()))
     }
 }
 

@@ -23,4 +23,4 @@ pub use pending::Pending;
 pub use program::Program;
 pub use request::Request;
 pub use service::Service;
-pub use settings::{loaded, read};
+pub use settings::{loaded, read, read_with};
