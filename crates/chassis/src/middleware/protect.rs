@@ -31,7 +31,8 @@ pub(super) fn check(settings: &Settings, request: &Request, observation: &Observ
     if target > settings.max_uri.len() {
         return Err(Problem::new(Code::UriTooLong));
     }
-    // A limit on the number of headers belongs here, too. In HTTP/1, hyper's parser stops at 100 (431).
+    // A limit on the number of headers belongs here, too. In HTTP/1, hyper's parser stops at 100 (431): `max_headers` of
+    // its builder in `connection::http`.
     if head_size(request, target, observation.head_bytes) > settings.max_head.len() {
         return Err(Problem::new(Code::HeadTooLarge));
     }
