@@ -47,7 +47,7 @@ const ABOUT: &str = "Shipping quotes\n\nWhat a parcel costs, by weight, size, la
 ///
 /// # Errors
 /// When the settings do not fit, or a name is taken.
-pub fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, StartError> {
+pub async fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, StartError> {
     // Once for all upstreams: it registers their metrics.
     let upstreams = upstream::Upstreams::new(&chassis.registry, chassis.propagation.clone())?;
     let rates = Arc::new(Book::new(settings, &upstreams)?);

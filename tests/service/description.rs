@@ -9,8 +9,7 @@ use super::{chassis, document, settings};
 fn every_route_has_operations_with_a_summary_and_an_answer() {
     let document = document();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let _inside = runtime.enter();
-    let router = app::router(&settings().app, &chassis()).expect("the routes");
+    let router = runtime.block_on(app::router(&settings().app, &chassis())).expect("the routes");
     let mut wrong: Vec<String> = router
         .undescribed()
         .map(|path| format!("{path} has no operation: make its handlers with `chassis::openapi::get` and the like"))

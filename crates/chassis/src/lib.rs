@@ -19,7 +19,7 @@
 //! }
 //!
 //! fn main() -> ExitCode {
-//!     chassis::main(chassis::service!(), |(): &(), _: &Chassis| {
+//!     chassis::main(chassis::service!(), async |(): &(), _: &Chassis| {
 //!         Ok::<_, Infallible>(Router::new().route("/", get(hello).about("Says hello.")))
 //!     })
 //! }

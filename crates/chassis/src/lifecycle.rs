@@ -3,7 +3,11 @@
 //! Starting, Ready, Draining, Stopped: the phases only ever go forward. This file holds the state; [`super::replica`]
 //! walks through it. It does not deal with sockets or signals.
 //!
-//! Next: [`super::replica`], which walks through the phases.
+//! Next: [`mod@steps`], what a start waits for.
+
+mod steps;
+
+pub(crate) use steps::Steps;
 
 use std::sync::{
     Arc, OnceLock,
@@ -22,11 +26,13 @@ use crate::values::{Check, Duration, SettingError, SettingErrors};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// How long the app's start may take: its `router` function and what it waits for before it is ready. Exit code 1 after that.
+    pub start_timeout: Duration,
     /// How long to keep accepting requests after SIGTERM, until load balancers have removed this replica; SIGINT skips it.
     pub drain_delay: Duration,
     /// How long requests in flight may take after `drain_delay`. At least `server.request_timeout`.
     pub drain_timeout: Duration,
-    /// The platform's total grace period (terminationGracePeriodSeconds); it must be at least the sum of the others plus 1 s.
+    /// The platform's total grace period (terminationGracePeriodSeconds); it must be at least `drain_delay`, `drain_timeout` and `flush_timeout` together, plus 1 s.
     pub grace_period: Option<Duration>,
     /// How long flushing the last logs and spans may take.
     pub flush_timeout: Duration,
@@ -35,6 +41,8 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            // 55 s: 5 s less than the chart's startup probe grants. The replica ends by itself, with a reason in its log.
+            start_timeout: Duration::from_secs(55),
             // 5 s: half of the 10 s that `docker stop` grants; the other half is for requests in flight.
             drain_delay: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(30),
@@ -46,6 +54,7 @@ impl Default for Settings {
 
 impl Check for Settings {
     fn check(&self, errors: &mut SettingErrors) {
+        errors.require(self.start_timeout > Duration::default(), "start_timeout", "expected a duration above zero");
         // 1 s: for the steps between the phases, on a busy machine.
         let margin = std::time::Duration::from_secs(1);
         let needed = self.drain_delay.get() + self.drain_timeout.get() + self.flush_timeout.get() + margin;
@@ -95,6 +104,7 @@ pub(crate) struct Lifecycle(Arc<Inner>);
 struct Inner {
     phase: AtomicU8,
     drain: CancellationToken,
+    steps: Steps,
     handed_over: AtomicBool,
     /// When the drain began, and the window in which connections are asked to close.
     window: OnceLock<(Instant, std::time::Duration)>,
@@ -117,6 +127,7 @@ impl Lifecycle {
         let inner = Inner {
             phase: AtomicU8::new(0),
             drain: CancellationToken::new(),
+            steps: Steps::default(),
             handed_over: AtomicBool::new(false),
             window: OnceLock::new(),
             gauge,
@@ -136,6 +147,11 @@ impl Lifecycle {
     #[must_use]
     pub(crate) fn drain(&self) -> Drain {
         Drain(self.0.drain.clone())
+    }
+
+    /// What the start waits for.
+    pub(crate) fn steps(&self) -> &Steps {
+        &self.0.steps
     }
 
     /// Cancelled when the drain begins.

@@ -45,7 +45,7 @@ impl Application {
     pub fn new<A, F, E>(app: F) -> PyResult<Self>
     where
         A: AppSettings,
-        F: Fn(&A, &Chassis) -> Result<Router, E> + Send + Sync + 'static,
+        F: AsyncFn(&A, &Chassis) -> Result<Router, E> + Send + Sync + 'static,
         E: Display,
     {
         let sources = || Sources::new(Options::default(), Environment::capture());

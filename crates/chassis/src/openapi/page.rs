@@ -125,10 +125,10 @@ async fn script() -> Script {
 ///
 /// # Errors
 /// When there are no routes, or the router is not `documented`.
-pub(crate) fn of<E: Display>(routes: impl FnOnce() -> Result<axum::Router, E>) -> Result<Value, String> {
+pub(crate) fn of<E: Display>(routes: impl AsyncFnOnce() -> Result<axum::Router, E>) -> Result<Value, String> {
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(async {
-        let app = routes().map_err(|error| error.to_string())?;
+        let app = routes().await.map_err(|error| error.to_string())?;
         let request = Request::get(PATH).body(Body::empty()).map_err(|error| error.to_string())?;
         let response = app.oneshot(request).await.map_err(|never: Infallible| never.to_string())?;
         let body = response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();

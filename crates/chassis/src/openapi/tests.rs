@@ -62,7 +62,7 @@ impl Output for SoldOut {
 
 fn document(router: Router) -> Value {
     let identity = Identity { service: "tests".into(), version: "1.2.3".into(), ..Identity::default() };
-    of(|| Ok::<_, String>(router.documented("Things\n\nOf all kinds.", &identity).into_axum())).unwrap()
+    of(async || Ok::<_, String>(router.documented("Things\n\nOf all kinds.", &identity).into_axum())).unwrap()
 }
 
 /// The operation that `methods` become at `path`.
@@ -202,9 +202,9 @@ fn a_route_of_axums_own_is_not_described() {
 
 #[test]
 fn routes_that_are_not_documented_cannot_be_printed() {
-    let error = of(|| Ok::<_, String>(Router::new().into_axum())).unwrap_err();
+    let error = of(async || Ok::<_, String>(Router::new().into_axum())).unwrap_err();
     assert_eq!(error, "nothing at /openapi.json: the routes are not `documented`");
-    assert_eq!(of(|| Err("no table")).unwrap_err(), "no table");
+    assert_eq!(of(async || Err::<axum::Router, _>("no table")).unwrap_err(), "no table");
 }
 
 #[test]

@@ -26,7 +26,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::runtime::{Handle, Runtime};
 
 use super::{
-    Chassis, StartError, build_runtime,
+    Chassis, StartError, app, build_runtime,
     core::{Core, healthz},
     start::{Verdicts, metrics},
 };
@@ -88,14 +88,15 @@ impl Request {
 }
 
 impl Embedded {
-    /// Starts runtimes, telemetry and the app.
+    /// Starts runtimes, telemetry and the app, and waits for what the app needs before it is ready.
     ///
     /// # Errors
-    /// Errors in the settings, one line each, or a start failure.
+    /// Errors in the settings, one line each, or a start failure: also one that takes longer than
+    /// `lifecycle.start_timeout`.
     pub fn start<A, F, E>(sources: Sources, identity: Identity, app: F) -> Result<Self, StartError>
     where
         A: AppSettings,
-        F: FnOnce(&A, &Chassis) -> Result<Router, E>,
+        F: AsyncFnOnce(&A, &Chassis) -> Result<Router, E>,
         E: fmt::Display,
     {
         let bad = |errors: config::SettingErrors| {
@@ -110,10 +111,7 @@ impl Embedded {
         let live = Live::new(sources, loaded);
         let io = build_runtime("io", live.get().runtime.io_threads())?;
         let work = build_runtime("work", live.get().runtime.work_threads())?;
-        let (routes, core) = {
-            let _inside = io.enter();
-            enter(&live, identity, &telemetry, io.handle(), work.handle(), app)?
-        };
+        let (routes, core) = io.block_on(enter(&live, identity, &telemetry, io.handle(), work.handle(), app))?;
         tracing::info!(config_hash = %live.loaded().hash, "started inside another server");
         Ok(Self { routes, core, telemetry, flush_timeout, io, _work: work })
     }
@@ -168,7 +166,7 @@ impl fmt::Debug for Embedded {
     }
 }
 
-fn enter<A, F, E>(
+async fn enter<A, F, E>(
     live: &Live<A>,
     identity: Identity,
     telemetry: &Telemetry,
@@ -178,27 +176,25 @@ fn enter<A, F, E>(
 ) -> Result<(Routes, Core), StartError>
 where
     A: AppSettings,
-    F: FnOnce(&A, &Chassis) -> Result<Router, E>,
+    F: AsyncFnOnce(&A, &Chassis) -> Result<Router, E>,
     E: fmt::Display,
 {
     let registry = telemetry.registry();
     let verdicts = Verdicts::start(live, registry, io)?;
-    let chassis = Chassis {
-        registry: registry.clone(),
-        checks: verdicts.checks.clone(),
-        drain: verdicts.lifecycle.drain(),
-        propagation: telemetry.propagation().clone(),
-        identity,
-        served: Arc::default(),
-    };
+    let chassis = Chassis::new(telemetry, &verdicts, identity);
     config::Metrics::new(registry).map_err(metrics)?.record(live);
     telemetry.watch_runtime("io", io.clone());
     telemetry.watch_runtime("work", work.clone());
     for note in &live.loaded().notes {
         tracing::warn!("{note}");
     }
-    let routes = app(&live.get().app, &chassis).map_err(|error| StartError::new("starting the app", error))?;
-    let routes = routes.merge(healthz(&verdicts.probes));
+    let settings = live.get();
+    let routes = app::within(settings.lifecycle.start_timeout.get(), &chassis, async {
+        let routes = app(&settings.app, &chassis).await.map_err(app::failed)?;
+        chassis.steps.run(io).await;
+        Ok(routes)
+    });
+    let routes = routes.await?.merge(healthz(&verdicts.probes));
     verdicts.checks.start(io);
     let core = Core::new(live, telemetry, &verdicts, &chassis.served, work);
     // The host accepts.

@@ -1,8 +1,8 @@
 //! A replica: its parts started in order, and stopped in order.
 //!
 //! ```text
-//! signals → settings → sockets, privileges (feature host) → telemetry → runtimes → admin (not ready) → listeners → app
-//!         → a successor's turn (feature host) → accept → ready
+//! signals → settings → sockets, privileges (feature host) → telemetry → runtimes → admin (not ready) → listeners
+//!         → app, and what it waits for, within start_timeout → checks → a successor's turn (feature host) → accept → ready
 //! SIGTERM → draining, for drain_delay → stop accepting → connections end, within drain_timeout
 //!         → telemetry flushed, within flush_timeout → admin closes → exit
 //! ```
@@ -12,6 +12,7 @@
 //!
 //! Next: [`super::listener`].
 
+mod app;
 mod control;
 #[cfg(feature = "guest")]
 mod embedded;
@@ -34,15 +35,16 @@ use prometheus::Registry;
 use tokio::runtime::{Builder, Runtime};
 
 use self::{
+    app::App,
     control::{Control, Files},
-    start::Prepared,
+    start::{Prepared, Verdicts},
 };
 use crate::{
     admin,
     config::{AppSettings, Live, Settings, Sources},
     health::Checks,
     host::{self, Host},
-    lifecycle::{Drain, Lifecycle},
+    lifecycle::{Drain, Lifecycle, Steps},
     middleware::Served,
     process::Watcher,
     router::Router,
@@ -65,20 +67,51 @@ pub struct Chassis {
     pub identity: Identity,
     /// The number of completed requests.
     pub served: Arc<Served>,
+    steps: Steps,
 }
 
 impl Chassis {
+    fn new(telemetry: &Telemetry, verdicts: &Verdicts, identity: Identity) -> Self {
+        Self {
+            registry: telemetry.registry().clone(),
+            checks: verdicts.checks.clone(),
+            drain: verdicts.lifecycle.drain(),
+            propagation: telemetry.propagation().clone(),
+            identity,
+            served: Arc::default(),
+            steps: verdicts.lifecycle.steps().clone(),
+        }
+    }
+
+    /// The replica is ready once `step` has succeeded: a database answers, a migration is done, a cache is filled.
+    ///
+    /// Call it in the function that makes the routes. The steps run behind that function, in the order of their
+    /// registration, as tasks of the I/O runtime, before the replica accepts. One that fails is retried with a growing
+    /// pause of at most 1 s; each new reason is one line of the log, and `/startupz` lists the steps that are not done.
+    /// If they are not all done within `lifecycle.start_timeout`, the program ends with code 1, and its last line says
+    /// which step it waited for and why. A single try has no bound of its own.
+    ///
+    /// `server openapi` never runs a step: make pools that connect when they are first used, and ask them here.
+    pub fn before_ready<F, E>(&self, name: &'static str, step: impl Fn() -> F + Send + 'static)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: fmt::Display,
+    {
+        self.steps.add(name, step);
+    }
+
     /// A chassis without running parts, for an app's unit tests.
     ///
     /// # Panics
     /// Never: its metrics are the first of their registry.
     #[must_use]
     pub fn detached(identity: Identity) -> Self {
-        let registry = Registry::new();
+        let (registry, lifecycle) = (Registry::new(), Lifecycle::new(None));
         Self {
             checks: Checks::new(&registry).expect("the registry's first metrics"),
             registry,
-            drain: Lifecycle::new(None).drain(),
+            drain: lifecycle.drain(),
+            steps: lifecycle.steps().clone(),
             propagation: Propagation::new(None).expect("the default propagators"),
             identity,
             served: Arc::default(),
@@ -92,7 +125,7 @@ impl Chassis {
 pub(crate) fn run<A, F, E>(held: HeldSignals, sources: Sources, identity: Identity, app: F) -> Exit
 where
     A: AppSettings,
-    F: FnOnce(&A, &Chassis) -> Result<Router, E>,
+    F: AsyncFnOnce(&A, &Chassis) -> Result<Router, E> + Send + 'static,
     E: fmt::Display,
 {
     let held = host::fork_supervisor(&sources.environment, held);
@@ -127,6 +160,7 @@ where
         }
     };
     let flush_timeout = loaded.settings.lifecycle.flush_timeout.get();
+    let app = app::erased(Arc::clone(&loaded.settings), app);
     let live = Arc::new(Live::new(sources, loaded));
     let before = host.map(|host| Before { host, certificates });
     let started = before.and_then(|before| start(&mut control, live, watcher, identity, &telemetry, before, app));
@@ -150,20 +184,15 @@ struct Before {
     certificates: Certificates,
 }
 
-fn start<A, F, E>(
+fn start<A: AppSettings>(
     control: &mut Control,
     live: Arc<Live<A>>,
     watcher: Watcher,
     identity: Identity,
     telemetry: &Arc<Telemetry>,
     before: Before,
-    app: F,
-) -> Result<Exit, StartError>
-where
-    A: AppSettings,
-    F: FnOnce(&A, &Chassis) -> Result<Router, E>,
-    E: fmt::Display,
-{
+    app: App,
+) -> Result<Exit, StartError> {
     let settings = live.get();
     let io = build_runtime("io", settings.runtime.io_threads())?;
     let work = build_runtime("work", settings.runtime.work_threads())?;
@@ -171,19 +200,22 @@ where
     telemetry.watch_runtime("work", work.handle().clone());
     let Control { runtime, signals, asked } = control;
     let exit = runtime.block_on(async {
-        let prepared = Prepared::new(live, identity, telemetry, before, io.handle(), work.handle(), app)?;
-        // Let the runtime process pending signals: a replica that must stop does not begin to serve.
-        tokio::task::yield_now().await;
-        let turn = tokio::select! {
-            biased;
-            signal = signals.next_stop() => Err(signal),
-            () = prepared.turn() => Ok(()),
+        let prepare = async {
+            let prepared = Prepared::new(live, identity, telemetry, before, io.handle(), work.handle(), app).await?;
+            // Let the runtime process pending signals: a replica that must stop does not begin to serve.
+            tokio::task::yield_now().await;
+            prepared.turn().await;
+            Ok(prepared)
         };
-        if let Err(signal) = turn {
-            tracing::info!(signal = signal.as_raw_value(), "stop signal received before serving; exiting");
-            let _ = telemetry.flush(settings.lifecycle.flush_timeout.get());
-            return Ok(Exit::Drained);
-        }
+        let prepared = tokio::select! {
+            biased;
+            signal = signals.next_stop() => {
+                tracing::info!(signal = signal.as_raw_value(), "stop signal received before serving; exiting");
+                let _ = telemetry.flush(settings.lifecycle.flush_timeout.get());
+                return Ok(Exit::Drained);
+            }
+            prepared = prepare => prepared?,
+        };
         Ok(prepared.open(io.handle()).await.run_until_signal(signals, asked, watcher).await)
     });
     io.shutdown_background();

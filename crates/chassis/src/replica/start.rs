@@ -3,7 +3,7 @@
 //! Next: [`super::life`].
 
 use std::{
-    fmt, io,
+    io,
     sync::{Arc, atomic::AtomicBool},
 };
 
@@ -14,6 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Before, Chassis, StartError,
+    app::{self, App},
     core::{Core, healthz},
 };
 use crate::{
@@ -55,19 +56,15 @@ pub(super) struct Prepared<A> {
 }
 
 impl<A: AppSettings> Prepared<A> {
-    pub(super) fn new<F, E>(
+    pub(super) async fn new(
         live: Arc<Live<A>>,
         identity: Identity,
         telemetry: &Arc<Telemetry>,
         before: Before,
         io: &Handle,
         work: &Handle,
-        app: F,
-    ) -> Result<Self, StartError>
-    where
-        F: FnOnce(&A, &Chassis) -> Result<Router, E>,
-        E: fmt::Display,
-    {
+        app: App,
+    ) -> Result<Self, StartError> {
         let Before { host, certificates } = before;
         let registry = telemetry.registry();
         let config_metrics = config::Metrics::new(registry).map_err(metrics)?;
@@ -81,18 +78,11 @@ impl<A: AppSettings> Prepared<A> {
         if !host.succeeds() {
             admin.accept();
         }
-        let chassis = Chassis {
-            registry: registry.clone(),
-            checks: verdicts.checks.clone(),
-            drain: verdicts.lifecycle.drain(),
-            propagation: telemetry.propagation().clone(),
-            identity,
-            served: Arc::default(),
-        };
-        let _inside = io.enter();
-        let listeners = bind(&live, &host)?;
-        let routes = app(&live.get().app, &chassis).map_err(|error| StartError::new("starting the app", error))?;
+        let chassis = Chassis::new(telemetry, &verdicts, identity);
+        let listeners = bind(&live, &host, io)?;
+        let routes = app::start(app, &chassis, io, live.get().lifecycle.start_timeout.get()).await?;
         verdicts.checks.start(io);
+        let _inside = io.enter();
         let (door, servers) =
             Door::new(listeners, routes, &live, telemetry, &verdicts, (&chassis.served, &certificates), work);
         let Verdicts { lifecycle, faults, probes, .. } = verdicts;
@@ -230,8 +220,9 @@ struct Servers {
     listeners: Vec<((Bound, Purpose), Arc<AtomicBool>)>,
 }
 
-/// Binds every URL of `server.listen`.
-fn bind<A: AppSettings>(live: &Arc<Live<A>>, host: &Host) -> Result<Vec<(Bound, Purpose)>, StartError> {
+/// Binds every URL of `server.listen`, inside `io`.
+fn bind<A: AppSettings>(live: &Arc<Live<A>>, host: &Host, io: &Handle) -> Result<Vec<(Bound, Purpose)>, StartError> {
+    let _inside = io.enter();
     let all = live.get();
     let settings = &all.server;
     let source = live.loaded().source("server.listen");

@@ -54,9 +54,9 @@ fn wants_backtraces(environment: Lookup<'_>) -> bool {
     wanted.is_some_and(|value| value != "0")
 }
 
-/// No request runs on the main thread, and an abort leaves no time later.
+/// No request runs on the main thread or on that of the app's start, and an abort leaves no time later.
 fn may_end_the_process(info: &PanicHookInfo<'_>) -> bool {
-    thread::current().name() == Some("main") || ABORTS.contains(&message(info.payload()))
+    matches!(thread::current().name(), Some("main" | "start")) || ABORTS.contains(&message(info.payload()))
 }
 
 fn log(info: &PanicHookInfo<'_>) {

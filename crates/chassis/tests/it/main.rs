@@ -25,4 +25,5 @@ mod overload;
 mod settings;
 mod sidecar;
 mod signals;
+mod start;
 mod telemetry;

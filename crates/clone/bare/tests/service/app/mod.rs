@@ -8,7 +8,7 @@ use service::app::router;
 use super::{chassis, settings};
 
 async fn fetch(path: &str) -> Response {
-    let app = router(&settings().app, &chassis()).unwrap().into_axum();
+    let app = router(&settings().app, &chassis()).await.unwrap().into_axum();
     app.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap()
 }
 
