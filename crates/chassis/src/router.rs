@@ -115,8 +115,8 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// # Panics
     /// The start panics on rules that browsers refuse, such as any origin with credentials.
     #[must_use]
-    pub fn cors(self, layer: CorsLayer) -> Self {
-        self.mark(&Marks { cors: Some(layer), ..Marks::default() })
+    pub fn cors(self, layer: impl Into<Option<CorsLayer>>) -> Self {
+        self.mark(&Marks { cors: layer.into(), ..Marks::default() })
     }
 
     fn mark(mut self, group: &Marks) -> Self {

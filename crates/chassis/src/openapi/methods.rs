@@ -151,8 +151,8 @@ impl<S: Clone + Send + Sync + 'static> Methods<S> {
     ///
     /// # Panics
     /// The start panics on rules that browsers refuse, such as any origin with credentials.
-    pub fn cors(mut self, layer: CorsLayer) -> Self {
-        self.marks.cors = Some(layer);
+    pub fn cors(mut self, layer: impl Into<Option<CorsLayer>>) -> Self {
+        self.marks.cors = layer.into();
         self
     }
 
