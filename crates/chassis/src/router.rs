@@ -6,19 +6,21 @@
 //!
 //! Next: [`super::middleware`], which every request passes on its way to the handlers.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use axum::routing::MethodRouter;
+use axum::{extract::DefaultBodyLimit, routing::MethodRouter};
+use tower_http::cors::CorsLayer;
 
 use crate::{
     middleware::{
         Stack,
-        route::Kind,
+        route::{Kind, Marks},
         routes::{Routes, Target},
     },
     openapi::{Described, Methods, Page},
     problem::{Code, Problem},
     telemetry::Identity,
+    values::Size,
 };
 
 /// Routes of an app, with axum's handlers and axum's path syntax (`/v1/things/{id}`).
@@ -36,6 +38,15 @@ struct Route<S> {
     described: Vec<Described>,
     kind: Kind,
     pool: Option<String>,
+    marks: Marks,
+}
+
+impl<S> Route<S> {
+    /// Takes from a group what the route does not have yet.
+    fn inherit(&mut self, group: &Marks) {
+        self.marks.inherit(group);
+        self.described.iter_mut().for_each(|described| described.mark(&self.marks));
+    }
 }
 
 impl<S> Default for Router<S> {
@@ -54,8 +65,10 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// Adds a route: [`Methods`], or axum's [`MethodRouter`], which has no description.
     #[must_use]
     pub fn route(mut self, path: &str, methods: impl Into<Methods<S>>) -> Self {
-        let Methods { handlers, described } = methods.into();
-        self.routes.push(Route { path: path.to_owned(), handlers, described, kind: Kind::Io, pool: None });
+        let Methods { handlers, described, marks } = methods.into();
+        let mut route = Route { path: path.to_owned(), handlers, described, kind: Kind::Io, pool: None, marks };
+        route.inherit(&Marks::default());
+        self.routes.push(route);
         self
     }
 
@@ -82,11 +95,41 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self
     }
 
+    /// The largest request body of the routes added so far and of the fallback, instead of `server.max_body`; a route's
+    /// own, by [`Methods::max_body`] or an earlier call, stays.
+    #[must_use]
+    pub fn max_body(self, limit: Size) -> Self {
+        self.mark(&Marks { max_body: Some(limit), ..Marks::default() })
+    }
+
+    /// The time until the response's head of the routes added so far and of the fallback, instead of
+    /// `server.request_timeout`; a route's own, by [`Methods::request_timeout`] or an earlier call, stays.
+    #[must_use]
+    pub fn request_timeout(self, timeout: Duration) -> Self {
+        self.mark(&Marks { request_timeout: Some(timeout), ..Marks::default() })
+    }
+
+    /// Lets pages of other origins call the routes added so far and the fallback, see [`Methods::cors`]; a route's own,
+    /// by that or an earlier call, stays.
+    ///
+    /// # Panics
+    /// The start panics on rules that browsers refuse, such as any origin with credentials.
+    #[must_use]
+    pub fn cors(self, layer: impl Into<Option<CorsLayer>>) -> Self {
+        self.mark(&Marks { cors: layer.into(), ..Marks::default() })
+    }
+
+    fn mark(mut self, group: &Marks) -> Self {
+        self.routes.iter_mut().chain(&mut self.fallback).for_each(|route| route.inherit(group));
+        self
+    }
+
     /// Serves every unmatched path, in its own pool. `name` is the pool's name, and the route's name in metrics.
     #[must_use]
     pub fn fallback(mut self, name: &str, handlers: MethodRouter<S>) -> Self {
         let (path, pool) = (name.to_owned(), Some(name.to_owned()));
-        self.fallback = Some(Route { path, handlers, described: Vec::new(), kind: Kind::Io, pool });
+        let marks = Marks::default();
+        self.fallback = Some(Route { path, handlers, described: Vec::new(), kind: Kind::Io, pool, marks });
         self
     }
 
@@ -99,6 +142,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
             described: Vec::new(),
             kind: Kind::Probe,
             pool: None,
+            marks: Marks::default(),
         });
         self
     }
@@ -128,6 +172,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
             described: route.described,
             kind: route.kind,
             pool: route.pool,
+            marks: route.marks,
         };
         Router { routes: self.routes.into_iter().map(with_state).collect(), fallback: self.fallback.map(with_state) }
     }
@@ -181,19 +226,27 @@ impl Router {
         let paths = paths.collect();
         let anywhere = axum::Router::new();
         let unmatched = match self.fallback {
-            Some(Route { path, handlers, kind, pool, .. }) => {
-                stack.route(&path, kind, pool.as_deref(), anywhere.fallback_service(handlers))
+            Some(Route { path, handlers, kind, pool, marks, .. }) => {
+                stack.route(&path, kind, pool.as_deref(), &marks, anywhere.fallback_service(handlers))
             }
-            None => stack.route("", Kind::Unmatched, None, anywhere.fallback(not_found)),
+            None => stack.route("", Kind::Unmatched, None, &Marks::default(), anywhere.fallback(not_found)),
         };
         Routes::new(Arc::clone(stack), paths, unmatched)
     }
 
     /// The routes alone, without middleware: for an app's own unit tests.
     pub fn into_axum(self) -> axum::Router {
-        let bare = |router: axum::Router, route: Route<()>| router.route(&route.path, route.handlers);
+        let bare = |router: axum::Router, route: Route<()>| {
+            let handlers = match route.marks.cors {
+                Some(cors) => route.handlers.layer(cors),
+                None => route.handlers,
+            };
+            router.route(&route.path, handlers)
+        };
         let fallback = self.fallback.map(|route| axum::Router::new().fallback_service(route.handlers));
-        self.routes.into_iter().fold(fallback.unwrap_or_default(), bare)
+        let router = self.routes.into_iter().fold(fallback.unwrap_or_default(), bare);
+        // As in the middleware: axum's own limit holds nowhere.
+        router.layer(DefaultBodyLimit::disable())
     }
 }
 
@@ -204,7 +257,7 @@ fn targets(stack: &Stack, path: &str, routes: Vec<Route<()>>) -> Vec<Target> {
     let handlers = routes.iter().fold(axum::Router::new(), all).with_state(());
     let target = |route: Route<()>| Target {
         methods: route.described.iter().map(Described::method).collect(),
-        route: stack.route(path, route.kind, route.pool.as_deref(), handlers.clone()),
+        route: stack.route(path, route.kind, route.pool.as_deref(), &route.marks, handlers.clone()),
     };
     routes.into_iter().map(target).collect()
 }

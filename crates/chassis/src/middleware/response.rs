@@ -55,9 +55,15 @@ pub(super) fn finish(observation: Observation, response: Response, ended: Instan
 /// An error as a problem: the limit that the body exceeded, else the bare status.
 fn explained(observation: &Observation, response: Response) -> Response {
     match observation.bound.as_ref().and_then(|bound| bound.broken.get()) {
-        Some(code) if response.status() != code.status() => Problem::new(*code).into_response(),
+        Some(code) if response.status() != code.status() || is_text(&response) => Problem::new(*code).into_response(),
         _ => Problem::explain(response),
     }
+}
+
+/// Whether it is a sentence, as axum's own extractors reject: the code says more.
+fn is_text(response: &Response) -> bool {
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/plain"))
 }
 
 /// The response to HEAD: the length that GET's would have, without the body.

@@ -16,7 +16,7 @@ use axum::{
 use http::Method;
 use tower_service::Service as _;
 
-use super::{Stack, host::Host, request_future::RequestFuture, route::Route};
+use super::{Stack, cors, host::Host, request_future::RequestFuture, route::Route};
 use crate::{
     peer::Respond,
     problem::{Code, Problem},
@@ -62,8 +62,12 @@ impl Routes {
     pub(crate) fn call(&self, request: Request) -> Answer {
         match self {
             Self::Inside(table) => {
-                let route = Arc::clone(table.find(request.method(), request.uri().path()));
+                let route = table.find(&request);
                 let stack = Arc::clone(&table.stack);
+                if let Some(cors) = &route.cors {
+                    return cors.call(stack, route, request);
+                }
+                let route = Arc::clone(route);
                 // Started by its first poll: hyper calls this for each request that arrives at once on an HTTP/2
                 // connection before it polls one, and only running requests need a place.
                 Box::pin(async { RequestFuture::begin(stack, route, request).await })
@@ -96,22 +100,23 @@ impl From<axum::Router> for Routes {
 }
 
 impl Table {
-    fn find(&self, method: &Method, path: &str) -> &Arc<Route> {
-        match self.paths.at(path) {
-            Ok(found) => choose(found.value, method),
+    fn find(&self, request: &Request) -> &Arc<Route> {
+        match self.paths.at(request.uri().path()) {
+            Ok(found) => choose(found.value, request),
             Err(_) => &self.unmatched,
         }
     }
 }
 
-/// The target with `method`, else the one with unknown methods, else the first: all of them can list
+/// The target with the request's method, else the one with unknown methods, else the first: all of them can list
 /// the methods of the path.
-fn choose<'a>(targets: &'a [Target], method: &Method) -> &'a Arc<Route> {
+fn choose<'a>(targets: &'a [Target], request: &Request) -> &'a Arc<Route> {
     let target = match targets {
         [only] => only,
         many => {
-            let method = if *method == Method::HEAD { &Method::GET } else { method };
-            let told = many.iter().find(|target| target.methods.contains(method));
+            let method = cors::intended_method(request);
+            let method = if method == Method::HEAD { Method::GET } else { method };
+            let told = many.iter().find(|target| target.methods.contains(&method));
             told.or_else(|| many.iter().find(|target| target.methods.is_empty())).unwrap_or(&many[0])
         }
     };
@@ -138,7 +143,10 @@ mod tests {
             methods: methods.to_vec(),
             route: Arc::new(Route::new(name, Kind::Io, None, axum::Router::new(), &metrics)),
         };
-        let chosen = |targets: &[Target], method| choose(targets, &method).template.to_string();
+        let chosen = |targets: &[Target], method| {
+            let request = http::Request::builder().method(method).body(axum::body::Body::empty()).expect("a request");
+            choose(targets, &request).template.to_string()
+        };
         let told = [target("get", &[Method::GET]), target("post", &[Method::POST, Method::PUT])];
         for (method, expected) in
             [(Method::GET, "get"), (Method::HEAD, "get"), (Method::PUT, "post"), (Method::DELETE, "get")]

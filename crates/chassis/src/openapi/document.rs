@@ -52,6 +52,7 @@ impl Document {
                     .chain(described.problems.iter().copied())
                     .for_each(|code| operation.problem(code));
                 (described.types)(&mut operation);
+                operation.limit_body(described.max_body);
                 let rendered = operation.render(&id(described.method, path), described.about);
                 paths.entry(path.replace("{*", "{")).or_insert_with(|| Map::new().into())[described.method] = rendered;
             }

@@ -2,7 +2,7 @@
 //!
 //! Next: [`super::Input`].
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
     extract::Request,
@@ -11,11 +11,12 @@ use axum::{
     routing::{self, MethodRouter, Route},
 };
 use http::Method;
+use tower_http::cors::CorsLayer;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Input, Operation, Output};
-use crate::problem::Code;
+use crate::{middleware::route::Marks, problem::Code, values::Size};
 
 /// Handlers by method, as axum's [`MethodRouter`], with their descriptions.
 #[derive(Clone, Debug)]
@@ -23,6 +24,7 @@ use crate::problem::Code;
 pub struct Methods<S = ()> {
     pub(crate) handlers: MethodRouter<S>,
     pub(crate) described: Vec<Described>,
+    pub(crate) marks: Marks,
 }
 
 /// A handler's description; small, since schemas are generated on demand.
@@ -33,12 +35,19 @@ pub(crate) struct Described {
     /// A sentence, and perhaps paragraphs below it.
     pub(super) about: &'static str,
     pub(super) problems: Vec<Code>,
+    /// The route's own limit of the body.
+    pub(super) max_body: Option<Size>,
     pub(super) types: fn(&mut Operation<'_>),
 }
 
 impl Described {
     pub(super) fn new(method: &'static str, types: fn(&mut Operation<'_>)) -> Self {
-        Self { method, about: "", problems: Vec::new(), types }
+        Self { method, about: "", problems: Vec::new(), max_body: None, types }
+    }
+
+    /// Says in the description what the route allows.
+    pub(crate) fn mark(&mut self, marks: &Marks) {
+        self.max_body = marks.max_body;
     }
 
     pub(crate) fn method(&self) -> Method {
@@ -87,7 +96,7 @@ macro_rules! verbs {
                 S: Clone + Send + Sync + 'static,
             {
                 let described = Described::new(stringify!($verb), H::describe);
-                Methods { handlers: routing::$verb(handler), described: vec![described] }
+                Methods { handlers: routing::$verb(handler), described: vec![described], marks: Marks::default() }
             }
         )+
 
@@ -124,13 +133,36 @@ impl<S: Clone + Send + Sync + 'static> Methods<S> {
         self
     }
 
+    /// The largest request body of this route, instead of `server.max_body`: smaller or larger. A larger one gets 413.
+    pub fn max_body(mut self, limit: Size) -> Self {
+        self.marks.max_body = Some(limit);
+        self
+    }
+
+    /// The time until the response's head, instead of `server.request_timeout`: shorter or longer. Later it is a 504. A
+    /// caller's deadline and the drain still bound it.
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.marks.request_timeout = Some(timeout);
+        self
+    }
+
+    /// Lets pages of other origins call this route. Unlike a layer around the handlers, it is around the middleware too:
+    /// a page can read its 413, 503 and 504. A preflight (`OPTIONS`) is answered before the handlers and their layers.
+    ///
+    /// # Panics
+    /// The start panics on rules that browsers refuse, such as any origin with credentials.
+    pub fn cors(mut self, layer: impl Into<Option<CorsLayer>>) -> Self {
+        self.marks.cors = layer.into();
+        self
+    }
+
     fn last(&mut self) -> &mut Described {
         self.described.last_mut().expect("`Methods` begin with a method")
     }
 
     /// Gives the handlers their state.
     pub fn with_state<T>(self, state: S) -> Methods<T> {
-        Methods { handlers: self.handlers.with_state(state), described: self.described }
+        Methods { handlers: self.handlers.with_state(state), described: self.described, marks: self.marks }
     }
 
     /// Wraps the handlers in a layer of tower's, as axum does.
@@ -148,6 +180,6 @@ impl<S: Clone + Send + Sync + 'static> Methods<S> {
 /// Handlers without a description.
 impl<S> From<MethodRouter<S>> for Methods<S> {
     fn from(handlers: MethodRouter<S>) -> Self {
-        Self { handlers, described: Vec::new() }
+        Self { handlers, described: Vec::new(), marks: Marks::default() }
     }
 }

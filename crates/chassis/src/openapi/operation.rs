@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
 use super::{problems, schemas::Schemas};
-use crate::problem::Code;
+use crate::{problem::Code, values::Size};
 
 /// An operation, filled by [`super::Input`] and [`super::Output`].
 #[derive(Debug)]
@@ -88,6 +88,13 @@ impl<'a> Operation<'a> {
     /// Sets bytes or text as the request body.
     pub fn raw_body(&mut self, media_type: &str) {
         self.body.insert(Value::Null)["content"][media_type] = Map::new().into();
+    }
+
+    /// Says how large the body may be, where the route has a limit of its own.
+    pub(super) fn limit_body(&mut self, limit: Option<Size>) {
+        if let (Some(limit), Some(body)) = (limit, &mut self.body) {
+            body["description"] = format!("At most {limit}.").into();
+        }
     }
 
     /// Adds a response with a `T`.

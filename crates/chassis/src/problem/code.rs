@@ -58,6 +58,8 @@ codes! {
     HeadTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", Some("The headers exceed the size limit.");
     /// A server error; the log has the cause.
     InternalError = INTERNAL_SERVER_ERROR, "internal_error", None;
+    /// A dependency gave a response that cannot be used.
+    BadGateway = BAD_GATEWAY, "bad_gateway", Some("A dependency gave a response that cannot be used.");
     /// Overloaded; `Retry-After` says when to retry.
     Overloaded = SERVICE_UNAVAILABLE, "overloaded", Some("This replica is overloaded.");
     /// A dependency is unavailable; `Retry-After` says when to retry.

@@ -20,6 +20,7 @@ mod first_run;
 mod floors;
 mod fleet;
 mod logs;
+mod marks;
 mod metrics;
 mod overload;
 mod settings;
