@@ -62,8 +62,8 @@
 #![allow(rustdoc::private_intra_doc_links, reason = "`Next:` is for who reads the source, where nothing is private")]
 
 // A whole program, and what is composed of all the rest.
-pub mod program;
 pub mod testing;
+pub mod program;
 pub mod wsgi;
 pub mod replica;
 pub mod config;

@@ -12,7 +12,7 @@ const LEFT: [&str; 7] =
 const UNITS: &str = "systemd/";
 
 /// The pages of docs/ that speak of the service. All others, also those to come, speak of the engine.
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "README.md",
     "api.md",
     "configuration.md",
@@ -23,6 +23,7 @@ const PAGES: [&str; 11] = [
     "runbooks.md",
     "settings.schema.json",
     "slo.md",
+    "testing-a-service.md",
     "upgrading.md",
 ];
 

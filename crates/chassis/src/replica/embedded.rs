@@ -109,8 +109,8 @@ impl Embedded {
         let telemetry = Arc::new(telemetry.map_err(|error| StartError::new("starting telemetry", error))?);
         let flush_timeout = loaded.settings.lifecycle.flush_timeout.get();
         let live = Live::new(sources, loaded);
-        let io = build_runtime("io", live.get().runtime.io_threads())?;
-        let work = build_runtime("work", live.get().runtime.work_threads())?;
+        let io = build_runtime("io", live.get().runtime.io_threads(), &telemetry)?;
+        let work = build_runtime("work", live.get().runtime.work_threads(), &telemetry)?;
         let (routes, core) = io.block_on(enter(&live, identity, &telemetry, io.handle(), work.handle(), app))?;
         tracing::info!(config_hash = %live.loaded().hash, "started inside another server");
         Ok(Self { routes, core, telemetry, flush_timeout, io, _work: work })

@@ -18,21 +18,27 @@ mod control;
 mod embedded;
 mod core;
 mod life;
+mod shared;
 mod start;
 
 pub use crate::process::StartError;
 pub(crate) use crate::process::{Exit, HeldSignals};
 #[cfg(feature = "guest")]
 pub use embedded::{Embedded, Request, ResponseBody};
+pub(crate) use shared::{Addresses, Given, run_shared};
 
 use std::{
     fmt,
     io::{self, IsTerminal},
     sync::Arc,
+    time::Duration,
 };
 
 use prometheus::Registry;
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::oneshot::Sender,
+};
 
 use self::{
     app::App,
@@ -162,7 +168,7 @@ where
     let flush_timeout = loaded.settings.lifecycle.flush_timeout.get();
     let app = app::erased(Arc::clone(&loaded.settings), app);
     let live = Arc::new(Live::new(sources, loaded));
-    let before = host.map(|host| Before { host, certificates });
+    let before = host.map(|host| Before { host, certificates, listening: None });
     let started = before.and_then(|before| start(&mut control, live, watcher, identity, &telemetry, before, app));
     // Never wait for a blocked worker: everything else has ended.
     control.runtime.shutdown_background();
@@ -182,6 +188,8 @@ fn listeners<A>(settings: &Settings<A>) -> Vec<String> {
 struct Before {
     host: Host,
     certificates: Certificates,
+    /// Who waits for the addresses of the listeners.
+    listening: Option<Sender<Addresses>>,
 }
 
 fn start<A: AppSettings>(
@@ -194,8 +202,8 @@ fn start<A: AppSettings>(
     app: App,
 ) -> Result<Exit, StartError> {
     let settings = live.get();
-    let io = build_runtime("io", settings.runtime.io_threads())?;
-    let work = build_runtime("work", settings.runtime.work_threads())?;
+    let io = build_runtime("io", settings.runtime.io_threads(), telemetry)?;
+    let work = build_runtime("work", settings.runtime.work_threads(), telemetry)?;
     telemetry.watch_runtime("io", io.handle().clone());
     telemetry.watch_runtime("work", work.handle().clone());
     let Control { runtime, signals, asked } = control;
@@ -218,13 +226,22 @@ fn start<A: AppSettings>(
         };
         Ok(prepared.open(io.handle()).await.run_until_signal(signals, asked, watcher).await)
     });
-    io.shutdown_background();
-    work.shutdown_background();
+    for runtime in [io, work] {
+        runtime.shutdown_timeout(telemetry.scope().map_or(Duration::ZERO, |_| SHARED_END));
+    }
     exit
 }
 
-fn build_runtime(name: &'static str, threads: usize) -> Result<Runtime, StartError> {
-    Builder::new_multi_thread()
+/// A program never waits for a blocked worker: everything else has ended. A process that goes on waits 1 s for its sockets
+/// to be closed; workers that are not blocked take a fraction of it.
+const SHARED_END: Duration = Duration::from_secs(1);
+
+fn build_runtime(name: &'static str, threads: usize, telemetry: &Telemetry) -> Result<Runtime, StartError> {
+    let mut builder = Builder::new_multi_thread();
+    if let Some(scope) = telemetry.scope() {
+        builder.on_thread_start(move || scope.enter());
+    }
+    builder
         .worker_threads(threads)
         .thread_name(name)
         .enable_all()

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Before, Chassis, StartError,
+    Addresses, Before, Chassis, StartError,
     app::{self, App},
     core::{Core, healthz},
 };
@@ -65,7 +65,7 @@ impl<A: AppSettings> Prepared<A> {
         work: &Handle,
         app: App,
     ) -> Result<Self, StartError> {
-        let Before { host, certificates } = before;
+        let Before { host, certificates, listening } = before;
         let registry = telemetry.registry();
         let config_metrics = config::Metrics::new(registry).map_err(metrics)?;
         config_metrics.record(&live);
@@ -80,6 +80,11 @@ impl<A: AppSettings> Prepared<A> {
         }
         let chassis = Chassis::new(telemetry, &verdicts, identity);
         let listeners = bind(&live, &host, io)?;
+        if let Some(listening) = listening {
+            let app = listeners.iter().find_map(|(bound, _)| bound.tcp_address());
+            // Whoever waited may have gone.
+            let _ = listening.send(Addresses { app, admin: admin.address });
+        }
         let routes = app::start(app, &chassis, io, live.get().lifecycle.start_timeout.get()).await?;
         verdicts.checks.start(io);
         let _inside = io.enter();
@@ -158,7 +163,7 @@ fn prepare_admin<A: AppSettings>(
     let (address, listener) =
         bound.map_err(|error| cannot_bind("admin", listen, &live.loaded().source("admin.listen"), &error))?;
     tracing::info!(target: "listener", listener = "admin", url = %format_args!("http://{address}"), "listening");
-    Ok(Running::new(listener, routes.router(&settings.admin), &settings.admin))
+    Ok(Running::new(listener, address, routes.router(&settings.admin), &settings.admin))
 }
 
 /// The app's listeners, their accept loops and their connections.

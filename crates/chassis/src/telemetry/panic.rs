@@ -13,7 +13,7 @@ use std::{
     io::{self, Write as _},
     panic::{self, PanicHookInfo},
     sync::{
-        Arc,
+        Arc, Once,
         atomic::{
             AtomicBool, AtomicU32,
             Ordering::{AcqRel, Acquire, Relaxed, Release},
@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Lookup, format::Format, sink::Sink};
+use super::{Lookup, format::Format, scope, sink::Sink};
 use crate::request::{self, RequestContext};
 
 /// How long a thread whose panic may end the process waits for its line.
@@ -46,6 +46,15 @@ pub(super) fn install(sink: Sink, format: Format, environment: Lookup<'_>) {
             let _ = sink.flush(FLUSH);
         }
     }));
+}
+
+/// Logs the panics of threads with a [`Scope`](super::Scope) in their own logs; the others go where they went before.
+pub(super) fn share() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let previous = panic::take_hook();
+        panic::set_hook(Box::new(move |info| if scope::is_entered() { log(info) } else { previous(info) }));
+    });
 }
 
 /// As the standard library reads them.

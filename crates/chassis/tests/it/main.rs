@@ -28,3 +28,4 @@ mod sidecar;
 mod signals;
 mod start;
 mod telemetry;
+mod testing;

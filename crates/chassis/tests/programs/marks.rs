@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tower_http::cors::CorsLayer;
 
 fn main() -> ExitCode {
-    chassis::main(chassis::service!(), |(): &(), _| Ok::<_, Infallible>(routes()))
+    chassis::main(chassis::service!(), async |(): &(), _: &chassis::Chassis| Ok::<_, Infallible>(routes()))
 }
 
 fn routes() -> Router {

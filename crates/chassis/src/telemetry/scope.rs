@@ -1,0 +1,48 @@
+//! A subscriber for the threads of one replica, where a process has several.
+//!
+//! A process has one global subscriber, and each thread may have one of its own that goes before it. A program uses the
+//! first, which costs a request less; replicas in one process use the second.
+//!
+//! Next: [`super::log`].
+
+use std::{cell::RefCell, sync::OnceLock};
+
+use tracing::{Dispatch, dispatcher, dispatcher::DefaultGuard, subscriber::NoSubscriber};
+
+thread_local! {
+    // For as long as the thread runs.
+    static ENTERED: RefCell<Option<(Scope, DefaultGuard)>> = const { RefCell::new(None) };
+}
+
+/// The subscriber; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Scope(Dispatch);
+
+impl Scope {
+    pub(super) fn new(dispatch: Dispatch) -> Self {
+        share_callsites();
+        Self(dispatch)
+    }
+
+    /// The present thread has this subscriber until it ends.
+    pub(crate) fn enter(&self) {
+        ENTERED.set(Some((self.clone(), dispatcher::set_default(&self.0))));
+    }
+
+    /// That of the present thread, for one that it starts.
+    pub(crate) fn current() -> Option<Self> {
+        ENTERED.with_borrow(|entered| entered.as_ref().map(|(scope, _)| scope.clone()))
+    }
+}
+
+/// Whether the present thread has a subscriber of its own.
+pub(super) fn is_entered() -> bool {
+    ENTERED.try_with(|entered| entered.borrow().is_some()).unwrap_or_default()
+}
+
+/// Where tracing knows of one subscriber only, a callsite that another thread reaches first is asked of that thread's,
+/// which is none, and stays off for the one that wants it. So it always knows of two more, which want nothing.
+fn share_callsites() {
+    static OTHERS: OnceLock<[Dispatch; 2]> = OnceLock::new();
+    OTHERS.get_or_init(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::new())));
+}
