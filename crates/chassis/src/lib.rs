@@ -34,6 +34,7 @@
 //! - routes are marked on [`router::Router`]: `cpu_bound()`, `pool("name")`; [`openapi`] describes them;
 //! - the function that makes the routes gets [`Chassis`]: metrics, checks ([`health`]), the drain ([`lifecycle::Drain`]),
 //!   and calls to other services ([`upstream`]);
+//! - [`testing`] starts the service inside its tests;
 //! - a service's own settings are a type instead of `()`, see [`config::AppSettings`].
 //!
 //! # Features

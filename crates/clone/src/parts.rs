@@ -5,8 +5,17 @@
 use crate::tree::Tree;
 
 /// Below these, all is the engine's or the template's own. Those that are not there do no harm.
-const LEFT: [&str; 7] =
-    [".github/ISSUE_TEMPLATE/", "ARCHITECTURE.md", "CONTRIBUTING.md", "benches/", "crates/", "findings/", "template/"];
+const LEFT: [&str; 8] = [
+    ".github/ISSUE_TEMPLATE/",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "benches/",
+    // For lints that only the engine is under.
+    "clippy.toml",
+    "crates/",
+    "findings/",
+    "template/",
+];
 
 /// Units for a host with the cargo feature `host`, which few services run on; they stand with the engine's page of it.
 const UNITS: &str = "systemd/";

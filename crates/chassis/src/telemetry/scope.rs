@@ -46,3 +46,46 @@ fn share_callsites() {
     static OTHERS: OnceLock<[Dispatch; 2]> = OnceLock::new();
     OTHERS.get_or_init(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::new())));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc::channel, thread, time::Duration};
+
+    use tracing_subscriber::{Registry, layer::SubscriberExt};
+
+    use super::*;
+    use crate::telemetry::{
+        format::Format,
+        log::LogLayer,
+        sink::Sink,
+        test::{Captured, counter},
+    };
+
+    fn say(who: &str) {
+        tracing::info!(who, "said");
+    }
+
+    #[test]
+    fn a_thread_logs_what_another_without_a_scope_has_said_first() {
+        let captured = Captured::default();
+        let sink = Sink::start(Box::new(captured.clone()), counter()).unwrap();
+        let (tells, told) = channel();
+        let (lets_go, go) = channel();
+        let thread = {
+            let sink = sink.clone();
+            thread::spawn(move || {
+                Scope::new(Dispatch::new(Registry::default().with(LogLayer::new(sink, Format::Json)))).enter();
+                tells.send(is_entered()).unwrap();
+                go.recv().unwrap();
+                say("scoped");
+            })
+        };
+        assert!(told.recv().unwrap());
+        say("other");
+        lets_go.send(()).unwrap();
+        thread.join().unwrap();
+        assert!(sink.flush(Duration::from_secs(5)));
+        assert!(captured.text().contains("scoped") && !captured.text().contains("other"), "{}", captured.text());
+        assert!(!is_entered());
+    }
+}

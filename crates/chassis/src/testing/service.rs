@@ -242,7 +242,9 @@ impl Service {
         match poll(asked).await {
             Ok(Ok(())) => Ok(self),
             Ok(Err(error)) => Err(error),
-            Err(seen) => Err(StartError::new(format!("not ready within {PATIENCE:?}"), seen)),
+            Err(seen) => {
+                Err(StartError::new(format!("not ready within {PATIENCE:?}"), format!("{seen}\n{}", self.log.text())))
+            }
         }
     }
 }
