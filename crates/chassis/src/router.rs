@@ -6,10 +6,11 @@
 //!
 //! Next: [`super::middleware`], which every request passes on its way to the handlers.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+mod marks;
+
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{extract::DefaultBodyLimit, routing::MethodRouter};
-use tower_http::cors::CorsLayer;
 
 use crate::{
     middleware::{
@@ -20,7 +21,6 @@ use crate::{
     openapi::{Described, Methods, Page},
     problem::{Code, Problem},
     telemetry::Identity,
-    values::Size,
 };
 
 /// Routes of an app, with axum's handlers and axum's path syntax (`/v1/things/{id}`).
@@ -39,14 +39,6 @@ struct Route<S> {
     kind: Kind,
     pool: Option<String>,
     marks: Marks,
-}
-
-impl<S> Route<S> {
-    /// Takes from a group what the route does not have yet.
-    fn inherit(&mut self, group: &Marks) {
-        self.marks.inherit(group);
-        self.described.iter_mut().for_each(|described| described.mark(&self.marks));
-    }
 }
 
 impl<S> Default for Router<S> {
@@ -92,35 +84,6 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     #[must_use]
     pub fn pool(mut self, name: &str) -> Self {
         self.routes.last_mut().expect("`pool` marks the route before it").pool = Some(name.to_owned());
-        self
-    }
-
-    /// The largest request body of the routes added so far and of the fallback, instead of `server.max_body`; a route's
-    /// own, by [`Methods::max_body`] or an earlier call, stays.
-    #[must_use]
-    pub fn max_body(self, limit: Size) -> Self {
-        self.mark(&Marks { max_body: Some(limit), ..Marks::default() })
-    }
-
-    /// The time until the response's head of the routes added so far and of the fallback, instead of
-    /// `server.request_timeout`; a route's own, by [`Methods::request_timeout`] or an earlier call, stays.
-    #[must_use]
-    pub fn request_timeout(self, timeout: Duration) -> Self {
-        self.mark(&Marks { request_timeout: Some(timeout), ..Marks::default() })
-    }
-
-    /// Lets pages of other origins call the routes added so far and the fallback, see [`Methods::cors`]; a route's own,
-    /// by that or an earlier call, stays.
-    ///
-    /// # Panics
-    /// The start panics on rules that browsers refuse, such as any origin with credentials.
-    #[must_use]
-    pub fn cors(self, layer: impl Into<Option<CorsLayer>>) -> Self {
-        self.mark(&Marks { cors: layer.into(), ..Marks::default() })
-    }
-
-    fn mark(mut self, group: &Marks) -> Self {
-        self.routes.iter_mut().chain(&mut self.fallback).for_each(|route| route.inherit(group));
         self
     }
 

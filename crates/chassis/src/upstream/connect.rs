@@ -51,10 +51,9 @@ impl Service<Uri> for Connector {
     fn call(&mut self, uri: Uri) -> Self::Future {
         let connecting = time::timeout(self.timeout, self.inner.call(uri));
         Box::pin(async {
-            match connecting.await {
-                Ok(connected) => connected.map_err(Into::into),
-                Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no connection within connect_timeout").into()),
-            }
+            let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no connection within connect_timeout");
+            let stream = connecting.await.map_err(late)??;
+            Ok(stream)
         })
     }
 }

@@ -79,16 +79,15 @@ mod tests {
     #[test]
     fn https_is_a_target_where_the_build_has_tls() {
         match Target::parse("https://host/below") {
-            Ok(target) => {
-                assert!(tls::AVAILABLE);
+            Ok(target) if tls::AVAILABLE => {
                 assert_eq!(target.port(), 443);
                 let uri = target.join(&Uri::from_static("/v1")).unwrap();
                 assert_eq!(uri.to_string(), "https://host/below/v1");
             }
-            Err(error) => {
-                assert!(!tls::AVAILABLE);
+            Err(error) if !tls::AVAILABLE => {
                 assert!(error.to_string().contains("rebuild with --features tls"), "{error}");
             }
+            other => panic!("{other:?}"),
         }
     }
 

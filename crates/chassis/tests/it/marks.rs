@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     connections::answers::assert_problem,
     harness::{
-        http::{Connection, Response},
+        http::{self, Connection, Response},
         server::Server,
         shared,
     },
@@ -110,6 +110,15 @@ async fn a_route_may_be_given_less_time_or_more() {
     }
     let response = get(&server, "/long?ms=5000", "x-request-timeout: 300\r\n").await;
     assert_eq!(response.status, 504, "a caller's deadline holds for each route");
+}
+
+#[tokio::test]
+async fn the_age_of_a_connection_cuts_no_request_that_has_more_time() {
+    let _turn = shared().await;
+    let server = start(&[("APP__SERVER__MAX_CONNECTION_AGE", "500ms"), ("APP__SERVER__REQUEST_TIMEOUT", "1s")]).await;
+    let path = "/long?ms=3000";
+    let (http1, http2) = tokio::join!(get(&server, path, ""), http::get_http2(server.app, path));
+    assert_eq!((http1.status, http2.expect("an answer")), (200, 200));
 }
 
 const ORIGIN: &str = "origin: https://shop.example\r\n";
