@@ -35,6 +35,7 @@ mod host;
 mod id;
 mod protect;
 mod observation;
+mod rejection;
 mod response;
 pub(crate) mod route;
 pub(crate) mod routes;

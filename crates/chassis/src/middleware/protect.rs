@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
 use http::Version;
 
 use super::{
@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     overload::{AdmissionPermit, Class, Limiter, Shed},
+    peer::ConnectionInfo,
     problem::{Code, Problem},
     values::Size,
 };
@@ -68,6 +69,13 @@ pub(super) fn bound_body(settings: &Settings, observation: &Observation, request
 /// The route's own limit, else the server's.
 fn max_body(settings: &Settings, route: &Route) -> Size {
     route.max_body.unwrap_or(settings.max_body)
+}
+
+/// Notes the peer where axum's `ConnectInfo` looks for it.
+pub(super) fn note_peer(request: &mut Request) {
+    if let Some(peer) = request.extensions().get().map(ConnectionInfo::peer) {
+        request.extensions_mut().insert(ConnectInfo(peer));
+    }
 }
 
 /// Bytes as HTTP/1 would write them.

@@ -49,6 +49,8 @@ pub(crate) struct Marks {
     /// Instead of `server.request_timeout`.
     pub(crate) request_timeout: Option<Duration>,
     pub(crate) cors: Option<CorsLayer>,
+    /// Whether a handler or a layer may read axum's `ConnectInfo`; of a route, never of a group.
+    pub(crate) connect_info: bool,
 }
 
 impl Marks {
@@ -106,6 +108,7 @@ pub(crate) struct Route {
     pub(super) max_body: Option<Size>,
     pub(super) request_timeout: Option<Duration>,
     pub(super) cors: Option<Cors>,
+    pub(super) connect_info: bool,
     metrics: RouteMetrics,
     /// The histograms in use: a handful of methods and statuses, so a scan beats a hash.
     resolved: ArcSwap<Vec<Resolved>>,
@@ -135,6 +138,7 @@ impl Route {
             max_body: None,
             request_timeout: None,
             cors: None,
+            connect_info: false,
             metrics,
             resolved: ArcSwap::default(),
         }
@@ -143,7 +147,8 @@ impl Route {
     /// With `marks`.
     pub(super) fn marked(self, marks: &Marks) -> Self {
         let cors = marks.cors.as_ref().map(|layer| Cors::new(layer, self.preflight(layer)));
-        Self { max_body: marks.max_body, request_timeout: marks.request_timeout, cors, ..self }
+        let Marks { max_body, request_timeout, connect_info, .. } = *marks;
+        Self { max_body, request_timeout, cors, connect_info, ..self }
     }
 
     /// The route of preflights: the template is the same, so that it is counted with the rest of the path.

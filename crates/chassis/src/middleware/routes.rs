@@ -37,7 +37,16 @@ pub(crate) type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
 pub(crate) struct Table {
     stack: Arc<Stack>,
     paths: matchit::Router<Vec<Target>>,
+    /// For what is below some prefixes and no path there.
+    fallbacks: matchit::Router<Vec<Target>>,
     unmatched: Arc<Route>,
+}
+
+/// Paths, each with the routes that share it.
+#[derive(Default)]
+pub(crate) struct Paths {
+    pub(crate) routes: Vec<(String, Vec<Target>)>,
+    pub(crate) fallbacks: Vec<(String, Vec<Target>)>,
 }
 
 /// One of the routes that share a path.
@@ -47,15 +56,19 @@ pub(crate) struct Target {
     pub(crate) route: Arc<Route>,
 }
 
+impl Target {
+    /// A route whose methods are not known.
+    pub(crate) fn any(route: &Arc<Route>) -> Self {
+        Self { methods: Vec::new(), route: Arc::clone(route) }
+    }
+}
+
 impl Routes {
     /// # Panics
     /// On conflicting paths.
-    pub(crate) fn new(stack: Arc<Stack>, paths: Vec<(String, Vec<Target>)>, unmatched: Arc<Route>) -> Self {
-        let mut table = matchit::Router::new();
-        for (path, targets) in paths {
-            table.insert(&path, targets).unwrap_or_else(|error| panic!("invalid route {path:?}: {error}"));
-        }
-        Self::Inside(Arc::new(Table { stack, paths: table, unmatched }))
+    pub(crate) fn new(stack: Arc<Stack>, paths: Paths, unmatched: Arc<Route>) -> Self {
+        let [paths, fallbacks] = [paths.routes, paths.fallbacks].map(table);
+        Self::Inside(Arc::new(Table { stack, paths, fallbacks, unmatched }))
     }
 
     /// Answers `request`.
@@ -103,9 +116,24 @@ impl Table {
     fn find(&self, request: &Request) -> &Arc<Route> {
         match self.paths.at(request.uri().path()) {
             Ok(found) => choose(found.value, request),
+            Err(_) => self.fallback(request),
+        }
+    }
+
+    fn fallback(&self, request: &Request) -> &Arc<Route> {
+        match self.fallbacks.at(request.uri().path()) {
+            Ok(found) => choose(found.value, request),
             Err(_) => &self.unmatched,
         }
     }
+}
+
+fn table(paths: Vec<(String, Vec<Target>)>) -> matchit::Router<Vec<Target>> {
+    let mut table = matchit::Router::new();
+    for (path, targets) in paths {
+        table.insert(&path, targets).unwrap_or_else(|error| panic!("invalid route {path:?}: {error}"));
+    }
+    table
 }
 
 /// The target with the request's method, else the one with unknown methods, else the first: all of them can list

@@ -13,21 +13,25 @@
 //! [`MethodRouter`]: axum::routing::MethodRouter
 
 mod document;
+mod handler;
 mod input;
 mod methods;
 mod operation;
 mod output;
 mod page;
+mod parts;
 mod platform;
 mod problems;
 mod schemas;
 #[cfg(test)]
 mod tests;
 
+pub use handler::{Anything, Handler, Inputs, Opaque, opaque};
 pub use input::Input;
-pub use methods::{Handler, Methods, delete, get, patch, post, put};
+pub use methods::{Methods, delete, get, patch, post, put};
 pub use operation::Operation;
 pub use output::{Output, Script, Status, Style};
+pub use parts::OutputParts;
 
 pub(crate) use methods::Described;
 pub(crate) use page::{Page, of};

@@ -2,6 +2,8 @@
 //!
 //! Next: [`super::Methods`], which holds handlers and descriptions together.
 
+use std::{borrow::Cow, collections::BTreeMap};
+
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
@@ -17,10 +19,11 @@ pub struct Operation<'a> {
     names: Vec<String>,
     parameters: Vec<Value>,
     body: Option<Value>,
-    /// The status of a response that does not set its own.
-    status: StatusCode,
-    answers: Vec<(StatusCode, Value)>,
+    /// The status of a response that does not set its own, as a key of `responses`.
+    status: Cow<'static, str>,
+    answers: Vec<(Cow<'static, str>, Value)>,
     problems: Vec<(StatusCode, &'static str)>,
+    form_is_query: bool,
 }
 
 impl<'a> Operation<'a> {
@@ -30,10 +33,16 @@ impl<'a> Operation<'a> {
             names: names(path),
             parameters: Vec::new(),
             body: None,
-            status: StatusCode::OK,
+            status: Cow::Borrowed("200"),
             answers: Vec::new(),
             problems: Vec::new(),
+            form_is_query: false,
         }
+    }
+
+    /// For GET, where a form is the query.
+    pub(super) fn reads_forms_from_query(&mut self) {
+        self.form_is_query = true;
     }
 
     /// Adds the fields of `T` as query parameters.
@@ -85,6 +94,44 @@ impl<'a> Operation<'a> {
         body["content"][media_type]["schema"] = schema;
     }
 
+    /// Sets a form with the fields of `T` as the request body; for GET it is the query.
+    pub fn form<T: JsonSchema>(&mut self) {
+        if self.form_is_query {
+            return self.query::<T>();
+        }
+        self.body::<T>("application/x-www-form-urlencoded");
+        self.problem(Code::UnsupportedMediaType);
+        self.problem(Code::InvalidFields);
+    }
+
+    /// Sets fields without a schema as the request body.
+    pub fn object_body(&mut self, media_type: &str) {
+        let body = self.body.insert(Value::Null);
+        body["required"] = true.into();
+        body["content"][media_type]["schema"]["type"] = "object".into();
+    }
+
+    /// Runs `describe` for what a client may leave out.
+    pub fn optional(&mut self, describe: impl FnOnce(&mut Self)) {
+        let known = self.parameters.len();
+        let body = self.body.take();
+        describe(self);
+        for parameter in self.parameters.iter_mut().skip(known).filter(|parameter| parameter["in"] != "path") {
+            parameter.as_object_mut().and_then(|parameter| parameter.shift_remove("required"));
+        }
+        if let Some(body) = &mut self.body {
+            body.as_object_mut().and_then(|body| body.shift_remove("required"));
+        }
+        self.body = self.body.take().or(body);
+    }
+
+    /// Runs `describe` without the problems that it adds.
+    pub fn without_problems(&mut self, describe: impl FnOnce(&mut Self)) {
+        let known = self.problems.len();
+        describe(self);
+        self.problems.truncate(known);
+    }
+
     /// Sets bytes or text as the request body.
     pub fn raw_body(&mut self, media_type: &str) {
         self.body.insert(Value::Null)["content"][media_type] = Map::new().into();
@@ -127,9 +174,34 @@ impl<'a> Operation<'a> {
 
     /// Runs `describe` for responses with `status`; the default is 200.
     pub fn with_status(&mut self, status: StatusCode, describe: impl FnOnce(&mut Self)) {
-        let usual = std::mem::replace(&mut self.status, status);
+        self.with_key(status.as_str().to_owned().into(), describe);
+    }
+
+    /// Runs `describe` for responses whose status no type tells.
+    pub fn with_any_status(&mut self, describe: impl FnOnce(&mut Self)) {
+        self.with_key(Cow::Borrowed(ANY), describe);
+    }
+
+    /// Runs `describe` for responses with any of the statuses of a redirection.
+    pub fn with_redirection(&mut self, describe: impl FnOnce(&mut Self)) {
+        self.with_key(Cow::Borrowed(REDIRECTION), describe);
+    }
+
+    fn with_key(&mut self, key: Cow<'static, str>, describe: impl FnOnce(&mut Self)) {
+        let usual = std::mem::replace(&mut self.status, key);
         describe(self);
         self.status = usual;
+    }
+
+    /// Runs `describe`, and then `header` for each response that it added.
+    pub(super) fn with_headers(&mut self, describe: impl FnOnce(&mut Self), header: impl Fn(&mut Self)) {
+        let known = std::mem::take(&mut self.answers);
+        describe(self);
+        let added: Vec<_> = self.answers.iter().map(|(status, _)| status.clone()).collect();
+        for status in &added {
+            self.with_key(status.clone(), &header);
+        }
+        self.answers.extend(known.into_iter().filter(|(status, _)| !added.contains(status)));
     }
 
     /// Adds one of the platform's problems.
@@ -147,26 +219,25 @@ impl<'a> Operation<'a> {
         let at = known.unwrap_or(self.answers.len());
         if known.is_none() {
             let mut answer = Value::Null;
-            answer["description"] = self.status.canonical_reason().unwrap_or("Answered").into();
+            answer["description"] = phrase(&self.status).into();
             answer["headers"]["x-request-id"] = reference("headers", "RequestId");
-            self.answers.push((self.status, answer));
+            self.answers.push((self.status.clone(), answer));
         }
         &mut self.answers[at].1
     }
 
-    /// By status; a handler's own response precedes problems with the same status.
-    fn responses(mut self) -> Map<String, Value> {
-        let mut responses = Map::new();
-        for status in (100..1000).filter_map(|status| StatusCode::from_u16(status).ok()) {
-            let codes: Vec<&str> =
-                self.problems.iter().filter(|(of, _)| *of == status).map(|(_, code)| *code).collect();
-            let answer = self.answers.iter_mut().find(|(of, _)| *of == status).map(|(_, answer)| answer.take());
-            let problem = || (!codes.is_empty()).then(|| problems::response(status, &codes));
-            if let Some(response) = answer.or_else(problem) {
-                responses.insert(status.as_str().to_owned(), response);
-            }
+    /// By status; a handler's own response precedes problems with the same status. As text, the keys are in order: `3XX`
+    /// is behind 308, and `default` behind all.
+    fn responses(self) -> Map<String, Value> {
+        let mut problems: BTreeMap<StatusCode, Vec<&str>> = BTreeMap::new();
+        for (status, code) in self.problems {
+            problems.entry(status).or_default().push(code);
         }
-        responses
+        let problems = problems.into_iter();
+        let problems = problems.map(|(status, codes)| (status.as_str().to_owned(), problems::response(status, &codes)));
+        let answers = self.answers.into_iter().map(|(status, answer)| (status.into_owned(), answer));
+        let responses: BTreeMap<String, Value> = problems.chain(answers).collect();
+        responses.into_iter().collect()
     }
 
     /// The operation object.
@@ -186,6 +257,19 @@ impl<'a> Operation<'a> {
         }
         operation["responses"] = self.responses().into();
         operation
+    }
+}
+
+/// The keys of `responses` that are no status.
+const ANY: &str = "default";
+const REDIRECTION: &str = "3XX";
+
+/// The description of a response.
+fn phrase(key: &str) -> &'static str {
+    match key {
+        ANY => "Any status",
+        REDIRECTION => "Redirection",
+        status => status.parse().ok().and_then(|status: StatusCode| status.canonical_reason()).unwrap_or("Answered"),
     }
 }
 

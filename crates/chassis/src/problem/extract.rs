@@ -187,7 +187,7 @@ pub(super) fn token(name: &str) -> String {
 }
 
 /// Serde's message without the input: it repeats the value, followed by what was expected.
-pub(super) fn shape_error(at: &str, message: &str) -> FieldError {
+pub(crate) fn shape_error(at: &str, message: &str) -> FieldError {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
     let named = || message.split('`').nth(1).unwrap_or_default();
     if message.starts_with("missing field") {

@@ -10,9 +10,10 @@
 mod code;
 mod extract;
 mod form;
+mod optional;
 
 pub use code::Code;
-pub(crate) use extract::BodyError;
+pub(crate) use extract::{BodyError, shape_error};
 pub use extract::{Json, Path, Query};
 pub use form::{Draft, Form};
 

@@ -1,18 +1,41 @@
-//! What a group of routes has of its own instead of the server's: the limit of the body, the time, CORS.
+//! Marks: what a route or a group of routes has of its own, such as a pool or a limit.
 //!
-//! A group's mark is for the routes added so far and for the fallback, as a layer of axum's is. A route's own, by
-//! [`crate::openapi::Methods`] or by an inner group, stays: the nearer one holds.
-//!
-//! Next: [`crate::middleware`], which enforces them.
+//! Next: [`super::layers`].
 
 use std::time::Duration;
 
 use tower_http::cors::CorsLayer;
 
 use super::{Route, Router};
-use crate::{middleware::route::Marks, values::Size};
+use crate::{
+    middleware::route::{Kind, Marks},
+    values::Size,
+};
 
-impl<S> Router<S> {
+impl<S: Clone + Send + Sync + 'static> Router<S> {
+    /// Runs the route added last on the work runtime: for handlers that compute for more than about a
+    /// millisecond between two awaits, which would block everything else on the I/O runtime.
+    ///
+    /// # Panics
+    /// Before any route was added.
+    #[must_use]
+    pub fn cpu_bound(mut self) -> Self {
+        self.last("cpu_bound").kind = Kind::Work;
+        self
+    }
+
+    /// Gives the route added last its own pool, shared with all routes of that `name`: for routes
+    /// with a dependency that others do not have, such as a database. When it is slow, only they
+    /// are refused. The name is the label `pool` of the metrics `overload_*`.
+    ///
+    /// # Panics
+    /// Before any route was added. The start panics where routes of one pool run on different runtimes.
+    #[must_use]
+    pub fn pool(mut self, name: &str) -> Self {
+        self.last("pool").pool = Some(name.to_owned());
+        self
+    }
+
     /// The largest request body of the routes added so far and of the fallback, instead of `server.max_body`; a route's
     /// own, by [`Methods::max_body`](crate::openapi::Methods::max_body) or an earlier call, stays.
     #[must_use]
@@ -38,15 +61,15 @@ impl<S> Router<S> {
     }
 
     fn mark(mut self, group: &Marks) -> Self {
-        self.routes.iter_mut().chain(&mut self.fallback).for_each(|route| route.inherit(group));
+        self.routes
+            .iter_mut()
+            .chain(&mut self.fallback)
+            .chain(&mut self.fallbacks)
+            .for_each(|route| route.inherit(group));
         self
     }
-}
 
-impl<S> Route<S> {
-    /// Takes from a group what the route does not have yet.
-    pub(super) fn inherit(&mut self, group: &Marks) {
-        self.marks.inherit(group);
-        self.described.iter_mut().for_each(|described| described.mark(&self.marks));
+    fn last(&mut self, mark: &str) -> &mut Route<S> {
+        self.routes.last_mut().unwrap_or_else(|| panic!("`{mark}` marks the route before it"))
     }
 }
