@@ -68,6 +68,11 @@ impl<'a> Operation<'a> {
         if required {
             parameter["required"] = true.into();
         }
+        if place == "query" && is_list(&schema) {
+            // OpenAPI's default, said because other tools have others: `?tag=a&tag=b`.
+            parameter["style"] = "form".into();
+            parameter["explode"] = true.into();
+        }
         parameter["schema"] = schema;
         self.parameters.push(parameter);
     }
@@ -199,6 +204,13 @@ pub(super) fn split(about: &str) -> (&str, &str) {
 fn names(path: &str) -> Vec<String> {
     let inner = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
     inner.map(|name| name.trim_start_matches('*').to_owned()).collect()
+}
+
+fn is_list(schema: &Value) -> bool {
+    match &schema["type"] {
+        Value::Array(types) => types.iter().any(|name| name == "array"),
+        name => name == "array",
+    }
 }
 
 /// The fields of an object's schema: name, schema, and whether it is required.

@@ -128,6 +128,19 @@ fn types_of_parameters_and_results_are_the_description() {
 }
 
 #[test]
+fn a_list_in_a_query_is_a_parameter_that_repeats() {
+    #[derive(Deserialize, JsonSchema)]
+    struct Search {
+        #[expect(dead_code, reason = "only its shape counts")]
+        tag: Option<Vec<String>>,
+    }
+    let operation = operation("/", get(async |_: Query<Search>| ()));
+    let schema = json!({ "type": ["array", "null"], "items": { "type": "string" } });
+    let expected = json!({ "name": "tag", "in": "query", "style": "form", "explode": true, "schema": schema });
+    assert_eq!(operation["parameters"][0], expected);
+}
+
+#[test]
 fn closures_are_handlers() {
     let methods = get(async |Path(name): Path<String>| Json(format!("Hello, {name}"))).about("A greeting");
     let operation = operation("/v1/hello/{name}", methods);

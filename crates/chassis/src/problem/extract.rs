@@ -19,7 +19,10 @@ use serde_json::{Number, Value, error::Category};
 use serde_path_to_error::Segment;
 use tracing::error;
 
-use super::{Code, FieldError, Problem};
+use super::{
+    Code, FieldError, Problem,
+    pairs::{self, PairsError},
+};
 
 /// Why a request body ended before its end; raised by the middleware's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -209,7 +212,8 @@ pub(super) fn shape_error(at: &str, message: &str) -> FieldError {
     }
 }
 
-/// The query string; an invalid parameter is an invalid field: 422.
+/// The query string; an invalid parameter is an invalid field: 422. A field that is a list takes every value of its
+/// parameter: `?tag=a&tag=b`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Query<T>(pub T);
 
@@ -217,25 +221,23 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        match axum::extract::Query::try_from_uri(&parts.uri) {
-            Ok(axum::extract::Query(value)) => Ok(Self(value)),
-            Err(rejection) => Err(query_problem(&rejection)),
+        let text = parts.uri.query().unwrap_or_default();
+        match pairs::read(text.as_bytes()) {
+            Ok(value) => Ok(Self(value)),
+            Err(error) => Err(Problem::invalid_fields(vec![parameter_error(&error)])),
         }
     }
 }
 
-fn query_problem(rejection: &(dyn StdError + 'static)) -> Problem {
-    type ShapeError = serde_path_to_error::Error<serde::de::value::Error>;
-    std::iter::successors(Some(rejection), |error| (*error).source())
-        .find_map(|error| error.downcast_ref::<ShapeError>())
-        .map_or_else(
-            || Problem::new(Code::MalformedRequest).with_detail("The query string is malformed."),
-            |error| {
-                let FieldError { field, detail, code } =
-                    shape_error(&pointer(error.path()), &error.inner().to_string());
-                Problem::invalid_fields(vec![FieldError::new(field.trim_start_matches('/'), code, detail)])
-            },
-        )
+fn parameter_error(error: &PairsError) -> FieldError {
+    let FieldError { field, detail, code } = shape_error(&pointer(error.path()), &error.inner().to_string());
+    FieldError::new(parameter(&field), code, detail)
+}
+
+/// The parameter that a JSON pointer leads to, or into.
+fn parameter(pointer: &str) -> String {
+    let name = pointer.trim_start_matches('/').split('/').next().unwrap_or_default();
+    name.replace("~1", "/").replace("~0", "~")
 }
 
 /// The path's parameters; one of another type: 400.

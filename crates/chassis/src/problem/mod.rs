@@ -10,6 +10,7 @@
 mod code;
 mod extract;
 mod form;
+mod pairs;
 
 pub use code::Code;
 pub(crate) use extract::BodyError;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::Request,
+    extract::{FromRequestParts, Request},
     routing::{get, post},
 };
 use http::Method;
@@ -178,6 +178,71 @@ async fn a_wrong_parameter_is_named() {
     let (status, problem) = ask("/path/secret").await;
     assert_eq!((status.as_u16(), problem["code"].as_str()), (400, Some("malformed_request")), "{problem}");
     assert!(!problem.to_string().contains("secret"));
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Search {
+    tag: Vec<String>,
+    size: Option<Vec<u32>>,
+    kind: Vec<Kind>,
+    page: Option<u32>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    New,
+    Used,
+}
+
+async fn search(query: &str) -> Result<Search, (u16, String, String)> {
+    let request = Request::get(format!("/?{query}")).body(()).unwrap();
+    let found = Query::<Search>::from_request_parts(&mut request.into_parts().0, &()).await;
+    found.map(|Query(search)| search).map_err(|problem| {
+        let FieldError { field, code, detail } = problem.errors()[0].clone();
+        (problem.status().as_u16(), field, format!("{code}: {detail}"))
+    })
+}
+
+#[tokio::test]
+async fn a_list_in_a_query_has_every_value_of_its_parameter() {
+    let tags = |tags: &[&str]| tags.iter().map(ToString::to_string).collect();
+    let found = search("tag=a&size=1&tag=b%20c&kind=used&page=2&size=20&tag=").await.unwrap();
+    let expected =
+        Search { tag: tags(&["a", "b c", ""]), size: Some(vec![1, 20]), kind: vec![Kind::Used], page: Some(2) };
+    assert_eq!(found, expected);
+    assert_eq!(search("tag=one").await.unwrap(), Search { tag: tags(&["one"]), ..Search::default() });
+    assert_eq!(search("").await.unwrap(), Search::default());
+}
+
+#[tokio::test]
+async fn a_query_with_lists_is_as_strict_as_one_without() {
+    for (query, field, error) in [
+        ("kind=new&kind=secret", "kind", "invalid: expected `new` or `used`"),
+        ("size=1&size=secret", "size", "invalid: is not valid"),
+        ("page=", "page", "invalid: is not valid"),
+        ("tag=a&page=1&page=2", "page", "duplicate: is duplicated"),
+        ("tag=a&other=1", "other", "unknown: is an unknown field"),
+    ] {
+        let found = search(query).await.unwrap_err();
+        assert_eq!(found, (422, field.to_owned(), error.to_owned()), "{query}");
+    }
+}
+
+#[test]
+fn pairs_become_maps_sequences_and_maps_of_lists() {
+    use std::collections::BTreeMap;
+    let text = b"a=1&b=2&a=3";
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let all: Vec<(String, String)> = pairs::read(text).unwrap();
+    assert_eq!(all, [pair("a", "1"), pair("b", "2"), pair("a", "3")]);
+    let last: BTreeMap<String, String> = pairs::read(text).unwrap();
+    assert_eq!(last, [pair("a", "3"), pair("b", "2")].into());
+    let lists: BTreeMap<String, Vec<u8>> = pairs::read(text).unwrap();
+    assert_eq!(lists, [("a".to_owned(), vec![1, 3]), ("b".to_owned(), vec![2])].into());
+    let both: (u8, u8) = pairs::read::<BTreeMap<String, (u8, u8)>>(b"a=1&a=3").unwrap()["a"];
+    assert_eq!(both, (1, 3));
 }
 
 #[test]
