@@ -15,6 +15,9 @@ fn every_route_has_operations_with_a_summary_and_an_answer() {
         .undescribed()
         .map(|path| format!("{path} has no operation: make its handlers with `chassis::openapi::get` and the like"))
         .collect();
+    wrong.extend(router.unheld().map(|(path, name)| {
+        format!("{path} reads a `{name}` without its bounds: take `Json`, `Query` or `Path` of `chassis::problem`")
+    }));
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("a path item") {
             if operation.get("summary").is_none() {

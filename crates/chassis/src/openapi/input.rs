@@ -23,8 +23,9 @@ pub trait Input {
     fn describe(operation: &mut Operation<'_>);
 }
 
-impl<T: JsonSchema> Input for Json<T> {
+impl<T: JsonSchema + 'static> Input for Json<T> {
     fn describe(operation: &mut Operation<'_>) {
+        operation.hold::<T>();
         operation.body::<T>("application/json");
         operation.problem(Code::MalformedRequest);
         operation.problem(Code::UnsupportedMediaType);
@@ -32,16 +33,20 @@ impl<T: JsonSchema> Input for Json<T> {
     }
 }
 
-impl<T: JsonSchema> Input for Query<T> {
+impl<T: JsonSchema + 'static> Input for Query<T> {
     fn describe(operation: &mut Operation<'_>) {
+        operation.hold::<T>();
         operation.query::<T>();
         operation.problem(Code::MalformedRequest);
         operation.problem(Code::InvalidFields);
     }
 }
 
-impl<T: JsonSchema> Input for Path<T> {
+impl<T: JsonSchema + 'static> Input for Path<T> {
     fn describe(operation: &mut Operation<'_>) {
+        if operation.hold::<T>() {
+            operation.problem(Code::InvalidFields);
+        }
         operation.path::<T>();
         operation.problem(Code::MalformedRequest);
     }

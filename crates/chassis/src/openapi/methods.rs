@@ -34,11 +34,15 @@ pub(crate) struct Described {
     pub(super) about: &'static str,
     pub(super) problems: Vec<Code>,
     pub(super) types: fn(&mut Operation<'_>),
+    /// The types of its inputs whose bounds no extractor holds.
+    pub(crate) unheld: Vec<&'static str>,
 }
 
 impl Described {
     pub(super) fn new(method: &'static str, types: fn(&mut Operation<'_>)) -> Self {
-        Self { method, about: "", problems: Vec::new(), types }
+        // Here, not when the document is made: a start must hold the bounds of all routes.
+        let unheld = Operation::hold_bounds(types);
+        Self { method, about: "", problems: Vec::new(), types, unheld }
     }
 
     pub(crate) fn method(&self) -> Method {

@@ -2,12 +2,14 @@
 //!
 //! Next: [`super::Methods`], which holds handlers and descriptions together.
 
+use std::any::type_name;
+
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
 use super::{problems, schemas::Schemas};
-use crate::problem::Code;
+use crate::problem::{Code, check};
 
 /// An operation, filled by [`super::Input`] and [`super::Output`].
 #[derive(Debug)]
@@ -21,9 +23,38 @@ pub struct Operation<'a> {
     status: StatusCode,
     answers: Vec<(StatusCode, Value)>,
     problems: Vec<(StatusCode, &'static str)>,
+    /// The input types with bounds, and whether an extractor holds them.
+    bounds: Vec<(&'static str, bool)>,
 }
 
 impl<'a> Operation<'a> {
+    /// Holds the bounds of a handler's inputs from now on; returns the types whose bounds no extractor holds.
+    pub(super) fn hold_bounds(describe: fn(&mut Operation<'_>)) -> Vec<&'static str> {
+        let mut schemas = Schemas::new();
+        let mut operation = Operation::new("", &mut schemas);
+        describe(&mut operation);
+        let held = |name: &str| operation.bounds.iter().any(|(known, held)| *known == name && *held);
+        operation.bounds.iter().map(|(name, _)| *name).filter(|name| !held(name)).collect()
+    }
+
+    /// Holds the bounds of `T`, and says whether it has any.
+    pub(super) fn hold<T: JsonSchema + 'static>(&mut self) -> bool {
+        self.bounds.push((type_name::<T>(), true));
+        check::hold::<T>()
+    }
+
+    /// States that the bounds of `T` are held by the extractor: for [`Input`](super::Input) of an app's own. Those of the
+    /// chassis hold them already.
+    pub fn holds<T: JsonSchema>(&mut self) {
+        self.bounds.push((type_name::<T>(), true));
+    }
+
+    fn state<T: JsonSchema>(&mut self) {
+        if check::bounded::<T>() {
+            self.bounds.push((type_name::<T>(), false));
+        }
+    }
+
     pub(super) fn new(path: &str, schemas: &'a mut Schemas) -> Self {
         Self {
             schemas,
@@ -33,11 +64,13 @@ impl<'a> Operation<'a> {
             status: StatusCode::OK,
             answers: Vec::new(),
             problems: Vec::new(),
+            bounds: Vec::new(),
         }
     }
 
     /// Adds the fields of `T` as query parameters.
     pub fn query<T: JsonSchema>(&mut self) {
+        self.state::<T>();
         for (name, schema, required) in fields(&Schemas::inline::<T>()) {
             self.parameter("query", &name, schema, required);
         }
@@ -45,6 +78,7 @@ impl<'a> Operation<'a> {
 
     /// Adds `T` as path parameters: a struct by field names, a tuple or a single value by position.
     pub fn path<T: JsonSchema>(&mut self) {
+        self.state::<T>();
         let schema = Schemas::inline::<T>();
         let fields = fields(&schema);
         for (position, name) in self.names.clone().into_iter().enumerate() {
@@ -84,6 +118,7 @@ impl<'a> Operation<'a> {
 
     /// Sets `T` as the request body.
     pub fn body<T: JsonSchema>(&mut self, media_type: &str) {
+        self.state::<T>();
         let schema = self.schemas.request::<T>();
         let body = self.body.insert(Value::Null);
         body["required"] = true.into();

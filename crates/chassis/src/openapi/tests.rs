@@ -140,6 +140,51 @@ fn a_list_in_a_query_is_a_parameter_that_repeats() {
     assert_eq!(operation["parameters"][0], expected);
 }
 
+#[derive(Deserialize, JsonSchema)]
+struct Rated {
+    #[expect(dead_code, reason = "only its bound counts")]
+    #[schemars(range(min = 1, max = 5))]
+    stars: u8,
+}
+
+/// An extractor of the app's own.
+struct Own<const HOLDS: bool>;
+
+impl<S: Sync, const HOLDS: bool> axum::extract::FromRequestParts<S> for Own<HOLDS> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut http::request::Parts, _: &S) -> Result<Self, Problem> {
+        Ok(Self)
+    }
+}
+
+impl<const HOLDS: bool> Input for Own<HOLDS> {
+    fn describe(operation: &mut Operation<'_>) {
+        if HOLDS {
+            operation.holds::<Rated>();
+        }
+        operation.query::<Rated>();
+    }
+}
+
+#[tokio::test]
+async fn a_route_holds_the_bounds_that_its_description_has() {
+    let router = Router::new().route("/", get(async |_: Query<Rated>| ()));
+    assert_eq!(router.unheld().count(), 0);
+    for (query, status) in [("stars=5", 200), ("stars=6", 422)] {
+        let request = axum::extract::Request::get(format!("/?{query}")).body(axum::body::Body::empty()).unwrap();
+        let answer = tower::ServiceExt::oneshot(router.clone().into_axum(), request).await.unwrap();
+        assert_eq!(answer.status(), status, "{query}");
+    }
+}
+
+#[test]
+fn bounds_that_an_extractor_does_not_hold_are_told() {
+    let router = Router::new().route("/loose", get(async |_: Own<false>| ())).route("/", get(async |_: Own<true>| ()));
+    let told: Vec<_> = router.unheld().collect();
+    assert_eq!(told, [("/loose", std::any::type_name::<Rated>())]);
+}
+
 #[test]
 fn closures_are_handlers() {
     let methods = get(async |Path(name): Path<String>| Json(format!("Hello, {name}"))).about("A greeting");

@@ -8,7 +8,7 @@
 use std::{error::Error as StdError, ops::Deref};
 
 use axum::{
-    extract::{FromRequest, FromRequestParts, Request, path::ErrorKind, rejection::PathRejection},
+    extract::{FromRequest, FromRequestParts, RawPathParams, Request, path::ErrorKind, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
 use bytes::{BufMut, Bytes, BytesMut};
@@ -21,6 +21,7 @@ use tracing::error;
 
 use super::{
     Code, FieldError, Problem,
+    check::{self, Program},
     pairs::{self, PairsError},
 };
 
@@ -78,7 +79,7 @@ impl From<BodyError> for Problem {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Json<T>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+impl<T: DeserializeOwned + 'static, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
@@ -87,7 +88,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
                 .with_detail("The body must be sent with content-type: application/json."));
         }
         let body = request.into_body().collect().await.map_err(|error| BodyError::find(&error))?;
-        parse(&body.to_bytes()).map(Self)
+        let body = body.to_bytes();
+        match check::of::<T>() {
+            None => parse(&body).map(Self),
+            Some(program) => parse_held(&program, &body).map(Self),
+        }
     }
 }
 
@@ -131,6 +136,28 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     };
     deserializer.end().map_err(|error| syntax_problem(&error))?;
     Ok(value)
+}
+
+/// The same for a type with bounds: all of what is wrong.
+fn parse_held<T: DeserializeOwned>(program: &Program, body: &[u8]) -> Result<T, Problem> {
+    let value = serde_json::from_slice(body).map_err(|error| syntax_problem(&error))?;
+    merge(program.check(&value), parse(body))
+}
+
+/// What was read, if it keeps to its bounds. A `broken` bound is more exact than what serde says of its field or of one
+/// around it.
+fn merge<T>(mut broken: Vec<FieldError>, read: Result<T, Problem>) -> Result<T, Problem> {
+    match read {
+        Ok(value) if broken.is_empty() => return Ok(value),
+        Err(problem) if problem.errors.is_empty() => return Err(problem),
+        Ok(_) => {}
+        Err(problem) => {
+            let new = |error: &FieldError| broken.iter().all(|known| !known.field.starts_with(&error.field));
+            let more: Vec<_> = problem.errors.into_iter().filter(new).collect();
+            broken.extend(more);
+        }
+    }
+    Err(Problem::invalid_fields(broken))
 }
 
 /// Second attempt after a failure: `800.0` is an integer in JSON Schema, but not in serde.
@@ -217,16 +244,24 @@ pub(super) fn shape_error(at: &str, message: &str) -> FieldError {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Query<T>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+impl<T: DeserializeOwned + 'static, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let text = parts.uri.query().unwrap_or_default();
-        match pairs::read(text.as_bytes()) {
-            Ok(value) => Ok(Self(value)),
-            Err(error) => Err(Problem::invalid_fields(vec![parameter_error(&error)])),
-        }
+        read_pairs(parts.uri.query().unwrap_or_default().as_bytes()).map(Self)
     }
+}
+
+fn read_pairs<T: DeserializeOwned + 'static>(text: &[u8]) -> Result<T, Problem> {
+    let read = pairs::read(text).map_err(|error| Problem::invalid_fields(vec![parameter_error(&error)]));
+    match check::of::<T>() {
+        None => read,
+        Some(program) => merge(by_parameter(program.check_named(form_urlencoded::parse(text))), read),
+    }
+}
+
+fn by_parameter(errors: Vec<FieldError>) -> Vec<FieldError> {
+    errors.into_iter().map(|error| FieldError { field: parameter(&error.field), ..error }).collect()
 }
 
 fn parameter_error(error: &PairsError) -> FieldError {
@@ -240,16 +275,19 @@ fn parameter(pointer: &str) -> String {
     name.replace("~1", "/").replace("~0", "~")
 }
 
-/// The path's parameters; one of another type: 400.
+/// The path's parameters; one of another type: 400; one outside its bounds: 422.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Path<T>(pub T);
 
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+impl<T: DeserializeOwned + Send + 'static, S: Send + Sync> FromRequestParts<S> for Path<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match axum::extract::Path::from_request_parts(parts, state).await {
-            Ok(axum::extract::Path(value)) => Ok(Self(value)),
+            Ok(axum::extract::Path(value)) => match check::of::<T>() {
+                None => Ok(Self(value)),
+                Some(program) => merge(held_path(&program, parts).await, Ok(Self(value))),
+            },
             Err(PathRejection::FailedToDeserializePathParams(error)) => Err(path_problem(error.kind())),
             Err(error) => {
                 error!(%error, "a handler extracts path parameters that its route lacks");
@@ -257,6 +295,12 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
             }
         }
     }
+}
+
+/// The bounds that the path's parameters break.
+async fn held_path(program: &Program, parts: &mut Parts) -> Vec<FieldError> {
+    let parameters = RawPathParams::from_request_parts(parts, &()).await;
+    parameters.map_or_else(|_| Vec::new(), |parameters| by_parameter(program.check_path(parameters.iter())))
 }
 
 fn path_problem(kind: &ErrorKind) -> Problem {

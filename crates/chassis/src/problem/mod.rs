@@ -7,6 +7,7 @@
 //!
 //! Next: [`Json`], which converts request bodies into values or problems.
 
+pub(crate) mod check;
 mod code;
 mod extract;
 mod form;
@@ -51,7 +52,8 @@ pub struct FieldError {
     pub field: String,
     /// Description for people; it never repeats the input.
     pub detail: Cow<'static, str>,
-    /// Stable code for programs: `required`, `invalid`, `unknown`, or the app's own.
+    /// Stable code for programs: `required`, `invalid`, `unknown`, `duplicate`, `out_of_range`, `wrong_length`, or the app's
+    /// own.
     pub code: &'static str,
 }
 
