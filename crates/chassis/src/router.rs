@@ -16,7 +16,7 @@ use crate::{
         route::Kind,
         routes::{Routes, Target},
     },
-    openapi::{Described, Methods, Page},
+    openapi::{Described, Methods, Page, Scheme},
     problem::{Code, Problem},
     telemetry::Identity,
 };
@@ -34,6 +34,7 @@ struct Route<S> {
     path: String,
     handlers: MethodRouter<S, Infallible>,
     described: Vec<Described>,
+    is_left_out: bool,
     kind: Kind,
     pool: Option<String>,
 }
@@ -54,8 +55,8 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// Adds a route: [`Methods`], or axum's [`MethodRouter`], which has no description.
     #[must_use]
     pub fn route(mut self, path: &str, methods: impl Into<Methods<S>>) -> Self {
-        let Methods { handlers, described } = methods.into();
-        self.routes.push(Route { path: path.to_owned(), handlers, described, kind: Kind::Io, pool: None });
+        let Methods { handlers, described, is_left_out } = methods.into();
+        self.routes.push(Route { path: path.to_owned(), handlers, described, is_left_out, kind: Kind::Io, pool: None });
         self
     }
 
@@ -82,11 +83,21 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self
     }
 
+    /// Says that all routes so far need `scheme`, `name` in the description, with the problems 401 and 403. It checks
+    /// nothing: put it beside the layer that does.
+    #[must_use]
+    pub fn secured(mut self, name: &'static str, scheme: Scheme) -> Self {
+        let described = self.routes.iter_mut().flat_map(|route| &mut route.described);
+        described.for_each(|described| described.secure(name, scheme));
+        self
+    }
+
     /// Serves every unmatched path, in its own pool. `name` is the pool's name, and the route's name in metrics.
     #[must_use]
     pub fn fallback(mut self, name: &str, handlers: MethodRouter<S>) -> Self {
         let (path, pool) = (name.to_owned(), Some(name.to_owned()));
-        self.fallback = Some(Route { path, handlers, described: Vec::new(), kind: Kind::Io, pool });
+        let described = Vec::new();
+        self.fallback = Some(Route { path, handlers, described, is_left_out: true, kind: Kind::Io, pool });
         self
     }
 
@@ -97,6 +108,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
             path: path.to_owned(),
             handlers,
             described: Vec::new(),
+            is_left_out: true,
             kind: Kind::Probe,
             pool: None,
         });
@@ -126,6 +138,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
             path: route.path,
             handlers: route.handlers.with_state(state.clone()),
             described: route.described,
+            is_left_out: route.is_left_out,
             kind: route.kind,
             pool: route.pool,
         };
@@ -137,9 +150,15 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self.routes.iter().map(|route| route.path.as_str())
     }
 
-    /// The paths of routes without a description, for the test that requires one.
+    /// The paths of routes without a description, for the test that requires one. Those that are left out on purpose
+    /// are not among them.
     pub fn undescribed(&self) -> impl Iterator<Item = &str> {
         self.described().filter(|(_, described)| described.is_empty()).map(|(path, _)| path)
+    }
+
+    /// The paths of routes with a description, for the test that looks for them in the document.
+    pub fn described_paths(&self) -> impl Iterator<Item = &str> {
+        self.described().filter(|(_, described)| !described.is_empty()).map(|(path, _)| path)
     }
 
     /// The paths of routes with a type that declares bounds and is read by an extractor that does not hold them, such as
@@ -152,7 +171,8 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
 
     /// The paths with the descriptions of their handlers.
     pub(crate) fn described(&self) -> impl Iterator<Item = (&str, &[Described])> {
-        self.routes.iter().map(|route| (route.path.as_str(), route.described.as_slice()))
+        let told = self.routes.iter().filter(|route| !route.is_left_out);
+        told.map(|route| (route.path.as_str(), route.described.as_slice()))
     }
 }
 

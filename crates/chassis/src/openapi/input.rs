@@ -11,7 +11,7 @@ use http::{HeaderMap, Method, Uri};
 use schemars::JsonSchema;
 
 use super::Operation;
-use crate::problem::{Code, Json, Path, Query};
+use crate::problem::{Code, FORM, FormBody, Json, Path, Query};
 
 /// A handler parameter that describes what a client must send.
 #[diagnostic::on_unimplemented(
@@ -27,6 +27,16 @@ impl<T: JsonSchema + 'static> Input for Json<T> {
     fn describe(operation: &mut Operation<'_>) {
         operation.hold::<T>();
         operation.body::<T>("application/json");
+        operation.problem(Code::MalformedRequest);
+        operation.problem(Code::UnsupportedMediaType);
+        operation.problem(Code::InvalidFields);
+    }
+}
+
+impl<T: JsonSchema + 'static> Input for FormBody<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.hold::<T>();
+        operation.body::<T>(FORM);
         operation.problem(Code::MalformedRequest);
         operation.problem(Code::UnsupportedMediaType);
         operation.problem(Code::InvalidFields);

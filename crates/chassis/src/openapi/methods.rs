@@ -14,7 +14,7 @@ use http::Method;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Input, Operation, Output};
+use super::{Input, Operation, Output, Scheme};
 use crate::problem::Code;
 
 /// Handlers by method, as axum's [`MethodRouter`], with their descriptions.
@@ -23,6 +23,8 @@ use crate::problem::Code;
 pub struct Methods<S = ()> {
     pub(crate) handlers: MethodRouter<S>,
     pub(crate) described: Vec<Described>,
+    /// Left out of the description on purpose.
+    pub(crate) is_left_out: bool,
 }
 
 /// A handler's description; small, since schemas are generated on demand.
@@ -33,6 +35,8 @@ pub(crate) struct Described {
     /// A sentence, and perhaps paragraphs below it.
     pub(super) about: &'static str,
     pub(super) problems: Vec<Code>,
+    /// The names of the schemes that a request has to satisfy, each with what it is.
+    pub(super) security: Vec<(&'static str, Scheme)>,
     pub(super) types: fn(&mut Operation<'_>),
     /// The types of its inputs whose bounds no extractor holds.
     pub(crate) unheld: Vec<&'static str>,
@@ -42,7 +46,14 @@ impl Described {
     pub(super) fn new(method: &'static str, types: fn(&mut Operation<'_>)) -> Self {
         // Here, not when the document is made: a start must hold the bounds of all routes.
         let unheld = Operation::hold_bounds(types);
-        Self { method, about: "", problems: Vec::new(), types, unheld }
+        Self { method, about: "", problems: Vec::new(), security: Vec::new(), types, unheld }
+    }
+
+    /// Demands one more scheme.
+    pub(crate) fn secure(&mut self, name: &'static str, scheme: Scheme) {
+        if self.security.iter().all(|(known, _)| *known != name) {
+            self.security.push((name, scheme));
+        }
     }
 
     pub(crate) fn method(&self) -> Method {
@@ -91,7 +102,7 @@ macro_rules! verbs {
                 S: Clone + Send + Sync + 'static,
             {
                 let described = Described::new(stringify!($verb), H::describe);
-                Methods { handlers: routing::$verb(handler), described: vec![described] }
+                Methods { described: vec![described], ..routing::$verb(handler).into() }
             }
         )+
 
@@ -132,9 +143,22 @@ impl<S: Clone + Send + Sync + 'static> Methods<S> {
         self.described.last_mut().expect("`Methods` begin with a method")
     }
 
+    /// Says that all methods so far need `scheme`, `name` in the description, with the problems 401 and 403. Two of them
+    /// mean both. It checks nothing: that is for a layer, or an extractor.
+    pub fn secured(mut self, name: &'static str, scheme: Scheme) -> Self {
+        self.described.iter_mut().for_each(|described| described.secure(name, scheme));
+        self
+    }
+
+    /// Leaves these methods out of the description on purpose, and no test asks for them: pages and their files.
+    pub fn undescribed(self) -> Self {
+        Self { is_left_out: true, ..self }
+    }
+
     /// Gives the handlers their state.
     pub fn with_state<T>(self, state: S) -> Methods<T> {
-        Methods { handlers: self.handlers.with_state(state), described: self.described }
+        let handlers = self.handlers.with_state(state);
+        Methods { handlers, described: self.described, is_left_out: self.is_left_out }
     }
 
     /// Wraps the handlers in a layer of tower's, as axum does.
@@ -152,6 +176,6 @@ impl<S: Clone + Send + Sync + 'static> Methods<S> {
 /// Handlers without a description.
 impl<S> From<MethodRouter<S>> for Methods<S> {
     fn from(handlers: MethodRouter<S>) -> Self {
-        Self { handlers, described: Vec::new() }
+        Self { handlers, described: Vec::new(), is_left_out: false }
     }
 }

@@ -21,6 +21,7 @@ mod page;
 mod platform;
 mod problems;
 mod schemas;
+mod security;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ pub use input::Input;
 pub use methods::{Handler, Methods, delete, get, patch, post, put};
 pub use operation::Operation;
 pub use output::{Output, Script, Status, Style};
+pub use security::Scheme;
 
 pub(crate) use methods::Described;
 pub(crate) use page::{Page, of};

@@ -111,11 +111,6 @@ impl<'a> Operation<'a> {
         self.parameters.push(parameter);
     }
 
-    /// Parameter objects, whole.
-    pub(super) fn add_parameters(&mut self, parameters: Vec<Value>) {
-        self.parameters.extend(parameters);
-    }
-
     /// Sets `T` as the request body.
     pub fn body<T: JsonSchema>(&mut self, media_type: &str) {
         self.state::<T>();

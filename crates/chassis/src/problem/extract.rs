@@ -1,4 +1,4 @@
-//! Extractors that reject with problems: the body as JSON, the query, and the path.
+//! Extractors that reject with problems: the body as JSON. The query and the path are in [`super::parameters`].
 //!
 //! 400 for syntax errors, 422 for a wrong shape. Neither repeats the input. The limits
 //! on a body are enforced by the middleware; its errors are only mapped here.
@@ -8,11 +8,11 @@
 use std::{error::Error as StdError, ops::Deref};
 
 use axum::{
-    extract::{FromRequest, FromRequestParts, RawPathParams, Request, path::ErrorKind, rejection::PathRejection},
+    extract::{FromRequest, Request},
     response::{IntoResponse, Response},
 };
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, header, request::Parts};
+use http::{HeaderMap, HeaderValue, header};
 use http_body_util::{BodyExt, LengthLimitError};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Number, Value, error::Category};
@@ -20,9 +20,8 @@ use serde_path_to_error::Segment;
 use tracing::error;
 
 use super::{
-    Code, FieldError, Problem,
+    Code, FieldError, FormBody, Path, Problem, Query,
     check::{self, Program},
-    pairs::{self, PairsError},
 };
 
 /// Why a request body ended before its end; raised by the middleware's body.
@@ -117,9 +116,14 @@ fn json_response(body: Bytes) -> Response {
 
 /// `application/json`, or a type with the suffix `+json` (RFC 6839), whatever its parameters.
 fn is_json(headers: &HeaderMap) -> bool {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = essence(headers);
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// The content type without parameters, in lower case.
+pub(super) fn essence(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
@@ -146,7 +150,7 @@ fn parse_held<T: DeserializeOwned>(program: &Program, body: &[u8]) -> Result<T, 
 
 /// What was read, if it keeps to its bounds. A `broken` bound is more exact than what serde says of its field or of one
 /// around it.
-fn merge<T>(mut broken: Vec<FieldError>, read: Result<T, Problem>) -> Result<T, Problem> {
+pub(super) fn merge<T>(mut broken: Vec<FieldError>, read: Result<T, Problem>) -> Result<T, Problem> {
     match read {
         Ok(value) if broken.is_empty() => return Ok(value),
         Err(problem) if problem.errors.is_empty() => return Err(problem),
@@ -199,7 +203,7 @@ fn syntax_problem(error: &serde_json::Error) -> Problem {
 }
 
 /// A JSON pointer, RFC 6901.
-fn pointer(path: &serde_path_to_error::Path) -> String {
+pub(super) fn pointer(path: &serde_path_to_error::Path) -> String {
     let mut pointer = String::new();
     for segment in path {
         match segment {
@@ -239,83 +243,6 @@ pub(super) fn shape_error(at: &str, message: &str) -> FieldError {
     }
 }
 
-/// The query string; an invalid parameter is an invalid field: 422. A field that is a list takes every value of its
-/// parameter: `?tag=a&tag=b`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Query<T>(pub T);
-
-impl<T: DeserializeOwned + 'static, S: Send + Sync> FromRequestParts<S> for Query<T> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        read_pairs(parts.uri.query().unwrap_or_default().as_bytes()).map(Self)
-    }
-}
-
-fn read_pairs<T: DeserializeOwned + 'static>(text: &[u8]) -> Result<T, Problem> {
-    let read = pairs::read(text).map_err(|error| Problem::invalid_fields(vec![parameter_error(&error)]));
-    match check::of::<T>() {
-        None => read,
-        Some(program) => merge(by_parameter(program.check_named(form_urlencoded::parse(text))), read),
-    }
-}
-
-fn by_parameter(errors: Vec<FieldError>) -> Vec<FieldError> {
-    errors.into_iter().map(|error| FieldError { field: parameter(&error.field), ..error }).collect()
-}
-
-fn parameter_error(error: &PairsError) -> FieldError {
-    let FieldError { field, detail, code } = shape_error(&pointer(error.path()), &error.inner().to_string());
-    FieldError::new(parameter(&field), code, detail)
-}
-
-/// The parameter that a JSON pointer leads to, or into.
-fn parameter(pointer: &str) -> String {
-    let name = pointer.trim_start_matches('/').split('/').next().unwrap_or_default();
-    name.replace("~1", "/").replace("~0", "~")
-}
-
-/// The path's parameters; one of another type: 400; one outside its bounds: 422.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Path<T>(pub T);
-
-impl<T: DeserializeOwned + Send + 'static, S: Send + Sync> FromRequestParts<S> for Path<T> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match axum::extract::Path::from_request_parts(parts, state).await {
-            Ok(axum::extract::Path(value)) => match check::of::<T>() {
-                None => Ok(Self(value)),
-                Some(program) => merge(held_path(&program, parts).await, Ok(Self(value))),
-            },
-            Err(PathRejection::FailedToDeserializePathParams(error)) => Err(path_problem(error.kind())),
-            Err(error) => {
-                error!(%error, "a handler extracts path parameters that its route lacks");
-                Err(Problem::internal())
-            }
-        }
-    }
-}
-
-/// The bounds that the path's parameters break.
-async fn held_path(program: &Program, parts: &mut Parts) -> Vec<FieldError> {
-    let parameters = RawPathParams::from_request_parts(parts, &()).await;
-    parameters.map_or_else(|_| Vec::new(), |parameters| by_parameter(program.check_path(parameters.iter())))
-}
-
-fn path_problem(kind: &ErrorKind) -> Problem {
-    match kind {
-        ErrorKind::WrongNumberOfParameters { .. } | ErrorKind::UnsupportedType { .. } => {
-            error!(%kind, "a handler extracts path parameters that its route lacks");
-            Problem::internal()
-        }
-        ErrorKind::ParseErrorAtKey { key, .. } | ErrorKind::InvalidUtf8InPathParam { key } => {
-            Problem::new(Code::MalformedRequest).with_detail(format!("The path parameter {key} is invalid."))
-        }
-        _ => Problem::new(Code::MalformedRequest).with_detail("The path parameters are invalid."),
-    }
-}
-
 macro_rules! deref {
     ($($type:ident)+) => {$(
         impl<T> Deref for $type<T> {
@@ -328,4 +255,4 @@ macro_rules! deref {
     )+};
 }
 
-deref!(Json Query Path);
+deref!(Json Query Path FormBody);

@@ -179,3 +179,24 @@ impl<'de> Deserializer<'de> for Part<'de, '_> {
         char str string unit bytes byte_buf unit_struct tuple_struct struct identifier ignored_any map
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::read;
+
+    #[test]
+    fn pairs_become_maps_sequences_and_maps_of_lists() {
+        let text = b"a=1&b=2&a=3";
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let all: Vec<(String, String)> = read(text).unwrap();
+        assert_eq!(all, [pair("a", "1"), pair("b", "2"), pair("a", "3")]);
+        let last: BTreeMap<String, String> = read(text).unwrap();
+        assert_eq!(last, [pair("a", "3"), pair("b", "2")].into());
+        let lists: BTreeMap<String, Vec<u8>> = read(text).unwrap();
+        assert_eq!(lists, [("a".to_owned(), vec![1, 3]), ("b".to_owned(), vec![2])].into());
+        let both: (u8, u8) = read::<BTreeMap<String, (u8, u8)>>(b"a=1&a=3").unwrap()["a"];
+        assert_eq!(both, (1, 3));
+    }
+}

@@ -81,6 +81,17 @@ async fn a_problem_carries_the_request_id_and_is_not_stored() {
 }
 
 #[tokio::test]
+async fn a_401_says_how_to_prove_who_asks() {
+    let response = Problem::new(Code::Unauthorized).with_challenge("Bearer").into_response();
+    assert_eq!(response.headers()["www-authenticate"], "Bearer");
+    assert_eq!(document(response).await.1["code"], "unauthorized");
+    let bare = (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Basic")]).into_response();
+    let response = Problem::explain(bare);
+    assert_eq!(response.headers()["www-authenticate"], "Basic");
+    assert_eq!(document(response).await.1["code"], "unauthorized");
+}
+
+#[tokio::test]
 async fn an_internal_error_has_no_detail() {
     let (status, body) = document(Problem::internal().into_response()).await;
     assert_eq!((status.as_u16(), body.get("detail")), (500, None));
@@ -217,6 +228,20 @@ async fn a_list_in_a_query_has_every_value_of_its_parameter() {
 }
 
 #[tokio::test]
+async fn a_form_body_has_lists_too_and_is_as_strict() {
+    use axum::extract::FromRequest;
+    let send = async |content_type: &str, body: &'static str| {
+        let request = Request::post("/").header(header::CONTENT_TYPE, content_type).body(Body::from(body)).unwrap();
+        FormBody::<Search>::from_request(request, &()).await
+    };
+    let FormBody(found) = send("application/x-www-form-urlencoded; charset=utf-8", "kind=new&kind=used").await.unwrap();
+    assert_eq!(found.kind, [Kind::New, Kind::Used]);
+    assert_eq!(send("application/json", "").await.unwrap_err().code(), "unsupported_media_type");
+    let problem = send("application/x-www-form-urlencoded", "page=secret").await.unwrap_err();
+    assert_eq!((problem.status().as_u16(), problem.errors()[0].field.as_str()), (422, "page"));
+}
+
+#[tokio::test]
 async fn a_query_with_lists_is_as_strict_as_one_without() {
     for (query, field, error) in [
         ("kind=new&kind=secret", "kind", "invalid: expected `new` or `used`"),
@@ -228,21 +253,6 @@ async fn a_query_with_lists_is_as_strict_as_one_without() {
         let found = search(query).await.unwrap_err();
         assert_eq!(found, (422, field.to_owned(), error.to_owned()), "{query}");
     }
-}
-
-#[test]
-fn pairs_become_maps_sequences_and_maps_of_lists() {
-    use std::collections::BTreeMap;
-    let text = b"a=1&b=2&a=3";
-    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-    let all: Vec<(String, String)> = pairs::read(text).unwrap();
-    assert_eq!(all, [pair("a", "1"), pair("b", "2"), pair("a", "3")]);
-    let last: BTreeMap<String, String> = pairs::read(text).unwrap();
-    assert_eq!(last, [pair("a", "3"), pair("b", "2")].into());
-    let lists: BTreeMap<String, Vec<u8>> = pairs::read(text).unwrap();
-    assert_eq!(lists, [("a".to_owned(), vec![1, 3]), ("b".to_owned(), vec![2])].into());
-    let both: (u8, u8) = pairs::read::<BTreeMap<String, (u8, u8)>>(b"a=1&a=3").unwrap()["a"];
-    assert_eq!(both, (1, 3));
 }
 
 #[test]

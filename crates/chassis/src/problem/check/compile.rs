@@ -8,7 +8,8 @@ use serde_json::{Map, Number, Value};
 use super::{
     Program,
     formats::Format,
-    rules::{Node, Object, Range, Rule, Span, Type},
+    numbers::Range,
+    rules::{Node, Object, Rule, Span, Type},
 };
 
 /// Keywords that demand something, and that are not held.

@@ -13,6 +13,7 @@
 
 mod compile;
 mod formats;
+mod numbers;
 mod parameters;
 mod rules;
 #[cfg(test)]
