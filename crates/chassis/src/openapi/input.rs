@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use super::{Operation, Output};
 use crate::{
     peer::ConnectionInfo,
-    problem::{Code, Json, Path, Query},
+    problem::{Code, FORM, FormBody, Json, Path, Query},
 };
 
 /// A handler parameter that describes what a client must send.
@@ -44,7 +44,7 @@ pub trait Input {
 /// What is read from a schema: the same in axum's extractors and ours, apart from the problems.
 macro_rules! described {
     ($($type:ty: |$operation:ident| $what:expr, $($code:ident)*;)+) => {$(
-        impl<T: JsonSchema> Input for $type {
+        impl<T: JsonSchema + 'static> Input for $type {
             const CONNECT_INFO: bool = false;
 
             fn describe($operation: &mut Operation<'_>) {
@@ -56,12 +56,27 @@ macro_rules! described {
 }
 
 described! {
-    Json<T>: |operation| operation.body::<T>("application/json"), MalformedRequest UnsupportedMediaType InvalidFields;
+    Json<T>: |operation| {
+        operation.hold::<T>();
+        operation.body::<T>("application/json");
+    }, MalformedRequest UnsupportedMediaType InvalidFields;
     extract::Json<T>: |operation| operation.body::<T>("application/json"),
         MalformedRequest UnsupportedMediaType InvalidFields;
-    Query<T>: |operation| operation.query::<T>(), MalformedRequest InvalidFields;
+    FormBody<T>: |operation| {
+        operation.hold::<T>();
+        operation.body::<T>(FORM);
+    }, MalformedRequest UnsupportedMediaType InvalidFields;
+    Query<T>: |operation| {
+        operation.hold::<T>();
+        operation.query::<T>();
+    }, MalformedRequest InvalidFields;
     extract::Query<T>: |operation| operation.query::<T>(), MalformedRequest;
-    Path<T>: |operation| operation.path::<T>(), MalformedRequest;
+    Path<T>: |operation| {
+        if operation.hold::<T>() {
+            operation.problem(Code::InvalidFields);
+        }
+        operation.path::<T>();
+    }, MalformedRequest;
     extract::Path<T>: |operation| operation.path::<T>(), MalformedRequest;
     Form<T>: |operation| operation.form::<T>(), MalformedRequest;
 }

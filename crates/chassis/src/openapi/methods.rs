@@ -15,7 +15,7 @@ use tower_http::cors::CorsLayer;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Handler, Inputs, Operation, Output};
+use super::{Handler, Inputs, Operation, Output, Scheme};
 use crate::{middleware::route::Marks, problem::Code, values::Size};
 
 /// Handlers by method, as axum's [`MethodRouter`], with their descriptions.
@@ -39,17 +39,30 @@ pub(crate) struct Described {
     pub(super) problems: Vec<Code>,
     /// The route's own limit of the body.
     pub(super) max_body: Option<Size>,
+    /// The names of the schemes that a request has to satisfy, each with what it is.
+    pub(super) security: Vec<(&'static str, Scheme)>,
     pub(super) types: fn(&mut Operation<'_>),
+    /// The types of its inputs whose bounds no extractor holds.
+    pub(crate) unheld: Vec<&'static str>,
 }
 
 impl Described {
     pub(super) fn new(method: &'static str, types: fn(&mut Operation<'_>)) -> Self {
-        Self { method, about: "", problems: Vec::new(), max_body: None, types }
+        // Here, not when the document is made: a start must hold the bounds of all routes.
+        let unheld = Operation::hold_bounds(types);
+        Self { method, about: "", problems: Vec::new(), max_body: None, security: Vec::new(), types, unheld }
     }
 
     /// Says in the description what the route allows.
     pub(crate) fn mark(&mut self, marks: &Marks) {
         self.max_body = marks.max_body;
+    }
+
+    /// Demands one more scheme.
+    pub(crate) fn secure(&mut self, name: &'static str, scheme: Scheme) {
+        if self.security.iter().all(|(known, _)| *known != name) {
+            self.security.push((name, scheme));
+        }
     }
 
     pub(crate) fn method(&self) -> Method {
@@ -151,7 +164,14 @@ impl<S: Clone + Send + Sync + 'static> Methods<S> {
         self.described.last_mut().expect("`Methods` begin with a method")
     }
 
-    /// Leaves these methods out of the description on purpose: no test asks for them.
+    /// Says that all methods so far need `scheme`, `name` in the description, with the problems 401 and 403. Two of them
+    /// mean both. It checks nothing: that is for a layer, or an extractor.
+    pub fn secured(mut self, name: &'static str, scheme: Scheme) -> Self {
+        self.described.iter_mut().for_each(|described| described.secure(name, scheme));
+        self
+    }
+
+    /// Leaves these methods out of the description on purpose, and no test asks for them: pages and their files.
     pub fn undescribed(self) -> Self {
         Self { is_left_out: true, ..self }
     }

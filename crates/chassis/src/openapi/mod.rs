@@ -23,6 +23,7 @@ mod parts;
 mod platform;
 mod problems;
 mod schemas;
+mod security;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +33,7 @@ pub use methods::{Methods, delete, get, patch, post, put};
 pub use operation::Operation;
 pub use output::{Output, Script, Status, Style};
 pub use parts::OutputParts;
+pub use security::Scheme;
 
 pub(crate) use methods::Described;
 pub(crate) use page::{Page, of};

@@ -2,14 +2,17 @@
 //!
 //! Next: [`super::Methods`], which holds handlers and descriptions together.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{any::type_name, borrow::Cow, collections::BTreeMap};
 
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
 use super::{problems, schemas::Schemas};
-use crate::{problem::Code, values::Size};
+use crate::{
+    problem::{Code, check},
+    values::Size,
+};
 
 /// An operation, filled by [`super::Input`] and [`super::Output`].
 #[derive(Debug)]
@@ -24,9 +27,38 @@ pub struct Operation<'a> {
     answers: Vec<(Cow<'static, str>, Value)>,
     problems: Vec<(StatusCode, &'static str)>,
     form_is_query: bool,
+    /// The input types with bounds, and whether an extractor holds them.
+    bounds: Vec<(&'static str, bool)>,
 }
 
 impl<'a> Operation<'a> {
+    /// Holds the bounds of a handler's inputs from now on; returns the types whose bounds no extractor holds.
+    pub(super) fn hold_bounds(describe: fn(&mut Operation<'_>)) -> Vec<&'static str> {
+        let mut schemas = Schemas::new();
+        let mut operation = Operation::new("", &mut schemas);
+        describe(&mut operation);
+        let held = |name: &str| operation.bounds.iter().any(|(known, held)| *known == name && *held);
+        operation.bounds.iter().map(|(name, _)| *name).filter(|name| !held(name)).collect()
+    }
+
+    /// Holds the bounds of `T`, and says whether it has any.
+    pub(super) fn hold<T: JsonSchema + 'static>(&mut self) -> bool {
+        self.bounds.push((type_name::<T>(), true));
+        check::hold::<T>()
+    }
+
+    /// States that the bounds of `T` are held by the extractor: for [`Input`](super::Input) of an app's own. Those of the
+    /// chassis hold them already.
+    pub fn holds<T: JsonSchema>(&mut self) {
+        self.bounds.push((type_name::<T>(), true));
+    }
+
+    fn state<T: JsonSchema>(&mut self) {
+        if check::bounded::<T>() {
+            self.bounds.push((type_name::<T>(), false));
+        }
+    }
+
     pub(super) fn new(path: &str, schemas: &'a mut Schemas) -> Self {
         Self {
             schemas,
@@ -37,6 +69,7 @@ impl<'a> Operation<'a> {
             answers: Vec::new(),
             problems: Vec::new(),
             form_is_query: false,
+            bounds: Vec::new(),
         }
     }
 
@@ -47,6 +80,7 @@ impl<'a> Operation<'a> {
 
     /// Adds the fields of `T` as query parameters.
     pub fn query<T: JsonSchema>(&mut self) {
+        self.state::<T>();
         for (name, schema, required) in fields(&Schemas::inline::<T>()) {
             self.parameter("query", &name, schema, required);
         }
@@ -54,6 +88,7 @@ impl<'a> Operation<'a> {
 
     /// Adds `T` as path parameters: a struct by field names, a tuple or a single value by position.
     pub fn path<T: JsonSchema>(&mut self) {
+        self.state::<T>();
         let schema = Schemas::inline::<T>();
         let fields = fields(&schema);
         for (position, name) in self.names.clone().into_iter().enumerate() {
@@ -77,17 +112,18 @@ impl<'a> Operation<'a> {
         if required {
             parameter["required"] = true.into();
         }
+        if place == "query" && is_list(&schema) {
+            // OpenAPI's default, said because other tools have others: `?tag=a&tag=b`.
+            parameter["style"] = "form".into();
+            parameter["explode"] = true.into();
+        }
         parameter["schema"] = schema;
         self.parameters.push(parameter);
     }
 
-    /// Parameter objects, whole.
-    pub(super) fn add_parameters(&mut self, parameters: Vec<Value>) {
-        self.parameters.extend(parameters);
-    }
-
     /// Sets `T` as the request body.
     pub fn body<T: JsonSchema>(&mut self, media_type: &str) {
+        self.state::<T>();
         let schema = self.schemas.request::<T>();
         let body = self.body.insert(Value::Null);
         body["required"] = true.into();
@@ -290,6 +326,13 @@ pub(super) fn split(about: &str) -> (&str, &str) {
 fn names(path: &str) -> Vec<String> {
     let inner = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
     inner.map(|name| name.trim_start_matches('*').to_owned()).collect()
+}
+
+fn is_list(schema: &Value) -> bool {
+    match &schema["type"] {
+        Value::Array(types) => types.iter().any(|name| name == "array"),
+        name => name == "array",
+    }
 }
 
 /// The fields of an object's schema: name, schema, and whether it is required.

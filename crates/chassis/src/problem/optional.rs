@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Json, Path, Problem};
 
-impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
+impl<T: DeserializeOwned + 'static, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     /// `None` without a content type, as axum's.
@@ -22,7 +22,7 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
     }
 }
 
-impl<T: DeserializeOwned + Send, S: Send + Sync> OptionalFromRequestParts<S> for Path<T> {
+impl<T: DeserializeOwned + Send + 'static, S: Send + Sync> OptionalFromRequestParts<S> for Path<T> {
     type Rejection = Problem;
 
     /// `None` on a route whose path has no parameters.

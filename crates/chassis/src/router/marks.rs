@@ -9,6 +9,7 @@ use tower_http::cors::CorsLayer;
 use super::{Route, Router};
 use crate::{
     middleware::route::{Kind, Marks},
+    openapi::Scheme,
     values::Size,
 };
 
@@ -58,6 +59,15 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     #[must_use]
     pub fn cors(self, layer: impl Into<Option<CorsLayer>>) -> Self {
         self.mark(&Marks { cors: layer.into(), ..Marks::default() })
+    }
+
+    /// Says that all routes so far need `scheme`, `name` in the description, with the problems 401 and 403. It checks
+    /// nothing: put it beside the layer that does.
+    #[must_use]
+    pub fn secured(mut self, name: &'static str, scheme: Scheme) -> Self {
+        let described = self.routes.iter_mut().flat_map(|route| &mut route.described);
+        described.for_each(|described| described.secure(name, scheme));
+        self
     }
 
     fn mark(mut self, group: &Marks) -> Self {

@@ -277,6 +277,19 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self.routes.iter().filter(forgotten).map(|route| route.path.as_str())
     }
 
+    /// The paths of routes with a description, for the test that looks for them in the document.
+    pub fn described_paths(&self) -> impl Iterator<Item = &str> {
+        self.described().filter(|(_, described)| !described.is_empty()).map(|(path, _)| path)
+    }
+
+    /// The paths of routes with a type that declares bounds and is read by an extractor that does not hold them, such as
+    /// axum's own `Json`; for the test that forbids them.
+    pub fn unheld(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        let types = |described: &Described| described.unheld.clone();
+        self.described()
+            .flat_map(move |(path, described)| described.iter().flat_map(types).map(move |name| (path, name)))
+    }
+
     /// The paths with the descriptions of their handlers.
     pub(crate) fn described(&self) -> impl Iterator<Item = (&str, &[Described])> {
         let told = self.routes.iter().filter(|route| !route.is_left_out);
