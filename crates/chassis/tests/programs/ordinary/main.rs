@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use tower_http::services::ServeDir;
 
 fn main() -> ExitCode {
-    chassis::main(chassis::service!(), |(): &(), chassis: &Chassis| {
+    chassis::main(chassis::service!(), async |(): &(), chassis: &Chassis| {
         Ok::<_, Infallible>(router().documented("Ordinary", &chassis.identity))
     })
 }
