@@ -26,4 +26,5 @@ mod settings;
 mod sidecar;
 mod signals;
 mod start;
+mod tasks;
 mod telemetry;
