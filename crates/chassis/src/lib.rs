@@ -33,8 +33,9 @@
 //!   [`problem::Problem`]; axum's own extractors and responses work as well;
 //! - routes are marked on [`router::Router`]: `cpu_bound()`, `pool("name")`, `max_body(…)`, `request_timeout(…)`, `cors(…)`;
 //!   [`openapi`] describes them;
-//! - the function that makes the routes gets [`Chassis`]: metrics, checks ([`health`]), the drain ([`lifecycle::Drain`]),
-//!   and calls to other services ([`upstream`]);
+//! - the function that makes the routes gets [`Chassis`]: metrics, checks ([`health`]), what the start waits for
+//!   ([`Chassis::before_ready`]), background tasks ([`Chassis::spawn`]), the drain ([`lifecycle::Drain`]), and calls to
+//!   other services ([`upstream`]);
 //! - [`testing`] starts the service inside its tests;
 //! - a service's own settings are a type instead of `()`, see [`config::AppSettings`].
 //!
@@ -94,6 +95,7 @@ mod faults;
 // What each of them tells, and how a replica ends.
 pub mod telemetry;
 pub mod problem;
+pub mod tasks;
 pub mod lifecycle;
 
 // Words that all of them share.

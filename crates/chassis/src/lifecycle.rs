@@ -30,7 +30,7 @@ pub struct Settings {
     pub start_timeout: Duration,
     /// How long to keep accepting requests after SIGTERM, until load balancers have removed this replica; SIGINT skips it.
     pub drain_delay: Duration,
-    /// How long requests in flight may take after `drain_delay`. At least `server.request_timeout`.
+    /// How long requests in flight, and background tasks behind them, may take after `drain_delay`. At least `server.request_timeout`.
     pub drain_timeout: Duration,
     /// The platform's total grace period (terminationGracePeriodSeconds); it must be at least `drain_delay`, `drain_timeout` and `flush_timeout` together, plus 1 s.
     pub grace_period: Option<Duration>,
@@ -104,6 +104,7 @@ pub(crate) struct Lifecycle(Arc<Inner>);
 struct Inner {
     phase: AtomicU8,
     drain: CancellationToken,
+    requests_ended: CancellationToken,
     steps: Steps,
     handed_over: AtomicBool,
     /// When the drain began, and the window in which connections are asked to close.
@@ -127,6 +128,7 @@ impl Lifecycle {
         let inner = Inner {
             phase: AtomicU8::new(0),
             drain: CancellationToken::new(),
+            requests_ended: CancellationToken::new(),
             steps: Steps::default(),
             handed_over: AtomicBool::new(false),
             window: OnceLock::new(),
@@ -146,7 +148,7 @@ impl Lifecycle {
     /// For handlers and streams that last long.
     #[must_use]
     pub(crate) fn drain(&self) -> Drain {
-        Drain(self.0.drain.clone())
+        Drain { started: self.0.drain.clone(), requests_ended: self.0.requests_ended.clone() }
     }
 
     /// What the start waits for.
@@ -181,6 +183,11 @@ impl Lifecycle {
         self.0.drain.cancel();
     }
 
+    /// No request is in flight any more, and none will be.
+    pub(crate) fn end_requests(&self) {
+        self.0.requests_ended.cancel();
+    }
+
     /// A new process has the listeners: the drain that follows is no reason to send traffic elsewhere.
     pub(crate) fn hand_over(&self) {
         self.0.handed_over.store(true, SeqCst);
@@ -204,20 +211,28 @@ impl Lifecycle {
     }
 }
 
-/// Notifies a handler or a stream of the drain, so that it can end cleanly.
+/// Notifies a handler, a stream or a background task of the drain, so that it can end cleanly.
 #[derive(Clone, Debug)]
-pub struct Drain(CancellationToken);
+pub struct Drain {
+    started: CancellationToken,
+    requests_ended: CancellationToken,
+}
 
 impl Drain {
     /// Resolves when the drain begins, immediately if it has begun.
     pub async fn started(&self) {
-        self.0.cancelled().await;
+        self.started.cancelled().await;
+    }
+
+    /// Resolves when the last request has ended, or was cut: for a background task that requests hand work to.
+    pub async fn requests_ended(&self) {
+        self.requests_ended.cancelled().await;
     }
 
     /// Whether the drain has begun.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.0.is_cancelled()
+        self.started.is_cancelled()
     }
 }
 

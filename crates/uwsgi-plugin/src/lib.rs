@@ -98,10 +98,10 @@ pub unsafe fn request(raw: Raw) -> i32 {
     }
 }
 
-/// Flushes telemetry.
+/// Ends background tasks and flushes telemetry.
 pub fn stop() {
     if let Some(worker) = WORKER.get() {
-        worker.app.flush();
+        worker.app.stop();
     }
 }
 

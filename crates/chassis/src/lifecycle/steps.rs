@@ -23,7 +23,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 type Attempt = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
-type Action = Box<dyn Fn() -> Attempt + Send>;
+type Action = Arc<dyn Fn() -> Attempt + Send + Sync>;
 
 /// The steps of a start; clones share them.
 #[derive(Clone, Default)]
@@ -45,12 +45,12 @@ struct Step {
 
 impl Steps {
     /// Adds a step behind the others.
-    pub(crate) fn add<F, E>(&self, name: &'static str, step: impl Fn() -> F + Send + 'static)
+    pub(crate) fn add<F, E>(&self, name: &'static str, step: impl Fn() -> F + Send + Sync + 'static)
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: fmt::Display,
     {
-        let action: Action = Box::new(move || {
+        let action: Action = Arc::new(move || {
             let attempt = step();
             Box::pin(async move { attempt.await.map_err(|error| error.to_string()) })
         });
@@ -127,12 +127,8 @@ impl Steps {
 
 /// One try, as a task of its own: a step that blocks does not block the start, and its panic is a failure.
 async fn attempt(step: &Step, runtime: &Handle) -> Result<(), String> {
-    let attempt = {
-        // A client may be made before the first await.
-        let _inside = runtime.enter();
-        (step.action)()
-    };
-    let task = AbortOnDropHandle::new(runtime.spawn(attempt));
+    let action = Arc::clone(&step.action);
+    let task = AbortOnDropHandle::new(runtime.spawn(async move { action().await }));
     task.await.unwrap_or_else(|_| Err("it panicked".to_owned()))
 }
 

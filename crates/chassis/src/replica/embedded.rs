@@ -1,7 +1,7 @@
 //! The app embedded in another server's process: its router behind the whole middleware, without sockets.
 //!
 //! The host passes each request as CGI variables, as in FastCGI. It starts threads, so start it after
-//! the host has forked. It does not listen, handle signals or drain: the host does. It has no
+//! the host has forked. It does not listen, handle signals or drain requests: the host does. It has no
 //! admin listener, since the host may run several processes; `/healthz` is one of the routes.
 //!
 //! Next: [`crate::transports`], whose mapping of variables it shares.
@@ -23,7 +23,10 @@ use axum::{
 use bytes::Bytes;
 use http::header;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use tokio::runtime::{Handle, Runtime};
+use tokio::{
+    runtime::{Handle, Runtime},
+    time::{Instant, timeout},
+};
 
 use super::{
     Chassis, StartError, app, build_runtime,
@@ -33,11 +36,13 @@ use super::{
 use crate::{
     config::{self, AppSettings, Live, Sources},
     connection::Entry,
+    lifecycle::Lifecycle,
     middleware::routes::Routes,
     peer::{Abort, ConnectionInfo},
     problem::{Code, Problem},
     request::{self, RequestContext},
     router::Router,
+    tasks::Tasks,
     telemetry::{self, Identity, Telemetry},
     transports::cgi::{self, Head},
 };
@@ -50,6 +55,9 @@ pub struct Embedded {
     routes: Routes,
     core: Core,
     telemetry: Arc<Telemetry>,
+    tasks: Tasks,
+    lifecycle: Lifecycle,
+    drain_timeout: Duration,
     flush_timeout: Duration,
     io: Runtime,
     /// Ends with it.
@@ -107,13 +115,15 @@ impl Embedded {
         let lookup = |name: &str| sources.environment.get(name).map(str::to_owned);
         let telemetry = telemetry::start(&loaded.settings.telemetry, &identity, &lookup, io::stdout().is_terminal());
         let telemetry = Arc::new(telemetry.map_err(|error| StartError::new("starting telemetry", error))?);
-        let flush_timeout = loaded.settings.lifecycle.flush_timeout.get();
+        let lifecycle = &loaded.settings.lifecycle;
+        let (drain_timeout, flush_timeout) = (lifecycle.drain_timeout.get(), lifecycle.flush_timeout.get());
         let live = Live::new(sources, loaded);
         let io = build_runtime("io", live.get().runtime.io_threads(), &telemetry)?;
         let work = build_runtime("work", live.get().runtime.work_threads(), &telemetry)?;
-        let (routes, core) = io.block_on(enter(&live, identity, &telemetry, io.handle(), work.handle(), app))?;
+        let (routes, core, tasks, lifecycle) =
+            io.block_on(enter(&live, identity, &telemetry, io.handle(), work.handle(), app))?;
         tracing::info!(config_hash = %live.loaded().hash, "started inside another server");
-        Ok(Self { routes, core, telemetry, flush_timeout, io, _work: work })
+        Ok(Self { routes, core, telemetry, tasks, lifecycle, drain_timeout, flush_timeout, io, _work: work })
     }
 
     /// The runtime of requests, on which their bodies must be awaited.
@@ -154,8 +164,18 @@ impl Embedded {
         Some(Response::from_parts(parts, Body::new(Held { body, _entry: entry })))
     }
 
-    /// Flushes telemetry; for the end of the host.
-    pub fn flush(&self) {
+    /// Ends background tasks within `lifecycle.drain_timeout`, closes the app's resources, and flushes telemetry; for the
+    /// end of the host, when it sends no more requests.
+    pub fn stop(&self) {
+        self.lifecycle.begin_drain(Duration::ZERO);
+        self.lifecycle.end_requests();
+        self.io.block_on(async {
+            if timeout(self.drain_timeout, self.tasks.ended()).await.is_err() {
+                self.tasks.cut();
+            }
+            self.tasks.close(Instant::now() + self.flush_timeout).await;
+        });
+        self.lifecycle.stopped();
         let _ = self.telemetry.flush(self.flush_timeout);
     }
 }
@@ -173,7 +193,7 @@ async fn enter<A, F, E>(
     io: &Handle,
     work: &Handle,
     app: F,
-) -> Result<(Routes, Core), StartError>
+) -> Result<(Routes, Core, Tasks, Lifecycle), StartError>
 where
     A: AppSettings,
     F: AsyncFnOnce(&A, &Chassis) -> Result<Router, E>,
@@ -181,7 +201,7 @@ where
 {
     let registry = telemetry.registry();
     let verdicts = Verdicts::start(live, registry, io)?;
-    let chassis = Chassis::new(telemetry, &verdicts, identity);
+    let chassis = Chassis::new(telemetry, &verdicts, identity).map_err(metrics)?;
     config::Metrics::new(registry).map_err(metrics)?.record(live);
     telemetry.watch_runtime("io", io.clone());
     telemetry.watch_runtime("work", work.clone());
@@ -200,7 +220,8 @@ where
     // The host accepts.
     verdicts.accepting.iter().for_each(|accepting| accepting.store(true, Relaxed));
     verdicts.lifecycle.ready();
-    Ok((routes.build(&core.stack), core))
+    chassis.tasks.start(io);
+    Ok((routes.build(&core.stack), core, chassis.tasks, verdicts.lifecycle))
 }
 
 /// A response body that keeps its request counted as open.

@@ -3,8 +3,9 @@
 //! ```text
 //! signals → settings → sockets, privileges (feature host) → telemetry → runtimes → admin (not ready) → listeners
 //!         → app, and what it waits for, within start_timeout → checks → a successor's turn (feature host) → accept → ready
-//! SIGTERM → draining, for drain_delay → stop accepting → connections end, within drain_timeout
-//!         → telemetry flushed, within flush_timeout → admin closes → exit
+//!         → background tasks
+//! SIGTERM → draining, for drain_delay → stop accepting → connections end → tasks end, both within drain_timeout
+//!         → the app's resources close → telemetry flushed, within flush_timeout → admin closes → exit
 //! ```
 //!
 //! All of it runs on the program's main thread, which also serves the admin listener: signals are handled and the drain
@@ -13,6 +14,7 @@
 //! Next: [`super::listener`].
 
 mod app;
+mod chassis;
 mod control;
 #[cfg(feature = "guest")]
 mod embedded;
@@ -21,6 +23,7 @@ mod life;
 mod shared;
 mod start;
 
+pub use self::chassis::Chassis;
 pub use crate::process::StartError;
 pub(crate) use crate::process::{Exit, HeldSignals};
 #[cfg(feature = "guest")]
@@ -34,7 +37,6 @@ use std::{
     time::Duration,
 };
 
-use prometheus::Registry;
 use tokio::{
     runtime::{Builder, Runtime},
     sync::oneshot::Sender,
@@ -43,87 +45,17 @@ use tokio::{
 use self::{
     app::App,
     control::{Control, Files},
-    start::{Prepared, Verdicts},
+    start::Prepared,
 };
 use crate::{
     admin,
     config::{AppSettings, Live, Settings, Sources},
-    health::Checks,
     host::{self, Host},
-    lifecycle::{Drain, Lifecycle, Steps},
-    middleware::Served,
     process::Watcher,
     router::Router,
-    telemetry::{self, Identity, Propagation, Telemetry},
+    telemetry::{self, Identity, Telemetry},
     transports::Certificates,
 };
-
-/// What the chassis provides to an app at its start.
-#[derive(Clone, Debug)]
-pub struct Chassis {
-    /// Where the app's own metrics are registered.
-    pub registry: Registry,
-    /// Where its health checks are registered.
-    pub checks: Checks,
-    /// Notifies long-running work of the drain.
-    pub drain: Drain,
-    /// Carries trace context to other services.
-    pub propagation: Propagation,
-    /// The identity of this replica.
-    pub identity: Identity,
-    /// The number of completed requests.
-    pub served: Arc<Served>,
-    steps: Steps,
-}
-
-impl Chassis {
-    fn new(telemetry: &Telemetry, verdicts: &Verdicts, identity: Identity) -> Self {
-        Self {
-            registry: telemetry.registry().clone(),
-            checks: verdicts.checks.clone(),
-            drain: verdicts.lifecycle.drain(),
-            propagation: telemetry.propagation().clone(),
-            identity,
-            served: Arc::default(),
-            steps: verdicts.lifecycle.steps().clone(),
-        }
-    }
-
-    /// The replica is ready once `step` has succeeded: a database answers, a migration is done, a cache is filled.
-    ///
-    /// Call it in the function that makes the routes. The steps run behind that function, in the order of their
-    /// registration, as tasks of the I/O runtime, before the replica accepts. One that fails is retried with a growing
-    /// pause of at most 1 s; each new reason is one line of the log, and `/startupz` lists the steps that are not done.
-    /// If they are not all done within `lifecycle.start_timeout`, the program ends with code 1, and its last line says
-    /// which step it waited for and why. A single try has no bound of its own.
-    ///
-    /// `server openapi` never runs a step: make pools that connect when they are first used, and ask them here.
-    pub fn before_ready<F, E>(&self, name: &'static str, step: impl Fn() -> F + Send + 'static)
-    where
-        F: Future<Output = Result<(), E>> + Send + 'static,
-        E: fmt::Display,
-    {
-        self.steps.add(name, step);
-    }
-
-    /// A chassis without running parts, for an app's unit tests.
-    ///
-    /// # Panics
-    /// Never: its metrics are the first of their registry.
-    #[must_use]
-    pub fn detached(identity: Identity) -> Self {
-        let (registry, lifecycle) = (Registry::new(), Lifecycle::new(None));
-        Self {
-            checks: Checks::new(&registry).expect("the registry's first metrics"),
-            registry,
-            drain: lifecycle.drain(),
-            steps: lifecycle.steps().clone(),
-            propagation: Propagation::new(None).expect("the default propagators"),
-            identity,
-            served: Arc::default(),
-        }
-    }
-}
 
 /// Loads the settings, runs the app until a signal, and drains.
 ///

@@ -30,6 +30,7 @@ use crate::{
     overload::Overload,
     router::Router,
     server::{self, AcceptErrors, InForce},
+    tasks::Tasks,
     telemetry::{Identity, Telemetry},
     transports::{self, Certificates, Doors, Purpose, Shared},
     values::{Source, listen},
@@ -41,6 +42,7 @@ pub(super) struct Replica<A> {
     pub(super) config_metrics: config::Metrics,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) lifecycle: Lifecycle,
+    pub(super) tasks: Tasks,
     pub(super) faults: Faults,
     pub(super) host: Host,
     pub(super) certificates: Certificates,
@@ -78,7 +80,7 @@ impl<A: AppSettings> Prepared<A> {
         if !host.succeeds() {
             admin.accept();
         }
-        let chassis = Chassis::new(telemetry, &verdicts, identity);
+        let chassis = Chassis::new(telemetry, &verdicts, identity).map_err(metrics)?;
         let listeners = bind(&live, &host, io)?;
         if let Some(listening) = listening {
             let app = listeners.iter().find_map(|(bound, _)| bound.tcp_address());
@@ -91,8 +93,9 @@ impl<A: AppSettings> Prepared<A> {
         let (door, servers) =
             Door::new(listeners, routes, &live, telemetry, &verdicts, (&chassis.served, &certificates), work);
         let Verdicts { lifecycle, faults, probes, .. } = verdicts;
-        let telemetry = Arc::clone(telemetry);
-        let replica = Replica { live, config_metrics, telemetry, lifecycle, faults, host, certificates, admin, door };
+        let (telemetry, tasks) = (Arc::clone(telemetry), chassis.tasks);
+        let replica =
+            Replica { live, config_metrics, telemetry, lifecycle, tasks, faults, host, certificates, admin, door };
         Ok(Self { replica, probes, servers })
     }
 
@@ -107,6 +110,7 @@ impl<A: AppSettings> Prepared<A> {
         replica.admin.accept();
         replica.door.accept(servers, io);
         replica.lifecycle.ready();
+        replica.tasks.start(io);
         replica.host.started().await;
         tracing::info!(config_hash = %replica.live.loaded().hash, "started");
         replica

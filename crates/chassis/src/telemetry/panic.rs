@@ -25,7 +25,10 @@ use std::{
 };
 
 use super::{Lookup, format::Format, scope, sink::Sink};
-use crate::request::{self, RequestContext};
+use crate::{
+    request::{self, RequestContext},
+    tasks,
+};
 
 /// How long a thread whose panic may end the process waits for its line.
 const FLUSH: Duration = Duration::from_millis(100);
@@ -74,6 +77,7 @@ fn log(info: &PanicHookInfo<'_>) {
         target: "panic",
         location = place(info),
         thread = thread.name().unwrap_or("unnamed"),
+        task = tasks::current(),
         "{}",
         message(info.payload())
     );

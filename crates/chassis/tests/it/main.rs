@@ -29,5 +29,6 @@ mod settings;
 mod sidecar;
 mod signals;
 mod start;
+mod tasks;
 mod telemetry;
 mod testing;
