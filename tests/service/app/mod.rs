@@ -146,6 +146,7 @@ async fn rates_are_cacheable_and_compressed() {
     assert_eq!(response.headers()["cache-control"], "max-age=60");
     let tag = response.headers()["etag"].to_str().unwrap().to_owned();
     assert_eq!(json(response).await["source"], "built-in");
+    assert!(tag.starts_with("W/"), "one for both codings: {tag}");
 
     let request = Request::get("/v1/rates").header("if-none-match", format!("\"other\", {tag}"));
     let response = send(&app, request.body(Body::empty()).unwrap()).await;
