@@ -19,7 +19,7 @@
 //! }
 //!
 //! fn main() -> ExitCode {
-//!     chassis::main(chassis::service!(), |(): &(), _: &Chassis| {
+//!     chassis::main(chassis::service!(), async |(): &(), _: &Chassis| {
 //!         Ok::<_, Infallible>(Router::new().route("/", get(hello).about("Says hello.")))
 //!     })
 //! }
@@ -31,9 +31,11 @@
 //! From there:
 //! - handlers take [`problem::Json`], [`problem::Query`], [`problem::Path`] and [`problem::Form`], and answer
 //!   [`problem::Problem`]; axum's own extractors and responses work as well;
-//! - routes are marked on [`router::Router`]: `cpu_bound()`, `pool("name")`; [`openapi`] describes them;
-//! - the function that makes the routes gets [`Chassis`]: metrics, checks ([`health`]), the drain ([`lifecycle::Drain`]),
-//!   and calls to other services ([`upstream`]);
+//! - routes are marked on [`router::Router`]: `cpu_bound()`, `pool("name")`, `max_body(…)`, `request_timeout(…)`, `cors(…)`;
+//!   [`openapi`] describes them;
+//! - the function that makes the routes gets [`Chassis`]: metrics, checks ([`health`]), what the start waits for
+//!   ([`Chassis::before_ready`]), background tasks ([`Chassis::spawn`]), the drain ([`lifecycle::Drain`]), and calls to
+//!   other services ([`upstream`]);
 //! - [`testing`] starts the service inside its tests;
 //! - a service's own settings are a type instead of `()`, see [`config::AppSettings`].
 //!
@@ -44,7 +46,7 @@
 //!
 //! | feature | brings | dependencies |
 //! |---|---|---|
-//! | `tls` | `https://` listeners, certificates that are read again when they change, clients' certificates | rustls with ring, tokio-rustls, x509-cert |
+//! | `tls` | `https://` listeners, certificates that are read again when they change, clients' certificates; calls over https | rustls with ring, tokio-rustls, x509-cert, hyper-rustls, webpki-roots |
 //! | `proxy-protocol` | `server.proxy_protocol`: the client's address from a balancer that forwards bytes, versions 1 and 2 | none |
 //! | `fastcgi` | `fastcgi://` listeners, for nginx, Apache, lighttpd | none |
 //! | `uwsgi` | `uwsgi://` listeners, for nginx and others | none |
@@ -93,6 +95,7 @@ mod faults;
 // What each of them tells, and how a replica ends.
 pub mod telemetry;
 pub mod problem;
+pub mod tasks;
 pub mod lifecycle;
 
 // Words that all of them share.

@@ -4,6 +4,7 @@
 //!
 //! Next: [`super::server`].
 
+mod handshakes;
 pub(crate) mod unix;
 
 pub(crate) use unix::{Access, Unix};
@@ -34,8 +35,9 @@ pub(crate) trait Listener: Send + 'static {
     /// A connection that is already waiting, if any. It queries the kernel, since the runtime's readiness may lag behind.
     fn accept_now(&mut self) -> io::Result<Option<(Self::Stream, SocketAddr)>>;
 
-    /// The loop is about to empty the queue for the last time.
-    fn retire(&mut self) {}
+    /// The loop is about to empty the queue for the last time: no new connection may enter it from now on, where that can
+    /// be had. Returns how long connections that have begun may take to enter it.
+    fn retire(&mut self) -> Duration;
 }
 
 /// Which process owns a listening socket's queue and file when a restart shares it between two.
@@ -45,6 +47,8 @@ pub(crate) struct Share {
     pub(crate) left: AtomicBool,
     /// The old process may still serve on it: do not remove the file.
     pub(crate) lent: AtomicBool,
+    /// Another process has, or had, a copy of the socket and may accept from it: do not stop its queue.
+    pub(crate) copied: AtomicBool,
 }
 
 /// A listener of any kind.
@@ -83,6 +87,8 @@ impl Bound {
 pub(crate) struct Tcp {
     socket: TcpListener,
     share: Arc<Share>,
+    /// Bound by a replica; otherwise the service manager has it too, and goes on with it.
+    is_ours: bool,
 }
 
 impl Tcp {
@@ -92,10 +98,11 @@ impl Tcp {
     /// # Errors
     /// The system's error, such as address in use.
     pub(crate) fn listen(socket: Socket, backlog: Option<u32>, share: Arc<Share>) -> io::Result<Self> {
+        let is_ours = backlog.is_some();
         if let Some(backlog) = backlog {
             socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
         }
-        TcpListener::from_std(socket.into()).map(|socket| Self { socket, share })
+        TcpListener::from_std(socket.into()).map(|socket| Self { socket, share, is_ours })
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -127,6 +134,18 @@ impl Listener for Tcp {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// A connection that is established between the last look at the queue and the close would be reset, with a request
+    /// in it. So the kernel drops each SYN from here on: that client tries again after a second, is refused, and has
+    /// sent nothing.
+    fn retire(&mut self) -> Duration {
+        let is_anothers = !self.is_ours || self.share.left.load(Relaxed) || self.share.copied.load(Relaxed);
+        // Without the filter there is nothing to wait for: the queue fills as fast as it is emptied.
+        if is_anothers || handshakes::stop(&self.socket).is_err() {
+            return Duration::ZERO;
+        }
+        handshakes::LAST
     }
 }
 
@@ -222,6 +241,24 @@ mod tests {
         let first = listening("127.0.0.1:0").expect("binds");
         let taken = first.local_addr().expect("bound").to_string();
         assert_eq!(listening(&taken).expect_err("taken").kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_another_process_has_goes_on_accepting() {
+        let ours = |share: Share| Tcp::listen(bind("127.0.0.1:0")?, Some(16), Arc::new(share));
+        let managers = || {
+            let socket = bind("127.0.0.1:0")?;
+            socket.listen(16)?;
+            Tcp::listen(socket, None, Arc::default())
+        };
+        let copied = ours(Share { copied: true.into(), ..Share::default() });
+        let left = ours(Share { left: true.into(), ..Share::default() });
+        for listener in [copied, left, managers()] {
+            let mut listener = listener.expect("listens");
+            assert_eq!(listener.retire(), Duration::ZERO);
+            let address = listener.local_addr().expect("bound");
+            std::net::TcpStream::connect_timeout(&address, Duration::from_secs(5)).expect("connects");
+        }
     }
 
     #[tokio::test]

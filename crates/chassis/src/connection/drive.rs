@@ -197,7 +197,7 @@ fn by_phase(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>
         Phase::Busy => stalled(state),
         Phase::Upgraded => Step::Wait(None),
         Phase::Idle if state.is_asked_to_close() => Step::Finish(Closed::Drain),
-        Phase::Idle if state.takes_yield() => Step::Finish(Closed::Yielded),
+        Phase::Idle if state.is_asked_to_yield() => yields_when_quiet(state),
         Phase::Idle => {
             Step::at(state.since() + limits.settings().idle_timeout.get(), Step::Finish(Closed::IdleTimeout))
         }
@@ -210,6 +210,16 @@ fn stalled(state: &State) -> Step {
         return Step::End(Closed::Yielded);
     }
     Step::Wait(None)
+}
+
+/// An idle connection's next request may be in transit: it makes room once there was none for a moment, or after the
+/// response to it.
+fn yields_when_quiet(state: &State) -> Step {
+    let at = state.since() + ON_ITS_WAY;
+    if at <= Instant::now() && state.takes_yield() {
+        return Step::Finish(Closed::Yielded);
+    }
+    Step::Wait(Some(at))
 }
 
 /// The deadline of a connection that is finishing.
@@ -253,5 +263,57 @@ fn multiplexed(limits: &Limits, state: &State) -> Step {
     match ends.into_iter().flatten().min_by_key(|(at, _)| *at) {
         Some((at, reason)) => Step::at(at, Step::Finish(reason)),
         None => Step::Wait(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arc_swap::ArcSwap;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::{connection::Settings, lifecycle::Lifecycle};
+
+    /// Work that waits for a peer.
+    struct Waits;
+
+    impl Work for Waits {
+        type Output = ();
+
+        fn poll(&mut self, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Pending
+        }
+
+        fn finish(&mut self) -> bool {
+            false
+        }
+    }
+
+    fn idle() -> (Arc<Limits>, State) {
+        let state = State::new();
+        state.begin_request();
+        state.end_part();
+        (Limits::new(Arc::new(ArcSwap::from_pointee(Settings::default())), Lifecycle::new(None)), state)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_was_busy_a_moment_ago_makes_room_once_it_is_quiet() {
+        let (limits, state) = idle();
+        state.yield_place();
+        let mut work = Waits;
+        let mut driven = pin!(drive(&limits, &state, &mut work));
+        assert!(timeout(ON_ITS_WAY * 9 / 10, driven.as_mut()).await.is_err(), "its next request may be in transit");
+        assert_eq!(timeout(ON_ITS_WAY, driven).await.expect("it is quiet"), Err(Closed::Yielded));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_crosses_the_wish_for_its_place_is_answered_as_the_last() {
+        let (limits, state) = idle();
+        state.yield_place();
+        state.begin_request();
+        assert_eq!(limits.ends(&state, 2), Some(Closed::Yielded));
+        assert!(!state.is_asked_to_yield(), "it is not asked twice");
     }
 }

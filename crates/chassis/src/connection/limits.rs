@@ -77,6 +77,9 @@ impl Limits {
         if state.is_asked_to_close() || past(self.drain_at(state)) {
             return Some(Closed::Drain);
         }
+        if state.yields_after_response() {
+            return Some(Closed::Yielded);
+        }
         past(Self::age(&settings, state)).then_some(Closed::Age)
     }
 }

@@ -12,6 +12,8 @@ use super::state::State;
 #[derive(Debug, Default)]
 pub(super) struct Orders {
     yield_place: AtomicBool,
+    /// A request came instead of the silence: its response is the last one.
+    yields_after_response: AtomicBool,
     close: AtomicBool,
     cut: AtomicBool,
     reset_for_memory: AtomicBool,
@@ -44,12 +46,17 @@ impl State {
         .await;
     }
 
-    /// A connection that became busy keeps its slot.
-    pub(super) fn forget_yield(&self) {
+    /// A request has begun: one that was asked to make room does so after the response, which says so. The client
+    /// loses nothing by that; it might lose a request by a close that crosses it.
+    pub(super) fn defer_yield(&self) {
         // Most have no command: a load is cheaper than a swap.
-        if self.orders.yield_place.load(Relaxed) {
-            self.takes_yield();
+        if self.orders.yield_place.load(Relaxed) && self.takes_yield() && !self.is_multiplexed() {
+            self.orders.yields_after_response.store(true, Relaxed);
         }
+    }
+
+    pub(super) fn yields_after_response(&self) -> bool {
+        self.orders.yields_after_response.load(Relaxed)
     }
 
     /// Asks the connection to end after its current work.

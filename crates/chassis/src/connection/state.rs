@@ -162,8 +162,7 @@ impl State {
         self.begin_part();
         self.phase.store(Phase::Busy as u8, Release);
         self.forget_answer();
-        // It was asked while idle; another one is asked instead.
-        self.forget_yield();
+        self.defer_yield();
         self.requests.fetch_add(1, Relaxed) + 1
     }
 

@@ -24,6 +24,8 @@ use crate::{
 pub(super) struct Sockets {
     prepared: Mutex<Vec<Prepared>>,
     kept: Mutex<Vec<Kept>>,
+    /// Whether an old process may have them too.
+    inherits: bool,
 }
 
 struct Prepared {
@@ -54,7 +56,7 @@ impl Sockets {
     /// Takes inherited sockets for `urls`, and binds the rest.
     pub(super) fn prepare(urls: &[String], passed: &mut Passed, inherits: bool) -> Self {
         let prepared = urls.iter().map(|url| Prepared { url: url.clone(), socket: socket(url, passed, inherits) });
-        Self { prepared: Mutex::new(prepared.collect()), kept: Mutex::default() }
+        Self { prepared: Mutex::new(prepared.collect()), kept: Mutex::default(), inherits }
     }
 
     /// The TCP socket of `url`, listening.
@@ -111,13 +113,17 @@ impl Sockets {
 
     fn keep(&self, name: String, socket: &Socket) -> io::Result<Arc<Share>> {
         let share = Arc::<Share>::default();
+        share.copied.store(self.inherits, Relaxed);
         lock(&self.kept).push(Kept { name, socket: socket.try_clone()?, share: Arc::clone(&share) });
         Ok(share)
     }
 
     /// A handle of each listening socket with its name, for a new process.
     pub(super) fn for_successor(&self) -> io::Result<Vec<(String, OwnedFd)>> {
-        let copy = |kept: &Kept| Ok((kept.name.clone(), kept.socket.try_clone()?.into()));
+        let copy = |kept: &Kept| {
+            kept.share.copied.store(true, Relaxed);
+            Ok((kept.name.clone(), kept.socket.try_clone()?.into()))
+        };
         lock(&self.kept).iter().map(copy).collect()
     }
 

@@ -104,5 +104,6 @@ async fn inherit(mut link: Link, shares: Vec<Arc<Share>>) {
 fn own(shares: &[Arc<Share>]) {
     for share in shares {
         share.lent.store(false, Relaxed);
+        share.copied.store(false, Relaxed);
     }
 }

@@ -9,10 +9,11 @@
 use std::{
     fs,
     io::{self, ErrorKind},
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, Shutdown, SocketAddr},
     os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown},
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
 use nix::unistd::{Group, User};
@@ -109,13 +110,18 @@ impl Listener for Unix {
         }
     }
 
-    /// New peers no longer find it; queued connections are still accepted.
-    fn retire(&mut self) {
-        let Some(place) = self.place.take() else { return };
+    /// New peers no longer find it, and one that has found it is refused; queued connections are still accepted.
+    fn retire(&mut self) -> Duration {
+        let Some(place) = self.place.take() else { return Duration::ZERO };
         let is_anothers = self.share.left.load(Relaxed) || self.share.lent.load(Relaxed);
         if !is_anothers && id(&place.path).is_ok_and(|id| id == place.id) {
             let _ = fs::remove_file(&place.path);
         }
+        if !is_anothers && !self.share.copied.load(Relaxed) {
+            // It fails only where there is nothing to stop.
+            let _ = SockRef::from(&self.listener).shutdown(Shutdown::Read);
+        }
+        Duration::ZERO
     }
 }
 
@@ -237,6 +243,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_retired_socket_refuses_who_had_found_it_unless_another_process_has_it() {
+        for copied in [false, true] {
+            let folder = Folder::new();
+            let mut listener = shared(&folder, Share { copied: copied.into(), ..Share::default() }).expect("binds");
+            // A second name keeps it in reach, as a peer has it that looked the name up just before.
+            let found = folder.0.join("found.sock");
+            fs::hard_link(folder.socket(), &found).expect("links");
+            let _early = std::os::unix::net::UnixStream::connect(&found).expect("connects");
+            listener.retire();
+            assert!(listener.accept_now().expect("no error").is_some());
+            let late = std::os::unix::net::UnixStream::connect(&found).map_err(|error| error.kind());
+            assert_eq!(late.err(), (!copied).then_some(ErrorKind::ConnectionRefused), "copied: {copied}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_socket_that_somebody_listens_on_is_left_alone() {
         let folder = Folder::new();
         let _first = bind(&folder).expect("binds");
@@ -277,7 +299,7 @@ mod tests {
     async fn a_socket_that_another_process_has_keeps_its_file() {
         for (left, lent) in [(true, false), (false, true), (true, true)] {
             let folder = Folder::new();
-            drop(shared(&folder, Share { left: left.into(), lent: lent.into() }).expect("binds"));
+            drop(shared(&folder, Share { left: left.into(), lent: lent.into(), copied: lent.into() }).expect("binds"));
             assert!(folder.socket().exists(), "left: {left}, lent: {lent}");
         }
     }

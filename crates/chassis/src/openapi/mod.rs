@@ -13,21 +13,27 @@
 //! [`MethodRouter`]: axum::routing::MethodRouter
 
 mod document;
+mod handler;
 mod input;
 mod methods;
 mod operation;
 mod output;
 mod page;
+mod parts;
 mod platform;
 mod problems;
 mod schemas;
+mod security;
 #[cfg(test)]
 mod tests;
 
+pub use handler::{Anything, Handler, Inputs, Opaque, opaque};
 pub use input::Input;
-pub use methods::{Handler, Methods, delete, get, patch, post, put};
+pub use methods::{Methods, delete, get, patch, post, put};
 pub use operation::Operation;
 pub use output::{Output, Script, Status, Style};
+pub use parts::OutputParts;
+pub use security::Scheme;
 
 pub(crate) use methods::Described;
 pub(crate) use page::{Page, of};

@@ -54,7 +54,7 @@ impl Control {
             tokio::select! {
                 biased;
                 _ = signals.next_stop() => None,
-                read = on_a_thread(move || Files::read(&sources)) => Some(read),
+                read = on_a_thread("settings", move || Files::read(&sources)) => Some(read),
             }
         })
     }
@@ -62,10 +62,10 @@ impl Control {
 
 /// Runs `work` on a thread that has ended when this resolves: later steps may drop privileges, or change the
 /// environment.
-async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn on_a_thread<T: Send + 'static>(name: &'static str, work: impl FnOnce() -> T + Send + 'static) -> T {
     let scope = Scope::current();
     let (done, when_done) = oneshot::channel::<()>();
-    let thread = thread::Builder::new().name("settings".into()).spawn(move || {
+    let thread = thread::Builder::new().name(name.into()).spawn(move || {
         // Dropped with the thread's work, even if it panics.
         let _done = done;
         if let Some(scope) = scope {

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    Before, Chassis, Exit, StartError,
+    Before, Chassis, Exit, StartError, app,
     control::{Control, Files},
     listeners, start,
 };
@@ -49,7 +49,7 @@ pub(crate) fn run_shared<A, F, E>(
 ) -> Result<Exit, StartError>
 where
     A: AppSettings,
-    F: FnOnce(&A, &Chassis) -> Result<Router, E>,
+    F: AsyncFnOnce(&A, &Chassis) -> Result<Router, E> + Send + 'static,
     E: fmt::Display,
 {
     let Given { signals, output, listening } = given;
@@ -65,6 +65,7 @@ where
         .map(Arc::new)
         .map_err(|error| StartError::new("starting telemetry", error))?;
     let flush_timeout = loaded.settings.lifecycle.flush_timeout.get();
+    let app = app::erased(Arc::clone(&loaded.settings), app);
     let live = Arc::new(Live::new(sources, loaded));
     let before = Before { host, certificates, listening: Some(listening) };
     let started = start(&mut control, live, watcher, identity, &telemetry, before, app);

@@ -60,8 +60,12 @@ impl<L: Listener, P: Protocol> Server<L, P> {
                 Err(error) => self.recover(&error, &mut backoff).await,
             }
         }
-        self.listener.retire();
+        let on_their_way = self.listener.retire();
         self.empty_queue().await;
+        if !on_their_way.is_zero() {
+            tokio::time::sleep(on_their_way).await;
+            self.empty_queue().await;
+        }
     }
 
     /// One connection above the limit is accepted before another is asked to close: asked any

@@ -25,7 +25,10 @@ use std::{
 };
 
 use super::{Lookup, format::Format, scope, sink::Sink};
-use crate::request::{self, RequestContext};
+use crate::{
+    request::{self, RequestContext},
+    tasks,
+};
 
 /// How long a thread whose panic may end the process waits for its line.
 const FLUSH: Duration = Duration::from_millis(100);
@@ -63,9 +66,9 @@ fn wants_backtraces(environment: Lookup<'_>) -> bool {
     wanted.is_some_and(|value| value != "0")
 }
 
-/// No request runs on the main thread, and an abort leaves no time later.
+/// No request runs on the main thread or on that of the app's start, and an abort leaves no time later.
 fn may_end_the_process(info: &PanicHookInfo<'_>) -> bool {
-    thread::current().name() == Some("main") || ABORTS.contains(&message(info.payload()))
+    matches!(thread::current().name(), Some("main" | "start")) || ABORTS.contains(&message(info.payload()))
 }
 
 fn log(info: &PanicHookInfo<'_>) {
@@ -74,6 +77,7 @@ fn log(info: &PanicHookInfo<'_>) {
         target: "panic",
         location = place(info),
         thread = thread.name().unwrap_or("unnamed"),
+        task = tasks::current(),
         "{}",
         message(info.payload())
     );

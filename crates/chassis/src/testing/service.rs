@@ -67,7 +67,7 @@ impl Service {
     ) -> Pending<Result<Self, StartError>>
     where
         A: AppSettings,
-        F: FnOnce(&A, &Chassis) -> Result<Router, E> + Send + 'static,
+        F: AsyncFnOnce(&A, &Chassis) -> Result<Router, E> + Send + 'static,
         E: fmt::Display,
         N: AsRef<str>,
         V: AsRef<str>,
@@ -89,7 +89,7 @@ impl Service {
     ) -> Pending<Result<Self, StartError>>
     where
         A: AppSettings,
-        F: FnOnce(&A, &Chassis) -> Result<Router, E> + Send + 'static,
+        F: AsyncFnOnce(&A, &Chassis) -> Result<Router, E> + Send + 'static,
         E: fmt::Display,
         N: AsRef<str>,
         V: AsRef<str>,

@@ -60,7 +60,7 @@ impl Starting {
     ) -> Self
     where
         A: AppSettings,
-        F: FnOnce(&A, &Chassis) -> Result<Router, E> + Send + 'static,
+        F: AsyncFnOnce(&A, &Chassis) -> Result<Router, E> + Send + 'static,
         E: fmt::Display,
         N: AsRef<str>,
         V: AsRef<str>,
@@ -104,7 +104,7 @@ fn sources<N: AsRef<str>, V: AsRef<str>>(settings: impl IntoIterator<Item = (N, 
 fn run<A, F, E>(given: Given, sources: Sources, identity: Identity, app: F) -> Ended
 where
     A: AppSettings,
-    F: FnOnce(&A, &Chassis) -> Result<Router, E>,
+    F: AsyncFnOnce(&A, &Chassis) -> Result<Router, E> + Send + 'static,
     E: fmt::Display,
 {
     match panic::catch_unwind(AssertUnwindSafe(|| run_shared(given, sources, identity, app))) {

@@ -20,6 +20,7 @@ mod door;
 mod drain;
 mod fastcgi;
 mod fronts;
+mod health_check;
 mod packet;
 mod proxy;
 mod restart;

@@ -43,8 +43,9 @@ struct Sum {
     of: Vec<u32>,
 }
 
+#[expect(clippy::unused_async, reason = "an app may wait")]
 #[expect(clippy::unnecessary_wraps, reason = "the shape of every app")]
-fn app(settings: &Settings, _: &Chassis) -> Result<Router, Infallible> {
+async fn app(settings: &Settings, _: &Chassis) -> Result<Router, Infallible> {
     let word = settings.word.clone();
     let say = move || {
         let word = word.clone();
@@ -100,7 +101,7 @@ fn held(settings: &[(&str, &str)]) -> (Service, Receiver<()>, Arc<Notify>) {
     let (sender, arrived) = channel();
     let go = Arc::new(Notify::new());
     let told = Arc::clone(&go);
-    let app = move |(): &(), _: &Chassis| {
+    let app = async move |(): &(), _: &Chassis| {
         let hold = move || {
             let (sender, told) = (sender.clone(), Arc::clone(&told));
             async move {
@@ -132,7 +133,7 @@ fn a_request_that_is_cut_off_is_told_by_the_exit_code() {
     let settings = [("APP__LIFECYCLE__DRAIN_TIMEOUT", "200ms"), ("APP__SERVER__REQUEST_TIMEOUT", "200ms")];
     // The first route that takes longer than its own timeout is a stream.
     let (sender, arrived) = channel();
-    let app = move |(): &(), _: &Chassis| {
+    let app = async move |(): &(), _: &Chassis| {
         let endless = move || {
             let _ = sender.send(());
             async { Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>()) }
@@ -197,10 +198,10 @@ fn an_address_in_use_and_the_apps_own_error_and_its_panic_are_errors_of_the_star
     assert!(error.contains("binding the app listener") && error.contains("in use"), "{error}");
 
     let none: [(&str, &str); 0] = [];
-    let fails = |(): &(), _: &Chassis| Err::<Router, _>("no database");
+    let fails = async |(): &(), _: &Chassis| Err::<Router, _>("no database");
     let error = Service::start(service::SERVICE, fails, none).wait().expect_err("it does not start").to_string();
     assert_eq!(error, "starting the app: no database");
-    let panics = |(): &(), _: &Chassis| -> Result<Router, Infallible> { panic!("no luck") };
+    let panics = async |(): &(), _: &Chassis| -> Result<Router, Infallible> { panic!("no luck") };
     let error = Service::start(service::SERVICE, panics, none).wait().expect_err("it does not start").to_string();
     assert_eq!(error, "the service panicked: no luck");
 }
@@ -219,7 +220,7 @@ fn a_panic_of_a_handler_is_an_answer_a_number_and_a_line_of_the_log() {
 
 #[test]
 fn a_service_that_is_not_ready_can_be_asked_why() {
-    let app = |(): &(), chassis: &Chassis| {
+    let app = async |(): &(), chassis: &Chassis| {
         let check = Check::new("never", Kind::Hard, async || Err("it never is".to_owned()));
         chassis.checks.register(check).map(|()| Router::new())
     };
