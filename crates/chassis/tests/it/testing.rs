@@ -5,6 +5,7 @@ use std::{
     net::TcpListener,
     sync::{
         Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
         mpsc::{Receiver, channel},
     },
 };
@@ -226,7 +227,27 @@ fn a_service_that_is_not_ready_can_be_asked_why() {
     };
     let none: [(&str, &str); 0] = [];
     let service = Service::start_unready(service::SERVICE, app, none).wait().expect("it listens");
-    assert!(service.wait_for_probe("/readyz", 503).wait().body.contains("[-]never"));
-    assert_eq!(service.metric("health_check_up", &[("check", "never")]), Some(0.0));
+    assert!(service.wait_for_probe("/readyz/never", 503).wait().body.contains("[-]never"));
+    let up = service.wait_for_metric("health_check_up", &[("check", "never")], |up| up < 1.0);
+    assert!(up.wait() < 1.0);
     assert_eq!(service.metric("no_such_metric", &[]), None);
+}
+
+#[test]
+fn a_service_that_waits_for_a_resource_is_ready_once_it_is_there() {
+    let there = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&there);
+    let app = async move |(): &(), chassis: &Chassis| {
+        chassis.before_ready("database", move || {
+            let there = seen.load(SeqCst);
+            async move { if there { Ok(()) } else { Err("it is away") } }
+        });
+        Ok::<_, Infallible>(Router::new())
+    };
+    let none: [(&str, &str); 0] = [];
+    let service = Service::start_unready(service::SERVICE, app, none).wait().expect("it listens");
+    assert!(service.wait_for_log("it is away").wait().contains("database"));
+    assert_eq!(service.probe("/startupz").wait().status, 503);
+    there.store(true, SeqCst);
+    assert_eq!(service.wait_for_probe("/startupz", 200).wait().status, 200);
 }
