@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use tower_http::cors::CorsLayer;
+use tracing::warn;
 
 use super::{Route, Router};
 use crate::{middleware::route::Marks, values::Size};
@@ -35,6 +36,15 @@ impl<S> Router<S> {
     #[must_use]
     pub fn cors(self, layer: impl Into<Option<CorsLayer>>) -> Self {
         self.mark(&Marks { cors: layer.into(), ..Marks::default() })
+    }
+
+    /// Logs which routes give a request more time than a drain does.
+    pub(crate) fn warn_beyond(&self, drain_timeout: Duration) {
+        let times =
+            self.routes.iter().chain(&self.fallback).filter_map(|route| Some((route, route.marks.request_timeout?)));
+        for (route, _) in times.filter(|(_, timeout)| *timeout > drain_timeout) {
+            warn!(route = route.path, "request_timeout exceeds lifecycle.drain_timeout: a drain may cut its requests");
+        }
     }
 
     fn mark(mut self, group: &Marks) -> Self {
