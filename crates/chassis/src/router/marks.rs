@@ -60,3 +60,36 @@ impl<S> Route<S> {
         self.described.iter_mut().for_each(|described| described.mark(&self.marks));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        openapi::{Methods, of, post},
+        problem::Json,
+        telemetry::Identity,
+    };
+
+    fn take() -> Methods {
+        post(async |_: Json<String>| "taken")
+    }
+
+    #[test]
+    fn the_nearer_limit_holds() {
+        let inner = Router::<()>::new().route("/inner", take()).max_body(Size::kib(2));
+        let router = Router::new().route("/own", take().max_body(Size::kib(1))).route("/group", take());
+        let router = router.merge(inner).max_body(Size::kib(3)).route("/later", take());
+        let limits: Vec<_> =
+            router.routes.iter().map(|route| route.marks.max_body.map(|size| size.to_string())).collect();
+        assert_eq!(limits, [Some("1KiB".into()), Some("3KiB".into()), Some("2KiB".into()), None]);
+    }
+
+    #[test]
+    fn the_description_says_the_limit_of_a_body() {
+        let router = Router::new().route("/group", take()).max_body(Size::mib(20)).route("/usual", take());
+        let identity = Identity::default();
+        let document = of(|| Ok::<_, String>(router.documented("Limits", &identity).into_axum())).expect("a document");
+        let described = |path: &str| document["paths"][path]["post"]["requestBody"]["description"].clone();
+        assert_eq!((described("/group"), described("/usual")), ("At most 20MiB.".into(), serde_json::Value::Null));
+    }
+}
