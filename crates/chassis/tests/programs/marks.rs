@@ -25,7 +25,7 @@ fn routes() -> Router {
         .nest("/20MiB", uploads().max_body(Size::mib(20)))
         .route("/usual", get(slow))
         .route("/short", Methods::from(get(slow)).request_timeout(Duration::from_millis(200)))
-        .route("/long", Methods::from(get(slow)).request_timeout(Duration::from_secs(60)))
+        .route("/long", Methods::from(get(slow)).request_timeout(Duration::from_mins(1)))
         .merge(shared())
 }
 
