@@ -143,6 +143,20 @@
 {{- include "service.refuse" (list "volumeMounts" (printf "%s is where the chart mounts the settings" .mountPath)) }}
 {{- end }}
 {{- end }}
+{{- range $name := list "startupProbe" "livenessProbe" "readinessProbe" }}
+{{- with get $.Values $name }}
+{{- if not (or .httpGet .tcpSocket .grpc .exec) }}
+{{- include "service.refuse" (list $name "must have httpGet, tcpSocket, grpc or exec; set the whole probe to null to leave it out") }}
+{{- end }}
+{{- range $kind := list "httpGet" "tcpSocket" "grpc" }}
+{{- with get (get $.Values $name) $kind }}
+{{- if kindIs "invalid" .port }}
+{{- include "service.refuse" (list (printf "%s.%s.port" $name $kind) "must be set") }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- range $key := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" }}
 {{- if hasKey $.Values.podLabels $key }}
 {{- include "service.refuse" (list "podLabels" (printf "%s selects the pods; use nameOverride" $key)) }}
