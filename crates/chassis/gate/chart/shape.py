@@ -14,7 +14,7 @@ def complaints(objects, values):
     deployment = chart.only(objects, "Deployment")[0]
     yield from names(objects)
     yield from selectors(objects, deployment)
-    yield from replicas(objects, deployment)
+    yield from replicas(objects, deployment, values)
     yield from pod(deployment["spec"]["template"]["spec"], "Deployment")
     yield from grace(deployment)
     yield from settings(deployment, values)
@@ -52,10 +52,13 @@ def selectors(objects, deployment):
                 yield f"{name} selects the pod of `helm test`"
 
 
-def replicas(objects, deployment):
+def replicas(objects, deployment, values):
     scaled = chart.only(objects, "HorizontalPodAutoscaler") + chart.only(objects, "ScaledObject")
     if scaled and "replicas" in deployment["spec"]:
         yield "replicas is rendered beside an autoscaler"
+    for scaler in chart.only(objects, "ScaledObject"):
+        if "fallbackBehavior" not in values.get("keda", {}) and scaler["spec"]["fallback"].get("behavior") != "currentReplicasIfHigher":
+            yield "a fleet above fallbackReplicas falls to them when Prometheus is away"
     for scaler in scaled:
         if scaler["spec"]["scaleTargetRef"]["name"] != deployment["metadata"]["name"]:
             yield "the autoscaler scales something else"
