@@ -43,7 +43,7 @@ app.kubernetes.io/component: server
   "app.kubernetes.io/component" (.component | default "server")
   "app.kubernetes.io/version" (.root.Chart.AppVersion | replace "+" "_" | trunc 63)
   "app.kubernetes.io/managed-by" .root.Release.Service }}
-{{- merge $own (.labels | default dict) .root.Values.commonLabels | toYaml }}
+{{- merge $own (.labels | default dict) .root.Values.commonLabels | include "service.texts" }}
 {{- end }}
 
 {{/* Metadata of (dict "root" $ "name" name "component" … "labels" … "annotations" …). */}}
@@ -54,7 +54,7 @@ labels:
   {{- include "service.labels" . | nindent 2 }}
 {{- with merge dict (.annotations | default dict) .root.Values.commonAnnotations }}
 annotations:
-  {{- toYaml . | nindent 2 }}
+  {{- include "service.texts" . | nindent 2 }}
 {{- end }}
 {{- end }}
 

@@ -5,7 +5,7 @@
 {{- $attributes := list "k8s.namespace.name=$(POD_NAMESPACE)" "k8s.node.name=$(NODE_NAME)" "k8s.pod.name=$(POD_NAME)" "k8s.pod.uid=$(POD_UID)" }}
 {{- range $key, $value := .Values.resourceAttributes }}
 {{- /* Percent-encoded, as of the specification of OTEL_RESOURCE_ATTRIBUTES. */}}
-{{- $attributes = append $attributes (printf "%s=%s" $key (toString $value | urlquery | replace "+" "%20")) }}
+{{- $attributes = append $attributes (printf "%s=%s" $key (include "service.text" $value | urlquery | replace "+" "%20")) }}
 {{- end }}
 {{- $named := list }}
 {{- range .Values.extraEnv }}{{ $named = append $named .name }}{{ end }}
@@ -43,7 +43,7 @@
   value: {{ printf "/etc/service/secrets/%s" .key | quote }}
 {{- end }}
 {{- with .Values.extraEnv }}
-{{ toYaml . }}
+{{ include "service.valueTexts" . }}
 {{- end }}
 {{- end }}
 

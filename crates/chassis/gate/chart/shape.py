@@ -1,5 +1,6 @@
 """What has to hold for every rendered value set, beyond the API's own schemas. Each check yields complaints."""
 
+import json
 import re
 from collections import Counter
 
@@ -125,11 +126,17 @@ def settings(deployment, values):
     """What was asked for arrives, character for character."""
     yield from missing(values.get("config", {}), settings_of(deployment), "config")
     metadata = deployment["spec"]["template"]["metadata"]
-    yield from missing(values.get("podAnnotations", {}), metadata["annotations"], "podAnnotations")
+    given = {key: as_text(value) for key, value in values.get("podAnnotations", {}).items()}
+    yield from missing(given, metadata["annotations"], "podAnnotations")
     variables = {item["name"]: item for item in deployment["spec"]["template"]["spec"]["containers"][0]["env"]}
     for item in values.get("extraEnv", []):
-        if variables.get(item["name"]) != item:
+        wanted = {**item, "value": as_text(item["value"])} if "value" in item else item
+        if variables.get(item["name"]) != wanted:
             yield f"extraEnv {item['name']} arrives as {variables.get(item['name'])}"
+
+
+def as_text(value):
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def missing(wanted, got, path):

@@ -71,8 +71,8 @@ def never_null(tree, schema, prefix=""):
     """(key, default) of every key, parents first, whose null means its default. Inside an object that Kubernetes defines,
     such as a security context, null removes a key, as Helm has it."""
     for name, value in tree.items():
-        part = schema["properties"].get(name, {})
-        if is_nullable(part):
+        part = schema["properties"].get(name)
+        if part is None or is_nullable(part):
             continue
         yield prefix + name, value
         if isinstance(value, dict) and "properties" in part:
