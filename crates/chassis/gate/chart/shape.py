@@ -5,6 +5,7 @@ import re
 from collections import Counter
 
 import chart
+import rules
 import yaml
 
 # The extra objects are the user's own.
@@ -14,13 +15,14 @@ OURS = ("Deployment", "Service", "Pod")
 def complaints(objects, values):
     deployment = chart.only(objects, "Deployment")[0]
     yield from names(objects)
+    yield from rules.complaints(objects)
     yield from selectors(objects, deployment)
     yield from replicas(objects, deployment, values)
     yield from pod(deployment["spec"]["template"]["spec"], "Deployment")
     yield from grace(deployment)
     yield from settings(deployment, values)
-    for rules in chart.only(objects, "PrometheusRule"):
-        if '=~".+"' in str(rules):
+    for rule in chart.only(objects, "PrometheusRule"):
+        if '=~".+"' in str(rule):
             yield "a rule looks at other services, too"
     for test in chart.only(objects, "Pod"):
         yield from pod(test["spec"], test["metadata"]["name"])
