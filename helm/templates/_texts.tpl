@@ -12,12 +12,14 @@
 {{- toYaml $texts }}
 {{- end }}
 
-{{/* A list of maps in which the API wants `value` as a text: variables, tolerations, DNS options. */}}
+{{/* A list of maps in which the API wants `value` as a text: variables, tolerations, DNS options. A fieldRef gets its apiVersion,
+as in service.env. */}}
 {{- define "service.valueTexts" -}}
 {{- $items := list }}
 {{- range . }}
 {{- $item := deepCopy . }}
 {{- if not (kindIs "invalid" .value) }}{{ $_ := set $item "value" (include "service.text" .value) }}{{ end }}
+{{- with $item.valueFrom }}{{ with .fieldRef }}{{ $_ := set . "apiVersion" (.apiVersion | default "v1") }}{{ end }}{{ end }}
 {{- $items = append $items $item }}
 {{- end }}
 {{- toYaml $items }}

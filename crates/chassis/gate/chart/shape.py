@@ -86,6 +86,11 @@ def pod(spec, name):
     )
     if not profile:
         yield f"{name}: is outside the restricted profile"
+    if name == "Deployment" and spec["containers"][0].get("terminationMessagePolicy") != "FallbackToLogsOnError":
+        yield f"{name}: the reason of an exit is in no pod's status"
+    for each in spec["containers"]:
+        if with_version(each.get("env", [])) != each.get("env", []):
+            yield f"{name}: a fieldRef without apiVersion: server-side apply conflicts with a plain apply before it"
     variables = [variable["name"] for variable in container.get("env", [])]
     yield from (f"{name}: {key} is set twice" for key, count in Counter(variables).items() if count > 1)
     for index, variable in enumerate(container.get("env", [])):
@@ -95,6 +100,8 @@ def pod(spec, name):
                     yield f"{name}: {used} is not set before it is used"
     volumes = [volume["name"] for volume in spec.get("volumes", [])]
     for volume in spec.get("volumes", []):
+        if volume["name"] == "settings" and with_version(volume) != volume:
+            yield f"{name}: the settings' fieldRef is without apiVersion"
         if volume["name"] == "settings" and "downwardAPI" not in volume:
             yield f"{name}: its settings are not its revision's own"
         if volume["name"] == "overlay" and volume["configMap"].get("optional") is not True:
@@ -132,9 +139,19 @@ def settings(deployment, values):
     yield from missing(given, metadata["annotations"], "podAnnotations")
     variables = {item["name"]: item for item in deployment["spec"]["template"]["spec"]["containers"][0]["env"]}
     for item in values.get("extraEnv", []):
-        wanted = {**item, "value": as_text(item["value"])} if "value" in item else item
+        wanted = {**item, "value": as_text(item["value"])} if "value" in item else with_version(item)
         if variables.get(item["name"]) != wanted:
             yield f"extraEnv {item['name']} arrives as {variables.get(item['name'])}"
+
+
+def with_version(value):
+    """Each fieldRef with the apiVersion that the API would put there."""
+    if isinstance(value, list):
+        return [with_version(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    found = {key: with_version(inner) for key, inner in value.items()}
+    return {"apiVersion": "v1", **found} if "fieldPath" in found else found
 
 
 def as_text(value):
