@@ -41,7 +41,7 @@ pub use identity::Identity;
 pub(crate) use metrics::render;
 pub(crate) use propagation::Propagation;
 pub(crate) use sampler::Tracing;
-pub(crate) use scope::Scope;
+pub(crate) use scope::{Scope, start_shared};
 pub use settings::Settings;
 pub(crate) use settings::{LogFormat, OtlpProtocol};
 pub(crate) use span::{ServerSpan, SpanRecord};
@@ -137,24 +137,6 @@ pub(crate) fn start(
         .map_err(|_| StartError::new("telemetry", "a subscriber is already installed"))?;
     panic::install(telemetry.sink.clone(), telemetry.format, environment);
     Ok(telemetry)
-}
-
-/// Starts telemetry to `output` for one replica among others in the process: for the threads that enter its
-/// [`scope`](Telemetry::scope), of which the present one is the first.
-///
-/// # Errors
-/// When a setting or a standard `OTEL_` variable cannot be used.
-pub(crate) fn start_shared(
-    settings: &Settings,
-    identity: &Identity,
-    environment: Lookup<'_>,
-    output: Output,
-) -> Result<Telemetry, StartError> {
-    let (telemetry, dispatch) = build(settings, identity, environment, output)?;
-    let scope = Scope::new(dispatch);
-    panic::share();
-    scope.enter();
-    Ok(Telemetry { scope: Some(scope), ..telemetry })
 }
 
 /// Starts telemetry to `output`, and returns the subscriber for the caller to install.

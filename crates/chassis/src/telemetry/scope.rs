@@ -9,6 +9,26 @@ use std::{cell::RefCell, sync::OnceLock};
 
 use tracing::{Dispatch, dispatcher, dispatcher::DefaultGuard, subscriber::NoSubscriber};
 
+use super::{Identity, Lookup, Output, Settings, StartError, Telemetry, build, panic};
+
+/// Starts telemetry to `output` for one replica among others in the process: for the threads that enter its
+/// [`scope`](Telemetry::scope), of which the present one is the first.
+///
+/// # Errors
+/// When a setting or a standard `OTEL_` variable cannot be used.
+pub(crate) fn start_shared(
+    settings: &Settings,
+    identity: &Identity,
+    environment: Lookup<'_>,
+    output: Output,
+) -> Result<Telemetry, StartError> {
+    let (telemetry, dispatch) = build(settings, identity, environment, output)?;
+    let scope = Scope::new(dispatch);
+    panic::share();
+    scope.enter();
+    Ok(Telemetry { scope: Some(scope), ..telemetry })
+}
+
 thread_local! {
     // For as long as the thread runs.
     static ENTERED: RefCell<Option<(Scope, DefaultGuard)>> = const { RefCell::new(None) };

@@ -15,6 +15,7 @@ mod program;
 mod request;
 mod service;
 mod settings;
+mod start;
 
 pub use answer::Answer;
 pub use http::get;

@@ -2,14 +2,12 @@
 //!
 //! Each has its own threads, ports, settings, metrics and log, so tests with one each run beside each other.
 //!
-//! Next: `pending`.
+//! Next: `start`.
 
 use std::{
-    any::Any,
     fmt,
     future::ready,
     net::SocketAddr,
-    panic::{self, AssertUnwindSafe},
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -18,11 +16,7 @@ use std::{
 use http::Method;
 use tokio::{
     signal::unix::SignalKind,
-    sync::{
-        mpsc::{UnboundedSender, unbounded_channel},
-        oneshot, watch,
-    },
-    time::timeout,
+    sync::{mpsc::UnboundedSender, watch},
 };
 
 use super::{
@@ -32,28 +26,14 @@ use super::{
     metrics,
     pending::{PATIENCE, Pending, poll},
     request::Request,
+    start::{Ended, Starting, end},
 };
 use crate::{
-    config::{AppSettings, Environment, Sources},
+    config::AppSettings,
     program,
-    replica::{Addresses, Chassis, Exit, Given, StartError, run_shared},
+    replica::{Addresses, Chassis, Exit, StartError},
     router::Router,
-    telemetry::{Colour, Identity, Output},
 };
-
-/// What each service has unless the test says otherwise.
-const SETTINGS: [(&str, &str); 7] = [
-    ("APP__SERVER__LISTEN", "http://127.0.0.1:0"),
-    ("APP__ADMIN__LISTEN", "127.0.0.1:0"),
-    ("APP__TELEMETRY__LOG_FORMAT", "json"),
-    // A test under load does not keep a line for each request.
-    ("APP__TELEMETRY__ACCESS_LOG", "false"),
-    // No balancer has to notice the drain.
-    ("APP__LIFECYCLE__DRAIN_DELAY", "0s"),
-    // Two, so that a handler that blocks does not block all; and no more, since tests run beside each other.
-    ("APP__RUNTIME__WORKER_THREADS", "2"),
-    ("APP__RUNTIME__WORK_THREADS", "2"),
-];
 
 /// A running service. Dropping it ends it at once, as a second SIGTERM does; in a test that fails, its log is printed.
 ///
@@ -66,10 +46,16 @@ pub struct Service {
     log: Log,
 }
 
-/// How its thread ended.
-type Ended = Result<u8, StartError>;
-
 impl Service {
+    pub(super) fn new(
+        addresses: Addresses,
+        signals: UnboundedSender<SignalKind>,
+        ended: watch::Receiver<Option<Ended>>,
+        log: Log,
+    ) -> Self {
+        Self { addresses, signals: Some(signals), ended, log }
+    }
+
     /// Starts a service with these settings, names as in the environment, and waits until it is ready. It listens on free
     /// ports. Nothing of this process's environment reaches it.
     ///
@@ -272,77 +258,6 @@ impl Drop for Service {
 /// 5 s: an end without a drain takes milliseconds, on a busy machine more.
 const END: Duration = Duration::from_secs(5);
 
-/// A service whose thread runs, and that may not listen yet.
-struct Starting {
-    listening: oneshot::Receiver<Addresses>,
-    signals: UnboundedSender<SignalKind>,
-    ended: watch::Receiver<Option<Ended>>,
-    log: Log,
-}
-
-impl Starting {
-    fn new<A, F, E, N, V>(service: program::Service, app: F, settings: impl IntoIterator<Item = (N, V)>) -> Self
-    where
-        A: AppSettings,
-        F: AsyncFnOnce(&A, &Chassis) -> Result<Router, E> + Send + 'static,
-        E: fmt::Display,
-        N: AsRef<str>,
-        V: AsRef<str>,
-    {
-        let sources = sources(settings);
-        let (signals, received) = unbounded_channel();
-        let (listens, listening) = oneshot::channel();
-        let (ends, ended) = watch::channel(None);
-        let log = Log::default();
-        let output = Output { writer: Box::new(log.clone()), is_terminal: false, colour: Colour::Plain };
-        let given = Given { signals: received, output, listening: listens };
-        let identity = service.identity(&sources.environment);
-        let run = move || ends.send_replace(Some(run(given, sources, identity, app)));
-        let thread = thread::Builder::new().name(service.name.to_owned());
-        // Not joined: a start that blocks must not keep the test from its end.
-        thread.spawn(run).expect("a process may have one more thread");
-        Self { listening, signals, ended, log }
-    }
-
-    async fn listening(mut self) -> Result<Service, StartError> {
-        let addresses = match timeout(PATIENCE, self.listening).await {
-            Ok(Ok(addresses)) => addresses,
-            // It has ended: the error says why.
-            Ok(Err(_)) => {
-                let code = end(&mut self.ended).await?;
-                return Err(StartError::new("listening", format!("it ended with exit code {code}")));
-            }
-            Err(_) => return Err(StartError::new("listening", format!("not within {PATIENCE:?}"))),
-        };
-        Ok(Service { addresses, signals: Some(self.signals), ended: self.ended, log: self.log })
-    }
-}
-
-/// The settings, with those of every test below them.
-fn sources<N: AsRef<str>, V: AsRef<str>>(settings: impl IntoIterator<Item = (N, V)>) -> Sources {
-    let own = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let given = settings.into_iter().map(|(name, value)| (name.as_ref().to_owned(), value.as_ref().to_owned()));
-    Sources { environment: own.into_iter().chain(given).collect::<Environment>(), ..Sources::default() }
-}
-
-fn run<A, F, E>(given: Given, sources: Sources, identity: Identity, app: F) -> Ended
-where
-    A: AppSettings,
-    F: AsyncFnOnce(&A, &Chassis) -> Result<Router, E> + Send + 'static,
-    E: fmt::Display,
-{
-    match panic::catch_unwind(AssertUnwindSafe(|| run_shared(given, sources, identity, app))) {
-        Ok(Ok(exit)) => Ok(exit.code()),
-        Ok(Err(error)) => Err(error),
-        Err(panicked) => Err(StartError::new("the service panicked", message(&*panicked))),
-    }
-}
-
-async fn end(ended: &mut watch::Receiver<Option<Ended>>) -> Ended {
-    let ended = ended.wait_for(Option::is_some).await.map(|ended| ended.clone());
-    ended.ok().flatten().unwrap_or_else(|| Err(StartError::new("running", "its thread is gone")))
-}
-
 /// Asks until `judge` takes the answer.
 fn until<T: Send + 'static>(
     address: SocketAddr,
@@ -359,9 +274,4 @@ fn until<T: Send + 'static>(
 
 fn owned(labels: &[(&str, &str)]) -> Vec<(String, String)> {
     labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-}
-
-fn message(panicked: &(dyn Any + Send)) -> &str {
-    let text = panicked.downcast_ref::<&'static str>().copied();
-    text.or_else(|| panicked.downcast_ref::<String>().map(String::as_str)).unwrap_or("with a value that is no text")
 }
