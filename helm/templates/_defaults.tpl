@@ -7,7 +7,10 @@ sorts the keys. */}}
 {{- range $key, $default := .Files.Get "files/defaults.yaml" | fromYaml }}
 {{- $path := splitList "." $key }}
 {{- $place := $.Values }}
-{{- range initial $path }}{{ $place = get $place . }}{{ end }}
+{{- range initial $path }}
+{{- if not (kindIs "map" (get $place .)) }}{{ $_ := set $place . dict }}{{ end }}
+{{- $place = get $place . }}
+{{- end }}
 {{- if kindIs "invalid" (index $place (last $path)) }}
 {{- $_ := set $place (last $path) $default }}
 {{- end }}

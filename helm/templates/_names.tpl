@@ -25,6 +25,7 @@ has to be a letter or digit, also after the cut. */}}
 {{- end }}
 
 {{- define "service.image" -}}
+{{- if not .Values.image.repository }}{{ include "service.refuse" (list "image.repository" "must be set") }}{{ end }}
 {{- $registry := "" }}
 {{- with .Values.global }}{{ $registry = .imageRegistry | default "" | trimSuffix "/" }}{{ end }}
 {{- with $registry }}{{ . }}/{{ end }}{{ .Values.image.repository }}

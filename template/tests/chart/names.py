@@ -103,8 +103,40 @@ def uniq(objects):
     return list({(item["kind"], item["metadata"]["name"]): item for item in objects}.values())
 
 
+def patterns():
+    """(a pattern of the schema, what the API takes of it) for each kind of name that values have."""
+    schema = json.loads((chart.CHART / "values.schema.json").read_text())
+    defs, image = schema["$defs"], schema["properties"]["image"]["properties"]
+    [label_key] = defs["labels"]["patternProperties"]
+    [annotation_key] = defs["annotations"]["patternProperties"]
+    qualified = rf"({rules.SUBDOMAIN}/)?{rules.QUALIFIED}"
+    return {
+        "name": (defs["name"]["pattern"], rules.SUBDOMAIN),
+        "maybeName": (defs["maybeName"]["pattern"], rf"({rules.SUBDOMAIN})?"),
+        "label": (defs["label"]["pattern"], rules.LABEL),
+        "labelText": (defs["labelText"]["pattern"], rules.VALUE),
+        "host": (defs["host"]["pattern"], rf"(\*\.)?{rules.SUBDOMAIN}"),
+        "fileKey": (defs["fileKey"]["pattern"], rules.FILE_KEY),
+        "maybeQualified": (defs["maybeQualified"]["pattern"], rf"({qualified})?"),
+        "label's key": (label_key, qualified),
+        "annotation's key": (annotation_key, rf"(?i:{rules.SUBDOMAIN}/)?{rules.QUALIFIED}"),
+        "image.repository": (image["repository"]["pattern"], rules.IMAGE),
+        "image.tag": (image["tag"]["pattern"], r"([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"),
+    }
+
+
+def takes_no_other(dice, pattern, rule):
+    """Complaints where the schema takes a text that the API would refuse; and where it takes none at all."""
+    made = {text(dice, "ab1", "ab1A-._/:*[]", 9) for _ in range(5_000)}
+    taken = [each for each in made if re.search(pattern, each)]
+    refused = [each for each in taken if not re.fullmatch(rule, each)]
+    return [f"takes {each!r}" for each in refused[:3]] + ([] if taken else ["takes nothing"])
+
+
 def main():
     report, dice = Report(), random.Random(16)
+    for name, (pattern, rule) in patterns().items():
+        report.record(name, takes_no_other(dice, pattern, rule))
     cases = [case(dice, at) for at in range(ROUNDS)]
     each(report, "parent", rendered, [(str(at), given) for at, given in enumerate(cases)])
     count = sum(len(given["aliases"]) for given in cases)

@@ -152,7 +152,7 @@ def tree(copy_of_chart):
     for name in ENVIRONMENTS:
         parts[f"overlays/{name}"] = overlay(copy_of_chart, name, base, have)
     files = {f"{folder}/{file}": content for folder, files in parts.items() for file, content in files.items()}
-    return {**files, "README.md": manual.text(name_of_chart())}
+    return {**files, "README.md": manual.text()}
 
 
 def overlay(copy_of_chart, name, base, components):

@@ -67,9 +67,9 @@ remembers, or hand it over:
 
 <!-- not run: needs a cluster -->
 ```console
-$ kubectl apply edit-last-applied deployment/{name}    # plain apply: delete the line `replicas`, save
-$ replicas=$(kubectl get deployment {name} --output jsonpath='{.spec.replicas}')    # apply --server-side
-$ echo '{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "{name}"}, "spec": {"replicas": '$replicas'}}' |
+$ kubectl apply edit-last-applied deployment/NAME    # plain apply: delete the line `replicas`, save
+$ replicas=$(kubectl get deployment NAME --output jsonpath='{.spec.replicas}')    # apply --server-side
+$ echo '{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "NAME"}, "spec": {"replicas": '$replicas'}}' |
     kubectl apply --server-side --field-manager=replicas-handover --validate=false --filename -
 ```
 
@@ -78,5 +78,5 @@ back with `--force-conflicts`.
 """
 
 
-def text(name):
-    return PAGE.replace("{without}", WITHOUT).replace("{name}", name)
+def text():
+    return PAGE.replace("{without}", WITHOUT)

@@ -19,6 +19,8 @@ IMAGE = (
     rf"((({HOST_PART})(\.{HOST_PART})*|\[[0-9a-fA-F:]+\])(:[0-9]+)?/)?{PATH_PART}(/{PATH_PART})*"
     r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?"
 )
+# A key of a ConfigMap or Secret, which is a file's name.
+FILE_KEY = r"(?!\.\.)(?!\.$)[-._A-Za-z0-9]+"
 INT32 = 2**31 - 1
 # The API's bound on all annotations of an object.
 ANNOTATIONS = 256 * 1024
@@ -68,7 +70,7 @@ def of_object(item):
     yield from fields(item)
     if kind == "ConfigMap":
         for key in item.get("data", {}):
-            yield from wrong(r"(?!\.\.)(?!\.$)[-._A-Za-z0-9]+", key, "key", 253)
+            yield from wrong(FILE_KEY, key, "key", 253)
     if kind == "Service":
         for port in item["spec"].get("ports", []):
             yield from within(port["port"], 1, 65535, "port")
