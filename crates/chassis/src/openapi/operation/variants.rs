@@ -44,7 +44,10 @@ impl Operation<'_> {
     pub fn object_body(&mut self, media_type: &str) {
         let body = self.body.insert(Value::Null);
         body["required"] = true.into();
-        body["content"][media_type]["schema"]["type"] = "object".into();
+        let schema = &mut body["content"][media_type]["schema"];
+        schema["type"] = "object".into();
+        // A part's name stands in a header, which has no control characters.
+        schema["propertyNames"]["pattern"] = r"^[^\x00-\x1f\x7f]*$".into();
     }
 
     /// Runs `describe` for what a client may leave out.
