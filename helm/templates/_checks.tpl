@@ -72,6 +72,12 @@
 {{- include "service.refuse" (list "keda.fallbackReplicas" "is not between keda.minReplicas and keda.maxReplicas") }}
 {{- end }}
 {{- end }}
+{{- with include "service.lostReplicas" . | default "{}" | fromJson }}
+{{- if eq .operation "Apply" }}
+{{- $part := dict "apiVersion" "apps/v1" "kind" "Deployment" "metadata" (dict "name" (include "service.fullname" $)) "spec" (dict "replicas" (int64 .replicas)) | toJson }}
+{{- include "service.refuse" (list (ternary "autoscaling.enabled" "keda.enabled" $.Values.autoscaling.enabled) (printf "the %d running replicas would fall to 1, since only Helm owns their number; hand it over, then run this again: echo '%s' | kubectl --namespace %s apply --server-side --field-manager=replicas-handover --validate=false --filename -" (int64 .replicas) $part $.Release.Namespace)) }}
+{{- end }}
+{{- end }}
 {{- with .Values.podDisruptionBudget }}
 {{- if and .enabled (not (kindIs "invalid" .minAvailable)) (not (kindIs "invalid" .maxUnavailable)) }}
 {{- include "service.refuse" (list "podDisruptionBudget.minAvailable" "and podDisruptionBudget.maxUnavailable exclude each other; set one to null") }}
@@ -148,6 +154,20 @@
 {{- end }}
 {{- if hasPrefix "/etc/service/" (printf "%s/" .mountPath) }}
 {{- include "service.refuse" (list "volumeMounts" (printf "%s is where the chart mounts the settings" .mountPath)) }}
+{{- end }}
+{{- end }}
+{{- range $name := list "startupProbe" "livenessProbe" "readinessProbe" }}
+{{- with get $.Values $name }}
+{{- if not (or .httpGet .tcpSocket .grpc .exec) }}
+{{- include "service.refuse" (list $name "must have httpGet, tcpSocket, grpc or exec; set the whole probe to null to leave it out") }}
+{{- end }}
+{{- range $kind := list "httpGet" "tcpSocket" "grpc" }}
+{{- with get (get $.Values $name) $kind }}
+{{- if kindIs "invalid" .port }}
+{{- include "service.refuse" (list (printf "%s.%s.port" $name $kind) "must be set") }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- range $key := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" }}

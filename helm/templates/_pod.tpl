@@ -1,35 +1,41 @@
 {{/* Parts of the pod. */}}
 
-{{/* The container's variables, as a list. Those of the downward API come before those that refer to them. */}}
+{{/* The container's variables, as a list. Those of the downward API come before those that refer to them. Each fieldRef names
+the apiVersion that the API would put there: without it, `kubectl apply --server-side` after a plain `kubectl apply` conflicts. */}}
 {{- define "service.env" -}}
 {{- $attributes := list "k8s.namespace.name=$(POD_NAMESPACE)" "k8s.node.name=$(NODE_NAME)" "k8s.pod.name=$(POD_NAME)" "k8s.pod.uid=$(POD_UID)" }}
 {{- range $key, $value := .Values.resourceAttributes }}
 {{- /* Percent-encoded, as of the specification of OTEL_RESOURCE_ATTRIBUTES. */}}
-{{- $attributes = append $attributes (printf "%s=%s" $key (toString $value | urlquery | replace "+" "%20")) }}
+{{- $attributes = append $attributes (printf "%s=%s" $key (include "service.text" $value | urlquery | replace "+" "%20")) }}
 {{- end }}
 {{- $named := list }}
 {{- range .Values.extraEnv }}{{ $named = append $named .name }}{{ end }}
 - name: POD_NAME
   valueFrom:
     fieldRef:
+      apiVersion: v1
       fieldPath: metadata.name
 - name: NODE_NAME
   valueFrom:
     fieldRef:
+      apiVersion: v1
       fieldPath: spec.nodeName
 - name: POD_NAMESPACE
   valueFrom:
     fieldRef:
+      apiVersion: v1
       fieldPath: metadata.namespace
 - name: POD_UID
   valueFrom:
     fieldRef:
+      apiVersion: v1
       fieldPath: metadata.uid
 {{- if not (has "ZONE" $named) }}
 # Empty, which means none, on clusters that do not copy the node's zone to its pods.
 - name: ZONE
   valueFrom:
     fieldRef:
+      apiVersion: v1
       fieldPath: metadata.labels['topology.kubernetes.io/zone']
 {{- end }}
 {{- if not (has "OTEL_SERVICE_NAME" $named) }}
@@ -43,7 +49,7 @@
   value: {{ printf "/etc/service/secrets/%s" .key | quote }}
 {{- end }}
 {{- with .Values.extraEnv }}
-{{ toYaml . }}
+{{ include "service.valueTexts" . }}
 {{- end }}
 {{- end }}
 
@@ -72,6 +78,7 @@
     items:
       - path: settings.yaml
         fieldRef:
+          apiVersion: v1
           fieldPath: metadata.annotations['service/settings']
 {{- if .Values.secretConfig.existingSecret }}
 - name: secret

@@ -29,10 +29,10 @@
 //! argument lists its other commands, `schema` prints its settings.
 //!
 //! From there:
-//! - handlers take [`problem::Json`], [`problem::Query`], [`problem::Path`] and [`problem::Form`], and answer
-//!   [`problem::Problem`]; axum's own extractors and responses work as well;
-//! - routes are marked on [`router::Router`]: `cpu_bound()`, `pool("name")`, `max_body(…)`, `request_timeout(…)`, `cors(…)`;
-//!   [`openapi`] describes them;
+//! - handlers are axum's, with any of its extractors and responses; [`problem::Json`], [`problem::Query`],
+//!   [`problem::Path`] and [`problem::Form`] tell a client more about what is wrong, as does [`problem::Problem`];
+//! - [`router::Router`] takes what axum's takes, and whole routers of axum's; routes are marked on it: `cpu_bound()`,
+//!   `pool("name")`, `max_body(…)`, `request_timeout(…)`, `cors(…)`; [`openapi`] describes them;
 //! - the function that makes the routes gets [`Chassis`]: metrics, checks ([`health`]), what the start waits for
 //!   ([`Chassis::before_ready`]), background tasks ([`Chassis::spawn`]), the drain ([`lifecycle::Drain`]), and calls to
 //!   other services ([`upstream`]);
@@ -41,11 +41,21 @@
 //!
 //! # Features
 //!
-//! None is on by default. Each brings a door or a way to run, and dependencies that a service in a container has no use
-//! for. What is asked for by a setting, and is not there, is refused at the start.
+//! On by default are those that ordinary handlers need. They are axum's, and what a service does not use of them is not in
+//! its program; `default-features = false` spares their build.
 //!
 //! | feature | brings | dependencies |
 //! |---|---|---|
+//! | `multipart` | axum's `Multipart` as a parameter | multer |
+//! | `ws` | axum's `WebSocketUpgrade` as a parameter | tokio-tungstenite |
+//! | `axum-extra` | `TypedHeader` and `CookieJar` of axum-extra 0.12 as parameters and in results | axum-extra |
+//!
+//! The others are off. Each brings a door or a way to run, and dependencies that a service in a container has no use for.
+//! What is asked for by a setting, and is not there, is refused at the start.
+//!
+//! | feature | brings | dependencies |
+//! |---|---|---|
+//! | `original-uri` | axum's `OriginalUri` as a parameter; axum's router notes the URI for each request then | none |
 //! | `tls` | `https://` listeners, certificates that are read again when they change, clients' certificates; calls over https | rustls with ring, tokio-rustls, x509-cert, hyper-rustls, webpki-roots |
 //! | `proxy-protocol` | `server.proxy_protocol`: the client's address from a balancer that forwards bytes, versions 1 and 2 | none |
 //! | `fastcgi` | `fastcgi://` listeners, for nginx, Apache, lighttpd | none |

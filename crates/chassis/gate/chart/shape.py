@@ -1,9 +1,11 @@
 """What has to hold for every rendered value set, beyond the API's own schemas. Each check yields complaints."""
 
+import json
 import re
 from collections import Counter
 
 import chart
+import rules
 import yaml
 
 # The extra objects are the user's own.
@@ -13,13 +15,14 @@ OURS = ("Deployment", "Service", "Pod")
 def complaints(objects, values):
     deployment = chart.only(objects, "Deployment")[0]
     yield from names(objects)
+    yield from rules.complaints(objects)
     yield from selectors(objects, deployment)
-    yield from replicas(objects, deployment)
+    yield from replicas(objects, deployment, values)
     yield from pod(deployment["spec"]["template"]["spec"], "Deployment")
     yield from grace(deployment)
     yield from settings(deployment, values)
-    for rules in chart.only(objects, "PrometheusRule"):
-        if '=~".+"' in str(rules):
+    for rule in chart.only(objects, "PrometheusRule"):
+        if '=~".+"' in str(rule):
             yield "a rule looks at other services, too"
     for test in chart.only(objects, "Pod"):
         yield from pod(test["spec"], test["metadata"]["name"])
@@ -52,10 +55,13 @@ def selectors(objects, deployment):
                 yield f"{name} selects the pod of `helm test`"
 
 
-def replicas(objects, deployment):
+def replicas(objects, deployment, values):
     scaled = chart.only(objects, "HorizontalPodAutoscaler") + chart.only(objects, "ScaledObject")
     if scaled and "replicas" in deployment["spec"]:
         yield "replicas is rendered beside an autoscaler"
+    for scaler in chart.only(objects, "ScaledObject"):
+        if "fallbackBehavior" not in values.get("keda", {}) and scaler["spec"]["fallback"].get("behavior") != "currentReplicasIfHigher":
+            yield "a fleet above fallbackReplicas falls to them when Prometheus is away"
     for scaler in scaled:
         if scaler["spec"]["scaleTargetRef"]["name"] != deployment["metadata"]["name"]:
             yield "the autoscaler scales something else"
@@ -80,6 +86,11 @@ def pod(spec, name):
     )
     if not profile:
         yield f"{name}: is outside the restricted profile"
+    if name == "Deployment" and spec["containers"][0].get("terminationMessagePolicy") != "FallbackToLogsOnError":
+        yield f"{name}: the reason of an exit is in no pod's status"
+    for each in spec["containers"]:
+        if with_version(each.get("env", [])) != each.get("env", []):
+            yield f"{name}: a fieldRef without apiVersion: server-side apply conflicts with a plain apply before it"
     variables = [variable["name"] for variable in container.get("env", [])]
     yield from (f"{name}: {key} is set twice" for key, count in Counter(variables).items() if count > 1)
     for index, variable in enumerate(container.get("env", [])):
@@ -89,6 +100,8 @@ def pod(spec, name):
                     yield f"{name}: {used} is not set before it is used"
     volumes = [volume["name"] for volume in spec.get("volumes", [])]
     for volume in spec.get("volumes", []):
+        if volume["name"] == "settings" and with_version(volume) != volume:
+            yield f"{name}: the settings' fieldRef is without apiVersion"
         if volume["name"] == "settings" and "downwardAPI" not in volume:
             yield f"{name}: its settings are not its revision's own"
         if volume["name"] == "overlay" and volume["configMap"].get("optional") is not True:
@@ -122,11 +135,27 @@ def settings(deployment, values):
     """What was asked for arrives, character for character."""
     yield from missing(values.get("config", {}), settings_of(deployment), "config")
     metadata = deployment["spec"]["template"]["metadata"]
-    yield from missing(values.get("podAnnotations", {}), metadata["annotations"], "podAnnotations")
+    given = {key: as_text(value) for key, value in values.get("podAnnotations", {}).items()}
+    yield from missing(given, metadata["annotations"], "podAnnotations")
     variables = {item["name"]: item for item in deployment["spec"]["template"]["spec"]["containers"][0]["env"]}
     for item in values.get("extraEnv", []):
-        if variables.get(item["name"]) != item:
+        wanted = {**item, "value": as_text(item["value"])} if "value" in item else with_version(item)
+        if variables.get(item["name"]) != wanted:
             yield f"extraEnv {item['name']} arrives as {variables.get(item['name'])}"
+
+
+def with_version(value):
+    """Each fieldRef with the apiVersion that the API would put there."""
+    if isinstance(value, list):
+        return [with_version(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    found = {key: with_version(inner) for key, inner in value.items()}
+    return {"apiVersion": "v1", **found} if "fieldPath" in found else found
+
+
+def as_text(value):
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def missing(wanted, got, path):

@@ -59,3 +59,21 @@ def undocumented(path):
 def leaves(path):
     """(key, default) of every documented key that has no documented part."""
     return [(key, value) for key, value, _ in documented(path) if not has_documented_children(path, key)]
+
+
+def is_nullable(schema):
+    """Whether null is one of the key's own values, such as a probe that is left out."""
+    kinds = schema.get("type", [])
+    return "null" in (kinds if isinstance(kinds, list) else [kinds]) or any(map(is_nullable, schema.get("anyOf", [])))
+
+
+def never_null(tree, schema, prefix=""):
+    """(key, default) of every key, parents first, whose null means its default. Inside an object that Kubernetes defines,
+    such as a security context, null removes a key, as Helm has it."""
+    for name, value in tree.items():
+        part = schema["properties"].get(name)
+        if part is None or is_nullable(part):
+            continue
+        yield prefix + name, value
+        if isinstance(value, dict) and "properties" in part:
+            yield from never_null(value, part, f"{prefix}{name}.")

@@ -141,7 +141,7 @@ fn field(text: &str) -> Option<FieldError> {
     let (path, message) = message.split_once(": ").filter(|(path, _)| is_path(path)).unwrap_or(("", message));
     let pointer = match path {
         "" => String::new(),
-        path => format!("/{}", path.replace('[', "/").replace('.', "/").replace(']', "")),
+        path => format!("/{}", path.replace(['[', '.'], "/").replace(']', "")),
     };
     Some(shape_error(&pointer, message))
 }

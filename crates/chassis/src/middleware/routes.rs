@@ -184,4 +184,11 @@ mod tests {
         let untold = [target("post", &[Method::POST]), target("any", &[])];
         assert_eq!((chosen(&untold, Method::POST), chosen(&untold, Method::GET)), ("post".into(), "any".into()));
     }
+
+    /// As where a router of axum's is merged that has it, too.
+    #[test]
+    #[should_panic(expected = "invalid route \"/users/{name}\"")]
+    fn a_path_that_two_routes_have_is_named() {
+        table(["/users/{id}", "/users/{name}"].map(|path| (path.to_owned(), Vec::new())).into());
+    }
 }

@@ -1,6 +1,6 @@
 //! Handlers of one path by method, each with its description.
 //!
-//! Next: [`super::Input`].
+//! Next: [`super::Handler`].
 
 use std::{convert::Infallible, time::Duration};
 

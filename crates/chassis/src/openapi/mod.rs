@@ -5,8 +5,8 @@
 //! types do not express is declared at the handler: a sentence ([`Methods::about`]), and the codes of problems that it
 //! returns itself ([`Methods::problem`]). The middleware's responses are added to each operation.
 //!
-//! It never guesses: a type that does not describe itself does not compile, and a route of axum's [`MethodRouter`]
-//! has no operation, which a test reports. The document is built at the first request; a start costs nothing.
+//! It never guesses: a type that does not describe itself does not compile, and the error names it; a result without a
+//! name is said to be [`opaque`]; and a route of axum's [`MethodRouter`] has no operation, which a test reports. The document is built at the first request; a start costs nothing.
 //!
 //! Next: [`Operation`], the description of one method of one path.
 //!

@@ -57,8 +57,7 @@ pub struct FieldError {
     pub field: String,
     /// Description for people; it never repeats the input.
     pub detail: Cow<'static, str>,
-    /// Stable code for programs: `required`, `invalid`, `unknown`, `duplicate`, `out_of_range`, `wrong_length`, or the app's
-    /// own.
+    /// Stable code for programs: `required`, `invalid`, `unknown`, `out_of_range`, `wrong_length`, or the app's own.
     pub code: &'static str,
 }
 

@@ -15,10 +15,10 @@ impl<T: DeserializeOwned + 'static, S: Send + Sync> OptionalFromRequest<S> for J
 
     /// `None` without a content type, as axum's.
     async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Problem> {
-        match request.headers().contains_key(header::CONTENT_TYPE) {
-            true => <Self as FromRequest<S>>::from_request(request, state).await.map(Some),
-            false => Ok(None),
+        if !request.headers().contains_key(header::CONTENT_TYPE) {
+            return Ok(None);
         }
+        <Self as FromRequest<S>>::from_request(request, state).await.map(Some)
     }
 }
 

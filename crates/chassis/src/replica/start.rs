@@ -193,6 +193,7 @@ impl Door {
         let Core { settings, overload, stack, limits, connections } =
             Core::new(live, telemetry, verdicts, served, work);
         let (all, registry) = (live.get(), telemetry.registry());
+        routes.warn_beyond(all.lifecycle.drain_timeout.get());
         let doors = Doors::new(transports::Parts {
             routes,
             healthz: healthz(&verdicts.probes),

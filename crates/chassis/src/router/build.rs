@@ -75,18 +75,22 @@ impl Router {
     /// # Panics
     /// Where two routes share a path and a method.
     pub fn into_axum(self) -> axum::Router {
-        let (routes, mounted) = apart(self.routes);
-        let fallback = apart(self.fallback).0.pop().map(|(handlers, _)| anywhere(handlers));
-        let router = routes.into_iter().fold(fallback.unwrap_or_default(), |router, (handlers, route)| {
+        let (own, mounted) = apart(self.routes);
+        let (fallback, fallbacks) = (apart(self.fallback).0.pop(), apart(self.fallbacks).0);
+        let mut router = fallback.map(|(handlers, _)| anywhere(handlers)).unwrap_or_default();
+        for (handlers, route) in own {
             let handlers = match route.marks.cors {
                 Some(cors) => handlers.layer(cors),
                 None => handlers,
             };
-            router.route(&route.path, handlers)
-        });
-        let router = mounted.into_iter().fold(router, |router, (mounted, _)| router.merge(mounted.into_router()));
-        let fallbacks = apart(self.fallbacks).0.into_iter();
-        let router = fallbacks.fold(router, |router, (handlers, route)| router.nest(&route.path, anywhere(handlers)));
+            router = router.route(&route.path, handlers);
+        }
+        for (mounted, _) in mounted {
+            router = router.merge(mounted.into_router());
+        }
+        for (handlers, route) in fallbacks {
+            router = router.nest(&route.path, anywhere(handlers));
+        }
         // As in the middleware: axum's own limit holds nowhere.
         router.layer(DefaultBodyLimit::disable())
     }
@@ -99,9 +103,9 @@ type Own = (MethodRouter, Route<()>);
 fn apart(routes: impl IntoIterator<Item = Route<()>>) -> (Vec<Own>, Vec<(Mounted, Route<()>)>) {
     let (mut own, mut mounted) = (Vec::new(), Vec::new());
     for mut route in routes {
-        match std::mem::replace(&mut route.handlers, Handlers::Methods(MethodRouter::new())) {
-            Handlers::Methods(handlers) => own.push((handlers, route)),
-            Handlers::Mounted(router) => mounted.push((router, route)),
+        match std::mem::replace(&mut route.handlers, Handlers::Methods(Box::default())) {
+            Handlers::Methods(handlers) => own.push((*handlers, route)),
+            Handlers::Mounted(whole) => mounted.push((whole, route)),
         }
     }
     (own, mounted)
@@ -134,15 +138,11 @@ fn spread(stack: &Stack, route: &Route<()>, mounted: &Mounted, paths: &[Path]) -
 
 /// What answers the paths that no route matches.
 fn unmatched(stack: &Stack, fallback: Option<Route<()>>) -> Arc<Inside> {
-    match apart(fallback).0.pop() {
-        Some((handlers, Route { path, kind, pool, marks, .. })) => {
-            stack.route(&path, kind, pool.as_deref(), &marks, anywhere(handlers))
-        }
-        None => {
-            let handlers = axum::Router::new().fallback(not_found);
-            stack.route("", Kind::Unmatched, None, &Marks::default(), handlers)
-        }
+    if let Some((handlers, Route { path, kind, pool, marks, .. })) = apart(fallback).0.pop() {
+        return stack.route(&path, kind, pool.as_deref(), &marks, anywhere(handlers));
     }
+    let handlers = axum::Router::new().fallback(not_found);
+    stack.route("", Kind::Unmatched, None, &Marks::default(), handlers)
 }
 
 /// Handlers that answer whatever the path is.

@@ -14,7 +14,7 @@ use axum::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Handlers, Route, Router, build::not_found};
+use super::{Route, Router, build::not_found, mounted::Mounted};
 use crate::{middleware::route::Kind, openapi::Methods};
 
 impl<S: Clone + Send + Sync + 'static> Router<S> {
@@ -29,10 +29,8 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         <L::Service as Service<Request>>::Future: Send + 'static,
     {
         let wrap = |route: Route<S>| {
-            route.layered(|handlers| match handlers {
-                Handlers::Methods(methods) => Handlers::Methods(methods.layer(layer.clone())),
-                Handlers::Mounted(mounted) => Handlers::Mounted(mounted.map(|router| router.layer(layer.clone()))),
-            })
+            let mounted = |mounted: Mounted| mounted.map(|router| router.layer(layer.clone()));
+            route.map(|methods| methods.layer(layer.clone()), mounted).layered()
         };
         let unmatched = || Route::new("", Kind::Unmatched, Methods::from(any(not_found)));
         self.fallback = Some(wrap(self.fallback.unwrap_or_else(unmatched)));
@@ -56,12 +54,8 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     {
         assert!(!self.routes.is_empty(), "`route_layer` wraps the routes before it, and there are none");
         let wrap = |route: Route<S>| {
-            route.layered(|handlers| match handlers {
-                Handlers::Methods(methods) => Handlers::Methods(methods.route_layer(layer.clone())),
-                Handlers::Mounted(mounted) => {
-                    Handlers::Mounted(mounted.map(|router| router.route_layer(layer.clone())))
-                }
-            })
+            let mounted = |mounted: Mounted| mounted.map(|router| router.route_layer(layer.clone()));
+            route.map(|methods| methods.route_layer(layer.clone()), mounted).layered()
         };
         self.routes = self.routes.into_iter().map(wrap).collect();
         self
@@ -70,9 +64,8 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
 
 impl<S> Route<S> {
     /// A layer may read what no handler asks for.
-    fn layered(self, wrap: impl FnOnce(Handlers<S>) -> Handlers<S>) -> Self {
-        let mut route = self.map(wrap);
-        route.marks.connect_info = true;
-        route
+    fn layered(mut self) -> Self {
+        self.marks.connect_info = true;
+        self
     }
 }

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use tower_http::cors::CorsLayer;
+use tracing::warn;
 
 use super::{Route, Router};
 use crate::{
@@ -70,6 +71,15 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self
     }
 
+    /// Logs which routes give a request more time than a drain does.
+    pub(crate) fn warn_beyond(&self, drain_timeout: Duration) {
+        let routes = self.routes.iter().chain(&self.fallback).chain(&self.fallbacks);
+        let times = routes.filter_map(|route| Some((route, route.marks.request_timeout?)));
+        for (route, _) in times.filter(|(_, timeout)| *timeout > drain_timeout) {
+            warn!(route = route.path, "request_timeout exceeds lifecycle.drain_timeout: a drain may cut its requests");
+        }
+    }
+
     fn mark(mut self, group: &Marks) -> Self {
         self.routes
             .iter_mut()
@@ -81,5 +91,39 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
 
     fn last(&mut self, mark: &str) -> &mut Route<S> {
         self.routes.last_mut().unwrap_or_else(|| panic!("`{mark}` marks the route before it"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        openapi::{Methods, of, post},
+        problem::Json,
+        telemetry::Identity,
+    };
+
+    fn take() -> Methods {
+        post(async |_: Json<String>| "taken")
+    }
+
+    #[test]
+    fn the_nearer_limit_holds() {
+        let inner = Router::<()>::new().route("/inner", take()).max_body(Size::kib(2));
+        let router = Router::new().route("/own", take().max_body(Size::kib(1))).route("/group", take());
+        let router = router.merge(inner).max_body(Size::kib(3)).route("/later", take());
+        let limits: Vec<_> =
+            router.routes.iter().map(|route| route.marks.max_body.map(|size| size.to_string())).collect();
+        assert_eq!(limits, [Some("1KiB".into()), Some("3KiB".into()), Some("2KiB".into()), None]);
+    }
+
+    #[test]
+    fn the_description_says_the_limit_of_a_body() {
+        let router = Router::new().route("/group", take()).max_body(Size::mib(20)).route("/usual", take());
+        let identity = Identity::default();
+        let document =
+            of(async || Ok::<_, String>(router.documented("Limits", &identity).into_axum())).expect("a document");
+        let described = |path: &str| document["paths"][path]["post"]["requestBody"]["description"].clone();
+        assert_eq!((described("/group"), described("/usual")), ("At most 20MiB.".into(), serde_json::Value::Null));
     }
 }

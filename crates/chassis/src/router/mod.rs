@@ -11,6 +11,7 @@ mod build;
 mod layers;
 mod marks;
 mod mounted;
+mod route;
 #[cfg(test)]
 mod tests;
 
@@ -24,9 +25,9 @@ use axum::{
 };
 use tower_service::Service;
 
-use self::mounted::Mounted;
+use self::route::{Handlers, Route};
 use crate::{
-    middleware::route::{Kind, Marks},
+    middleware::route::Kind,
     openapi::{Described, Methods},
 };
 
@@ -38,72 +39,6 @@ pub struct Router<S = ()> {
     fallback: Option<Route<S>>,
     /// Those of routers inside, below their prefixes.
     fallbacks: Vec<Route<S>>,
-}
-
-#[derive(Clone, Debug)]
-struct Route<S> {
-    /// Of a fallback, the prefix.
-    path: String,
-    handlers: Handlers<S>,
-    described: Vec<Described>,
-    /// Left out of the description on purpose.
-    is_left_out: bool,
-    kind: Kind,
-    pool: Option<String>,
-    marks: Marks,
-}
-
-#[derive(Clone, Debug)]
-enum Handlers<S> {
-    /// Of one path.
-    Methods(MethodRouter<S>),
-    /// Of all paths of one of axum's routers.
-    Mounted(Mounted),
-}
-
-impl<S> Route<S> {
-    fn new(path: &str, kind: Kind, methods: Methods<S>) -> Self {
-        let Methods { handlers, described, marks, is_left_out } = methods;
-        let handlers = Handlers::Methods(handlers);
-        let mut route = Self { path: path.to_owned(), handlers, described, is_left_out, kind, pool: None, marks };
-        route.inherit(&Marks::default());
-        route
-    }
-
-    fn mounted(router: axum::Router) -> Self {
-        let marks = Marks { connect_info: true, ..Marks::default() };
-        let handlers = Handlers::Mounted(Mounted::new(router));
-        let (path, described) = (String::new(), Vec::new());
-        Self { path, handlers, described, is_left_out: true, kind: Kind::Io, pool: None, marks }
-    }
-
-    /// Takes from a group what the route does not have yet.
-    fn inherit(&mut self, group: &Marks) {
-        self.marks.inherit(group);
-        self.described.iter_mut().for_each(|described| described.mark(&self.marks));
-    }
-
-    fn map<T>(self, change: impl FnOnce(Handlers<S>) -> Handlers<T>) -> Route<T> {
-        Route {
-            path: self.path,
-            handlers: change(self.handlers),
-            described: self.described,
-            is_left_out: self.is_left_out,
-            kind: self.kind,
-            pool: self.pool,
-            marks: self.marks,
-        }
-    }
-
-    /// The same below `prefix`.
-    fn below(self, prefix: &str) -> Self {
-        let path = join(prefix, &self.path);
-        let nested = self.map(|handlers| match handlers {
-            Handlers::Mounted(mounted) => Handlers::Mounted(mounted.below(prefix)),
-            methods @ Handlers::Methods(_) => methods,
-        });
-        Self { path, ..nested }
-    }
 }
 
 impl<S> Default for Router<S> {
@@ -246,12 +181,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// Gives every handler its state.
     #[must_use]
     pub fn with_state<T: Clone + Send + Sync + 'static>(self, state: S) -> Router<T> {
-        let with_state = |route: Route<S>| {
-            route.map(|handlers| match handlers {
-                Handlers::Methods(methods) => Handlers::Methods(methods.with_state(state.clone())),
-                Handlers::Mounted(mounted) => Handlers::Mounted(mounted),
-            })
-        };
+        let with_state = |route: Route<S>| route.map(|methods| methods.with_state(state.clone()), |mounted| mounted);
         Router {
             routes: self.routes.into_iter().map(with_state).collect(),
             fallback: self.fallback.map(with_state),
@@ -294,12 +224,5 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     pub(crate) fn described(&self) -> impl Iterator<Item = (&str, &[Described])> {
         let told = self.routes.iter().filter(|route| !route.is_left_out);
         told.map(|route| (route.path.as_str(), route.described.as_slice()))
-    }
-}
-
-fn join(prefix: &str, path: &str) -> String {
-    match (prefix.trim_end_matches('/'), path) {
-        (prefix, "/") if !prefix.is_empty() => prefix.to_owned(),
-        (prefix, path) => format!("{prefix}{path}"),
     }
 }

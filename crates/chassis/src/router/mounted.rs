@@ -69,12 +69,12 @@ impl Mounted {
 fn read(router: &axum::Router) -> Option<(Vec<String>, Vec<String>)> {
     let printed = format!("{router:?}");
     let mut tables = printed.split("node: Node { paths: {").skip(1);
-    let (routes, mut fallbacks) = (quoted(tables.next()?)?, quoted(tables.next()?)?);
+    let (paths, mut fallbacks) = (quoted(tables.next()?)?, quoted(tables.next()?)?);
     if printed.contains("default_fallback: true") {
         // axum's 404, which is ours.
         fallbacks.retain(|path| path != "/" && tail(path) != Some(""));
     }
-    (router.has_routes() != routes.is_empty() && tables.next().is_none()).then_some((routes, fallbacks))
+    (router.has_routes() != paths.is_empty() && tables.next().is_none()).then_some((paths, fallbacks))
 }
 
 /// The texts in `RouteId(1): "/a", RouteId(2): "/b"}…`.

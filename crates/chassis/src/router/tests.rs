@@ -1,4 +1,4 @@
-use super::{build::not_found, *};
+use super::{build::not_found, mounted::Mounted, *};
 use axum::routing::get;
 use http_body_util::BodyExt;
 use tower::ServiceExt;

@@ -113,6 +113,16 @@ async fn a_route_may_be_given_less_time_or_more() {
 }
 
 #[tokio::test]
+async fn a_route_that_may_outlast_a_drain_is_named_at_the_start() {
+    let _turn = shared().await;
+    let server = start(&[("APP__LIFECYCLE__DRAIN_TIMEOUT", "59s")]).await;
+    server.logs("request_timeout exceeds lifecycle.drain_timeout").await;
+    let log = server.log();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("exceeds")).collect();
+    assert!(lines.len() == 1 && lines[0].contains("/long"), "{lines:?}");
+}
+
+#[tokio::test]
 async fn the_age_of_a_connection_cuts_no_request_that_has_more_time() {
     let _turn = shared().await;
     let server = start(&[("APP__SERVER__MAX_CONNECTION_AGE", "500ms"), ("APP__SERVER__REQUEST_TIMEOUT", "1s")]).await;

@@ -9,7 +9,7 @@
 //! A type without bounds is not in the table, and costs one look-up. `required`, `enum` and unknown fields are serde's to
 //! refuse; they are held here too where a type has a bound, so that a problem lists all that is wrong.
 //!
-//! Next: `compile`, from a schema to rules.
+//! Next: [`mod@compile`], from a schema to rules.
 
 mod compile;
 mod formats;

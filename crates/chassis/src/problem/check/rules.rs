@@ -1,6 +1,8 @@
 //! Rules on a JSON value, and what is found wrong with it.
 //!
-//! As in JSON Schema, a rule speaks of one kind of value, and others pass it. Next: [`super::numbers`].
+//! As in JSON Schema, a rule speaks of one kind of value, and others pass it.
+//!
+//! Next: [`super::numbers`].
 
 use regex_lite::Regex;
 use serde_json::{Map, Number, Value};
