@@ -44,8 +44,6 @@ struct Sum {
     of: Vec<u32>,
 }
 
-#[expect(clippy::unused_async, reason = "an app may wait")]
-#[expect(clippy::unnecessary_wraps, reason = "the shape of every app")]
 async fn app(settings: &Settings, _: &Chassis) -> Result<Router, Infallible> {
     let word = settings.word.clone();
     let say = move || {
