@@ -1,13 +1,15 @@
 //! Ordinary axum behind the middleware, at the program `ordinary`: rejections, groups, files, and an existing axum app.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
 use crate::{
     connections::answers::assert_problem,
     harness::{
+        at, eventually, exclusive,
         http::{Connection, Response},
+        load::{Load, Mode},
         server::Server,
         shared,
     },
@@ -239,4 +241,24 @@ async fn an_existing_app_is_drained() {
     let response = open.receive().await.expect("the open request's answer");
     assert_eq!((response.status, response.text().as_str()), (200, "waited"));
     assert_eq!(server.wait_exit(Duration::from_secs(10)).await, 0);
+}
+
+/// As `drain` does with the service: a balancer takes the replica out at 80 % of the delay.
+#[tokio::test]
+async fn a_drain_under_load_loses_no_request_of_an_existing_app() {
+    let _turn = exclusive().await;
+    for path in ["/users/me", "/app/users/me"] {
+        let mut server = start(&[("APP__LIFECYCLE__DRAIN_DELAY", "1s")]).await;
+        let load = Load::start(server.app, 64, Mode::KeepAlive, path);
+        let all = async || (load.ok() >= 64).then_some(());
+        eventually("every client has an answer", Duration::from_secs(10), all).await;
+        let signalled = Instant::now();
+        server.signal(Signal::SIGTERM);
+        at(signalled + Duration::from_millis(800)).await;
+        load.take_out();
+        assert_eq!(server.wait_exit(Duration::from_secs(10)).await, 0, "{}", server.log());
+        let outcomes = load.stop().await;
+        assert_eq!(outcomes.failed(), 0, "{path}: {outcomes}");
+        println!("{path}: {} requests, none lost", outcomes.ok);
+    }
 }
