@@ -1,6 +1,6 @@
 //! Every route, as clients use it.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, fs, process::Command};
 
 use axum::Json;
 use chassis::{
@@ -11,6 +11,7 @@ use chassis::{
 };
 use http::Method;
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 use crate::{
     postgres::Postgres,
@@ -177,13 +178,20 @@ async fn files_are_served_below_their_prefix() {
 }
 
 #[tokio::test]
-async fn another_service_says_what_may_be_linked_to() {
+async fn another_service_says_over_https_what_may_be_linked_to() {
+    let certificate = certificate();
+    let file = certificate.path().to_str().expect("a path that is text");
     let judge = async |(): &(), _: &Chassis| Ok::<_, Infallible>(Router::new().route("/v1/verdicts", post(verdict)));
-    let none: [(&str, &str); 0] = [];
-    let reputation = Service::start(chassis::service!(), judge, none).await.expect("a second service");
-    let url = format!("http://{}", reputation.app());
+    let settings = [
+        ("APP__SERVER__LISTEN", "https://127.0.0.1:0"),
+        ("APP__TLS__CERTIFICATE_FILE", file),
+        ("APP__TLS__KEY_FILE", file),
+    ];
+    let reputation = Service::start(chassis::service!(), judge, settings).await.expect("a second service");
+    let url = format!("https://{}", reputation.app());
     let postgres = Postgres::shared();
-    let (service, _) = start(&postgres, &[("APP__APP__REPUTATION_URL", &url)]).await;
+    let settings = [("APP__APP__REPUTATION_URL", &*url), ("APP__APP__REPUTATION__CA_FILE", file)];
+    let (service, _) = start(&postgres, &settings).await;
 
     assert_eq!(make(&service, json!({ "url": "https://good.example" })).await.status, 201);
     let refused = make(&service, json!({ "url": "https://evil.example" })).await;
@@ -192,6 +200,18 @@ async fn another_service_says_what_may_be_linked_to() {
     drop(reputation);
     let unjudged = make(&service, json!({ "url": "https://good.example" })).await;
     assert_eq!((unjudged.status, &unjudged.json::<Value>()["code"]), (503, &json!("unavailable")));
+}
+
+/// A certificate for 127.0.0.1 and its key, in one file.
+fn certificate() -> NamedTempFile {
+    let arguments = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=reputation \
+                     -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=CA:FALSE -keyout - -out -";
+    let made = Command::new("openssl").args(arguments.split_whitespace()).output();
+    let made = made.unwrap_or_else(|error| panic!("openssl: {error}: run `make tools`"));
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let file = NamedTempFile::new().expect("a temporary file");
+    fs::write(file.path(), &made.stdout).expect("its own file");
+    file
 }
 
 async fn verdict(Json(question): Json<Value>) -> Json<Value> {
