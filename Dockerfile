@@ -29,6 +29,7 @@ RUN if [ -n "${CARGO_AUDITABLE}" ]; then cargo install --locked --target "$(cat 
 COPY Cargo.toml Cargo.lock ./
 # Members of the workspace, whose manifests cargo reads.
 COPY crates crates
+COPY template/examples template/examples
 RUN mkdir src && echo 'fn main() {}' >src/main.rs && touch src/lib.rs \
     && cargo ${CARGO_AUDITABLE:+auditable} build --locked --release --bin server --target "$(cat /target)" \
     && rm -r src

@@ -9,7 +9,7 @@ ENGINE = --package chassis --package chassis-tests
 TOOLS = engine
 ENGINE_GENERATED = first-route
 TEMPLATE_STEPS = template-chart template-ops template-load template-release template-gate docs
-ENGINE_STEPS = guest engine-lint engine package test-host recipes doors hostile uwsgi-plugin wsgi wsgi-guest fuzz $(TEMPLATE_STEPS)
+ENGINE_STEPS = guest engine-lint engine package test-host recipes links doors hostile uwsgi-plugin wsgi wsgi-guest fuzz $(TEMPLATE_STEPS)
 
 # What `make deny` checks beside the root's workspace.
 DENY_ALSO = crates/chassis/fuzz/Cargo.toml benches/Cargo.toml
@@ -117,6 +117,11 @@ template-gate: ## Tests the gate of a clone: fresh, bare, after the first hour, 
 
 docs: ## Runs the commands in docs/, applies their edits to copies of the tree, and checks links.
 	template/scripts/check-docs
+
+links: tools ## Runs the tests of template/examples/links with a real Postgres, and schemathesis on it.
+	scripts/gate api/tools
+	cargo clippy --locked --package links --all-targets -- -D warnings
+	cargo test --locked --package links
 
 recipes: ## Runs the recipes' tests with a real Redis.
 	cargo clippy --locked --package recipes --all-targets -- -D warnings

@@ -22,6 +22,13 @@
 {{- if lt $drain $request }}
 {{- include "service.refuse" (list "config.lifecycle.drain_timeout" (printf "is less than config.server.request_timeout (%d ms < %d ms): a request could be cut" $drain $request)) }}
 {{- end }}
+{{- with .Values.startupProbe }}
+{{- $start := include "service.milliseconds" (dict "key" "config.lifecycle.start_timeout" "value" ($.Values.config.lifecycle.start_timeout | default "55s")) | int64 }}
+{{- $granted := add (.initialDelaySeconds | default 0 | int64) (mul (.periodSeconds | default 10 | int64) (.failureThreshold | default 3 | int64)) }}
+{{- if ge $start (mul $granted 1000) }}
+{{- include "service.refuse" (list "config.lifecycle.start_timeout" (printf "%d ms is not below the %d s that startupProbe grants: the kubelet would kill a start before it could say its reason" $start $granted)) }}
+{{- end }}
+{{- end }}
 {{- if eq (include "service.httpPort" .) (include "service.adminPort" .) }}
 {{- include "service.refuse" (list "config.admin.listen" "has the port of config.server.listen") }}
 {{- end }}

@@ -21,7 +21,7 @@ use http::{HeaderValue, Method, header};
 use tower_http::cors::CorsLayer;
 
 use self::rates::Book;
-use chassis::{Chassis, health::DuplicateCheck, openapi::Methods, router::Router, upstream, wsgi};
+use chassis::{Chassis, health::DuplicateCheck, router::Router, upstream, wsgi};
 
 /// Why the app cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -47,20 +47,20 @@ const ABOUT: &str = "Shipping quotes\n\nWhat a parcel costs, by weight, size, la
 ///
 /// # Errors
 /// When the settings do not fit, or a name is taken.
-pub fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, StartError> {
+pub async fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, StartError> {
     // Once for all upstreams: it registers their metrics.
     let upstreams = upstream::Upstreams::new(&chassis.registry, chassis.propagation.clone())?;
     let rates = Arc::new(Book::new(settings, &upstreams)?);
     rates::watch(&rates, settings, chassis)?;
-    let cors = |methods| cross_origin(methods, &settings.cors_origins);
+    let cors = cross_origin(&settings.cors_origins);
 
     let router = Router::new()
         .route("/", home::page())
         .route("/board.css", home::style())
         .route("/board.js", home::script())
         .route("/whoami", whoami::tell(chassis))
-        .route("/v1/quotes", cors(quotes::create(&rates)))
-        .route("/v1/rates", cors(rates::list(&rates)))
+        .route("/v1/quotes", quotes::create(&rates).cors(cors.clone()))
+        .route("/v1/rates", rates::list(&rates).cors(cors))
         // CPU-bound, so it runs where it cannot block other routes.
         .route("/v1/work", work::perform())
         .cpu_bound()
@@ -70,15 +70,9 @@ pub fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, StartErr
 }
 
 /// Allows pages of other origins to call a route; without origins no headers are added.
-fn cross_origin(methods: Methods, origins: &[String]) -> Methods {
+fn cross_origin(origins: &[String]) -> Option<CorsLayer> {
     let origins: Vec<_> = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
-    if origins.is_empty() {
-        return methods;
-    }
-    let cors = CorsLayer::new()
-        .allow_origin(origins)
-        // Extend both lists with PUT, DELETE or authorization as routes need them.
-        .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::CONTENT_TYPE]);
-    methods.layer(cors)
+    // Extend both lists with PUT, DELETE or authorization as routes need them.
+    let cors = CorsLayer::new().allow_methods([Method::GET, Method::POST]).allow_headers([header::CONTENT_TYPE]);
+    (!origins.is_empty()).then(|| cors.allow_origin(origins))
 }

@@ -9,12 +9,14 @@ use super::{chassis, document, settings};
 fn every_route_has_operations_with_a_summary_and_an_answer() {
     let document = document();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let _inside = runtime.enter();
-    let router = app::router(&settings().app, &chassis()).expect("the routes");
+    let router = runtime.block_on(app::router(&settings().app, &chassis())).expect("the routes");
     let mut wrong: Vec<String> = router
         .undescribed()
-        .map(|path| format!("{path} has no operation: make its handlers with `chassis::openapi::get` and the like"))
+        .map(|path| format!("{path} has no operation: make its handlers with `chassis::openapi::get` and the like, or say `.undescribed()`"))
         .collect();
+    wrong.extend(router.unheld().map(|(path, name)| {
+        format!("{path} reads a `{name}` without its bounds: take `Json`, `Query` or `Path` of `chassis::problem`")
+    }));
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("a path item") {
             if operation.get("summary").is_none() {
@@ -29,7 +31,7 @@ fn every_route_has_operations_with_a_summary_and_an_answer() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let missing: Vec<&str> =
-        router.paths().filter(|path| document["paths"].get(path.replace("{*", "{")).is_none()).collect();
+        router.described_paths().filter(|path| document["paths"].get(path.replace("{*", "{")).is_none()).collect();
     assert!(missing.is_empty(), "not in the document, so added after `.documented(…)`: {missing:?}");
 }
 

@@ -31,6 +31,7 @@ fn chassis() -> Chassis {
 
 /// The API's description.
 fn document() -> Value {
-    let routes = |_: &service_app::Settings, chassis: &Chassis| service_app::router(&settings().app, chassis);
+    let routes =
+        async |_: &service_app::Settings, chassis: &Chassis| service_app::router(&settings().app, chassis).await;
     SERVICE.openapi(routes).expect("the API's description")
 }

@@ -1,39 +1,33 @@
-//! One run of the program: it starts, answers its probes and its routes, and a stop under load loses nothing.
+//! It starts, answers its probes and its routes, and one run of the program: a stop under load loses nothing.
 
-use chassis::testing::{self, Load, Program};
+use chassis::testing::{self, Load, Program, Service};
 use serde_json::Value;
+use service::{SERVICE, app::router};
 
 use super::{app_env, document};
 
-/// With the settings of `tests/app.env`, and a second to tell balancers that it leaves, in place of five.
-fn start() -> Program {
-    let delay = ("APP__LIFECYCLE__DRAIN_DELAY".to_owned(), "1s".to_owned());
-    Program::start(env!("CARGO_BIN_EXE_server"), testing::read(app_env()).into_iter().chain([delay]))
-}
+/// The paths of every service; they are no operations.
+const PLATFORM: [&str; 3] = ["/openapi.json", "/docs", "/healthz"];
 
-/// The paths that a plain GET can ask.
+/// The paths that a plain GET can ask: those of its own come first.
 fn paths(document: &Value) -> Vec<String> {
     let paths = document["paths"].as_object().expect("paths").iter();
     let plain = |operation: &Value| {
         let mut parameters = operation["parameters"].as_array().into_iter().flatten();
-        !parameters.any(|parameter| parameter["required"] == true)
+        !parameters.any(|parameter| parameter["required"] == true) && operation.get("security").is_none()
     };
-    paths
-        .filter(|(path, item)| !path.contains('{') && item.get("get").is_some_and(plain))
-        .map(|(path, _)| path.clone())
-        .collect()
+    let own = paths.filter(|(path, item)| !path.contains('{') && item.get("get").is_some_and(plain));
+    own.map(|(path, _)| path.clone()).chain(PLATFORM.map(str::to_owned)).collect()
 }
 
 #[test]
 fn it_answers_its_probes_and_no_plain_get_fails() {
-    let program = start();
+    let service = Service::start(SERVICE, router, testing::read(app_env())).wait().expect("it starts");
     for probe in ["/livez", "/readyz", "/startupz", "/metrics", "/version"] {
-        assert_eq!(testing::get(program.admin, probe).expect(probe).status, 200, "{probe}");
+        assert_eq!(service.probe(probe).wait().status, 200, "{probe}");
     }
-    let paths = paths(&document());
-    assert!(paths.contains(&"/healthz".to_owned()), "{paths:?}");
-    for path in paths {
-        let answer = testing::get(program.app, &path).expect(&path);
+    for path in paths(&document()) {
+        let answer = service.get(&path).wait();
         // Some may want more than a path, such as a token.
         assert!(answer.status < 500, "{path}: {answer:?}");
     }
@@ -41,11 +35,12 @@ fn it_answers_its_probes_and_no_plain_get_fails() {
 
 #[test]
 fn a_stop_under_load_loses_no_request() {
-    let program = start();
+    // A second to tell balancers that it leaves, in place of five.
+    let settings = testing::read_with(app_env(), [("APP__LIFECYCLE__DRAIN_DELAY", "1s")]);
+    let program = Program::start(env!("CARGO_BIN_EXE_server"), settings);
     // The first of its own routes; a service without any has its description.
     let paths = paths(&document());
-    let path = paths.iter().find(|path| !path.starts_with("/docs") && *path != "/healthz").expect("a route");
-    let load = Load::start(program.app, path, 8);
+    let load = Load::start(program.app, &paths[0], 8);
     load.answers(200);
     program.terminate();
     let code = program.wait();

@@ -1,17 +1,18 @@
 """Reads an API's description (`/openapi.json`)."""
 
-# Every service has these.
-ENGINES = ("/openapi.json", "/docs", "/docs.css", "/docs.js", "/healthz")
+# Every service has these; they are no operations.
+ENGINES = ["/openapi.json", "/docs", "/docs.css", "/docs.js", "/healthz"]
 
 
 def simple(document):
-    """The paths that a plain GET can ask: no parameter in the path, none required. The service's own come first."""
+    """The paths that a plain GET can ask: no parameter in the path, none required, no key. The service's own come first."""
     found = []
     for path, item in document["paths"].items():
         operation = item.get("get")
-        if operation and "{" not in path and not any(each.get("required") for each in operation.get("parameters", [])):
-            found.append(path)
-    return sorted(found, key=ENGINES.__contains__)
+        if operation and "{" not in path and not operation.get("security"):
+            if not any(each.get("required") for each in operation.get("parameters", [])):
+                found.append(path)
+    return found + ENGINES
 
 
 def own(document):

@@ -19,7 +19,7 @@
 //! }
 //!
 //! fn main() -> ExitCode {
-//!     chassis::main(chassis::service!(), |(): &(), _: &Chassis| {
+//!     chassis::main(chassis::service!(), async |(): &(), _: &Chassis| {
 //!         Ok::<_, Infallible>(Router::new().route("/", get(hello).about("Says hello.")))
 //!     })
 //! }
@@ -29,21 +29,34 @@
 //! argument lists its other commands, `schema` prints its settings.
 //!
 //! From there:
-//! - handlers take [`problem::Json`], [`problem::Query`], [`problem::Path`] and [`problem::Form`], and answer
-//!   [`problem::Problem`]; axum's own extractors and responses work as well;
-//! - routes are marked on [`router::Router`]: `cpu_bound()`, `pool("name")`; [`openapi`] describes them;
-//! - the function that makes the routes gets [`Chassis`]: metrics, checks ([`health`]), the drain ([`lifecycle::Drain`]),
-//!   and calls to other services ([`upstream`]);
+//! - handlers are axum's, with any of its extractors and responses; [`problem::Json`], [`problem::Query`],
+//!   [`problem::Path`] and [`problem::Form`] tell a client more about what is wrong, as does [`problem::Problem`];
+//! - [`router::Router`] takes what axum's takes, and whole routers of axum's; routes are marked on it: `cpu_bound()`,
+//!   `pool("name")`, `max_body(…)`, `request_timeout(…)`, `cors(…)`; [`openapi`] describes them;
+//! - the function that makes the routes gets [`Chassis`]: metrics, checks ([`health`]), what the start waits for
+//!   ([`Chassis::before_ready`]), background tasks ([`Chassis::spawn`]), the drain ([`lifecycle::Drain`]), and calls to
+//!   other services ([`upstream`]);
+//! - [`testing`] starts the service inside its tests;
 //! - a service's own settings are a type instead of `()`, see [`config::AppSettings`].
 //!
 //! # Features
 //!
-//! None is on by default. Each brings a door or a way to run, and dependencies that a service in a container has no use
-//! for. What is asked for by a setting, and is not there, is refused at the start.
+//! On by default are those that ordinary handlers need. They are axum's, and what a service does not use of them is not in
+//! its program; `default-features = false` spares their build.
 //!
 //! | feature | brings | dependencies |
 //! |---|---|---|
-//! | `tls` | `https://` listeners, certificates that are read again when they change, clients' certificates | rustls with ring, tokio-rustls, x509-cert |
+//! | `multipart` | axum's `Multipart` as a parameter | multer |
+//! | `ws` | axum's `WebSocketUpgrade` as a parameter | tokio-tungstenite |
+//! | `axum-extra` | `TypedHeader` and `CookieJar` of axum-extra 0.12 as parameters and in results | axum-extra |
+//!
+//! The others are off. Each brings a door or a way to run, and dependencies that a service in a container has no use for.
+//! What is asked for by a setting, and is not there, is refused at the start.
+//!
+//! | feature | brings | dependencies |
+//! |---|---|---|
+//! | `original-uri` | axum's `OriginalUri` as a parameter; axum's router notes the URI for each request then | none |
+//! | `tls` | `https://` listeners, certificates that are read again when they change, clients' certificates; calls over https | rustls with ring, tokio-rustls, x509-cert, hyper-rustls, webpki-roots |
 //! | `proxy-protocol` | `server.proxy_protocol`: the client's address from a balancer that forwards bytes, versions 1 and 2 | none |
 //! | `fastcgi` | `fastcgi://` listeners, for nginx, Apache, lighttpd | none |
 //! | `uwsgi` | `uwsgi://` listeners, for nginx and others | none |
@@ -62,8 +75,8 @@
 #![allow(rustdoc::private_intra_doc_links, reason = "`Next:` is for who reads the source, where nothing is private")]
 
 // A whole program, and what is composed of all the rest.
-pub mod program;
 pub mod testing;
+pub mod program;
 pub mod wsgi;
 pub mod replica;
 pub mod config;
@@ -92,6 +105,7 @@ mod faults;
 // What each of them tells, and how a replica ends.
 pub mod telemetry;
 pub mod problem;
+pub mod tasks;
 pub mod lifecycle;
 
 // Words that all of them share.

@@ -3,7 +3,11 @@
 //! Starting, Ready, Draining, Stopped: the phases only ever go forward. This file holds the state; [`super::replica`]
 //! walks through it. It does not deal with sockets or signals.
 //!
-//! Next: [`super::replica`], which walks through the phases.
+//! Next: [`mod@steps`], what a start waits for.
+
+mod steps;
+
+pub(crate) use steps::Steps;
 
 use std::sync::{
     Arc, OnceLock,
@@ -22,11 +26,13 @@ use crate::values::{Check, Duration, SettingError, SettingErrors};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// How long the app's start may take: its `router` function and what it waits for before it is ready. Exit code 1 after that.
+    pub start_timeout: Duration,
     /// How long to keep accepting requests after SIGTERM, until load balancers have removed this replica; SIGINT skips it.
     pub drain_delay: Duration,
-    /// How long requests in flight may take after `drain_delay`. At least `server.request_timeout`.
+    /// How long requests in flight, and background tasks behind them, may take after `drain_delay`. At least `server.request_timeout`.
     pub drain_timeout: Duration,
-    /// The platform's total grace period (terminationGracePeriodSeconds); it must be at least the sum of the others plus 1 s.
+    /// The platform's total grace period (terminationGracePeriodSeconds); it must be at least `drain_delay`, `drain_timeout` and `flush_timeout` together, plus 1 s.
     pub grace_period: Option<Duration>,
     /// How long flushing the last logs and spans may take.
     pub flush_timeout: Duration,
@@ -35,6 +41,8 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            // 55 s: 5 s less than the chart's startup probe grants. The replica ends by itself, with a reason in its log.
+            start_timeout: Duration::from_secs(55),
             // 5 s: half of the 10 s that `docker stop` grants; the other half is for requests in flight.
             drain_delay: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(30),
@@ -46,6 +54,7 @@ impl Default for Settings {
 
 impl Check for Settings {
     fn check(&self, errors: &mut SettingErrors) {
+        errors.require(self.start_timeout > Duration::default(), "start_timeout", "expected a duration above zero");
         // 1 s: for the steps between the phases, on a busy machine.
         let margin = std::time::Duration::from_secs(1);
         let needed = self.drain_delay.get() + self.drain_timeout.get() + self.flush_timeout.get() + margin;
@@ -95,6 +104,8 @@ pub(crate) struct Lifecycle(Arc<Inner>);
 struct Inner {
     phase: AtomicU8,
     drain: CancellationToken,
+    requests_ended: CancellationToken,
+    steps: Steps,
     handed_over: AtomicBool,
     /// When the drain began, and the window in which connections are asked to close.
     window: OnceLock<(Instant, std::time::Duration)>,
@@ -117,6 +128,8 @@ impl Lifecycle {
         let inner = Inner {
             phase: AtomicU8::new(0),
             drain: CancellationToken::new(),
+            requests_ended: CancellationToken::new(),
+            steps: Steps::default(),
             handed_over: AtomicBool::new(false),
             window: OnceLock::new(),
             gauge,
@@ -135,7 +148,12 @@ impl Lifecycle {
     /// For handlers and streams that last long.
     #[must_use]
     pub(crate) fn drain(&self) -> Drain {
-        Drain(self.0.drain.clone())
+        Drain { started: self.0.drain.clone(), requests_ended: self.0.requests_ended.clone() }
+    }
+
+    /// What the start waits for.
+    pub(crate) fn steps(&self) -> &Steps {
+        &self.0.steps
     }
 
     /// Cancelled when the drain begins.
@@ -165,6 +183,11 @@ impl Lifecycle {
         self.0.drain.cancel();
     }
 
+    /// No request is in flight any more, and none will be.
+    pub(crate) fn end_requests(&self) {
+        self.0.requests_ended.cancel();
+    }
+
     /// A new process has the listeners: the drain that follows is no reason to send traffic elsewhere.
     pub(crate) fn hand_over(&self) {
         self.0.handed_over.store(true, SeqCst);
@@ -188,20 +211,28 @@ impl Lifecycle {
     }
 }
 
-/// Notifies a handler or a stream of the drain, so that it can end cleanly.
+/// Notifies a handler, a stream or a background task of the drain, so that it can end cleanly.
 #[derive(Clone, Debug)]
-pub struct Drain(CancellationToken);
+pub struct Drain {
+    started: CancellationToken,
+    requests_ended: CancellationToken,
+}
 
 impl Drain {
     /// Resolves when the drain begins, immediately if it has begun.
     pub async fn started(&self) {
-        self.0.cancelled().await;
+        self.started.cancelled().await;
+    }
+
+    /// Resolves when the last request has ended, or was cut: for a background task that requests hand work to.
+    pub async fn requests_ended(&self) {
+        self.requests_ended.cancelled().await;
     }
 
     /// Whether the drain has begun.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.0.is_cancelled()
+        self.started.is_cancelled()
     }
 }
 

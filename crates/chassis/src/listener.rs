@@ -68,6 +68,14 @@ impl Bound {
         Ok((Self::Tcp(socket), shown))
     }
 
+    /// Its address, unless it is a Unix socket.
+    pub(crate) fn tcp_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(socket) => socket.local_addr().ok(),
+            Self::Unix(_) => None,
+        }
+    }
+
     /// `socket`, which has `path`, and what to show of it.
     pub(crate) fn unix(socket: Unix, path: &Path) -> (Self, String) {
         (Self::Unix(socket), format!("+unix://{}", path.display()))

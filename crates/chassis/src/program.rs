@@ -61,28 +61,33 @@ impl Service {
         }
     }
 
-    /// The API's description, as this version of the service serves it with default settings.
+    /// The API's description, as this version of the service serves it with default settings. `app` runs, and nothing
+    /// that it registers: no step of [`Chassis::before_ready`].
     ///
     /// # Errors
     /// When the app cannot make its routes, or does not describe them.
     pub fn openapi<S, F, E>(&self, app: F) -> Result<serde_json::Value, String>
     where
         S: AppSettings,
-        F: FnOnce(&S, &Chassis) -> Result<Router, E>,
+        F: AsyncFnOnce(&S, &Chassis) -> Result<Router, E>,
         E: fmt::Display,
     {
         let chassis = Chassis::detached(self.identity(&Environment::default()));
-        openapi::of(|| app(&S::default(), &chassis).map(Router::into_axum))
+        openapi::of(async || app(&S::default(), &chassis).await.map(Router::into_axum))
     }
 }
 
 /// A whole `main`: the command line, and without a subcommand the replica, until a signal has drained it.
 ///
+/// `app` makes the routes, and may await what it needs for that. It runs on a thread of its own inside the I/O runtime,
+/// while `/startupz` says 503; its error ends the start with code 1. What has to answer before the replica is ready
+/// belongs into [`Chassis::before_ready`], so that `server openapi` needs no live dependency.
+///
 /// Call it first: signals are blocked from here on, so that an early one is not lost.
 pub fn main<S, F, E>(service: Service, app: F) -> ExitCode
 where
     S: AppSettings,
-    F: FnOnce(&S, &Chassis) -> Result<Router, E>,
+    F: AsyncFnOnce(&S, &Chassis) -> Result<Router, E> + Send + 'static,
     E: fmt::Display,
 {
     let held = HeldSignals::hold();
@@ -103,7 +108,7 @@ where
 fn answer<S, F, E>(command: cli::Command, service: Service, app: F) -> ExitCode
 where
     S: AppSettings,
-    F: FnOnce(&S, &Chassis) -> Result<Router, E>,
+    F: AsyncFnOnce(&S, &Chassis) -> Result<Router, E>,
     E: fmt::Display,
 {
     match command {

@@ -166,8 +166,8 @@ fn vendor(tree: &mut Tree, template: &Tree) {
 
 /// The image is built where the engine is in reach.
 fn image(engine: &Engine) -> Vec<Edit> {
-    let (old, ignored) =
-        ("# Members of the workspace, whose manifests cargo reads.\nCOPY crates crates\n", "!crates\n");
+    let old = "# Members of the workspace, whose manifests cargo reads.\nCOPY crates crates\nCOPY template/examples template/examples\n";
+    let ignored = "!crates\n!template/examples\n";
     let copied = |new: &str| Edit::new("Dockerfile", old, new);
     let sent = |new: &str| Edit::new(".dockerignore", ignored, new);
     match engine.mode {

@@ -1,31 +1,19 @@
-//! `Cargo.toml`: the template's workspace becomes one package, whose lints stand in it.
+//! `Cargo.toml`: the template's workspace becomes one package. Its lints are those that stand in it: the workspace's are for
+//! the template's own crates.
 //!
 //! Next: [`crate::engine`].
 
-/// What the template's tables become: none of them, or another name.
-const TABLES: [(&str, Option<&str>); 5] = [
-    ("[workspace]", None),
-    ("[workspace.dependencies]", None),
-    ("[workspace.lints.rust]", Some("[lints.rust]")),
-    ("[workspace.lints.clippy]", Some("[lints.clippy]")),
-    ("[lints]", None),
-];
+/// Tables of the template's workspace, and of a package that inherits from it.
+const LEFT: [&str; 5] =
+    ["[workspace]", "[workspace.dependencies]", "[workspace.lints.rust]", "[workspace.lints.clippy]", "[lints]"];
 
 /// What names the engine in the template.
 const INHERITED: &str = "chassis = { workspace = true";
 
-/// The manifest of one package: without the workspace, and with the lints at its end.
+/// The manifest of one package, without the workspace.
 pub(crate) fn one_package(manifest: &str) -> String {
-    let (mut kept, mut lints) = (Vec::new(), Vec::new());
-    for table in tables(manifest) {
-        let head = table.lines().find(|line| line.starts_with('[')).unwrap_or_default();
-        match TABLES.iter().find(|(name, _)| *name == head) {
-            None => kept.push(table),
-            Some((_, None)) => {}
-            Some((name, Some(new))) => lints.push(table.replacen(name, new, 1)),
-        }
-    }
-    kept.append(&mut lints);
+    let head = |table: &str| table.lines().find(|line| line.starts_with('[')).unwrap_or_default().to_owned();
+    let kept: Vec<_> = tables(manifest).into_iter().filter(|table| !LEFT.contains(&head(table).as_str())).collect();
     format!("{}\n", kept.join("\n\n"))
 }
 
@@ -81,17 +69,17 @@ mod tests {
     use super::*;
 
     const MANIFEST: &str = "[workspace]\nmembers = [\"crates/*\"]\n\n[workspace.dependencies]\nchassis = { path = \"crates/chassis\" }\n\n\
-        [workspace.lints.rust]\nunsafe_code = \"forbid\"\n\n[package]\nname = \"a\"\n\n# Doors.\n[features]\ntls = [\"chassis/tls\"]\n\n\
+        # Of others.\n[workspace.lints.rust]\nmissing_docs = \"warn\"\n\n[package]\nname = \"a\"\n\n# Doors.\n[features]\ntls = [\"chassis/tls\"]\n\n\
         [dependencies]\nchassis = { workspace = true }\nnix = \"1\"\n\n[dev-dependencies]\nchassis = { workspace = true, features = [\"x\"] }\nnix = \"1\"\n\n\
-        [lints]\nworkspace = true\n\n[[test]]\nname = \"service\"\n";
+        # Its own.\n[lints.rust]\nunsafe_code = \"forbid\"\n\n[[test]]\nname = \"service\"\n";
 
     #[test]
-    fn a_workspace_becomes_one_package_with_its_lints() {
+    fn a_workspace_becomes_one_package_with_its_own_lints() {
         let one = with_engine(&one_package(MANIFEST), "path = \"vendor/chassis\"").unwrap();
         let expected = "[package]\nname = \"a\"\n\n# Doors.\n[features]\ntls = [\"chassis/tls\"]\n\n\
             [dependencies]\nchassis = { path = \"vendor/chassis\" }\nnix = \"1\"\n\n\
             [dev-dependencies]\nchassis = { path = \"vendor/chassis\", features = [\"x\"] }\nnix = \"1\"\n\n\
-            [[test]]\nname = \"service\"\n\n[lints.rust]\nunsafe_code = \"forbid\"\n";
+            # Its own.\n[lints.rust]\nunsafe_code = \"forbid\"\n\n[[test]]\nname = \"service\"\n";
         assert_eq!(one, expected);
     }
 

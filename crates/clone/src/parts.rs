@@ -5,14 +5,23 @@
 use crate::tree::Tree;
 
 /// Below these, all is the engine's or the template's own. Those that are not there do no harm.
-const LEFT: [&str; 7] =
-    [".github/ISSUE_TEMPLATE/", "ARCHITECTURE.md", "CONTRIBUTING.md", "benches/", "crates/", "findings/", "template/"];
+const LEFT: [&str; 8] = [
+    ".github/ISSUE_TEMPLATE/",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "benches/",
+    // For lints that only the engine is under.
+    "clippy.toml",
+    "crates/",
+    "findings/",
+    "template/",
+];
 
 /// Units for a host with the cargo feature `host`, which few services run on; they stand with the engine's page of it.
 const UNITS: &str = "systemd/";
 
 /// The pages of docs/ that speak of the service. All others, also those to come, speak of the engine.
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "README.md",
     "api.md",
     "configuration.md",
@@ -23,6 +32,7 @@ const PAGES: [&str; 11] = [
     "runbooks.md",
     "settings.schema.json",
     "slo.md",
+    "testing-a-service.md",
     "upgrading.md",
 ];
 

@@ -7,6 +7,7 @@ use std::{convert::Infallible, process::ExitCode};
 
 use axum::routing::get;
 use chassis::{
+    Chassis,
     config::{Check, SettingErrors},
     router::Router,
 };
@@ -14,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 fn main() -> ExitCode {
-    chassis::main(chassis::service!(), |settings: &Settings, _| Ok::<_, Infallible>(routes(settings)))
+    chassis::main(chassis::service!(), async |settings: &Settings, _: &Chassis| Ok::<_, Infallible>(routes(settings)))
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -49,7 +49,7 @@ struct Greeting {
 }
 
 fn main() -> ExitCode {
-    chassis::main(chassis::service!(), |_: &Settings, chassis| Ok::<_, Infallible>(router(chassis)))
+    chassis::main(chassis::service!(), async |_: &Settings, chassis: &Chassis| Ok::<_, Infallible>(router(chassis)))
 }
 
 fn router(chassis: &Chassis) -> Router {

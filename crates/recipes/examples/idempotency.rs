@@ -68,7 +68,7 @@ fn main() -> ExitCode {
     chassis::main(chassis::service!(), router)
 }
 
-fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, store::StartError> {
+async fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, store::StartError> {
     let redis = store::connect(&settings.redis_url, chassis)?;
     let took = std::time::Duration::from_millis(settings.payment_ms);
     let pay = post(move |Json(payment): Json<Payment>| async move {

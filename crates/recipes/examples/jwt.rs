@@ -87,7 +87,7 @@ fn main() -> ExitCode {
     chassis::main(chassis::service!(), router)
 }
 
-fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, StartError> {
+async fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, StartError> {
     let upstreams = Upstreams::new(&chassis.registry, chassis.propagation.clone())?;
     let issuer = upstreams.client("issuer", &settings.keys_url, &upstream::Settings::default())?;
     let keys =

@@ -62,7 +62,7 @@ fn main() -> ExitCode {
     chassis::main(chassis::service!(), router)
 }
 
-fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, store::StartError> {
+async fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, store::StartError> {
     let notes = Notes { redis: store::connect(&settings.redis_url, chassis)?, keep: settings.keep.get() };
     Ok(Router::new().route("/v1/notes/{id}", get(read).put(write).delete(remove)).with_state(notes))
 }

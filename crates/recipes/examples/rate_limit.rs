@@ -60,7 +60,7 @@ fn main() -> ExitCode {
     chassis::main(chassis::service!(), router)
 }
 
-fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, store::StartError> {
+async fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, store::StartError> {
     let limit = Limit::new(settings, chassis)?;
     Ok(Router::new().route("/v1/hello", get(async || "hello\n").layer(from_fn_with_state(Arc::new(limit), check))))
 }

@@ -89,9 +89,10 @@ fn main() -> ExitCode {
     chassis::main(chassis::service!(), router)
 }
 
-fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, StartError> {
+async fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, StartError> {
     let outbox = Arc::new(Outbox::new(settings, chassis)?);
-    tokio::spawn(Arc::clone(&outbox).deliver_until_drained(chassis.drain.clone()));
+    let deliverer = Arc::clone(&outbox);
+    chassis.spawn("webhook", move |drain| deliverer.deliver_until_drained(drain));
     Ok(Router::new().route("/v1/orders", post(order)).with_state(outbox))
 }
 

@@ -4,6 +4,6 @@
 #[path = "../../chassis/tests/programs/battery.rs"]
 mod battery;
 
-uwsgi_plugin::export!(battery_start, battery_request, battery_stop, battery::Settings, |_, _| {
+uwsgi_plugin::export!(battery_start, battery_request, battery_stop, battery::Settings, async |_, _| {
     Ok::<_, std::convert::Infallible>(battery::routes())
 });

@@ -52,7 +52,7 @@ const NOT_LOADED: i32 = 22;
 pub fn start<S, F, E>(app: F)
 where
     S: AppSettings,
-    F: FnOnce(&S, &Chassis) -> Result<Router, E>,
+    F: AsyncFnOnce(&S, &Chassis) -> Result<Router, E>,
     E: fmt::Display,
 {
     let worker = Api::find().and_then(|api| {
@@ -98,10 +98,10 @@ pub unsafe fn request(raw: Raw) -> i32 {
     }
 }
 
-/// Flushes telemetry.
+/// Ends background tasks and flushes telemetry.
 pub fn stop() {
     if let Some(worker) = WORKER.get() {
-        worker.app.flush();
+        worker.app.stop();
     }
 }
 

@@ -6,11 +6,13 @@ mod app;
 
 use std::convert::Infallible;
 
+use chassis::Chassis;
 use guest::Application;
 use pyo3::prelude::*;
 
 #[pymodule]
 fn battery(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    let application = Application::new::<app::Settings, _, _>(|_, _| Ok::<_, Infallible>(app::routes()))?;
+    let routes = async |_: &app::Settings, _: &Chassis| Ok::<_, Infallible>(app::routes());
+    let application = Application::new::<app::Settings, _, _>(routes)?;
     module.add("application", application)
 }

@@ -45,7 +45,7 @@ impl Application {
     pub fn new<A, F, E>(app: F) -> PyResult<Self>
     where
         A: AppSettings,
-        F: Fn(&A, &Chassis) -> Result<Router, E> + Send + Sync + 'static,
+        F: AsyncFn(&A, &Chassis) -> Result<Router, E> + Send + Sync + 'static,
         E: Display,
     {
         let sources = || Sources::new(Options::default(), Environment::capture());
@@ -82,7 +82,7 @@ impl Application {
             })
             .map_err(|error: StartError| PyRuntimeError::new_err(error.to_string()))?;
         if is_new {
-            flush_at_exit(py, &service)?;
+            stop_at_exit(py, &service)?;
         }
         Ok(service)
     }
@@ -101,13 +101,13 @@ impl Application {
     }
 }
 
-/// Flush telemetry when the worker ends.
-fn flush_at_exit(py: Python<'_>, service: &Arc<Embedded>) -> PyResult<()> {
+/// Ends background tasks and flushes telemetry when the worker ends.
+fn stop_at_exit(py: Python<'_>, service: &Arc<Embedded>) -> PyResult<()> {
     let (service, owner) = (Arc::clone(service), process::id());
-    let flush = PyCFunction::new_closure(py, None, None, move |arguments, _| {
+    let stop = PyCFunction::new_closure(py, None, None, move |arguments, _| {
         if process::id() == owner {
-            arguments.py().detach(|| service.flush());
+            arguments.py().detach(|| service.stop());
         }
     })?;
-    py.import("atexit")?.call_method1("register", (flush,)).map(drop)
+    py.import("atexit")?.call_method1("register", (stop,)).map(drop)
 }

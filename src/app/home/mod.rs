@@ -17,15 +17,15 @@ pub fn page() -> Methods {
         let headers = [(header::CONTENT_SECURITY_POLICY, POLICY), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
         (headers, Html(include_str!("board.html")))
     })
-    .about("The replica board")
+    .undescribed()
 }
 
 /// The route of its style.
 pub fn style() -> Methods {
-    get(async || Style(include_str!("board.css"))).about("The replica board's style")
+    get(async || Style(include_str!("board.css"))).undescribed()
 }
 
 /// The route of its script.
 pub fn script() -> Methods {
-    get(async || Script(include_str!("board.js"))).about("The replica board's script")
+    get(async || Script(include_str!("board.js"))).undescribed()
 }

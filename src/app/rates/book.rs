@@ -4,7 +4,6 @@
 //! fetch. A URL that points back to this service is harmless: the response is the built-in table. Next: `table`.
 
 use std::{
-    error::Error as StdError,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -13,7 +12,6 @@ use chassis::{
     request,
     upstream::{Upstream, UpstreamError, Upstreams},
 };
-use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::{self, Instant};
@@ -49,23 +47,10 @@ pub struct Current {
 /// Why the upstream's rates cannot be fetched.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchError {
-    #[error("calling the upstream: {0}")]
+    #[error("calling the upstream: {}", .0.reason())]
     Upstream(#[from] UpstreamError),
-    #[error("the upstream answered with status {0}")]
-    Status(StatusCode),
-    #[error("the upstream's response is not a rate table: {0}")]
-    Shape(#[from] serde_json::Error),
     #[error("the upstream's rate table has missing or implausible prices")]
     Unsound,
-}
-
-impl FetchError {
-    /// The error with all its causes, for the log.
-    pub(super) fn reason(&self) -> String {
-        let Self::Upstream(error) = self else { return self.to_string() };
-        std::iter::successors(error.source(), |cause| (*cause).source())
-            .fold(self.to_string(), |reason, cause| format!("{reason}: {cause}"))
-    }
 }
 
 /// The rates: fetched, cached, built in.
@@ -198,10 +183,6 @@ impl Book {
 }
 
 async fn download(upstream: &Upstream) -> Result<Table, FetchError> {
-    let response = upstream.get("/v1/rates").await?;
-    if response.status() != StatusCode::OK {
-        return Err(FetchError::Status(response.status()));
-    }
-    let table: Table = serde_json::from_slice(response.body())?;
+    let table: Table = upstream.get_json("/v1/rates").await?;
     if table.is_sound() { Ok(table) } else { Err(FetchError::Unsound) }
 }

@@ -54,7 +54,7 @@ pub fn watch(book: &Arc<Book>, settings: &Settings, chassis: &Chassis) -> Result
     let watched = Arc::clone(book);
     let check = Check::new("rates", Kind::Soft, move || {
         let book = Arc::clone(&watched);
-        async move { book.renew().await.map_err(|error| error.reason()) }
+        async move { book.renew().await.map_err(|error| error.to_string()) }
     });
     chassis.checks.register(check.every(book.renew_after()).within(settings.rates_client.timeout.get()))
 }

@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from markdown import SHELLS, Wrong, anchors, blocks, commands, links, named, servers
+from markdown import SHELLS, Wrong, anchors, blocks, commands, links, named, postgres_user, servers
 from session import Failed, Session
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -61,7 +61,7 @@ def play(report, page, target):
                 report.complain(f"{page}:{block.line}", "commands stand in a block of the language `console`, so that they run")
             elif (block.language == "console" and block.mark != "not run") or block.file:
                 if session is None:
-                    session = Session(ROOT, tree, target)
+                    session = Session(ROOT, tree, target, postgres_user(text))
                     if servers(text) is not None:
                         session.start(servers(text))
                 step(report, page, session, block)
@@ -74,8 +74,8 @@ def play(report, page, target):
     except Failed as failed:
         report.complain(page, failed)
     finally:
-        if session and session.server:
-            session.server.kill()
+        if session:
+            session.end()
 
 
 def forget(target):

@@ -60,6 +60,12 @@ def servers(text):
     return found[0].split() if found else None
 
 
+def postgres_user(text):
+    """The user of the Postgres that a page takes for granted at localhost:5432: `<!-- postgres: USER -->`."""
+    found = re.findall(r"^<!-- postgres: (\w+) -->$", text, re.M)
+    return found[0] if found else None
+
+
 def commands(block):
     """The commands of a console block; one goes on while a quote is open or its line ends with a backslash."""
     found = []

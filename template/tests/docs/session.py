@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[3] / "crates/chassis/gate"))
 import app_env
+from postgres import Postgres
 
 # 15 minutes: a build of this package is the longest, and the machine may be busy.
 LIMIT = 900
@@ -39,10 +40,10 @@ def free_port():
 
 
 class Session:
-    """A tree, an environment, and at most one server."""
+    """A tree, an environment, at most one server, and a Postgres where the page wants one."""
 
-    def __init__(self, root, tree, target):
-        self.tree, self.server = Path(tree), None
+    def __init__(self, root, tree, target, postgres_user=None):
+        self.tree, self.server, self.postgres = Path(tree), None, None
         shutil.rmtree(self.tree, ignore_errors=True)
         self.tree.mkdir(parents=True)
         files = subprocess.run(
@@ -58,8 +59,10 @@ class Session:
         # curl shows no progress, and fails with a text.
         (self.tree / ".home").mkdir()
         (self.tree / ".home/.curlrc").write_text("silent\nshow-error\n")
-        # What pages call 8080 and 8081.
-        self.ports = {"8080": str(free_port()), "8081": str(free_port())}
+        # What pages call 8080, 8081 and 5432.
+        self.ports = {name: str(free_port()) for name in ("8080", "8081", "5432")}
+        if postgres_user:
+            self.postgres = Postgres(postgres_user, self.ports["5432"])
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith(("APP__", "OTEL_"))}
         self.environment |= app_env.read() | {
             "APP__SERVER__LISTEN": f"http://127.0.0.1:{self.ports['8080']}",
@@ -73,7 +76,7 @@ class Session:
     def write(self, file, lines):
         """A whole file."""
         (self.tree / file).parent.mkdir(parents=True, exist_ok=True)
-        (self.tree / file).write_text("\n".join(lines) + "\n")
+        (self.tree / file).write_text(self.with_postgres("\n".join(lines) + "\n"))
 
     def edit(self, file, lines):
         """A diff without line numbers: its parts, apart by a line of dots, have to stand in the file once each."""
@@ -83,8 +86,9 @@ class Session:
         text = path.read_text()
         for part in "\n".join(lines).split("\n ...\n"):
             part = part.split("\n")
-            old = "".join(line[1:] + "\n" for line in part if line[:1] != "+")
-            new = "".join(line[1:] + "\n" for line in part if line[:1] != "-")
+            old, new = (
+                self.with_postgres("".join(line[1:] + "\n" for line in part if line[:1] != left_out)) for left_out in "+-"
+            )
             if text.count(old) != 1:
                 raise Failed(f"{file} has this {text.count(old)} times, not once:\n{old}")
             text = text.replace(old, new)
@@ -111,7 +115,11 @@ class Session:
 
     def local(self, text):
         """The text with this session's ports."""
-        return re.sub(r"localhost:(8080|8081)\b", lambda match: f"127.0.0.1:{self.ports[match[1]]}", text)
+        return re.sub(r"localhost:(8080|8081|5432)\b", lambda match: f"127.0.0.1:{self.ports[match[1]]}", text)
+
+    def with_postgres(self, text):
+        """A file's text, whose other ports are its own."""
+        return text.replace("localhost:5432", f"127.0.0.1:{self.ports['5432']}") if self.postgres else text
 
     def start(self, settings):
         """Builds and starts the server, in place of the one that runs."""
@@ -146,6 +154,13 @@ class Session:
             if code:
                 raise Failed(f"the server ends with {code}")
         self.server = None
+
+    def end(self):
+        """Leaves nothing running, however the page ended."""
+        if self.server:
+            self.server.kill()
+        if self.postgres:
+            self.postgres.stop()
 
 
 def fits(wanted, said):

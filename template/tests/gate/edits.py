@@ -51,7 +51,7 @@ def required(tree):
 def main(service, what, *names):
     # Only for its edits: nothing is copied and nothing runs.
     session = Session.__new__(Session)
-    session.tree = Path(service)
+    session.tree, session.postgres = Path(service), None
     if what == "page":
         page(session, *names)
     else:

@@ -23,8 +23,8 @@ fn chassis() -> Chassis {
 }
 
 /// The app as an axum service, without the chassis's middleware.
-fn app(settings: &Settings, chassis: &Chassis) -> axum::Router {
-    router(settings, chassis).unwrap().into_axum()
+async fn app(settings: &Settings, chassis: &Chassis) -> axum::Router {
+    router(settings, chassis).await.unwrap().into_axum()
 }
 
 async fn send(app: &axum::Router, request: Request) -> Response {
@@ -61,7 +61,7 @@ const PARCEL: &str = r#"{"from":"DE","to":"FR","weight_g":800,"service":"standar
 
 #[tokio::test]
 async fn a_parcel_gets_a_quote_and_a_wrong_one_a_problem() {
-    let app = app(&Settings::default(), &chassis());
+    let app = app(&Settings::default(), &chassis()).await;
     let quoted = json(quote(&app, PARCEL).await).await;
     assert_eq!(quoted["amount_minor"], 1351);
     assert_eq!(quoted["rates"], json!({ "version": "2026-01", "source": "built-in" }));
@@ -88,13 +88,13 @@ async fn every_wrong_field_of_a_parcel_is_named() {
         ("/service", "required"),
         ("/colour", "unknown"),
     ];
-    let found = errors(quote(&app(&Settings::default(), &chassis()), &body.to_string()).await).await;
+    let found = errors(quote(&app(&Settings::default(), &chassis()).await, &body.to_string()).await).await;
     assert_eq!(found, expected.map(|(field, code)| (field.to_owned(), code.to_owned())));
 }
 
 #[tokio::test]
 async fn whoami_tells_the_replica_and_is_not_stored() {
-    let response = fetch(&app(&Settings::default(), &chassis()), "/whoami").await;
+    let response = fetch(&app(&Settings::default(), &chassis()).await, "/whoami").await;
     assert_eq!(response.headers()["cache-control"], "no-store");
     let (replica, zone) = ("replica-1", "zone-a");
     let expected = json!({
@@ -105,7 +105,7 @@ async fn whoami_tells_the_replica_and_is_not_stored() {
 
 #[tokio::test]
 async fn work_is_bounded() {
-    let app = app(&Settings::default(), &chassis());
+    let app = app(&Settings::default(), &chassis()).await;
     assert_eq!(bytes(fetch(&app, "/v1/work?cpu_ms=1&bytes=10").await).await, "..........");
     assert_eq!(fetch(&app, "/v1/work").await.status(), 200);
     let wrong = fetch(&app, "/v1/work?cpu_ms=1001&sleep_ms=10001&bytes=1048577").await;
@@ -118,7 +118,7 @@ async fn work_is_bounded() {
 
 #[tokio::test]
 async fn the_page_allows_nothing_inline() {
-    let app = app(&Settings::default(), &chassis());
+    let app = app(&Settings::default(), &chassis()).await;
     let page = fetch(&app, "/").await;
     let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
     assert!(policy.starts_with("default-src 'none'; script-src 'self';") && !policy.contains("unsafe"));
@@ -141,11 +141,12 @@ fn the_built_in_table_is_sound_and_one_with_a_hole_is_not() {
 
 #[tokio::test]
 async fn rates_are_cacheable_and_compressed() {
-    let app = app(&Settings::default(), &chassis());
+    let app = app(&Settings::default(), &chassis()).await;
     let response = fetch(&app, "/v1/rates").await;
     assert_eq!(response.headers()["cache-control"], "max-age=60");
     let tag = response.headers()["etag"].to_str().unwrap().to_owned();
     assert_eq!(json(response).await["source"], "built-in");
+    assert!(tag.starts_with("W/"), "one for both codings: {tag}");
 
     let request = Request::get("/v1/rates").header("if-none-match", format!("\"other\", {tag}"));
     let response = send(&app, request.body(Body::empty()).unwrap()).await;
@@ -165,10 +166,10 @@ async fn only_listed_origins_may_call() {
         send(&app, request).await.headers().get("access-control-allow-origin").cloned()
     };
     let settings = Settings { cors_origins: vec!["https://shop.example".into()], ..Settings::default() };
-    let listed = app(&settings, &chassis());
+    let listed = app(&settings, &chassis()).await;
     assert_eq!(allowed(listed.clone(), "https://shop.example").await.unwrap(), "https://shop.example");
     assert_eq!(allowed(listed.clone(), "https://other.example").await, None);
-    assert_eq!(allowed(app(&Settings::default(), &chassis()), "https://shop.example").await, None);
+    assert_eq!(allowed(app(&Settings::default(), &chassis()).await, "https://shop.example").await, None);
 
     let preflight = Request::options("/v1/quotes")
         .header("origin", "https://shop.example")

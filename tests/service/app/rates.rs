@@ -60,7 +60,7 @@ async fn until(state: impl AsyncFn() -> bool) {
 #[tokio::test]
 async fn rates_come_from_elsewhere_by_one_call_for_many_requests() {
     let elsewhere = Elsewhere::default();
-    let app = app(&elsewhere.serve().await, &chassis());
+    let app = app(&elsewhere.serve().await, &chassis()).await;
     let asked = (0..20).map(|_| source(&app));
     for answer in futures_util::future::join_all(asked).await {
         assert_eq!(answer, (json!("upstream"), json!("elsewhere")));
@@ -74,7 +74,7 @@ async fn without_fresh_rates_the_built_in_ones_hold_and_the_replica_is_degraded(
     let elsewhere = Elsewhere::default();
     let settings = Settings { rates_max_age: config::Duration::from_millis(300), ..elsewhere.serve().await };
     let chassis = chassis();
-    let app = app(&settings, &chassis);
+    let app = app(&settings, &chassis).await;
     assert_eq!(source(&app).await, (json!("upstream"), json!("elsewhere")));
 
     elsewhere.away.store(true, SeqCst);
@@ -92,7 +92,7 @@ async fn without_fresh_rates_the_built_in_ones_hold_and_the_replica_is_degraded(
 async fn a_stale_table_is_served_while_it_is_renewed() {
     let elsewhere = Elsewhere::default();
     let settings = Settings { rates_max_age: config::Duration::from_secs(2), ..elsewhere.serve().await };
-    let app = app(&settings, &chassis());
+    let app = app(&settings, &chassis()).await;
     assert_eq!(source(&app).await.0, "upstream");
     until(async || source(&app).await.0 == "cached" && elsewhere.calls.load(SeqCst) == 2).await;
 }
@@ -100,6 +100,6 @@ async fn a_stale_table_is_served_while_it_is_renewed() {
 #[tokio::test]
 async fn nobody_elsewhere_means_built_in_rates_at_once() {
     let settings = Settings { rates_url: Some("http://127.0.0.1:1".into()), ..Settings::default() };
-    let app = app(&settings, &chassis());
+    let app = app(&settings, &chassis()).await;
     assert_eq!(source(&app).await, (json!("built-in"), json!("2026-01")));
 }

@@ -14,6 +14,7 @@ mod scrape;
 mod settings;
 
 use std::{
+    net::SocketAddr,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
@@ -147,6 +148,8 @@ const MAX_CONNECTIONS: usize = 256;
 
 /// The running admin listener.
 pub(crate) struct Running {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
     /// None once it accepts.
     server: Option<Server<Tcp, Http<Routes>>>,
     connections: Arc<Connections>,
@@ -155,8 +158,8 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// What will serve `router` on `listener`.
-    pub(crate) fn new(listener: Tcp, router: Router, settings: &Settings) -> Self {
+    /// What will serve `router` on `listener`, which is bound to `address`.
+    pub(crate) fn new(listener: Tcp, address: SocketAddr, router: Router, settings: &Settings) -> Self {
         let lifecycle = Lifecycle::new(None);
         let limits = Limits::with_total(settings.of_connections(), lifecycle.clone(), settings.request_timeout.get());
         let rules = Rules { shared: everyone(), eager: true };
@@ -169,7 +172,7 @@ impl Running {
             errors: AcceptErrors::new(None),
             accepting: Arc::new(AtomicBool::new(false)),
         };
-        Self { server: Some(server), connections, lifecycle, stop }
+        Self { address, server: Some(server), connections, lifecycle, stop }
     }
 
     /// Accepts, on the present runtime.

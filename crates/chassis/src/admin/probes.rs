@@ -59,9 +59,12 @@ impl Probes {
         lines
     }
 
-    /// `/startupz`: stays 200, since phases never go back.
+    /// `/startupz`: stays 200, since phases never go back. It lists what the start waits for.
     pub(super) fn started(&self) -> Vec<CheckLine> {
-        vec![("startup", Outcome::from(self.lifecycle.phase() > Phase::Starting))]
+        let startup = ("startup", Outcome::from(self.lifecycle.phase() > Phase::Starting));
+        // Registered by the app: `chassis.before_ready`.
+        let steps = self.lifecycle.steps().list().into_iter().map(|(name, is_done)| (name, Outcome::from(is_done)));
+        [startup].into_iter().chain(steps).collect()
     }
 
     /// `/readyz` and `/healthz`.

@@ -29,6 +29,11 @@ impl Asked {
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self)
     }
+
+    /// That of a replica among others in its process.
+    pub(crate) fn never() -> Self {
+        Self
+    }
 }
 
 #[expect(clippy::unused_self, clippy::unused_async, reason = "what the feature does takes them")]
@@ -36,6 +41,11 @@ impl Host {
     #[expect(clippy::unnecessary_wraps, reason = "the feature can fail")]
     pub(crate) fn prepare(_: &Settings, _: &[String], _: &Environment) -> Result<Self, StartError> {
         Ok(Self)
+    }
+
+    /// That of a replica among others in its process.
+    pub(crate) fn shared(_: &[String]) -> Self {
+        Self
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "the feature can fail")]

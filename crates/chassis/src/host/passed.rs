@@ -41,6 +41,11 @@ impl Passed {
         Self { descriptors, names }
     }
 
+    /// Nothing is inherited.
+    pub(super) fn nothing() -> Self {
+        Self { descriptors: ListenFd::empty(), names: Vec::new() }
+    }
+
     /// The link to the old process, if any.
     pub(super) fn link(&mut self) -> io::Result<Option<UnixStream>> {
         let Some(at) = self.find(LINK) else { return Ok(None) };

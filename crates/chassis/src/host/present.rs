@@ -76,6 +76,20 @@ impl Host {
         })
     }
 
+    /// The host state of a replica among others in its process: `settings.host` does not apply, privileges and inherited
+    /// descriptors are the process's.
+    pub(crate) fn shared(urls: &[String]) -> Self {
+        Self {
+            settings: Settings::default(),
+            sockets: Sockets::prepare(urls, &mut Passed::nothing(), false),
+            predecessor: None,
+            pid_file: None,
+            invocation: Invocation::capture(),
+            attempts: Attempts::new(),
+            unused: Mutex::default(),
+        }
+    }
+
     /// Registers the metrics and starts the watchdog on the current runtime.
     pub(crate) fn announce(&self, registry: &Registry, heartbeat: &Heartbeat) -> Result<(), prometheus::Error> {
         for name in self.unused.lock().expect("the names").drain(..) {

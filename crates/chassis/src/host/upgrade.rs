@@ -8,7 +8,9 @@
 
 use std::{
     convert::Infallible,
-    fmt, io,
+    fmt,
+    future::pending,
+    io,
     os::unix::net::UnixStream,
     process::{self, ExitStatus},
     time::Duration,
@@ -35,11 +37,23 @@ use super::{
 };
 
 /// SIGUSR2.
-pub(crate) struct Asked(Signal);
+pub(crate) struct Asked(Option<Signal>);
 
 impl Asked {
     pub(crate) fn new() -> io::Result<Self> {
-        signal(SignalKind::user_defined2()).map(Self)
+        signal(SignalKind::user_defined2()).map(|signal| Self(Some(signal)))
+    }
+
+    /// That of a replica among others in its process: it cannot be restarted alone.
+    pub(crate) fn never() -> Self {
+        Self(None)
+    }
+
+    async fn next(&mut self) {
+        match &mut self.0 {
+            Some(signal) => drop(signal.recv().await),
+            None => pending().await,
+        }
     }
 }
 
@@ -117,7 +131,7 @@ impl Host {
     /// Resolves when a new process serves instead of this one.
     pub(crate) async fn handed_over(&self, asked: &mut Asked) {
         loop {
-            asked.0.recv().await;
+            asked.next().await;
             match self.upgrade(asked).await {
                 Ok(pid) => {
                     self.attempts.count("handed_over");
@@ -132,7 +146,7 @@ impl Host {
     /// A process that is stopping starts no other.
     pub(crate) async fn refuse_upgrades(&self, asked: &mut Asked) -> Infallible {
         loop {
-            asked.0.recv().await;
+            asked.next().await;
             self.tell(&Failure::Refused("this process is already stopping"));
         }
     }
@@ -153,7 +167,7 @@ impl Host {
             loop {
                 tokio::select! {
                     exchanged = &mut exchange => break exchanged,
-                    _ = asked.0.recv() => self.tell(&Failure::Refused("a restart is already in progress")),
+                    () = asked.next() => self.tell(&Failure::Refused("a restart is already in progress")),
                 }
             }
         };

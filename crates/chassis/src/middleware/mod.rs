@@ -1,6 +1,7 @@
 //! The middleware of every request, for every protocol: one fused layer around each route.
 //!
 //! ```text
+//! cors                           on routes that have it: around everything, so that a browser can read a refusal
 //! observe                        outermost, so that refused requests are counted too
 //!   request id                   first: every log line and every problem contains it
 //!   trace context, sampling      before a span is built: an unsampled request builds none
@@ -26,6 +27,7 @@
 //! Next: `routes`, where a request enters.
 
 mod body;
+mod cors;
 mod deadline;
 mod request_future;
 mod head;
@@ -33,6 +35,7 @@ mod host;
 mod id;
 mod protect;
 mod observation;
+mod rejection;
 mod response;
 pub(crate) mod route;
 pub(crate) mod routes;
@@ -51,7 +54,7 @@ use prometheus::Registry;
 use tokio::runtime::Handle;
 
 use self::{
-    route::{Kind, Route, RouteMetrics},
+    route::{Kind, Marks, Route, RouteMetrics},
     uploads::Uploads,
 };
 use crate::{
@@ -105,8 +108,15 @@ impl Stack {
     }
 
     /// The route `template`, whose methods are those of `handlers`; `pool` is the name of its pool where it has one of its own.
-    pub(crate) fn route(&self, template: &str, kind: Kind, pool: Option<&str>, handlers: axum::Router) -> Arc<Route> {
+    pub(crate) fn route(
+        &self,
+        template: &str,
+        kind: Kind,
+        pool: Option<&str>,
+        marks: &Marks,
+        handlers: axum::Router,
+    ) -> Arc<Route> {
         let pool = kind.runtime().map(|runtime| self.overload.limiter(runtime, pool));
-        Arc::new(Route::new(template, kind, pool, handlers, &self.metrics))
+        Arc::new(Route::new(template, kind, pool, handlers, &self.metrics).marked(marks))
     }
 }

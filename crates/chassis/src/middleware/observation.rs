@@ -76,7 +76,7 @@ impl Observation {
         trace.sampled &= route.kind != Kind::Probe;
         let context = Arc::new(RequestContext {
             id: id::request_id(head.request_id),
-            deadline: deadline_of(&stack, trusted && head.has_deadline, headers, started),
+            deadline: deadline_of(&stack, &route, trusted && head.has_deadline, headers, started),
             span: Tracing::context(&trace),
             trace,
             baggage,
@@ -189,9 +189,9 @@ impl Drop for Observation {
     }
 }
 
-/// The server's own timeout, or a trusted caller's shorter one.
-fn deadline_of(stack: &Stack, believed: bool, headers: &HeaderMap, started: Instant) -> Option<Instant> {
-    let own = stack.settings.load().request_timeout.get();
+/// The route's own timeout, else the server's, or a trusted caller's shorter one.
+fn deadline_of(stack: &Stack, route: &Route, believed: bool, headers: &HeaderMap, started: Instant) -> Option<Instant> {
+    let own = route.request_timeout.unwrap_or_else(|| stack.settings.load().request_timeout.get());
     let asked = believed.then(|| deadline::remaining(headers)).flatten();
     started.checked_add(asked.map_or(own, |asked| asked.min(own)))
 }

@@ -6,19 +6,21 @@
 
 use std::{sync::Arc, time::Instant};
 
-use axum::extract::Request;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
 use http::Version;
 
 use super::{
     body::{self, Bound, Bounds},
     observation::Observation,
-    route::Kind,
+    route::{Kind, Route},
     settings::Settings,
-    uploads::{Tracked, Uploads},
+    uploads::Tracked,
 };
 use crate::{
     overload::{AdmissionPermit, Class, Limiter, Shed},
+    peer::ConnectionInfo,
     problem::{Code, Problem},
+    values::Size,
 };
 
 /// Refuses a request with an ambiguous host, a head or declared body that is too large, or an expired deadline.
@@ -36,7 +38,7 @@ pub(super) fn check(settings: &Settings, request: &Request, observation: &Observ
     if head_size(request, target, observation.head_bytes) > settings.max_head.len() {
         return Err(Problem::new(Code::HeadTooLarge));
     }
-    if observation.request_bytes.is_some_and(|length| length > settings.max_body.get()) {
+    if observation.request_bytes.is_some_and(|length| length > max_body(settings, &observation.route).get()) {
         return Err(Problem::new(Code::BodyTooLarge));
     }
     if observation.context.deadline.is_some_and(|deadline| deadline <= observation.started) {
@@ -46,20 +48,34 @@ pub(super) fn check(settings: &Settings, request: &Request, observation: &Observ
 }
 
 /// Bounds the request's body; a request without one is left as it is.
-pub(super) fn bound_body(settings: &Settings, uploads: &Uploads, request: &mut Request) -> Option<Bound> {
+pub(super) fn bound_body(settings: &Settings, observation: &Observation, request: &mut Request) -> Option<Bound> {
     if http_body::Body::is_end_stream(request.body()) {
         return None;
     }
+    // axum's extractors have a limit of their own, 2 MB, that no setting shows.
+    DefaultBodyLimit::disable().apply(request);
     let bounds = Bounds {
-        limit: settings.max_body.len(),
+        limit: max_body(settings, &observation.route).len(),
         timeout: settings.body_timeout.get(),
         min_rate: settings.min_rate.get(),
         connection: request.extensions().get().cloned(),
-        upload: Tracked::new(uploads),
+        upload: Tracked::new(&observation.stack.uploads),
     };
     let (body, bound) = body::bound(std::mem::take(request.body_mut()), bounds);
     *request.body_mut() = body;
     Some(bound)
+}
+
+/// The route's own limit, else the server's.
+fn max_body(settings: &Settings, route: &Route) -> Size {
+    route.max_body.unwrap_or(settings.max_body)
+}
+
+/// Notes the peer where axum's `ConnectInfo` looks for it.
+pub(super) fn note_peer(request: &mut Request) {
+    if let Some(peer) = request.extensions().get().map(ConnectionInfo::peer) {
+        request.extensions_mut().insert(ConnectInfo(peer));
+    }
 }
 
 /// Bytes as HTTP/1 would write them.

@@ -84,7 +84,10 @@ impl Step {
         if let Err(problem) = protect::check(&settings, &request, observation) {
             return Self::Refused { problem: Some(problem) };
         }
-        observation.bound = protect::bound_body(&settings, &observation.stack.uploads, &mut request);
+        if observation.route.connect_info {
+            protect::note_peer(&mut request);
+        }
+        observation.bound = protect::bound_body(&settings, observation, &mut request);
         let fault = protect::is_faulty(observation.route.kind)
             .then(|| observation.stack.faults.draw(&observation.route.template))
             .flatten();

@@ -1,7 +1,7 @@
 //! Finishes every response: of a handler, a refusal, a fault or a panic.
 //!
 //! ```text
-//! problem   a bare error becomes a problem, with the code of the limit that its request body exceeded
+//! problem   a bare error, and a rejection of axum's, become problems, with the code of the limit that the body exceeded
 //! headers   what every response carries: `headers`, the one list; a header for all responses goes there
 //! body      none in response to HEAD; otherwise its last byte ends the request
 //! ```
@@ -22,7 +22,7 @@ use axum::{
 use http::{HeaderMap, header};
 use http_body::Body as _;
 
-use super::{id, observation::Observation};
+use super::{id, observation::Observation, rejection};
 use crate::{problem::Problem, request::RequestContext};
 
 /// 64 KiB: a body of known length up to this is counted with its head, as it is written right after it.
@@ -55,9 +55,15 @@ pub(super) fn finish(observation: Observation, response: Response, ended: Instan
 /// An error as a problem: the limit that the body exceeded, else the bare status.
 fn explained(observation: &Observation, response: Response) -> Response {
     match observation.bound.as_ref().and_then(|bound| bound.broken.get()) {
-        Some(code) if response.status() != code.status() => Problem::new(*code).into_response(),
-        _ => Problem::explain(response),
+        Some(code) if response.status() != code.status() || is_text(&response) => Problem::new(*code).into_response(),
+        _ => rejection::explain(response),
     }
+}
+
+/// Whether it is a sentence, as axum's own extractors reject: the code says more.
+fn is_text(response: &Response) -> bool {
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/plain"))
 }
 
 /// The response to HEAD: the length that GET's would have, without the body.

@@ -2,13 +2,18 @@
 //!
 //! Next: [`super::observation`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use http::{Method, StatusCode};
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntGauge, Registry};
+use tower_http::cors::CorsLayer;
 
-use crate::overload::{Limiter, Runtime};
+use super::cors::Cors;
+use crate::{
+    overload::{Limiter, Runtime},
+    values::Size,
+};
 
 /// The kind of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +26,8 @@ pub(crate) enum Kind {
     Probe,
     /// No route: cheap to serve, so it needs no place.
     Unmatched,
+    /// Answered by the CORS layer of a route, not by its handler: cheap, so it needs no place.
+    Preflight,
 }
 
 impl Kind {
@@ -29,7 +36,30 @@ impl Kind {
         match self {
             Self::Io => Some(Runtime::Io),
             Self::Work => Some(Runtime::Work),
-            Self::Probe | Self::Unmatched => None,
+            Self::Probe | Self::Unmatched | Self::Preflight => None,
+        }
+    }
+}
+
+/// What a route has of its own instead of the server's.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Marks {
+    /// Instead of `server.max_body`.
+    pub(crate) max_body: Option<Size>,
+    /// Instead of `server.request_timeout`.
+    pub(crate) request_timeout: Option<Duration>,
+    pub(crate) cors: Option<CorsLayer>,
+    /// Whether a handler or a layer may read axum's `ConnectInfo`; of a route, never of a group.
+    pub(crate) connect_info: bool,
+}
+
+impl Marks {
+    /// Takes from `group` what the route does not have yet.
+    pub(crate) fn inherit(&mut self, group: &Self) {
+        self.max_body = self.max_body.or(group.max_body);
+        self.request_timeout = self.request_timeout.or(group.request_timeout);
+        if self.cors.is_none() {
+            self.cors.clone_from(&group.cors);
         }
     }
 }
@@ -75,6 +105,10 @@ pub(crate) struct Route {
     pub(super) pool: Option<Arc<Limiter>>,
     /// axum's router with this one path.
     pub(super) handlers: axum::Router,
+    pub(super) max_body: Option<Size>,
+    pub(super) request_timeout: Option<Duration>,
+    pub(super) cors: Option<Cors>,
+    pub(super) connect_info: bool,
     metrics: RouteMetrics,
     /// The histograms in use: a handful of methods and statuses, so a scan beats a hash.
     resolved: ArcSwap<Vec<Resolved>>,
@@ -96,7 +130,31 @@ impl Route {
         metrics: &RouteMetrics,
     ) -> Self {
         let (template, metrics) = (template.into(), metrics.clone());
-        Self { template, kind, pool, handlers, metrics, resolved: ArcSwap::default() }
+        Self {
+            template,
+            kind,
+            pool,
+            handlers,
+            max_body: None,
+            request_timeout: None,
+            cors: None,
+            connect_info: false,
+            metrics,
+            resolved: ArcSwap::default(),
+        }
+    }
+
+    /// With `marks`.
+    pub(super) fn marked(self, marks: &Marks) -> Self {
+        let cors = marks.cors.as_ref().map(|layer| Cors::new(layer, self.preflight(layer)));
+        let Marks { max_body, request_timeout, connect_info, .. } = *marks;
+        Self { max_body, request_timeout, cors, connect_info, ..self }
+    }
+
+    /// The route of preflights: the template is the same, so that it is counted with the rest of the path.
+    fn preflight(&self, layer: &CorsLayer) -> Self {
+        let handlers = axum::Router::new().fallback(unreachable).layer(layer.clone());
+        Self::new(&self.template, Kind::Preflight, None, handlers, &self.metrics)
     }
 
     pub(super) fn active(&self) -> &IntGauge {
@@ -121,6 +179,11 @@ impl Route {
         });
         histogram
     }
+}
+
+/// The layer answers each preflight itself.
+async fn unreachable() -> StatusCode {
+    StatusCode::NO_CONTENT
 }
 
 /// The method as a label: the ones of RFC 9110 and PATCH, and one word for all others.

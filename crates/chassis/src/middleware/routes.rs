@@ -16,7 +16,7 @@ use axum::{
 use http::Method;
 use tower_service::Service as _;
 
-use super::{Stack, host::Host, request_future::RequestFuture, route::Route};
+use super::{Stack, cors, host::Host, request_future::RequestFuture, route::Route};
 use crate::{
     peer::Respond,
     problem::{Code, Problem},
@@ -37,7 +37,16 @@ pub(crate) type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
 pub(crate) struct Table {
     stack: Arc<Stack>,
     paths: matchit::Router<Vec<Target>>,
+    /// For what is below some prefixes and no path there.
+    fallbacks: matchit::Router<Vec<Target>>,
     unmatched: Arc<Route>,
+}
+
+/// Paths, each with the routes that share it.
+#[derive(Default)]
+pub(crate) struct Paths {
+    pub(crate) routes: Vec<(String, Vec<Target>)>,
+    pub(crate) fallbacks: Vec<(String, Vec<Target>)>,
 }
 
 /// One of the routes that share a path.
@@ -47,23 +56,31 @@ pub(crate) struct Target {
     pub(crate) route: Arc<Route>,
 }
 
+impl Target {
+    /// A route whose methods are not known.
+    pub(crate) fn any(route: &Arc<Route>) -> Self {
+        Self { methods: Vec::new(), route: Arc::clone(route) }
+    }
+}
+
 impl Routes {
     /// # Panics
     /// On conflicting paths.
-    pub(crate) fn new(stack: Arc<Stack>, paths: Vec<(String, Vec<Target>)>, unmatched: Arc<Route>) -> Self {
-        let mut table = matchit::Router::new();
-        for (path, targets) in paths {
-            table.insert(&path, targets).unwrap_or_else(|error| panic!("invalid route {path:?}: {error}"));
-        }
-        Self::Inside(Arc::new(Table { stack, paths: table, unmatched }))
+    pub(crate) fn new(stack: Arc<Stack>, paths: Paths, unmatched: Arc<Route>) -> Self {
+        let [paths, fallbacks] = [paths.routes, paths.fallbacks].map(table);
+        Self::Inside(Arc::new(Table { stack, paths, fallbacks, unmatched }))
     }
 
     /// Answers `request`.
     pub(crate) fn call(&self, request: Request) -> Answer {
         match self {
             Self::Inside(table) => {
-                let route = Arc::clone(table.find(request.method(), request.uri().path()));
+                let route = table.find(&request);
                 let stack = Arc::clone(&table.stack);
+                if let Some(cors) = &route.cors {
+                    return cors.call(stack, route, request);
+                }
+                let route = Arc::clone(route);
                 // Started by its first poll: hyper calls this for each request that arrives at once on an HTTP/2
                 // connection before it polls one, and only running requests need a place.
                 Box::pin(async { RequestFuture::begin(stack, route, request).await })
@@ -96,22 +113,38 @@ impl From<axum::Router> for Routes {
 }
 
 impl Table {
-    fn find(&self, method: &Method, path: &str) -> &Arc<Route> {
-        match self.paths.at(path) {
-            Ok(found) => choose(found.value, method),
+    fn find(&self, request: &Request) -> &Arc<Route> {
+        match self.paths.at(request.uri().path()) {
+            Ok(found) => choose(found.value, request),
+            Err(_) => self.fallback(request),
+        }
+    }
+
+    fn fallback(&self, request: &Request) -> &Arc<Route> {
+        match self.fallbacks.at(request.uri().path()) {
+            Ok(found) => choose(found.value, request),
             Err(_) => &self.unmatched,
         }
     }
 }
 
-/// The target with `method`, else the one with unknown methods, else the first: all of them can list
+fn table(paths: Vec<(String, Vec<Target>)>) -> matchit::Router<Vec<Target>> {
+    let mut table = matchit::Router::new();
+    for (path, targets) in paths {
+        table.insert(&path, targets).unwrap_or_else(|error| panic!("invalid route {path:?}: {error}"));
+    }
+    table
+}
+
+/// The target with the request's method, else the one with unknown methods, else the first: all of them can list
 /// the methods of the path.
-fn choose<'a>(targets: &'a [Target], method: &Method) -> &'a Arc<Route> {
+fn choose<'a>(targets: &'a [Target], request: &Request) -> &'a Arc<Route> {
     let target = match targets {
         [only] => only,
         many => {
-            let method = if *method == Method::HEAD { &Method::GET } else { method };
-            let told = many.iter().find(|target| target.methods.contains(method));
+            let method = cors::intended_method(request);
+            let method = if method == Method::HEAD { Method::GET } else { method };
+            let told = many.iter().find(|target| target.methods.contains(&method));
             told.or_else(|| many.iter().find(|target| target.methods.is_empty())).unwrap_or(&many[0])
         }
     };
@@ -138,7 +171,10 @@ mod tests {
             methods: methods.to_vec(),
             route: Arc::new(Route::new(name, Kind::Io, None, axum::Router::new(), &metrics)),
         };
-        let chosen = |targets: &[Target], method| choose(targets, &method).template.to_string();
+        let chosen = |targets: &[Target], method| {
+            let request = http::Request::builder().method(method).body(axum::body::Body::empty()).expect("a request");
+            choose(targets, &request).template.to_string()
+        };
         let told = [target("get", &[Method::GET]), target("post", &[Method::POST, Method::PUT])];
         for (method, expected) in
             [(Method::GET, "get"), (Method::HEAD, "get"), (Method::PUT, "post"), (Method::DELETE, "get")]
@@ -147,5 +183,12 @@ mod tests {
         }
         let untold = [target("post", &[Method::POST]), target("any", &[])];
         assert_eq!((chosen(&untold, Method::POST), chosen(&untold, Method::GET)), ("post".into(), "any".into()));
+    }
+
+    /// As where a router of axum's is merged that has it, too.
+    #[test]
+    #[should_panic(expected = "invalid route \"/users/{name}\"")]
+    fn a_path_that_two_routes_have_is_named() {
+        table(["/users/{id}", "/users/{name}"].map(|path| (path.to_owned(), Vec::new())).into());
     }
 }

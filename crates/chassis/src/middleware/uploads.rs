@@ -134,7 +134,8 @@ impl Inner {
             let mut open = self.lock();
             // Bytes of ending uploads are being freed: they are no reason to end more.
             let staying = held.saturating_sub(open.held_by_leaving());
-            if staying <= self.settings.load().max_upload_bytes.get() {
+            // One that holds all of it has the limit of its route: if that is above this one, it could never end well.
+            if staying <= self.settings.load().max_upload_bytes.get() || open.most_held() >= staying {
                 return;
             }
             let share = staying / ((open.uploads.len() - open.leaving) as u64).max(1);
@@ -152,6 +153,11 @@ impl Open {
     fn held_by_leaving(&self) -> u64 {
         let leaving = self.uploads.values().filter(|upload| upload.is_shed.load(Relaxed));
         leaving.map(|upload| upload.held.load(Relaxed)).sum()
+    }
+
+    fn most_held(&self) -> u64 {
+        let staying = self.uploads.values().filter(|upload| !upload.is_shed.load(Relaxed));
+        staying.map(|upload| upload.held.load(Relaxed)).max().unwrap_or(0)
     }
 }
 

@@ -9,19 +9,27 @@ use super::{
     operation::{Operation, split},
     platform, problems,
     schemas::Schemas,
+    security,
 };
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// What a document is made of.
 #[derive(Clone, Debug)]
 pub(super) struct Document {
     /// The title, and below an empty line the description.
-    pub(super) about: &'static str,
-    pub(super) version: String,
-    pub(super) routes: Vec<(String, Vec<Described>)>,
+    about: &'static str,
+    version: String,
+    routes: Vec<(String, Vec<Described>)>,
+    /// The security schemes.
+    schemes: Map<String, Value>,
 }
 
 impl Document {
+    pub(super) fn new(about: &'static str, version: String, routes: Vec<(String, Vec<Described>)>) -> Self {
+        let schemes = security::schemes(routes.iter().flat_map(|(_, described)| described));
+        Self { about, version, routes, schemes }
+    }
+
     /// The document of `OpenAPI` 3.1.
     pub(super) fn render(&self) -> Value {
         let mut schemas = Schemas::new();
@@ -38,6 +46,9 @@ impl Document {
         let components = &mut document["components"];
         components["schemas"] = schemas.finish(&mut paths).into();
         components["responses"] = problems::components().into();
+        if !self.schemes.is_empty() {
+            components["securitySchemes"] = self.schemes.clone().into();
+        }
         document["paths"] = paths;
         document
     }
@@ -52,7 +63,16 @@ impl Document {
                     .chain(described.problems.iter().copied())
                     .for_each(|code| operation.problem(code));
                 (described.types)(&mut operation);
-                let rendered = operation.render(&id(described.method, path), described.about);
+                operation.limit_body(described.max_body);
+                let requirement = security::requirement(described);
+                if requirement.is_some() {
+                    operation.problem(Code::Unauthorized);
+                    operation.problem(Code::Forbidden);
+                }
+                let mut rendered = operation.render(&id(described.method, path), described.about);
+                if let Some(requirement) = requirement {
+                    rendered["security"] = requirement;
+                }
                 paths.entry(path.replace("{*", "{")).or_insert_with(|| Map::new().into())[described.method] = rendered;
             }
         }

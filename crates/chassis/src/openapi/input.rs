@@ -1,68 +1,145 @@
-//! A handler's input, described by its parameter types.
+//! A handler's input, described by its parameter types: axum's extractors, and ours.
 //!
 //! Next: [`super::Output`].
 
 use axum::{
-    Extension,
+    Extension, Form,
     body::{Body, Bytes},
-    extract::{MatchedPath, RawQuery, Request, State},
+    extract::{
+        self, ConnectInfo, MatchedPath, NestedPath, RawForm, RawPathParams, RawQuery, Request, State,
+        rejection::{
+            BytesRejection, ExtensionRejection, FormRejection, JsonRejection, MatchedPathRejection, PathRejection,
+            QueryRejection, StringRejection,
+        },
+    },
 };
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Method, Uri, Version, request::Parts};
 use schemars::JsonSchema;
 
-use super::Operation;
-use crate::problem::{Code, Json, Path, Query};
+use super::{Operation, Output};
+use crate::{
+    peer::ConnectionInfo,
+    problem::{Code, FORM, FormBody, Json, Path, Query},
+};
 
 /// A handler parameter that describes what a client must send.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not describe what a client must send",
-    note = "take `Json`, `Query` or `Path` of `chassis::problem`, or implement `chassis::openapi::Input` for `{Self}`"
+    message = "`{Self}` is a handler's parameter, and does not describe what a client must send",
+    label = "this handler takes it",
+    note = "an extractor of your own says it with `impl chassis::openapi::Input for {Self} {{}}`, whose `describe` may add parameters and problems",
+    note = "one of axum's may need a feature of chassis: `axum-extra`, `multipart`, `original-uri`, `ws`",
+    note = "`axum::routing::get` and the others take it too: that route is not described"
 )]
 pub trait Input {
-    /// Adds parameters, the body, and the problems of reading them.
-    fn describe(operation: &mut Operation<'_>);
-}
+    /// Whether it may read axum's [`ConnectInfo`], which is in a request only where somebody may: noting it costs each
+    /// request some 200 instructions.
+    const CONNECT_INFO: bool = true;
 
-impl<T: JsonSchema> Input for Json<T> {
+    /// Adds parameters, the body, and the problems of reading them; by default none.
     fn describe(operation: &mut Operation<'_>) {
-        operation.body::<T>("application/json");
-        operation.problem(Code::MalformedRequest);
-        operation.problem(Code::UnsupportedMediaType);
-        operation.problem(Code::InvalidFields);
+        let _ = operation;
     }
 }
 
-impl<T: JsonSchema> Input for Query<T> {
-    fn describe(operation: &mut Operation<'_>) {
-        operation.query::<T>();
-        operation.problem(Code::MalformedRequest);
-        operation.problem(Code::InvalidFields);
-    }
-}
+/// What is read from a schema: the same in axum's extractors and ours, apart from the problems.
+macro_rules! described {
+    ($($type:ty: |$operation:ident| $what:expr, $($code:ident)*;)+) => {$(
+        impl<T: JsonSchema + 'static> Input for $type {
+            const CONNECT_INFO: bool = false;
 
-impl<T: JsonSchema> Input for Path<T> {
-    fn describe(operation: &mut Operation<'_>) {
-        operation.path::<T>();
-        operation.problem(Code::MalformedRequest);
-    }
-}
-
-/// Any bytes.
-macro_rules! bodies {
-    ($($type:ty)+) => {$(
-        impl Input for $type {
-            fn describe(operation: &mut Operation<'_>) {
-                operation.raw_body("application/octet-stream");
+            fn describe($operation: &mut Operation<'_>) {
+                $what;
+                $($operation.problem(Code::$code);)*
             }
         }
     )+};
 }
 
-bodies! { Bytes Body }
+described! {
+    Json<T>: |operation| {
+        operation.hold::<T>();
+        operation.body::<T>("application/json");
+    }, MalformedRequest UnsupportedMediaType InvalidFields;
+    extract::Json<T>: |operation| operation.body::<T>("application/json"),
+        MalformedRequest UnsupportedMediaType InvalidFields;
+    FormBody<T>: |operation| {
+        operation.hold::<T>();
+        operation.body::<T>(FORM);
+    }, MalformedRequest UnsupportedMediaType InvalidFields;
+    Query<T>: |operation| {
+        operation.hold::<T>();
+        operation.query::<T>();
+    }, MalformedRequest InvalidFields;
+    extract::Query<T>: |operation| operation.query::<T>(), MalformedRequest;
+    Path<T>: |operation| {
+        if operation.hold::<T>() {
+            operation.problem(Code::InvalidFields);
+        }
+        operation.path::<T>();
+    }, MalformedRequest;
+    extract::Path<T>: |operation| operation.path::<T>(), MalformedRequest;
+    Form<T>: |operation| operation.form::<T>(), MalformedRequest;
+}
+
+/// Bodies without a schema.
+macro_rules! bodies {
+    ($($media_type:literal: $($type:ty),+;)+) => {$($(
+        impl Input for $type {
+            const CONNECT_INFO: bool = false;
+
+            fn describe(operation: &mut Operation<'_>) {
+                operation.raw_body($media_type);
+            }
+        }
+    )+)+};
+}
+
+bodies! {
+    "application/octet-stream": Bytes, Body;
+    "application/x-www-form-urlencoded": RawForm;
+}
 
 impl Input for String {
+    const CONNECT_INFO: bool = false;
+
     fn describe(operation: &mut Operation<'_>) {
         operation.raw_body("text/plain");
+        // Not UTF-8.
+        operation.problem(Code::MalformedRequest);
+    }
+}
+
+/// Its fields are read one by one, so they have no schema.
+#[cfg(feature = "multipart")]
+impl Input for extract::Multipart {
+    const CONNECT_INFO: bool = false;
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.object_body("multipart/form-data");
+        operation.problem(Code::MalformedRequest);
+    }
+}
+
+/// 101, and what is no WebSocket handshake.
+#[cfg(feature = "ws")]
+impl Input for extract::WebSocketUpgrade {
+    const CONNECT_INFO: bool = false;
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.with_status(http::StatusCode::SWITCHING_PROTOCOLS, Operation::answers_nothing);
+        operation.problem(Code::MalformedRequest);
+        operation.problem(Code::MethodNotAllowed);
+        operation.custom_problem(http::StatusCode::UPGRADE_REQUIRED, "upgrade_required");
+    }
+}
+
+#[cfg(feature = "axum-extra")]
+impl<H: axum_extra::headers::Header> Input for axum_extra::TypedHeader<H> {
+    const CONNECT_INFO: bool = false;
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.parameter("header", H::name().as_str(), serde_json::json!({ "type": "string" }), true);
+        operation.problem(Code::MalformedRequest);
     }
 }
 
@@ -70,17 +147,78 @@ impl Input for String {
 macro_rules! unseen {
     ($($type:ty)+) => {$(
         impl Input for $type {
-            fn describe(_: &mut Operation<'_>) {}
+            const CONNECT_INFO: bool = false;
         }
     )+};
 }
 
-unseen! { HeaderMap Method Uri MatchedPath RawQuery Request }
+unseen! { HeaderMap Method Uri Version MatchedPath NestedPath RawQuery RawPathParams ConnectionInfo }
+
+#[cfg(feature = "original-uri")]
+unseen! { extract::OriginalUri }
+
+#[cfg(feature = "axum-extra")]
+unseen! { axum_extra::extract::CookieJar }
+
+// Whoever has the whole request may look for anything in it.
+impl Input for Request {}
+impl Input for Parts {}
+
+impl<T> Input for ConnectInfo<T> {}
 
 impl<S> Input for State<S> {
-    fn describe(_: &mut Operation<'_>) {}
+    const CONNECT_INFO: bool = false;
 }
 
 impl<T> Input for Extension<T> {
-    fn describe(_: &mut Operation<'_>) {}
+    const CONNECT_INFO: bool = false;
 }
+
+/// What may be absent.
+impl<T: Input> Input for Option<T> {
+    const CONNECT_INFO: bool = T::CONNECT_INFO;
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.optional(T::describe);
+    }
+}
+
+/// What the handler judges itself: its problems are the handler's.
+impl<T: Input, E> Input for Result<T, E> {
+    const CONNECT_INFO: bool = T::CONNECT_INFO;
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.without_problems(T::describe);
+    }
+}
+
+/// A handler may return what it got instead of its parameter.
+macro_rules! rejections {
+    ($($type:ty: $($code:ident)*;)+) => {$(
+        impl Output for $type {
+            fn describe(operation: &mut Operation<'_>) {
+                $(operation.problem(Code::$code);)*
+            }
+        }
+    )+};
+}
+
+rejections! {
+    JsonRejection: MalformedRequest BodyTooLarge UnsupportedMediaType InvalidFields;
+    FormRejection: MalformedRequest BodyTooLarge UnsupportedMediaType InvalidFields;
+    QueryRejection: MalformedRequest;
+    PathRejection: MalformedRequest;
+    BytesRejection: MalformedRequest BodyTooLarge;
+    StringRejection: MalformedRequest BodyTooLarge;
+    ExtensionRejection: InternalError;
+    MatchedPathRejection: InternalError;
+}
+
+#[cfg(feature = "multipart")]
+rejections! {
+    extract::multipart::MultipartRejection: MalformedRequest;
+    extract::multipart::MultipartError: MalformedRequest BodyTooLarge;
+}
+
+#[cfg(feature = "axum-extra")]
+rejections! { axum_extra::typed_header::TypedHeaderRejection: MalformedRequest; }

@@ -1,8 +1,8 @@
 //! Handlers of one path by method, each with its description.
 //!
-//! Next: [`super::Input`].
+//! Next: [`super::Handler`].
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
     extract::Request,
@@ -11,11 +11,12 @@ use axum::{
     routing::{self, MethodRouter, Route},
 };
 use http::Method;
+use tower_http::cors::CorsLayer;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Input, Operation, Output};
-use crate::problem::Code;
+use super::{Handler, Inputs, Operation, Output, Scheme};
+use crate::{middleware::route::Marks, problem::Code, values::Size};
 
 /// Handlers by method, as axum's [`MethodRouter`], with their descriptions.
 #[derive(Clone, Debug)]
@@ -23,6 +24,9 @@ use crate::problem::Code;
 pub struct Methods<S = ()> {
     pub(crate) handlers: MethodRouter<S>,
     pub(crate) described: Vec<Described>,
+    pub(crate) marks: Marks,
+    /// Left out of the description on purpose.
+    pub(crate) is_left_out: bool,
 }
 
 /// A handler's description; small, since schemas are generated on demand.
@@ -33,12 +37,32 @@ pub(crate) struct Described {
     /// A sentence, and perhaps paragraphs below it.
     pub(super) about: &'static str,
     pub(super) problems: Vec<Code>,
+    /// The route's own limit of the body.
+    pub(super) max_body: Option<Size>,
+    /// The names of the schemes that a request has to satisfy, each with what it is.
+    pub(super) security: Vec<(&'static str, Scheme)>,
     pub(super) types: fn(&mut Operation<'_>),
+    /// The types of its inputs whose bounds no extractor holds.
+    pub(crate) unheld: Vec<&'static str>,
 }
 
 impl Described {
     pub(super) fn new(method: &'static str, types: fn(&mut Operation<'_>)) -> Self {
-        Self { method, about: "", problems: Vec::new(), types }
+        // Here, not when the document is made: a start must hold the bounds of all routes.
+        let unheld = Operation::hold_bounds(types);
+        Self { method, about: "", problems: Vec::new(), max_body: None, security: Vec::new(), types, unheld }
+    }
+
+    /// Says in the description what the route allows.
+    pub(crate) fn mark(&mut self, marks: &Marks) {
+        self.max_body = marks.max_body;
+    }
+
+    /// Demands one more scheme.
+    pub(crate) fn secure(&mut self, name: &'static str, scheme: Scheme) {
+        if self.security.iter().all(|(known, _)| *known != name) {
+            self.security.push((name, scheme));
+        }
     }
 
     pub(crate) fn method(&self) -> Method {
@@ -46,60 +70,49 @@ impl Described {
     }
 }
 
-/// An async function whose parameters and result describe themselves. It is implemented for all of them.
-#[diagnostic::on_unimplemented(
-    message = "a parameter or the result of this handler does not describe itself",
-    note = "take `Json`, `Query` and `Path` of `chassis::problem` with types that derive `JsonSchema`, and return `Json`, text or a `Result` of one and `Problem`; \
-            or implement `chassis::openapi::Input` or `Output`"
-)]
-pub trait Handler<I, O> {
-    /// Describes its input and output.
-    fn describe(operation: &mut Operation<'_>);
+/// What a handler's types say. Constant by verb, so that a description stays a plain function.
+fn describe<const IS_GET: bool, I: Inputs, O: Output>(operation: &mut Operation<'_>) {
+    if IS_GET {
+        operation.reads_forms_from_query();
+    }
+    I::describe(operation);
+    O::describe(operation);
 }
 
-macro_rules! handlers {
-    ($(($($input:ident)*))+) => {$(
-        impl<F, Answer, O, $($input),*> Handler<($($input,)*), O> for F
-        where
-            F: FnOnce($($input),*) -> Answer,
-            Answer: Future<Output = O>,
-            O: Output,
-            $($input: Input,)*
-        {
-            fn describe(operation: &mut Operation<'_>) {
-                $($input::describe(operation);)*
-                O::describe(operation);
-            }
-        }
-    )+};
+const fn is_get(verb: &str) -> bool {
+    matches!(verb.as_bytes(), b"get")
 }
-
-handlers! { () (A) (A B) (A B C) (A B C D) (A B C D E) (A B C D E G) (A B C D E G H) (A B C D E G H J) }
 
 macro_rules! verbs {
     ($($verb:ident $name:literal)+) => {
         $(
             #[doc = concat!("Answers `", $name, "` with `handler`.")]
-            pub fn $verb<H, T, I, O, S>(handler: H) -> Methods<S>
+            pub fn $verb<H, T, I, S>(handler: H) -> Methods<S>
             where
-                H: AxumHandler<T, S> + Handler<I, O>,
+                H: AxumHandler<T, S> + Handler<I>,
                 T: 'static,
+                I: Inputs,
+                H::Output: Output,
                 S: Clone + Send + Sync + 'static,
             {
-                let described = Described::new(stringify!($verb), H::describe);
-                Methods { handlers: routing::$verb(handler), described: vec![described] }
+                let described = Described::new(stringify!($verb), describe::<{ is_get(stringify!($verb)) }, I, H::Output>);
+                let marks = Marks { connect_info: I::CONNECT_INFO, ..Marks::default() };
+                Methods { described: vec![described], marks, ..routing::$verb(handler).into() }
             }
         )+
 
         impl<S: Clone + Send + Sync + 'static> Methods<S> {
             $(
                 #[doc = concat!("Answers `", $name, "` as well.")]
-                pub fn $verb<H, T, I, O>(mut self, handler: H) -> Self
+                pub fn $verb<H, T, I>(mut self, handler: H) -> Self
                 where
-                    H: AxumHandler<T, S> + Handler<I, O>,
+                    H: AxumHandler<T, S> + Handler<I>,
                     T: 'static,
+                    I: Inputs,
+                    H::Output: Output,
                 {
-                    self.described.push(Described::new(stringify!($verb), H::describe));
+                    self.described.push(Described::new(stringify!($verb), describe::<{ is_get(stringify!($verb)) }, I, H::Output>));
+                    self.marks.connect_info |= I::CONNECT_INFO;
                     Self { handlers: self.handlers.$verb(handler), ..self }
                 }
             )+
@@ -124,30 +137,95 @@ impl<S: Clone + Send + Sync + 'static> Methods<S> {
         self
     }
 
+    /// The largest request body of this route, instead of `server.max_body`: smaller or larger. A larger one gets 413.
+    pub fn max_body(mut self, limit: Size) -> Self {
+        self.marks.max_body = Some(limit);
+        self
+    }
+
+    /// The time until the response's head, instead of `server.request_timeout`: shorter or longer. Later it is a 504. A
+    /// caller's deadline and the drain still bound it.
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.marks.request_timeout = Some(timeout);
+        self
+    }
+
+    /// Lets pages of other origins call this route. Unlike a layer around the handlers, it is around the middleware too:
+    /// a page can read its 413, 503 and 504. A preflight (`OPTIONS`) is answered before the handlers and their layers.
+    ///
+    /// # Panics
+    /// The start panics on rules that browsers refuse, such as any origin with credentials.
+    pub fn cors(mut self, layer: impl Into<Option<CorsLayer>>) -> Self {
+        self.marks.cors = layer.into();
+        self
+    }
+
     fn last(&mut self) -> &mut Described {
         self.described.last_mut().expect("`Methods` begin with a method")
     }
 
-    /// Gives the handlers their state.
-    pub fn with_state<T>(self, state: S) -> Methods<T> {
-        Methods { handlers: self.handlers.with_state(state), described: self.described }
+    /// Says that all methods so far need `scheme`, `name` in the description, with the problems 401 and 403. Two of them
+    /// mean both. It checks nothing: that is for a layer, or an extractor.
+    pub fn secured(mut self, name: &'static str, scheme: Scheme) -> Self {
+        self.described.iter_mut().for_each(|described| described.secure(name, scheme));
+        self
     }
 
-    /// Wraps the handlers in a layer of tower's, as axum does.
+    /// Leaves these methods out of the description on purpose, and no test asks for them: pages and their files.
+    pub fn undescribed(self) -> Self {
+        Self { is_left_out: true, ..self }
+    }
+
+    /// Gives the handlers their state.
+    pub fn with_state<T>(self, state: S) -> Methods<T> {
+        self.map(|handlers| handlers.with_state(state))
+    }
+
+    /// Wraps the handlers in a layer of tower's, as axum does: also what answers other methods.
     pub fn layer<L>(self, layer: L) -> Self
+    where
+        L: Layer<Route> + Clone + Send + Sync + 'static,
+        L::Service: Service<Request> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request>>::Response: IntoResponse + 'static,
+        <L::Service as Service<Request>>::Error: Into<Infallible> + 'static,
+        <L::Service as Service<Request>>::Future: Send + 'static,
+    {
+        self.map(|handlers| handlers.layer(layer)).layered()
+    }
+
+    /// Wraps the handlers in a layer of tower's, as axum does: another method stays a 405.
+    pub fn route_layer<L>(self, layer: L) -> Self
     where
         L: Layer<Route> + Clone + Send + Sync + 'static,
         L::Service: Service<Request, Error = Infallible> + Clone + Send + Sync + 'static,
         <L::Service as Service<Request>>::Response: IntoResponse + 'static,
         <L::Service as Service<Request>>::Future: Send + 'static,
     {
-        Self { handlers: self.handlers.layer(layer), ..self }
+        self.map(|handlers| handlers.route_layer(layer)).layered()
+    }
+
+    /// A layer may read what no handler asks for.
+    fn layered(mut self) -> Self {
+        self.marks.connect_info = true;
+        self
+    }
+}
+
+impl<S> Methods<S> {
+    pub(crate) fn map<T>(self, change: impl FnOnce(MethodRouter<S>) -> MethodRouter<T>) -> Methods<T> {
+        Methods {
+            handlers: change(self.handlers),
+            described: self.described,
+            marks: self.marks,
+            is_left_out: self.is_left_out,
+        }
     }
 }
 
 /// Handlers without a description.
 impl<S> From<MethodRouter<S>> for Methods<S> {
     fn from(handlers: MethodRouter<S>) -> Self {
-        Self { handlers, described: Vec::new() }
+        let marks = Marks { connect_info: true, ..Marks::default() };
+        Self { handlers, described: Vec::new(), marks, is_left_out: false }
     }
 }

@@ -2,12 +2,20 @@
 //!
 //! Next: [`super::Methods`], which holds handlers and descriptions together.
 
+mod variants;
+
+use std::{any::type_name, borrow::Cow, collections::BTreeMap};
+
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
+use self::variants::phrase;
 use super::{problems, schemas::Schemas};
-use crate::problem::Code;
+use crate::{
+    problem::{Code, check},
+    values::Size,
+};
 
 /// An operation, filled by [`super::Input`] and [`super::Output`].
 #[derive(Debug)]
@@ -17,27 +25,60 @@ pub struct Operation<'a> {
     names: Vec<String>,
     parameters: Vec<Value>,
     body: Option<Value>,
-    /// The status of a response that does not set its own.
-    status: StatusCode,
-    answers: Vec<(StatusCode, Value)>,
+    /// The status of a response that does not set its own, as a key of `responses`.
+    status: Cow<'static, str>,
+    answers: Vec<(Cow<'static, str>, Value)>,
     problems: Vec<(StatusCode, &'static str)>,
+    form_is_query: bool,
+    /// The input types with bounds, and whether an extractor holds them.
+    bounds: Vec<(&'static str, bool)>,
 }
 
 impl<'a> Operation<'a> {
+    /// Holds the bounds of a handler's inputs from now on; returns the types whose bounds no extractor holds.
+    pub(super) fn hold_bounds(describe: fn(&mut Operation<'_>)) -> Vec<&'static str> {
+        let mut schemas = Schemas::new();
+        let mut operation = Operation::new("", &mut schemas);
+        describe(&mut operation);
+        let held = |name: &str| operation.bounds.iter().any(|(known, held)| *known == name && *held);
+        operation.bounds.iter().map(|(name, _)| *name).filter(|name| !held(name)).collect()
+    }
+
+    /// Holds the bounds of `T`, and says whether it has any.
+    pub(super) fn hold<T: JsonSchema + 'static>(&mut self) -> bool {
+        self.bounds.push((type_name::<T>(), true));
+        check::hold::<T>()
+    }
+
+    /// States that the bounds of `T` are held by the extractor: for [`Input`](super::Input) of an app's own. Those of the
+    /// chassis hold them already.
+    pub fn holds<T: JsonSchema>(&mut self) {
+        self.bounds.push((type_name::<T>(), true));
+    }
+
+    fn state<T: JsonSchema>(&mut self) {
+        if check::bounded::<T>() {
+            self.bounds.push((type_name::<T>(), false));
+        }
+    }
+
     pub(super) fn new(path: &str, schemas: &'a mut Schemas) -> Self {
         Self {
             schemas,
             names: names(path),
             parameters: Vec::new(),
             body: None,
-            status: StatusCode::OK,
+            status: Cow::Borrowed("200"),
             answers: Vec::new(),
             problems: Vec::new(),
+            form_is_query: false,
+            bounds: Vec::new(),
         }
     }
 
     /// Adds the fields of `T` as query parameters.
     pub fn query<T: JsonSchema>(&mut self) {
+        self.state::<T>();
         for (name, schema, required) in fields(&Schemas::inline::<T>()) {
             self.parameter("query", &name, schema, required);
         }
@@ -45,6 +86,7 @@ impl<'a> Operation<'a> {
 
     /// Adds `T` as path parameters: a struct by field names, a tuple or a single value by position.
     pub fn path<T: JsonSchema>(&mut self) {
+        self.state::<T>();
         let schema = Schemas::inline::<T>();
         let fields = fields(&schema);
         for (position, name) in self.names.clone().into_iter().enumerate() {
@@ -68,17 +110,18 @@ impl<'a> Operation<'a> {
         if required {
             parameter["required"] = true.into();
         }
+        if place == "query" && is_list(&schema) {
+            // OpenAPI's default, said because other tools have others: `?tag=a&tag=b`.
+            parameter["style"] = "form".into();
+            parameter["explode"] = true.into();
+        }
         parameter["schema"] = schema;
         self.parameters.push(parameter);
     }
 
-    /// Parameter objects, whole.
-    pub(super) fn add_parameters(&mut self, parameters: Vec<Value>) {
-        self.parameters.extend(parameters);
-    }
-
     /// Sets `T` as the request body.
     pub fn body<T: JsonSchema>(&mut self, media_type: &str) {
+        self.state::<T>();
         let schema = self.schemas.request::<T>();
         let body = self.body.insert(Value::Null);
         body["required"] = true.into();
@@ -88,6 +131,13 @@ impl<'a> Operation<'a> {
     /// Sets bytes or text as the request body.
     pub fn raw_body(&mut self, media_type: &str) {
         self.body.insert(Value::Null)["content"][media_type] = Map::new().into();
+    }
+
+    /// Says how large the body may be, where the route has a limit of its own.
+    pub(super) fn limit_body(&mut self, limit: Option<Size>) {
+        if let (Some(limit), Some(body)) = (limit, &mut self.body) {
+            body["description"] = format!("At most {limit}.").into();
+        }
     }
 
     /// Adds a response with a `T`.
@@ -118,13 +168,6 @@ impl<'a> Operation<'a> {
         header["schema"]["type"] = "string".into();
     }
 
-    /// Runs `describe` for responses with `status`; the default is 200.
-    pub fn with_status(&mut self, status: StatusCode, describe: impl FnOnce(&mut Self)) {
-        let usual = std::mem::replace(&mut self.status, status);
-        describe(self);
-        self.status = usual;
-    }
-
     /// Adds one of the platform's problems.
     pub fn problem(&mut self, code: Code) {
         self.custom_problem(code.status(), code.as_str());
@@ -140,26 +183,25 @@ impl<'a> Operation<'a> {
         let at = known.unwrap_or(self.answers.len());
         if known.is_none() {
             let mut answer = Value::Null;
-            answer["description"] = self.status.canonical_reason().unwrap_or("Answered").into();
+            answer["description"] = phrase(&self.status).into();
             answer["headers"]["x-request-id"] = reference("headers", "RequestId");
-            self.answers.push((self.status, answer));
+            self.answers.push((self.status.clone(), answer));
         }
         &mut self.answers[at].1
     }
 
-    /// By status; a handler's own response precedes problems with the same status.
-    fn responses(mut self) -> Map<String, Value> {
-        let mut responses = Map::new();
-        for status in (100..1000).filter_map(|status| StatusCode::from_u16(status).ok()) {
-            let codes: Vec<&str> =
-                self.problems.iter().filter(|(of, _)| *of == status).map(|(_, code)| *code).collect();
-            let answer = self.answers.iter_mut().find(|(of, _)| *of == status).map(|(_, answer)| answer.take());
-            let problem = || (!codes.is_empty()).then(|| problems::response(status, &codes));
-            if let Some(response) = answer.or_else(problem) {
-                responses.insert(status.as_str().to_owned(), response);
-            }
+    /// By status; a handler's own response precedes problems with the same status. As text, the keys are in order: `3XX`
+    /// is behind 308, and `default` behind all.
+    fn responses(self) -> Map<String, Value> {
+        let mut problems: BTreeMap<StatusCode, Vec<&str>> = BTreeMap::new();
+        for (status, code) in self.problems {
+            problems.entry(status).or_default().push(code);
         }
-        responses
+        let problems = problems.into_iter();
+        let problems = problems.map(|(status, codes)| (status.as_str().to_owned(), problems::response(status, &codes)));
+        let answers = self.answers.into_iter().map(|(status, answer)| (status.into_owned(), answer));
+        let responses: BTreeMap<String, Value> = problems.chain(answers).collect();
+        responses.into_iter().collect()
     }
 
     /// The operation object.
@@ -199,6 +241,13 @@ pub(super) fn split(about: &str) -> (&str, &str) {
 fn names(path: &str) -> Vec<String> {
     let inner = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
     inner.map(|name| name.trim_start_matches('*').to_owned()).collect()
+}
+
+fn is_list(schema: &Value) -> bool {
+    match &schema["type"] {
+        Value::Array(types) => types.iter().any(|name| name == "array"),
+        name => name == "array",
+    }
 }
 
 /// The fields of an object's schema: name, schema, and whether it is required.

@@ -1,17 +1,20 @@
 //! A handler's output, described by its result type.
 //!
-//! Next: [`mod@super::document`].
+//! Next: [`super::OutputParts`].
+
+use std::{borrow::Cow, convert::Infallible};
 
 use axum::{
     BoxError,
-    body::Bytes,
+    body::{Body, Bytes},
     response::{
-        Html, IntoResponse, Response,
+        ErrorResponse, Html, IntoResponse, NoContent, Redirect,
         sse::{Event, Sse},
     },
 };
+use bytes::BytesMut;
 use futures_util::Stream;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -20,17 +23,72 @@ use crate::problem::{Json, Problem};
 
 /// A handler result that describes its responses.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not describe its response",
-    note = "return `Json` of `chassis::problem`, text, `Html`, `Status<201, _>` or a `Result` of one and `Problem`, or implement `chassis::openapi::Output` for `{Self}`"
+    message = "`{Self}` is a handler's result, and does not describe its response",
+    label = "this handler returns it",
+    note = "an error or a response of your own says it with `impl chassis::openapi::Output for {Self} {{}}`, whose `describe` may add responses and problems",
+    note = "`impl IntoResponse` hides its type: name it in the handler's signature, or write `get(opaque(handler))` with `chassis::openapi::opaque`",
+    note = "`axum::routing::get` and the others take it too: that route is not described"
 )]
 pub trait Output: IntoResponse {
-    /// Adds the responses.
-    fn describe(operation: &mut Operation<'_>);
+    /// Adds the responses; by default one of any status and content.
+    fn describe(operation: &mut Operation<'_>) {
+        anything(operation);
+    }
 }
 
-impl<T: Serialize + JsonSchema> Output for Json<T> {
+/// A response of any status and content.
+fn anything(operation: &mut Operation<'_>) {
+    operation.with_any_status(|operation| operation.answers_bytes("*/*"));
+}
+
+macro_rules! json {
+    ($($type:ty)+) => {$(
+        impl<T: Serialize + JsonSchema> Output for $type {
+            fn describe(operation: &mut Operation<'_>) {
+                operation.answers::<T>("application/json");
+            }
+        }
+    )+};
+}
+
+json! { Json<T> axum::Json<T> }
+
+impl<T: Serialize + JsonSchema> Output for axum::Form<T> {
     fn describe(operation: &mut Operation<'_>) {
-        operation.answers::<T>("application/json");
+        operation.answers::<T>("application/x-www-form-urlencoded");
+    }
+}
+
+/// Built by hand: its status and content are known only then.
+impl<B> Output for Response<B> where Self: IntoResponse {}
+
+/// Its status is known only then.
+impl Output for StatusCode {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.with_any_status(Operation::answers_nothing);
+    }
+}
+
+impl Output for Redirect {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.with_redirection(|operation| operation.header("location", "Where to."));
+    }
+}
+
+impl Output for NoContent {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.with_status(StatusCode::NO_CONTENT, Operation::answers_nothing);
+    }
+}
+
+/// It never comes to that.
+impl Output for Infallible {
+    fn describe(_: &mut Operation<'_>) {}
+}
+
+impl Output for HeaderMap {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.answers_nothing();
     }
 }
 
@@ -46,14 +104,11 @@ impl<T: Output, E: Output> Output for Result<T, E> {
     }
 }
 
-/// Headers with a response; describe those that a client needs with [`Operation::header`] in an own [`Output`].
-impl<T: Output, V, const N: usize> Output for ([(HeaderName, V); N], T)
-where
-    V: TryInto<HeaderValue>,
-    V::Error: std::fmt::Display,
-{
+/// axum's [`axum::response::Result`]: whatever a handler's `?` made of an error.
+impl<T: Output> Output for Result<T, ErrorResponse> {
     fn describe(operation: &mut Operation<'_>) {
         T::describe(operation);
+        anything(operation);
     }
 }
 
@@ -68,22 +123,33 @@ macro_rules! texts {
 }
 
 texts! {
-    "text/plain": &'static str, String;
-    "text/html": Html<&'static str>, Html<String>;
+    "text/plain": &'static str, String, Box<str>, Cow<'static, str>;
 }
 
-/// Any bytes.
+impl<T> Output for Html<T>
+where
+    Self: IntoResponse,
+{
+    fn describe(operation: &mut Operation<'_>) {
+        operation.answers_text("text/html");
+    }
+}
+
 macro_rules! bytes {
-    ($($type:ty)+) => {$(
+    ($($media_type:literal: $($type:ty),+;)+) => {$($(
         impl Output for $type {
             fn describe(operation: &mut Operation<'_>) {
-                operation.answers_bytes("application/octet-stream");
+                operation.answers_bytes($media_type);
             }
         }
-    )+};
+    )+)+};
 }
 
-bytes! { Bytes Vec<u8> }
+bytes! {
+    "application/octet-stream": Bytes, BytesMut, Vec<u8>, Box<[u8]>, &'static [u8], Cow<'static, [u8]>;
+    // Without a content type.
+    "*/*": Body;
+}
 
 /// Events, as text.
 impl<S, E> Output for Sse<S>
@@ -107,7 +173,7 @@ pub struct Style(pub &'static str);
 macro_rules! files {
     ($($type:ident $media_type:literal)+) => {$(
         impl IntoResponse for $type {
-            fn into_response(self) -> Response {
+            fn into_response(self) -> axum::response::Response {
                 let headers = [
                     (header::CONTENT_TYPE, $media_type),
                     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -147,7 +213,7 @@ impl<const STATUS: u16, T> Status<STATUS, T> {
 }
 
 impl<const STATUS: u16, T: IntoResponse> IntoResponse for Status<STATUS, T> {
-    fn into_response(self) -> Response {
+    fn into_response(self) -> axum::response::Response {
         (Self::VALID, self.0).into_response()
     }
 }

@@ -23,7 +23,7 @@ use tokio::runtime::Builder;
 use tower::ServiceExt;
 use tower_http::compression::CompressionLayer;
 
-use super::{Described, Methods, Operation, Output, Script, Style, document::Document, get, platform};
+use super::{Described, Methods, Operation, Output, Script, Style, document::Document, get};
 use crate::telemetry::Identity;
 
 /// No inline code, no other hosts, and no framing.
@@ -45,23 +45,18 @@ impl Page {
 
     /// Each path with its methods.
     pub(crate) fn routes(&self) -> [(&'static str, Methods<()>); 4] {
-        let document = get(document).about("This document").with_state(Arc::clone(&self.0));
-        [
-            (PATH, document.layer(gzip())),
-            ("/docs", get(page).about("This document as a page").layer(gzip())),
-            ("/docs.css", get(style).about("The page's style").layer(gzip())),
-            ("/docs.js", get(script).about("The page's script").layer(gzip())),
-        ]
+        let document = get(document).with_state(Arc::clone(&self.0));
+        let routes = [(PATH, document), ("/docs", get(page)), ("/docs.css", get(style)), ("/docs.js", get(script))];
+        // A client calls what the app does, not what shows it.
+        routes.map(|(path, methods)| (path, methods.layer(gzip()).undescribed()))
     }
 
     /// Fills the description in: `about` is the API's title and, below an empty line, its description in Markdown.
     ///
     /// # Panics
-    /// When it is done twice.
-    pub(crate) fn describe(self, about: &'static str, identity: &Identity, mut routes: Vec<(String, Vec<Described>)>) {
-        let healthz = Described { about: platform::HEALTHZ, ..Described::new("get", platform::healthz) };
-        routes.push(("/healthz".to_owned(), vec![healthz]));
-        let document = Document { about, version: identity.version.clone(), routes };
+    /// When it is done twice, or one name means two security schemes.
+    pub(crate) fn describe(self, about: &'static str, identity: &Identity, routes: Vec<(String, Vec<Described>)>) {
+        let document = Document::new(about, identity.version.clone(), routes);
         self.0.document.set(document).expect("a document is set once");
     }
 }
@@ -125,10 +120,10 @@ async fn script() -> Script {
 ///
 /// # Errors
 /// When there are no routes, or the router is not `documented`.
-pub(crate) fn of<E: Display>(routes: impl FnOnce() -> Result<axum::Router, E>) -> Result<Value, String> {
+pub(crate) fn of<E: Display>(routes: impl AsyncFnOnce() -> Result<axum::Router, E>) -> Result<Value, String> {
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(async {
-        let app = routes().map_err(|error| error.to_string())?;
+        let app = routes().await.map_err(|error| error.to_string())?;
         let request = Request::get(PATH).body(Body::empty()).map_err(|error| error.to_string())?;
         let response = app.oneshot(request).await.map_err(|never: Infallible| never.to_string())?;
         let body = response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();

@@ -1,13 +1,11 @@
-//! The parts shared by every document: the middleware's responses, the headers, and the chassis's own routes.
+//! The parts shared by every document: the middleware's responses, and the headers.
 //!
 //! Fixed parts are JSON files: easier to read, and smaller in the program than code that builds them.
 //!
 //! Next: [`mod@super::problems`].
 
-use http::StatusCode;
 use serde_json::Value;
 
-use super::Operation;
 use crate::problem::Code;
 
 /// The middleware's responses (see [`crate::middleware`]).
@@ -34,16 +32,4 @@ pub(super) fn problem() -> Value {
 
 fn fixed(text: &str) -> Value {
     serde_json::from_str(text).expect("a file of the program in JSON")
-}
-
-/// `GET /healthz`, which the replica adds to the app's routes.
-pub(super) const HEALTHZ: &str = "Whether this replica takes requests\n\nFor balancers that can probe no other port. It is \
-never refused for load.";
-
-pub(super) fn healthz(operation: &mut Operation<'_>) {
-    if let Value::Array(parameters) = fixed(include_str!("healthz.json")) {
-        operation.add_parameters(parameters);
-    }
-    operation.answers_text("text/plain");
-    operation.with_status(StatusCode::SERVICE_UNAVAILABLE, |operation| operation.answers_text("text/plain"));
 }

@@ -72,7 +72,8 @@ fn line(code: &str, detail: Option<&str>) -> String {
 fn header(status: StatusCode) -> Option<(&'static str, &'static str)> {
     match status {
         StatusCode::METHOD_NOT_ALLOWED => Some(("allow", "Allow")),
-        StatusCode::SERVICE_UNAVAILABLE => Some(("retry-after", "RetryAfter")),
+        StatusCode::UNAUTHORIZED => Some(("www-authenticate", "WwwAuthenticate")),
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Some(("retry-after", "RetryAfter")),
         _ => None,
     }
 }

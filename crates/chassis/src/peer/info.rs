@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, Uri, header, uri::Authority};
+use axum::extract::FromRequestParts;
+use http::{HeaderMap, StatusCode, Uri, header, request::Parts, uri::Authority};
 use tokio_util::sync::CancellationToken;
 
 use super::{Bounds, ClientCertificate, Connection, forwarded};
@@ -135,5 +136,14 @@ impl ConnectionInfo {
     pub fn ending(&self) -> CancellationToken {
         let drain = self.0.bounds.drain_token();
         self.0.connection.upgrade().map_or_else(|| drain.clone(), |connection| connection.ending(&drain))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for ConnectionInfo {
+    type Rejection = StatusCode;
+
+    /// 500 where there is no connection, as in a test of the routes alone.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
+        parts.extensions.get().cloned().ok_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 }

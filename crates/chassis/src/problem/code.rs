@@ -40,12 +40,18 @@ macro_rules! codes {
 codes! {
     /// The request is malformed.
     MalformedRequest = BAD_REQUEST, "malformed_request", Some("The request is malformed.");
+    /// The request does not prove who sends it, or not well; `WWW-Authenticate` says how.
+    Unauthorized = UNAUTHORIZED, "unauthorized", Some("The request needs valid credentials.");
+    /// Who sends it may not do this.
+    Forbidden = FORBIDDEN, "forbidden", Some("These credentials do not allow the request.");
     /// No such route.
     NotFound = NOT_FOUND, "not_found", Some("No route matches this path.");
     /// The route has other methods; `Allow` lists them.
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method_not_allowed", Some("This path does not support the method; see the Allow header.");
     /// The head or the body made no progress.
     RequestTimeout = REQUEST_TIMEOUT, "request_timeout", Some("The request did not arrive in time.");
+    /// The state of what the request is about does not allow it.
+    Conflict = CONFLICT, "conflict", Some("The request conflicts with the present state.");
     /// The body is above `server.max_body`.
     BodyTooLarge = PAYLOAD_TOO_LARGE, "body_too_large", Some("The body exceeds the size limit.");
     /// The target is above `server.max_uri`.
@@ -54,10 +60,14 @@ codes! {
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", Some("The body's content type is not supported.");
     /// Fields are missing or wrong; `errors` lists them.
     InvalidFields = UNPROCESSABLE_ENTITY, "invalid_fields", Some("Some fields are missing or invalid.");
+    /// The caller asks too often; `Retry-After` says when to retry.
+    TooManyRequests = TOO_MANY_REQUESTS, "too_many_requests", Some("There were too many requests from this caller.");
     /// The head is above `server.max_head`.
     HeadTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", Some("The headers exceed the size limit.");
     /// A server error; the log has the cause.
     InternalError = INTERNAL_SERVER_ERROR, "internal_error", None;
+    /// A dependency gave a response that cannot be used.
+    BadGateway = BAD_GATEWAY, "bad_gateway", Some("A dependency gave a response that cannot be used.");
     /// Overloaded; `Retry-After` says when to retry.
     Overloaded = SERVICE_UNAVAILABLE, "overloaded", Some("This replica is overloaded.");
     /// A dependency is unavailable; `Retry-After` says when to retry.

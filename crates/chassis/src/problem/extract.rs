@@ -1,4 +1,4 @@
-//! Extractors that reject with problems: the body as JSON, the query, and the path.
+//! Extractors that reject with problems: the body as JSON. The query and the path are in [`super::parameters`].
 //!
 //! 400 for syntax errors, 422 for a wrong shape. Neither repeats the input. The limits
 //! on a body are enforced by the middleware; its errors are only mapped here.
@@ -8,18 +8,21 @@
 use std::{error::Error as StdError, ops::Deref};
 
 use axum::{
-    extract::{FromRequest, FromRequestParts, Request, path::ErrorKind, rejection::PathRejection},
+    extract::{FromRequest, Request},
     response::{IntoResponse, Response},
 };
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, header, request::Parts};
+use http::{HeaderMap, HeaderValue, header};
 use http_body_util::{BodyExt, LengthLimitError};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Number, Value, error::Category};
 use serde_path_to_error::Segment;
 use tracing::error;
 
-use super::{Code, FieldError, Problem};
+use super::{
+    Code, FieldError, FormBody, Path, Problem, Query,
+    check::{self, Program},
+};
 
 /// Why a request body ended before its end; raised by the middleware's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,7 +78,7 @@ impl From<BodyError> for Problem {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Json<T>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+impl<T: DeserializeOwned + 'static, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
@@ -84,7 +87,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
                 .with_detail("The body must be sent with content-type: application/json."));
         }
         let body = request.into_body().collect().await.map_err(|error| BodyError::find(&error))?;
-        parse(&body.to_bytes()).map(Self)
+        let body = body.to_bytes();
+        match check::of::<T>() {
+            None => parse(&body).map(Self),
+            Some(program) => parse_held(&program, &body).map(Self),
+        }
     }
 }
 
@@ -109,9 +116,14 @@ fn json_response(body: Bytes) -> Response {
 
 /// `application/json`, or a type with the suffix `+json` (RFC 6839), whatever its parameters.
 fn is_json(headers: &HeaderMap) -> bool {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = essence(headers);
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// The content type without parameters, in lower case.
+pub(super) fn essence(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
@@ -128,6 +140,28 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     };
     deserializer.end().map_err(|error| syntax_problem(&error))?;
     Ok(value)
+}
+
+/// The same for a type with bounds: all of what is wrong.
+fn parse_held<T: DeserializeOwned>(program: &Program, body: &[u8]) -> Result<T, Problem> {
+    let value = serde_json::from_slice(body).map_err(|error| syntax_problem(&error))?;
+    merge(program.check(&value), parse(body))
+}
+
+/// What was read, if it keeps to its bounds. A `broken` bound is more exact than what serde says of its field or of one
+/// around it.
+pub(super) fn merge<T>(mut broken: Vec<FieldError>, read: Result<T, Problem>) -> Result<T, Problem> {
+    match read {
+        Ok(value) if broken.is_empty() => return Ok(value),
+        Err(problem) if problem.errors.is_empty() => return Err(problem),
+        Ok(_) => {}
+        Err(problem) => {
+            let new = |error: &FieldError| broken.iter().all(|known| !known.field.starts_with(&error.field));
+            let more: Vec<_> = problem.errors.into_iter().filter(new).collect();
+            broken.extend(more);
+        }
+    }
+    Err(Problem::invalid_fields(broken))
 }
 
 /// Second attempt after a failure: `800.0` is an integer in JSON Schema, but not in serde.
@@ -169,7 +203,7 @@ fn syntax_problem(error: &serde_json::Error) -> Problem {
 }
 
 /// A JSON pointer, RFC 6901.
-fn pointer(path: &serde_path_to_error::Path) -> String {
+pub(super) fn pointer(path: &serde_path_to_error::Path) -> String {
     let mut pointer = String::new();
     for segment in path {
         match segment {
@@ -187,7 +221,7 @@ pub(super) fn token(name: &str) -> String {
 }
 
 /// Serde's message without the input: it repeats the value, followed by what was expected.
-pub(super) fn shape_error(at: &str, message: &str) -> FieldError {
+pub(crate) fn shape_error(at: &str, message: &str) -> FieldError {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
     let named = || message.split('`').nth(1).unwrap_or_default();
     if message.starts_with("missing field") {
@@ -209,67 +243,6 @@ pub(super) fn shape_error(at: &str, message: &str) -> FieldError {
     }
 }
 
-/// The query string; an invalid parameter is an invalid field: 422.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Query<T>(pub T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        match axum::extract::Query::try_from_uri(&parts.uri) {
-            Ok(axum::extract::Query(value)) => Ok(Self(value)),
-            Err(rejection) => Err(query_problem(&rejection)),
-        }
-    }
-}
-
-fn query_problem(rejection: &(dyn StdError + 'static)) -> Problem {
-    type ShapeError = serde_path_to_error::Error<serde::de::value::Error>;
-    std::iter::successors(Some(rejection), |error| (*error).source())
-        .find_map(|error| error.downcast_ref::<ShapeError>())
-        .map_or_else(
-            || Problem::new(Code::MalformedRequest).with_detail("The query string is malformed."),
-            |error| {
-                let FieldError { field, detail, code } =
-                    shape_error(&pointer(error.path()), &error.inner().to_string());
-                Problem::invalid_fields(vec![FieldError::new(field.trim_start_matches('/'), code, detail)])
-            },
-        )
-}
-
-/// The path's parameters; one of another type: 400.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Path<T>(pub T);
-
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match axum::extract::Path::from_request_parts(parts, state).await {
-            Ok(axum::extract::Path(value)) => Ok(Self(value)),
-            Err(PathRejection::FailedToDeserializePathParams(error)) => Err(path_problem(error.kind())),
-            Err(error) => {
-                error!(%error, "a handler extracts path parameters that its route lacks");
-                Err(Problem::internal())
-            }
-        }
-    }
-}
-
-fn path_problem(kind: &ErrorKind) -> Problem {
-    match kind {
-        ErrorKind::WrongNumberOfParameters { .. } | ErrorKind::UnsupportedType { .. } => {
-            error!(%kind, "a handler extracts path parameters that its route lacks");
-            Problem::internal()
-        }
-        ErrorKind::ParseErrorAtKey { key, .. } | ErrorKind::InvalidUtf8InPathParam { key } => {
-            Problem::new(Code::MalformedRequest).with_detail(format!("The path parameter {key} is invalid."))
-        }
-        _ => Problem::new(Code::MalformedRequest).with_detail("The path parameters are invalid."),
-    }
-}
-
 macro_rules! deref {
     ($($type:ident)+) => {$(
         impl<T> Deref for $type<T> {
@@ -282,4 +255,4 @@ macro_rules! deref {
     )+};
 }
 
-deref!(Json Query Path);
+deref!(Json Query Path FormBody);

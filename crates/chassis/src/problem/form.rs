@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{
-    FieldError, Problem,
+    FieldError, Problem, check,
     extract::{shape_error, token, whole},
 };
 
@@ -22,11 +22,17 @@ pub struct Draft<T> {
     of: PhantomData<fn() -> T>,
 }
 
-impl<T> Draft<T> {
+impl<T: 'static> Draft<T> {
     /// Its fields, to be taken out one by one.
     #[must_use]
     pub fn form(self) -> Form {
-        Form::new(self.value)
+        let broken = self.broken();
+        Form { broken, ..Form::new(self.value) }
+    }
+
+    /// The bounds that it breaks: those that the app does not check itself must be held too.
+    fn broken(&self) -> Vec<FieldError> {
+        check::of_draft::<Self>().map(|program| program.check(&self.value)).unwrap_or_default()
     }
 }
 
@@ -42,9 +48,13 @@ impl<'de, T> Deserialize<'de> for Draft<T> {
     }
 }
 
+/// How the schema id of a draft begins.
+pub(super) const DRAFT: &str = "chassis::problem::Draft<";
+
+/// That of `T`.
 impl<T: JsonSchema> JsonSchema for Draft<T> {
     fn inline_schema() -> bool {
-        T::inline_schema()
+        true
     }
 
     fn schema_name() -> Cow<'static, str> {
@@ -52,22 +62,24 @@ impl<T: JsonSchema> JsonSchema for Draft<T> {
     }
 
     fn schema_id() -> Cow<'static, str> {
-        T::schema_id()
+        format!("{DRAFT}{}>", T::schema_id()).into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        T::json_schema(generator)
+        generator.subschema_for::<T>()
     }
 }
 
 /// An object whose fields are read one by one; [`Form::finish`] returns all errors.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Form {
     at: String,
     fields: Map<String, Value>,
     /// False if the object itself was missing or invalid, which is reported once and not for each of its fields.
     present: bool,
     errors: Rc<RefCell<Vec<FieldError>>>,
+    /// The bounds of its description that it breaks.
+    broken: Vec<FieldError>,
 }
 
 impl Form {
@@ -79,12 +91,12 @@ impl Form {
 
     fn at(at: String, value: Option<Value>, errors: Rc<RefCell<Vec<FieldError>>>) -> Self {
         let wrong = match value {
-            Some(Value::Object(fields)) => return Self { at, fields, present: true, errors },
+            Some(Value::Object(fields)) => return Self { at, fields, present: true, errors, broken: Vec::new() },
             Some(_) => FieldError::new(at.as_str(), "invalid", "expected an object"),
             None => FieldError::new(at.as_str(), "required", "is required"),
         };
         errors.borrow_mut().push(wrong);
-        Self { at, fields: Map::new(), present: false, errors }
+        Self { at, fields: Map::new(), present: false, errors, broken: Vec::new() }
     }
 
     /// Reads a required field.
@@ -108,7 +120,7 @@ impl Form {
     #[must_use]
     pub fn object(&mut self, name: &str) -> Self {
         if !self.present {
-            return Self { at: String::new(), fields: Map::new(), present: false, errors: Rc::clone(&self.errors) };
+            return Self { present: false, errors: Rc::clone(&self.errors), ..Self::default() };
         }
         Self::at(self.pointer(name), self.fields.remove(name), Rc::clone(&self.errors))
     }
@@ -131,13 +143,19 @@ impl Form {
         }
     }
 
-    /// Finishes: 422 with all errors, including those of nested objects and of unread fields.
+    /// Finishes: 422 with all errors, including those of nested objects, of unread fields, and of bounds in the
+    /// description that the app did not check itself.
     ///
     /// # Errors
     /// A problem when any field was wrong.
     pub fn finish(mut self) -> Result<(), Problem> {
         self.reject_unknown();
-        let errors = self.errors.take();
+        let mut errors = self.errors.take();
+        for broken in self.broken {
+            if errors.iter().all(|known| known.field != broken.field) {
+                errors.push(broken);
+            }
+        }
         if errors.is_empty() { Ok(()) } else { Err(Problem::invalid_fields(errors)) }
     }
 

@@ -7,14 +7,20 @@
 //!
 //! Next: [`Json`], which converts request bodies into values or problems.
 
+pub(crate) mod check;
 mod code;
 mod extract;
 mod form;
+mod optional;
+mod pairs;
+mod parameters;
 
 pub use code::Code;
-pub(crate) use extract::BodyError;
-pub use extract::{Json, Path, Query};
+pub use extract::Json;
+pub(crate) use extract::{BodyError, shape_error};
 pub use form::{Draft, Form};
+pub(crate) use parameters::FORM;
+pub use parameters::{FormBody, Path, Query};
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -41,6 +47,7 @@ pub struct Problem {
     detail: Option<Cow<'static, str>>,
     errors: Vec<FieldError>,
     retry_after: Option<Duration>,
+    challenge: Option<&'static str>,
 }
 
 /// What is wrong with one field.
@@ -50,7 +57,7 @@ pub struct FieldError {
     pub field: String,
     /// Description for people; it never repeats the input.
     pub detail: Cow<'static, str>,
-    /// Stable code for programs: `required`, `invalid`, `unknown`, or the app's own.
+    /// Stable code for programs: `required`, `invalid`, `unknown`, `out_of_range`, `wrong_length`, or the app's own.
     pub code: &'static str,
 }
 
@@ -71,7 +78,7 @@ impl Problem {
     /// A problem of the app's own; `code` is `snake_case` and never changes its meaning.
     #[must_use]
     pub const fn custom(status: StatusCode, code: &'static str) -> Self {
-        Self { status, code, detail: None, errors: Vec::new(), retry_after: None }
+        Self { status, code, detail: None, errors: Vec::new(), retry_after: None, challenge: None }
     }
 
     /// 500, and nothing else: log the cause where you make this.
@@ -132,6 +139,13 @@ impl Problem {
     #[must_use]
     pub const fn with_retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
+        self
+    }
+
+    /// With `WWW-Authenticate`, which a 401 needs (RFC 9110, section 15.5.2), such as `Bearer`.
+    #[must_use]
+    pub const fn with_challenge(mut self, challenge: &'static str) -> Self {
+        self.challenge = Some(challenge);
         self
     }
 
@@ -231,6 +245,9 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
         // Errors must not be cached.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(challenge) = self.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
         if let Some(wait) = self.retry_after {
             headers
                 .insert(header::RETRY_AFTER, HeaderValue::from(wait.as_millis().div_ceil(1000).clamp(1, 3600) as u16));

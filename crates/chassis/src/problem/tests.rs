@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::Request,
+    extract::{FromRequestParts, Request},
     routing::{get, post},
 };
 use http::Method;
@@ -78,6 +78,17 @@ async fn a_problem_carries_the_request_id_and_is_not_stored() {
         "detail": "This replica is overloaded.", "request_id": "a\"b",
     });
     assert_eq!(body, expected);
+}
+
+#[tokio::test]
+async fn a_401_says_how_to_prove_who_asks() {
+    let response = Problem::new(Code::Unauthorized).with_challenge("Bearer").into_response();
+    assert_eq!(response.headers()["www-authenticate"], "Bearer");
+    assert_eq!(document(response).await.1["code"], "unauthorized");
+    let bare = (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Basic")]).into_response();
+    let response = Problem::explain(bare);
+    assert_eq!(response.headers()["www-authenticate"], "Basic");
+    assert_eq!(document(response).await.1["code"], "unauthorized");
 }
 
 #[tokio::test]
@@ -178,6 +189,70 @@ async fn a_wrong_parameter_is_named() {
     let (status, problem) = ask("/path/secret").await;
     assert_eq!((status.as_u16(), problem["code"].as_str()), (400, Some("malformed_request")), "{problem}");
     assert!(!problem.to_string().contains("secret"));
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Search {
+    tag: Vec<String>,
+    size: Option<Vec<u32>>,
+    kind: Vec<Kind>,
+    page: Option<u32>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    New,
+    Used,
+}
+
+async fn search(query: &str) -> Result<Search, (u16, String, String)> {
+    let request = Request::get(format!("/?{query}")).body(()).unwrap();
+    let found = Query::<Search>::from_request_parts(&mut request.into_parts().0, &()).await;
+    found.map(|Query(search)| search).map_err(|problem| {
+        let FieldError { field, code, detail } = problem.errors()[0].clone();
+        (problem.status().as_u16(), field, format!("{code}: {detail}"))
+    })
+}
+
+#[tokio::test]
+async fn a_list_in_a_query_has_every_value_of_its_parameter() {
+    let tags = |tags: &[&str]| tags.iter().map(ToString::to_string).collect();
+    let found = search("tag=a&size=1&tag=b%20c&kind=used&page=2&size=20&tag=").await.unwrap();
+    let expected =
+        Search { tag: tags(&["a", "b c", ""]), size: Some(vec![1, 20]), kind: vec![Kind::Used], page: Some(2) };
+    assert_eq!(found, expected);
+    assert_eq!(search("tag=one").await.unwrap(), Search { tag: tags(&["one"]), ..Search::default() });
+    assert_eq!(search("").await.unwrap(), Search::default());
+}
+
+#[tokio::test]
+async fn a_form_body_has_lists_too_and_is_as_strict() {
+    use axum::extract::FromRequest;
+    let send = async |content_type: &str, body: &'static str| {
+        let request = Request::post("/").header(header::CONTENT_TYPE, content_type).body(Body::from(body)).unwrap();
+        FormBody::<Search>::from_request(request, &()).await
+    };
+    let FormBody(found) = send("application/x-www-form-urlencoded; charset=utf-8", "kind=new&kind=used").await.unwrap();
+    assert_eq!(found.kind, [Kind::New, Kind::Used]);
+    assert_eq!(send("application/json", "").await.unwrap_err().code(), "unsupported_media_type");
+    let problem = send("application/x-www-form-urlencoded", "page=secret").await.unwrap_err();
+    assert_eq!((problem.status().as_u16(), problem.errors()[0].field.as_str()), (422, "page"));
+}
+
+#[tokio::test]
+async fn a_query_with_lists_is_as_strict_as_one_without() {
+    for (query, field, error) in [
+        ("kind=new&kind=secret", "kind", "invalid: expected `new` or `used`"),
+        ("size=1&size=secret", "size", "invalid: is not valid"),
+        ("page=", "page", "invalid: is not valid"),
+        ("tag=a&page=1&page=2", "page", "duplicate: is duplicated"),
+        ("tag=a&other=1", "other", "unknown: is an unknown field"),
+    ] {
+        let found = search(query).await.unwrap_err();
+        assert_eq!(found, (422, field.to_owned(), error.to_owned()), "{query}");
+    }
 }
 
 #[test]

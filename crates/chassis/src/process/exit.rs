@@ -7,7 +7,7 @@ use std::{fmt, process::ExitCode};
 use tokio::signal::unix::SignalKind;
 
 /// Why a replica did not start, for the log: context first, then the cause.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct StartError(String);
 
 impl StartError {
@@ -38,13 +38,20 @@ pub enum Exit {
     Killed(SignalKind),
 }
 
+impl Exit {
+    /// The exit code.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Drained => 0,
+            Self::Failed => 1,
+            Self::BadSettings => 78,
+            Self::Killed(kind) => u8::try_from(128 + kind.as_raw_value()).unwrap_or(u8::MAX),
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        match exit {
-            Exit::Drained => Self::SUCCESS,
-            Exit::Failed => Self::FAILURE,
-            Exit::BadSettings => Self::from(78),
-            Exit::Killed(kind) => Self::from(u8::try_from(128 + kind.as_raw_value()).unwrap_or(u8::MAX)),
-        }
+        Self::from(exit.code())
     }
 }

@@ -12,7 +12,10 @@ use nix::sys::signal::{
     SigSet,
     Signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR2},
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc::UnboundedReceiver,
+};
 
 /// Proof that the signals of a replica are blocked: SIGTERM, SIGINT, SIGHUP and SIGUSR2.
 ///
@@ -42,7 +45,16 @@ fn answered() -> SigSet {
 }
 
 /// SIGTERM, SIGINT and SIGHUP.
-pub(crate) struct Signals {
+pub(crate) enum Signals {
+    /// Those of the process.
+    Process(Handlers),
+    /// Those sent to one replica among others in its process, see [`crate::testing`]. A closed channel is an endless
+    /// SIGTERM: whoever held it has dropped the replica.
+    Sent(UnboundedReceiver<SignalKind>),
+}
+
+/// The process's handlers.
+pub(crate) struct Handlers {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
@@ -58,18 +70,20 @@ pub(crate) enum Received {
 
 impl Signals {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self {
+        Ok(Self::Process(Handlers {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
-        })
+        }))
     }
 
     pub(crate) async fn next(&mut self) -> Received {
-        tokio::select! {
-            _ = self.terminate.recv() => Received::Stop(SignalKind::terminate()),
-            _ = self.interrupt.recv() => Received::Stop(SignalKind::interrupt()),
-            _ = self.hangup.recv() => Received::Reload,
+        match self {
+            Self::Process(handlers) => handlers.next().await,
+            Self::Sent(sent) => match sent.recv().await {
+                Some(kind) if kind == SignalKind::hangup() => Received::Reload,
+                kind => Received::Stop(kind.unwrap_or(SignalKind::terminate())),
+            },
         }
     }
 
@@ -79,6 +93,16 @@ impl Signals {
             if let Received::Stop(kind) = self.next().await {
                 return kind;
             }
+        }
+    }
+}
+
+impl Handlers {
+    async fn next(&mut self) -> Received {
+        tokio::select! {
+            _ = self.terminate.recv() => Received::Stop(SignalKind::terminate()),
+            _ = self.interrupt.recv() => Received::Stop(SignalKind::interrupt()),
+            _ = self.hangup.recv() => Received::Reload,
         }
     }
 }

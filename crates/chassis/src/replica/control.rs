@@ -16,6 +16,7 @@ use crate::{
     config::{self, AppSettings, Loaded, Sources},
     host::Asked,
     process::{HeldSignals, Signals, StartError, Watcher},
+    telemetry::Scope,
     transports::Certificates,
 };
 
@@ -38,6 +39,13 @@ impl Control {
         Ok(Self { runtime, signals, asked })
     }
 
+    /// For a replica among others in its process, which is stopped by what comes through `signals`.
+    pub(super) fn shared(signals: Signals) -> Result<Self, StartError> {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| StartError::new("starting the admin runtime", error))?;
+        Ok(Self { runtime, signals, asked: Asked::never() })
+    }
+
     /// Reads all files; none if a stop signal came first.
     pub(super) fn read<A: AppSettings>(&mut self, sources: &Sources) -> Option<Result<Files<A>, Vec<String>>> {
         let sources = sources.clone();
@@ -46,7 +54,7 @@ impl Control {
             tokio::select! {
                 biased;
                 _ = signals.next_stop() => None,
-                read = on_a_thread(move || Files::read(&sources)) => Some(read),
+                read = on_a_thread("settings", move || Files::read(&sources)) => Some(read),
             }
         })
     }
@@ -54,11 +62,15 @@ impl Control {
 
 /// Runs `work` on a thread that has ended when this resolves: later steps may drop privileges, or change the
 /// environment.
-async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn on_a_thread<T: Send + 'static>(name: &'static str, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let scope = Scope::current();
     let (done, when_done) = oneshot::channel::<()>();
-    let thread = thread::Builder::new().name("settings".into()).spawn(move || {
+    let thread = thread::Builder::new().name(name.into()).spawn(move || {
         // Dropped with the thread's work, even if it panics.
         let _done = done;
+        if let Some(scope) = scope {
+            scope.enter();
+        }
         work()
     });
     let thread = thread.expect("a process may have a second thread");

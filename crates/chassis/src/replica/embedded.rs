@@ -1,7 +1,7 @@
 //! The app embedded in another server's process: its router behind the whole middleware, without sockets.
 //!
 //! The host passes each request as CGI variables, as in FastCGI. It starts threads, so start it after
-//! the host has forked. It does not listen, handle signals or drain: the host does. It has no
+//! the host has forked. It does not listen, handle signals or drain requests: the host does. It has no
 //! admin listener, since the host may run several processes; `/healthz` is one of the routes.
 //!
 //! Next: [`crate::transports`], whose mapping of variables it shares.
@@ -23,21 +23,26 @@ use axum::{
 use bytes::Bytes;
 use http::header;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use tokio::runtime::{Handle, Runtime};
+use tokio::{
+    runtime::{Handle, Runtime},
+    time::{Instant, timeout},
+};
 
 use super::{
-    Chassis, StartError, build_runtime,
+    Chassis, StartError, app, build_runtime,
     core::{Core, healthz},
     start::{Verdicts, metrics},
 };
 use crate::{
     config::{self, AppSettings, Live, Sources},
     connection::Entry,
+    lifecycle::Lifecycle,
     middleware::routes::Routes,
     peer::{Abort, ConnectionInfo},
     problem::{Code, Problem},
     request::{self, RequestContext},
     router::Router,
+    tasks::Tasks,
     telemetry::{self, Identity, Telemetry},
     transports::cgi::{self, Head},
 };
@@ -50,6 +55,9 @@ pub struct Embedded {
     routes: Routes,
     core: Core,
     telemetry: Arc<Telemetry>,
+    tasks: Tasks,
+    lifecycle: Lifecycle,
+    drain_timeout: Duration,
     flush_timeout: Duration,
     io: Runtime,
     /// Ends with it.
@@ -88,14 +96,15 @@ impl Request {
 }
 
 impl Embedded {
-    /// Starts runtimes, telemetry and the app.
+    /// Starts runtimes, telemetry and the app, and waits for what the app needs before it is ready.
     ///
     /// # Errors
-    /// Errors in the settings, one line each, or a start failure.
+    /// Errors in the settings, one line each, or a start failure: also one that takes longer than
+    /// `lifecycle.start_timeout`.
     pub fn start<A, F, E>(sources: Sources, identity: Identity, app: F) -> Result<Self, StartError>
     where
         A: AppSettings,
-        F: FnOnce(&A, &Chassis) -> Result<Router, E>,
+        F: AsyncFnOnce(&A, &Chassis) -> Result<Router, E>,
         E: fmt::Display,
     {
         let bad = |errors: config::SettingErrors| {
@@ -106,16 +115,15 @@ impl Embedded {
         let lookup = |name: &str| sources.environment.get(name).map(str::to_owned);
         let telemetry = telemetry::start(&loaded.settings.telemetry, &identity, &lookup, io::stdout().is_terminal());
         let telemetry = Arc::new(telemetry.map_err(|error| StartError::new("starting telemetry", error))?);
-        let flush_timeout = loaded.settings.lifecycle.flush_timeout.get();
+        let lifecycle = &loaded.settings.lifecycle;
+        let (drain_timeout, flush_timeout) = (lifecycle.drain_timeout.get(), lifecycle.flush_timeout.get());
         let live = Live::new(sources, loaded);
-        let io = build_runtime("io", live.get().runtime.io_threads())?;
-        let work = build_runtime("work", live.get().runtime.work_threads())?;
-        let (routes, core) = {
-            let _inside = io.enter();
-            enter(&live, identity, &telemetry, io.handle(), work.handle(), app)?
-        };
+        let io = build_runtime("io", live.get().runtime.io_threads(), &telemetry)?;
+        let work = build_runtime("work", live.get().runtime.work_threads(), &telemetry)?;
+        let (routes, core, tasks, lifecycle) =
+            io.block_on(enter(&live, identity, &telemetry, io.handle(), work.handle(), app))?;
         tracing::info!(config_hash = %live.loaded().hash, "started inside another server");
-        Ok(Self { routes, core, telemetry, flush_timeout, io, _work: work })
+        Ok(Self { routes, core, telemetry, tasks, lifecycle, drain_timeout, flush_timeout, io, _work: work })
     }
 
     /// The runtime of requests, on which their bodies must be awaited.
@@ -156,8 +164,18 @@ impl Embedded {
         Some(Response::from_parts(parts, Body::new(Held { body, _entry: entry })))
     }
 
-    /// Flushes telemetry; for the end of the host.
-    pub fn flush(&self) {
+    /// Ends background tasks within `lifecycle.drain_timeout`, closes the app's resources, and flushes telemetry; for the
+    /// end of the host, when it sends no more requests.
+    pub fn stop(&self) {
+        self.lifecycle.begin_drain(Duration::ZERO);
+        self.lifecycle.end_requests();
+        self.io.block_on(async {
+            if timeout(self.drain_timeout, self.tasks.ended()).await.is_err() {
+                self.tasks.cut();
+            }
+            self.tasks.close(Instant::now() + self.flush_timeout).await;
+        });
+        self.lifecycle.stopped();
         let _ = self.telemetry.flush(self.flush_timeout);
     }
 }
@@ -168,43 +186,42 @@ impl fmt::Debug for Embedded {
     }
 }
 
-fn enter<A, F, E>(
+async fn enter<A, F, E>(
     live: &Live<A>,
     identity: Identity,
     telemetry: &Telemetry,
     io: &Handle,
     work: &Handle,
     app: F,
-) -> Result<(Routes, Core), StartError>
+) -> Result<(Routes, Core, Tasks, Lifecycle), StartError>
 where
     A: AppSettings,
-    F: FnOnce(&A, &Chassis) -> Result<Router, E>,
+    F: AsyncFnOnce(&A, &Chassis) -> Result<Router, E>,
     E: fmt::Display,
 {
     let registry = telemetry.registry();
     let verdicts = Verdicts::start(live, registry, io)?;
-    let chassis = Chassis {
-        registry: registry.clone(),
-        checks: verdicts.checks.clone(),
-        drain: verdicts.lifecycle.drain(),
-        propagation: telemetry.propagation().clone(),
-        identity,
-        served: Arc::default(),
-    };
+    let chassis = Chassis::new(telemetry, &verdicts, identity).map_err(metrics)?;
     config::Metrics::new(registry).map_err(metrics)?.record(live);
     telemetry.watch_runtime("io", io.clone());
     telemetry.watch_runtime("work", work.clone());
     for note in &live.loaded().notes {
         tracing::warn!("{note}");
     }
-    let routes = app(&live.get().app, &chassis).map_err(|error| StartError::new("starting the app", error))?;
-    let routes = routes.merge(healthz(&verdicts.probes));
+    let settings = live.get();
+    let routes = app::within(settings.lifecycle.start_timeout.get(), &chassis, async {
+        let routes = app(&settings.app, &chassis).await.map_err(app::failed)?;
+        chassis.steps.run(io).await;
+        Ok(routes)
+    });
+    let routes = routes.await?.merge(healthz(&verdicts.probes));
     verdicts.checks.start(io);
     let core = Core::new(live, telemetry, &verdicts, &chassis.served, work);
     // The host accepts.
     verdicts.accepting.iter().for_each(|accepting| accepting.store(true, Relaxed));
     verdicts.lifecycle.ready();
-    Ok((routes.build(&core.stack), core))
+    chassis.tasks.start(io);
+    Ok((routes.build(&core.stack), core, chassis.tasks, verdicts.lifecycle))
 }
 
 /// A response body that keeps its request counted as open.

@@ -5,7 +5,11 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures_util::future::OptionFuture;
-use tokio::{signal::unix::SignalKind, sync::Notify, time::timeout};
+use tokio::{
+    signal::unix::SignalKind,
+    sync::Notify,
+    time::{Instant, timeout, timeout_at},
+};
 
 use super::start::Replica;
 use crate::{
@@ -139,18 +143,24 @@ impl<A: AppSettings> Replica<A> {
         tokio::time::sleep(delay).await;
 
         self.door.stop.cancel();
-        let finished = timeout(lifecycle.drain_timeout.get(), async {
+        let deadline = Instant::now() + lifecycle.drain_timeout.get();
+        let finished = timeout_at(deadline, async {
             self.door.loops.wait().await;
             self.door.connections.close_all();
             self.door.connections.closed().await;
+            self.lifecycle.end_requests();
+            self.tasks.ended().await;
         });
-        let exit = match finished.await {
-            Ok(()) => Exit::Drained,
+        let drained = match finished.await {
+            Ok(()) => true,
             Err(_) => self.cut().await,
         };
+        let flush_timeout = lifecycle.flush_timeout.get();
+        let closed = self.tasks.close(closing_deadline(deadline, flush_timeout)).await;
         self.lifecycle.stopped();
+        let exit = if drained && closed { Exit::Drained } else { Exit::Failed };
         tracing::info!(drained = exit == Exit::Drained, "stopped");
-        self.flush(lifecycle.flush_timeout.get()).await;
+        self.flush(flush_timeout.min((deadline + flush_timeout).saturating_duration_since(Instant::now()))).await;
         exit
     }
 
@@ -160,16 +170,28 @@ impl<A: AppSettings> Replica<A> {
         let _ = tokio::task::spawn_blocking(move || telemetry.flush(timeout)).await;
     }
 
-    async fn cut(&self) -> Exit {
+    /// Whether there was nothing to cut.
+    async fn cut(&self) -> bool {
         let cut = self.door.connections.cut_all();
-        // A moment to count them; a blocked worker does not.
-        let _ = timeout(Duration::from_millis(200), self.door.connections.closed()).await;
-        if cut == 0 && self.door.loops.is_empty() {
-            return Exit::Drained;
+        self.lifecycle.end_requests();
+        // A moment to count them, and for the tasks that waited for the last request; a blocked worker takes longer.
+        let _ = timeout(Duration::from_millis(200), async {
+            self.door.connections.closed().await;
+            self.tasks.ended().await;
+        })
+        .await;
+        let requests_ended = cut == 0 && self.door.loops.is_empty();
+        if !requests_ended {
+            tracing::error!(cut, "drain_timeout expired; requests were cut off");
         }
-        tracing::error!(cut, "drain_timeout expired; requests were cut off");
-        Exit::Failed
+        self.tasks.cut() == 0 && requests_ended
     }
+}
+
+/// Resources close within the rest of the drain, and for half of what the flush has at least: together they stay within
+/// the platform's grace period.
+fn closing_deadline(drain: Instant, flush_timeout: Duration) -> Instant {
+    drain.max(Instant::now() + flush_timeout / 2)
 }
 
 /// The signal that ends a drain at once. The first one after a hand-over is ignored: a

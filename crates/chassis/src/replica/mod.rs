@@ -1,10 +1,11 @@
 //! A replica: its parts started in order, and stopped in order.
 //!
 //! ```text
-//! signals → settings → sockets, privileges (feature host) → telemetry → runtimes → admin (not ready) → listeners → app
-//!         → a successor's turn (feature host) → accept → ready
-//! SIGTERM → draining, for drain_delay → stop accepting → connections end, within drain_timeout
-//!         → telemetry flushed, within flush_timeout → admin closes → exit
+//! signals → settings → sockets, privileges (feature host) → telemetry → runtimes → admin (not ready) → listeners
+//!         → app, and what it waits for, within start_timeout → checks → a successor's turn (feature host) → accept → ready
+//!         → background tasks
+//! SIGTERM → draining, for drain_delay → stop accepting → connections end → tasks end, both within drain_timeout
+//!         → the app's resources close → telemetry flushed, within flush_timeout → admin closes → exit
 //! ```
 //!
 //! All of it runs on the program's main thread, which also serves the admin listener: signals are handled and the drain
@@ -12,79 +13,49 @@
 //!
 //! Next: [`super::listener`].
 
+mod app;
+mod chassis;
 mod control;
 #[cfg(feature = "guest")]
 mod embedded;
 mod core;
 mod life;
+mod shared;
 mod start;
 
+pub use self::chassis::Chassis;
 pub use crate::process::StartError;
 pub(crate) use crate::process::{Exit, HeldSignals};
 #[cfg(feature = "guest")]
 pub use embedded::{Embedded, Request, ResponseBody};
+pub(crate) use shared::{Addresses, Given, run_shared};
 
 use std::{
     fmt,
     io::{self, IsTerminal},
     sync::Arc,
+    time::Duration,
 };
 
-use prometheus::Registry;
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::oneshot::Sender,
+};
 
 use self::{
+    app::App,
     control::{Control, Files},
     start::Prepared,
 };
 use crate::{
     admin,
     config::{AppSettings, Live, Settings, Sources},
-    health::Checks,
     host::{self, Host},
-    lifecycle::{Drain, Lifecycle},
-    middleware::Served,
     process::Watcher,
     router::Router,
-    telemetry::{self, Identity, Propagation, Telemetry},
+    telemetry::{self, Identity, Telemetry},
     transports::Certificates,
 };
-
-/// What the chassis provides to an app at its start.
-#[derive(Clone, Debug)]
-pub struct Chassis {
-    /// Where the app's own metrics are registered.
-    pub registry: Registry,
-    /// Where its health checks are registered.
-    pub checks: Checks,
-    /// Notifies long-running work of the drain.
-    pub drain: Drain,
-    /// Carries trace context to other services.
-    pub propagation: Propagation,
-    /// The identity of this replica.
-    pub identity: Identity,
-    /// The number of completed requests.
-    pub served: Arc<Served>,
-}
-
-impl Chassis {
-    /// A chassis without running parts, for an app's unit tests.
-    ///
-    /// # Panics
-    /// Never: its metrics are the first of their registry.
-    #[must_use]
-    pub fn detached(identity: Identity) -> Self {
-        let registry = Registry::new();
-        Self {
-            checks: Checks::new(&registry).expect("the registry's first metrics"),
-            registry,
-            drain: Lifecycle::new(None).drain(),
-            propagation: Propagation::new(None).expect("the default propagators"),
-            identity,
-            served: Arc::default(),
-        }
-    }
-}
 
 /// Loads the settings, runs the app until a signal, and drains.
 ///
@@ -92,7 +63,7 @@ impl Chassis {
 pub(crate) fn run<A, F, E>(held: HeldSignals, sources: Sources, identity: Identity, app: F) -> Exit
 where
     A: AppSettings,
-    F: FnOnce(&A, &Chassis) -> Result<Router, E>,
+    F: AsyncFnOnce(&A, &Chassis) -> Result<Router, E> + Send + 'static,
     E: fmt::Display,
 {
     let held = host::fork_supervisor(&sources.environment, held);
@@ -127,8 +98,9 @@ where
         }
     };
     let flush_timeout = loaded.settings.lifecycle.flush_timeout.get();
+    let app = app::erased(Arc::clone(&loaded.settings), app);
     let live = Arc::new(Live::new(sources, loaded));
-    let before = host.map(|host| Before { host, certificates });
+    let before = host.map(|host| Before { host, certificates, listening: None });
     let started = before.and_then(|before| start(&mut control, live, watcher, identity, &telemetry, before, app));
     // Never wait for a blocked worker: everything else has ended.
     control.runtime.shutdown_background();
@@ -148,51 +120,60 @@ fn listeners<A>(settings: &Settings<A>) -> Vec<String> {
 struct Before {
     host: Host,
     certificates: Certificates,
+    /// Who waits for the addresses of the listeners.
+    listening: Option<Sender<Addresses>>,
 }
 
-fn start<A, F, E>(
+fn start<A: AppSettings>(
     control: &mut Control,
     live: Arc<Live<A>>,
     watcher: Watcher,
     identity: Identity,
     telemetry: &Arc<Telemetry>,
     before: Before,
-    app: F,
-) -> Result<Exit, StartError>
-where
-    A: AppSettings,
-    F: FnOnce(&A, &Chassis) -> Result<Router, E>,
-    E: fmt::Display,
-{
+    app: App,
+) -> Result<Exit, StartError> {
     let settings = live.get();
-    let io = build_runtime("io", settings.runtime.io_threads())?;
-    let work = build_runtime("work", settings.runtime.work_threads())?;
+    let io = build_runtime("io", settings.runtime.io_threads(), telemetry)?;
+    let work = build_runtime("work", settings.runtime.work_threads(), telemetry)?;
     telemetry.watch_runtime("io", io.handle().clone());
     telemetry.watch_runtime("work", work.handle().clone());
     let Control { runtime, signals, asked } = control;
     let exit = runtime.block_on(async {
-        let prepared = Prepared::new(live, identity, telemetry, before, io.handle(), work.handle(), app)?;
-        // Let the runtime process pending signals: a replica that must stop does not begin to serve.
-        tokio::task::yield_now().await;
-        let turn = tokio::select! {
-            biased;
-            signal = signals.next_stop() => Err(signal),
-            () = prepared.turn() => Ok(()),
+        let prepare = async {
+            let prepared = Prepared::new(live, identity, telemetry, before, io.handle(), work.handle(), app).await?;
+            // Let the runtime process pending signals: a replica that must stop does not begin to serve.
+            tokio::task::yield_now().await;
+            prepared.turn().await;
+            Ok(prepared)
         };
-        if let Err(signal) = turn {
-            tracing::info!(signal = signal.as_raw_value(), "stop signal received before serving; exiting");
-            let _ = telemetry.flush(settings.lifecycle.flush_timeout.get());
-            return Ok(Exit::Drained);
-        }
+        let prepared = tokio::select! {
+            biased;
+            signal = signals.next_stop() => {
+                tracing::info!(signal = signal.as_raw_value(), "stop signal received before serving; exiting");
+                let _ = telemetry.flush(settings.lifecycle.flush_timeout.get());
+                return Ok(Exit::Drained);
+            }
+            prepared = prepare => prepared?,
+        };
         Ok(prepared.open(io.handle()).await.run_until_signal(signals, asked, watcher).await)
     });
-    io.shutdown_background();
-    work.shutdown_background();
+    for runtime in [io, work] {
+        runtime.shutdown_timeout(telemetry.scope().map_or(Duration::ZERO, |_| SHARED_END));
+    }
     exit
 }
 
-fn build_runtime(name: &'static str, threads: usize) -> Result<Runtime, StartError> {
-    Builder::new_multi_thread()
+/// A program never waits for a blocked worker: everything else has ended. A process that goes on waits 1 s for its sockets
+/// to be closed; workers that are not blocked take a fraction of it.
+const SHARED_END: Duration = Duration::from_secs(1);
+
+fn build_runtime(name: &'static str, threads: usize, telemetry: &Telemetry) -> Result<Runtime, StartError> {
+    let mut builder = Builder::new_multi_thread();
+    if let Some(scope) = telemetry.scope() {
+        builder.on_thread_start(move || scope.enter());
+    }
+    builder
         .worker_threads(threads)
         .thread_name(name)
         .enable_all()

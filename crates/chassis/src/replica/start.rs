@@ -3,7 +3,7 @@
 //! Next: [`super::life`].
 
 use std::{
-    fmt, io,
+    io,
     sync::{Arc, atomic::AtomicBool},
 };
 
@@ -13,7 +13,8 @@ use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Before, Chassis, StartError,
+    Addresses, Before, Chassis, StartError,
+    app::{self, App},
     core::{Core, healthz},
 };
 use crate::{
@@ -29,6 +30,7 @@ use crate::{
     overload::Overload,
     router::Router,
     server::{self, AcceptErrors, InForce},
+    tasks::Tasks,
     telemetry::{Identity, Telemetry},
     transports::{self, Certificates, Doors, Purpose, Shared},
     values::{Source, listen},
@@ -40,6 +42,7 @@ pub(super) struct Replica<A> {
     pub(super) config_metrics: config::Metrics,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) lifecycle: Lifecycle,
+    pub(super) tasks: Tasks,
     pub(super) faults: Faults,
     pub(super) host: Host,
     pub(super) certificates: Certificates,
@@ -55,20 +58,16 @@ pub(super) struct Prepared<A> {
 }
 
 impl<A: AppSettings> Prepared<A> {
-    pub(super) fn new<F, E>(
+    pub(super) async fn new(
         live: Arc<Live<A>>,
         identity: Identity,
         telemetry: &Arc<Telemetry>,
         before: Before,
         io: &Handle,
         work: &Handle,
-        app: F,
-    ) -> Result<Self, StartError>
-    where
-        F: FnOnce(&A, &Chassis) -> Result<Router, E>,
-        E: fmt::Display,
-    {
-        let Before { host, certificates } = before;
+        app: App,
+    ) -> Result<Self, StartError> {
+        let Before { host, certificates, listening } = before;
         let registry = telemetry.registry();
         let config_metrics = config::Metrics::new(registry).map_err(metrics)?;
         config_metrics.record(&live);
@@ -81,23 +80,22 @@ impl<A: AppSettings> Prepared<A> {
         if !host.succeeds() {
             admin.accept();
         }
-        let chassis = Chassis {
-            registry: registry.clone(),
-            checks: verdicts.checks.clone(),
-            drain: verdicts.lifecycle.drain(),
-            propagation: telemetry.propagation().clone(),
-            identity,
-            served: Arc::default(),
-        };
-        let _inside = io.enter();
-        let listeners = bind(&live, &host)?;
-        let routes = app(&live.get().app, &chassis).map_err(|error| StartError::new("starting the app", error))?;
+        let chassis = Chassis::new(telemetry, &verdicts, identity).map_err(metrics)?;
+        let listeners = bind(&live, &host, io)?;
+        if let Some(listening) = listening {
+            let app = listeners.iter().find_map(|(bound, _)| bound.tcp_address());
+            // Whoever waited may have gone.
+            let _ = listening.send(Addresses { app, admin: admin.address });
+        }
+        let routes = app::start(app, &chassis, io, live.get().lifecycle.start_timeout.get()).await?;
         verdicts.checks.start(io);
+        let _inside = io.enter();
         let (door, servers) =
             Door::new(listeners, routes, &live, telemetry, &verdicts, (&chassis.served, &certificates), work);
         let Verdicts { lifecycle, faults, probes, .. } = verdicts;
-        let telemetry = Arc::clone(telemetry);
-        let replica = Replica { live, config_metrics, telemetry, lifecycle, faults, host, certificates, admin, door };
+        let (telemetry, tasks) = (Arc::clone(telemetry), chassis.tasks);
+        let replica =
+            Replica { live, config_metrics, telemetry, lifecycle, tasks, faults, host, certificates, admin, door };
         Ok(Self { replica, probes, servers })
     }
 
@@ -112,6 +110,7 @@ impl<A: AppSettings> Prepared<A> {
         replica.admin.accept();
         replica.door.accept(servers, io);
         replica.lifecycle.ready();
+        replica.tasks.start(io);
         replica.host.started().await;
         tracing::info!(config_hash = %replica.live.loaded().hash, "started");
         replica
@@ -168,7 +167,7 @@ fn prepare_admin<A: AppSettings>(
     let (address, listener) =
         bound.map_err(|error| cannot_bind("admin", listen, &live.loaded().source("admin.listen"), &error))?;
     tracing::info!(target: "listener", listener = "admin", url = %format_args!("http://{address}"), "listening");
-    Ok(Running::new(listener, routes.router(&settings.admin), &settings.admin))
+    Ok(Running::new(listener, address, routes.router(&settings.admin), &settings.admin))
 }
 
 /// The app's listeners, their accept loops and their connections.
@@ -194,6 +193,7 @@ impl Door {
         let Core { settings, overload, stack, limits, connections } =
             Core::new(live, telemetry, verdicts, served, work);
         let (all, registry) = (live.get(), telemetry.registry());
+        routes.warn_beyond(all.lifecycle.drain_timeout.get());
         let doors = Doors::new(transports::Parts {
             routes,
             healthz: healthz(&verdicts.probes),
@@ -230,8 +230,9 @@ struct Servers {
     listeners: Vec<((Bound, Purpose), Arc<AtomicBool>)>,
 }
 
-/// Binds every URL of `server.listen`.
-fn bind<A: AppSettings>(live: &Arc<Live<A>>, host: &Host) -> Result<Vec<(Bound, Purpose)>, StartError> {
+/// Binds every URL of `server.listen`, inside `io`.
+fn bind<A: AppSettings>(live: &Arc<Live<A>>, host: &Host, io: &Handle) -> Result<Vec<(Bound, Purpose)>, StartError> {
+    let _inside = io.enter();
     let all = live.get();
     let settings = &all.server;
     let source = live.loaded().source("server.listen");

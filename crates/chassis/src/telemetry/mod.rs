@@ -26,6 +26,7 @@ mod queue;
 mod recorded;
 mod resource;
 mod sampler;
+mod scope;
 mod sender;
 mod settings;
 pub(crate) mod sink;
@@ -40,6 +41,7 @@ pub use identity::Identity;
 pub(crate) use metrics::render;
 pub(crate) use propagation::Propagation;
 pub(crate) use sampler::Tracing;
+pub(crate) use scope::{Scope, start_shared};
 pub use settings::Settings;
 pub(crate) use settings::{LogFormat, OtlpProtocol};
 pub(crate) use span::{ServerSpan, SpanRecord};
@@ -112,6 +114,8 @@ pub(crate) struct Telemetry {
     tracing: Tracing,
     propagation: Propagation,
     exports: Exports,
+    /// None where the whole process has this subscriber.
+    scope: Option<Scope>,
 }
 
 /// Starts telemetry to stdout and makes it the process's own: its subscriber and its panic hook.
@@ -166,7 +170,7 @@ pub(crate) fn build(
         subscriber(LogLayer::new(sink.clone(), format), &control, &tracing, &exports, resource, logger.as_ref());
     let otlp = logger.map(|provider| opentelemetry::logs::LoggerProvider::logger(&provider, ""));
     let access = AccessLog::new(sink.clone(), format, control.clone(), otlp);
-    Ok((Telemetry { metrics, sink, format, control, access, tracing, propagation, exports }, dispatch))
+    Ok((Telemetry { metrics, sink, format, control, access, tracing, propagation, exports, scope: None }, dispatch))
 }
 
 /// Every standard `OTEL_` variable with an unsupported value; [`start`] refuses these.
@@ -224,6 +228,11 @@ impl Telemetry {
     /// Adds a runtime to the `tokio_*` metrics.
     pub(crate) fn watch_runtime(&self, name: &'static str, handle: Handle) {
         self.metrics.runtimes.watch(name, handle);
+    }
+
+    /// What each thread of the replica enters; none where the whole process has this subscriber.
+    pub(crate) fn scope(&self) -> Option<Scope> {
+        self.scope.clone()
     }
 
     /// Reads and changes the log filter.

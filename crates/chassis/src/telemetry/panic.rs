@@ -13,7 +13,7 @@ use std::{
     io::{self, Write as _},
     panic::{self, PanicHookInfo},
     sync::{
-        Arc,
+        Arc, Once,
         atomic::{
             AtomicBool, AtomicU32,
             Ordering::{AcqRel, Acquire, Relaxed, Release},
@@ -24,8 +24,11 @@ use std::{
     time::Duration,
 };
 
-use super::{Lookup, format::Format, sink::Sink};
-use crate::request::{self, RequestContext};
+use super::{Lookup, format::Format, scope, sink::Sink};
+use crate::{
+    request::{self, RequestContext},
+    tasks,
+};
 
 /// How long a thread whose panic may end the process waits for its line.
 const FLUSH: Duration = Duration::from_millis(100);
@@ -48,15 +51,24 @@ pub(super) fn install(sink: Sink, format: Format, environment: Lookup<'_>) {
     }));
 }
 
+/// Logs the panics of threads with a [`Scope`](super::Scope) in their own logs; the others go where they went before.
+pub(super) fn share() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let previous = panic::take_hook();
+        panic::set_hook(Box::new(move |info| if scope::is_entered() { log(info) } else { previous(info) }));
+    });
+}
+
 /// As the standard library reads them.
 fn wants_backtraces(environment: Lookup<'_>) -> bool {
     let wanted = environment("RUST_LIB_BACKTRACE").or_else(|| environment("RUST_BACKTRACE"));
     wanted.is_some_and(|value| value != "0")
 }
 
-/// No request runs on the main thread, and an abort leaves no time later.
+/// No request runs on the main thread or on that of the app's start, and an abort leaves no time later.
 fn may_end_the_process(info: &PanicHookInfo<'_>) -> bool {
-    thread::current().name() == Some("main") || ABORTS.contains(&message(info.payload()))
+    matches!(thread::current().name(), Some("main" | "start")) || ABORTS.contains(&message(info.payload()))
 }
 
 fn log(info: &PanicHookInfo<'_>) {
@@ -65,6 +77,7 @@ fn log(info: &PanicHookInfo<'_>) {
         target: "panic",
         location = place(info),
         thread = thread.name().unwrap_or("unnamed"),
+        task = tasks::current(),
         "{}",
         message(info.payload())
     );

@@ -1,6 +1,6 @@
 //! HTTP/1.1 as little as a test needs: a GET, on a connection that is kept.
 //!
-//! Next: `settings`.
+//! Next: `answer`.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -8,19 +8,12 @@ use std::{
     time::Duration,
 };
 
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::answer::Answer;
+
 /// A busy machine answers within this; a service that hangs does not hang its tests.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What came back.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// The status.
-    pub status: u16,
-    /// The body, as text.
-    pub body: String,
-    /// Whether the server closes the connection behind it.
-    pub(super) last: bool,
-}
 
 /// A GET on a connection of its own.
 ///
@@ -53,26 +46,26 @@ impl Connection {
         let line = self.line()?;
         let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
         let status = status.ok_or_else(|| io::Error::other(format!("no status line: {line:?}")))?;
-        let (mut length, mut last) = (Length::None, false);
-        loop {
-            let line = self.line()?.to_ascii_lowercase();
-            match line.split_once(':').map(|(name, value)| (name, value.trim())) {
-                None => break,
-                Some(("content-length", value)) => length = Length::Bytes(value.parse().map_err(io::Error::other)?),
-                Some(("transfer-encoding", "chunked")) => length = Length::Chunks,
-                Some(("connection", "close")) => last = true,
-                Some(_) => {}
-            }
-        }
-        let body = String::from_utf8_lossy(&self.body(length)?).into_owned();
-        Ok(Answer { status, body, last })
+        let headers = self.headers()?;
+        let body = self.body(&headers)?;
+        Ok(Answer::new(status, headers, body.into()))
     }
 
-    fn body(&mut self, length: Length) -> io::Result<Vec<u8>> {
-        match length {
-            Length::None => Ok(Vec::new()),
-            Length::Bytes(count) => self.bytes(count),
-            Length::Chunks => self.chunks(),
+    fn headers(&mut self) -> io::Result<HeaderMap> {
+        let mut headers = HeaderMap::new();
+        while let Some((name, value)) = self.line()?.split_once(':') {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(io::Error::other)?;
+            headers.append(name, HeaderValue::from_str(value.trim()).map_err(io::Error::other)?);
+        }
+        Ok(headers)
+    }
+
+    fn body(&mut self, headers: &HeaderMap) -> io::Result<Vec<u8>> {
+        let value = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        match (value(header::TRANSFER_ENCODING), value(header::CONTENT_LENGTH)) {
+            (Some("chunked"), _) => self.chunks(),
+            (_, Some(length)) => self.bytes(length.parse().map_err(io::Error::other)?),
+            _ => Ok(Vec::new()),
         }
     }
 
@@ -103,11 +96,4 @@ impl Connection {
         }
         Ok(line.trim_end().to_owned())
     }
-}
-
-#[derive(Clone, Copy)]
-enum Length {
-    None,
-    Bytes(usize),
-    Chunks,
 }

@@ -89,7 +89,7 @@ fn ask(address: SocketAddr, path: &str, answered: &AtomicU64) -> Tally {
             } else {
                 tally.failed += 1;
             }
-            if answer.last {
+            if answer.header("connection") == Some("close") {
                 break;
             }
         }

@@ -1,16 +1,27 @@
-//! For a service's own tests: its program as a process, and load on it while it stops.
+//! For a service's own tests: the service in the test's process, its program as a process, and load on either.
 //!
-//! It is no part of a running service: nothing else here uses it, so the linker leaves it out. It needs no runtime, so a
-//! test is a plain `#[test]`. What is missing, late or wrong panics with what was seen.
+//! It is no part of a running service: nothing else here uses it, so the linker leaves it out. It works in a `#[test]` and
+//! in a `#[tokio::test]`. What is missing, late or wrong panics with what was seen.
 //!
-//! Next: [`Program`].
+//! Next: [`Service`].
 
+mod answer;
 mod http;
 mod load;
+mod log;
+mod metrics;
+mod pending;
 mod program;
+mod request;
+mod service;
 mod settings;
+mod start;
 
-pub use http::{Answer, get};
+pub use answer::Answer;
+pub use http::get;
 pub use load::{Load, Tally};
+pub use pending::Pending;
 pub use program::Program;
-pub use settings::{loaded, read};
+pub use request::Request;
+pub use service::Service;
+pub use settings::{loaded, read, read_with};

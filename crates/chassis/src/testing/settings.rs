@@ -21,6 +21,19 @@ pub fn read(file: &Path) -> Vec<(String, String)> {
     lines.map(pair).collect()
 }
 
+/// The same, and `own` after them, so that these win.
+///
+/// # Panics
+/// As [`read`].
+#[must_use]
+pub fn read_with<N: Into<String>, V: Into<String>>(
+    file: &Path,
+    own: impl IntoIterator<Item = (N, V)>,
+) -> Vec<(String, String)> {
+    let own = own.into_iter().map(|(name, value)| (name.into(), value.into()));
+    read(file).into_iter().chain(own).collect()
+}
+
 /// The settings of a start with the file's lines as its environment.
 ///
 /// # Panics

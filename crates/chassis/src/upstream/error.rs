@@ -2,18 +2,30 @@
 //!
 //! Next: [`super::call`].
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, time::Duration};
 
+use http::StatusCode;
 use hyper_util::client::legacy;
+use tracing::warn;
 
 use super::metrics::Outcome;
+use crate::problem::{Code, Problem};
 
 /// Why a call failed. Its text contains no URL, which could expose more than a log should keep.
+///
+/// The text says what failed; what caused it is in its sources, and [`UpstreamError::reason`] has both. As a [`Problem`]
+/// it is a 503, 504, 502 or 500, and the conversion logs the reason: a handler needs only `?`.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
     /// The base URL cannot be used; the reason does not repeat it.
     #[error("{0}")]
     InvalidUrl(&'static str),
+    /// The file of `ca_file` cannot be used.
+    #[error("ca_file cannot be used")]
+    CaFile(#[source] Box<dyn StdError + Send + Sync>),
+    /// The request's body cannot be written as JSON.
+    #[error("the request body cannot be serialized as JSON")]
+    Serialize(#[source] serde_json::Error),
     /// The request's URI is not a path.
     #[error("the request path is invalid")]
     InvalidRequest,
@@ -44,9 +56,48 @@ pub enum UpstreamError {
     /// The response's body broke off.
     #[error("the response body was cut off")]
     Body(#[source] Box<dyn StdError + Send + Sync>),
+    /// The response's status is not 2xx; only of calls with JSON.
+    #[error("the response has the status {0}")]
+    Status(StatusCode),
+    /// The response's body is not the JSON that was expected.
+    #[error("the response is not the expected JSON")]
+    Json(#[source] serde_json::Error),
+}
+
+/// Not before the circuit breaker's first pause is over.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Logs the error with its causes. A handler that goes on without the upstream does not come here.
+impl From<UpstreamError> for Problem {
+    fn from(error: UpstreamError) -> Self {
+        warn!(error = error.reason(), "a call to another service failed");
+        match error {
+            UpstreamError::CircuitOpen | UpstreamError::Connect(_) | UpstreamError::Closed(_) => {
+                Self::unavailable(RETRY_AFTER)
+            }
+            UpstreamError::DeadlineExceeded | UpstreamError::Timeout => Code::DeadlineExceeded.into(),
+            UpstreamError::Protocol(_)
+            | UpstreamError::Interim
+            | UpstreamError::TooLarge
+            | UpstreamError::Body(_)
+            | UpstreamError::Status(_)
+            | UpstreamError::Json(_) => Code::BadGateway.into(),
+            UpstreamError::InvalidUrl(_)
+            | UpstreamError::CaFile(_)
+            | UpstreamError::InvalidRequest
+            | UpstreamError::Serialize(_) => Self::internal(),
+        }
+    }
 }
 
 impl UpstreamError {
+    /// The error with its causes, in one line.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        std::iter::successors(self.source(), |cause| (*cause).source())
+            .fold(self.to_string(), |reason, cause| format!("{reason}: {cause}"))
+    }
+
     pub(super) fn from_client(error: legacy::Error) -> Self {
         if error.is_connect() {
             Self::Connect(error)
@@ -59,11 +110,12 @@ impl UpstreamError {
 
     pub(super) fn outcome(&self) -> Outcome {
         match self {
-            Self::InvalidUrl(_) | Self::InvalidRequest => Outcome::ClientError,
+            Self::InvalidUrl(_) | Self::CaFile(_) | Self::InvalidRequest | Self::Serialize(_) => Outcome::ClientError,
+            Self::Status(status) => Outcome::of(*status),
             Self::CircuitOpen => Outcome::CircuitOpen,
             Self::DeadlineExceeded | Self::Timeout => Outcome::Timeout,
             Self::Connect(_) | Self::Closed(_) => Outcome::ConnectError,
-            Self::Protocol(_) | Self::Interim | Self::TooLarge | Self::Body(_) => Outcome::ServerError,
+            Self::Protocol(_) | Self::Interim | Self::TooLarge | Self::Body(_) | Self::Json(_) => Outcome::ServerError,
         }
     }
 

@@ -1,21 +1,33 @@
-//! Calls to other services, over plain HTTP.
+//! Calls to other services, over HTTP and, with the cargo feature `tls`, over https.
 //!
 //! A call never outlives its request: its deadline is the smaller of its own timeout and the time the request
 //! has left, it covers the body, and the rest is sent as `x-request-timeout`. Only idempotent methods are tried
 //! again, within a budget, so that a failing upstream meets 20 % more calls and not three times as many. An upstream
 //! that keeps failing is not called for a while (circuit breaker). Connections are renewed, so that new replicas get
-//! their share. It refuses `https`: a mesh encrypts traffic between services.
+//! their share.
+//!
+//! This file holds the `cfg`s of `tls`. Inside a cluster a mesh encrypts the traffic between services; https is for those
+//! outside of it. They get the headers of a call, too: the request id, what is left of the deadline, the trace.
 //!
 //! Next: `call`, one call from start to end.
 
 mod breaker;
 mod call;
+mod connect;
 mod error;
 mod interim;
+mod json;
 mod metrics;
 mod pool;
 mod settings;
 mod target;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+mod without_tls;
+
+#[cfg(not(feature = "tls"))]
+use without_tls as tls;
 
 pub use error::UpstreamError;
 pub use settings::Settings;
@@ -49,12 +61,13 @@ impl Upstreams {
     /// A client for the service at `base_url`, such as `http://rates:8080`; `name` is its label in metrics and spans.
     ///
     /// # Errors
-    /// [`UpstreamError::InvalidUrl`] when the URL is not plain HTTP, or holds credentials or a query.
+    /// [`UpstreamError::InvalidUrl`] when the URL is not http, or https in a build with the feature `tls`, or holds
+    /// credentials or a query. [`UpstreamError::CaFile`] when the file of `ca_file` cannot be used.
     pub fn client(&self, name: &'static str, base_url: &str, settings: &Settings) -> Result<Upstream, UpstreamError> {
         Ok(Upstream(Arc::new(Inner {
             name,
             target: Target::parse(base_url)?,
-            pool: Pool::new(settings),
+            pool: Pool::new(settings)?,
             breaker: Breaker::new(name, settings, self.metrics.circuit_open(name)),
             // At rest 1 retry a second for 10 s, then one for every five calls.
             budget: TpsBudget::new(Duration::from_secs(10), 1, 0.2),

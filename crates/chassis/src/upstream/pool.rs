@@ -14,18 +14,18 @@ use std::{
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper_util::{
-    client::legacy::{self, connect::HttpConnector},
+    client::legacy,
     rt::{TokioExecutor, TokioTimer},
 };
 use tokio::time::Instant;
 
-use super::Settings;
+use super::{Settings, UpstreamError, connect::Connector};
 
-pub(super) type Client = legacy::Client<HttpConnector, Full<Bytes>>;
+pub(super) type Client = legacy::Client<Connector, Full<Bytes>>;
 
 pub(super) struct Pool {
     current: Mutex<Aged>,
-    connect_timeout: Duration,
+    connector: Connector,
     max_age: Duration,
 }
 
@@ -35,31 +35,28 @@ struct Aged {
 }
 
 impl Pool {
-    pub(super) fn new(settings: &Settings) -> Self {
-        let (connect_timeout, max_age) = (settings.connect_timeout.get(), settings.max_connection_age.get());
-        Self { current: Mutex::new(Aged::new(connect_timeout, max_age)), connect_timeout, max_age }
+    pub(super) fn new(settings: &Settings) -> Result<Self, UpstreamError> {
+        let (connector, max_age) = (Connector::new(settings)?, settings.max_connection_age.get());
+        Ok(Self { current: Mutex::new(Aged::new(&connector, max_age)), connector, max_age })
     }
 
     pub(super) fn client(&self) -> Client {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if Instant::now() >= current.renew_at {
-            *current = Aged::new(self.connect_timeout, self.max_age);
+            *current = Aged::new(&self.connector, self.max_age);
         }
         current.client.clone()
     }
 }
 
 impl Aged {
-    fn new(connect_timeout: Duration, max_age: Duration) -> Self {
+    fn new(connector: &Connector, max_age: Duration) -> Self {
         let renew_at = Instant::now() + max_age.mul_f64(0.9 + 0.2 * fastrand::f64());
-        Self { client: connect(connect_timeout), renew_at }
+        Self { client: client(connector.clone()), renew_at }
     }
 }
 
-fn connect(timeout: Duration) -> Client {
-    let mut connector = HttpConnector::new();
-    connector.set_connect_timeout(Some(timeout));
-    connector.set_nodelay(true);
+fn client(connector: Connector) -> Client {
     legacy::Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
@@ -67,5 +64,10 @@ fn connect(timeout: Duration) -> Client {
         .pool_idle_timeout(Duration::from_secs(30))
         // A request that was never sent moves to another connection; no server saw it, so it is not a retry.
         .retry_canceled_requests(true)
+        // 10 s without a frame while a call is open: all calls share an HTTP/2 connection, and a dead one would fail each
+        // of them until the pool is renewed.
+        .http2_keep_alive_interval(Duration::from_secs(10))
+        // 5 s: the default time of a call.
+        .http2_keep_alive_timeout(Duration::from_secs(5))
         .build(connector)
 }

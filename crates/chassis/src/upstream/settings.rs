@@ -5,6 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::tls;
 use crate::values::{Duration, SettingError, SettingErrors, Size};
 
 /// Settings of one upstream.
@@ -23,6 +24,8 @@ pub struct Settings {
     pub breaker_failures: u32,
     /// Longest pause of the circuit breaker before it tests the upstream again.
     pub breaker_max_pause: Duration,
+    /// PEM file with the authorities that may have issued the certificate of an `https` upstream, instead of Mozilla's list; it is read at the start.
+    pub ca_file: Option<String>,
     /// Age at which connections are renewed, with a jitter of ±10 %.
     pub max_connection_age: Duration,
 }
@@ -38,6 +41,7 @@ impl Default for Settings {
             // 5: fewer would open on isolated failures during a rollout.
             breaker_failures: 5,
             breaker_max_pause: Duration::from_secs(30),
+            ca_file: None,
             // 60 s: as `server.max_connection_age`, so that both ends renew at one pace.
             max_connection_age: Duration::from_secs(60),
         }
@@ -64,6 +68,10 @@ impl Settings {
         }
         if self.breaker_failures == 0 {
             errors.push(SettingError::new(format!("{key}.breaker_failures"), "must be above zero"));
+        }
+        if self.ca_file.is_some() && !tls::AVAILABLE {
+            let message = "this build lacks that setting: rebuild with --features tls";
+            errors.push(SettingError::new(format!("{key}.ca_file"), message));
         }
         if self.max_body.is_empty() {
             errors.push(SettingError::new(format!("{key}.max_body"), "must be above zero"));

@@ -7,11 +7,12 @@ use http::{
     uri::{Authority, Scheme},
 };
 
-use super::UpstreamError;
+use super::{UpstreamError, tls};
 
 /// A checked base URL.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
+    scheme: Scheme,
     authority: Authority,
     /// Without a slash at its end.
     prefix: String,
@@ -21,11 +22,11 @@ impl Target {
     pub(super) fn parse(base_url: &str) -> Result<Self, UpstreamError> {
         let refuse = |reason| Err(UpstreamError::InvalidUrl(reason));
         let Ok(uri) = base_url.parse::<Uri>() else { return refuse("expected a URL such as http://host:port") };
-        if uri.scheme() == Some(&Scheme::HTTPS) {
-            return refuse("https is not supported: calls between services are plain HTTP, encrypted by the mesh");
-        }
-        if uri.scheme() != Some(&Scheme::HTTP) {
+        let Some(scheme) = uri.scheme().filter(|scheme| [&Scheme::HTTP, &Scheme::HTTPS].contains(scheme)) else {
             return refuse("expected a URL such as http://host:port");
+        };
+        if *scheme == Scheme::HTTPS && !tls::AVAILABLE {
+            return refuse("this build lacks https: rebuild with --features tls");
         }
         let Some(authority) = uri.authority().filter(|authority| !authority.host().is_empty()) else {
             return refuse("expected a URL such as http://host:port");
@@ -36,7 +37,8 @@ impl Target {
         if uri.query().is_some() || base_url.contains('#') {
             return refuse("a query or fragment in the URL is not supported");
         }
-        Ok(Self { authority: authority.clone(), prefix: uri.path().trim_end_matches('/').to_owned() })
+        let prefix = uri.path().trim_end_matches('/').to_owned();
+        Ok(Self { scheme: scheme.clone(), authority: authority.clone(), prefix })
     }
 
     /// The full URI of a path below the base.
@@ -44,7 +46,7 @@ impl Target {
         let path = path.path_and_query().filter(|path| path.as_str().starts_with('/'));
         let path = path.ok_or(UpstreamError::InvalidRequest)?;
         Uri::builder()
-            .scheme(Scheme::HTTP)
+            .scheme(self.scheme.clone())
             .authority(self.authority.clone())
             .path_and_query(format!("{}{path}", self.prefix))
             .build()
@@ -56,7 +58,7 @@ impl Target {
     }
 
     pub(super) fn port(&self) -> u16 {
-        self.authority.port_u16().unwrap_or(80)
+        self.authority.port_u16().unwrap_or(if self.scheme == Scheme::HTTPS { 443 } else { 80 })
     }
 }
 
@@ -65,14 +67,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_http_without_credentials_is_a_target_and_errors_do_not_repeat_it() {
+    fn only_http_without_credentials_is_a_target_and_errors_do_not_repeat_it() {
         for url in
-            ["https://host", "host:80", "/path", "ftp://host", "http://me:secret@host", "http://host/?secret", ""]
+            ["host:80", "/path", "ftp://host", "http://me:secret@host", "https://secret@host", "http://h/?secret", ""]
         {
             let error = Target::parse(url).unwrap_err().to_string();
             assert!(!error.contains("secret"), "{error}");
         }
-        assert!(Target::parse("https://host").unwrap_err().to_string().contains("https is not supported"));
+    }
+
+    #[test]
+    fn https_is_a_target_where_the_build_has_tls() {
+        match Target::parse("https://host/below") {
+            Ok(target) if tls::AVAILABLE => {
+                assert_eq!(target.port(), 443);
+                let uri = target.join(&Uri::from_static("/v1")).unwrap();
+                assert_eq!(uri.to_string(), "https://host/below/v1");
+            }
+            Err(error) if !tls::AVAILABLE => {
+                assert!(error.to_string().contains("rebuild with --features tls"), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -21,6 +21,9 @@ use crate::{
 };
 
 mod interim;
+mod json;
+#[cfg(feature = "tls")]
+mod tls;
 
 /// A server that answers with the given statuses, and then 200 for ever.
 #[derive(Clone, Default)]
@@ -62,10 +65,15 @@ async fn serve(app: Router) -> SocketAddr {
 }
 
 fn client(address: SocketAddr, change: impl FnOnce(&mut Settings)) -> (Upstream, Registry) {
-    let (mut settings, registry) = (Settings::default(), Registry::new());
+    let registry = Registry::new();
+    (client_of(&format!("http://{address}"), &registry, change).unwrap(), registry)
+}
+
+fn client_of(url: &str, registry: &Registry, change: impl FnOnce(&mut Settings)) -> Result<Upstream, UpstreamError> {
+    let mut settings = Settings::default();
     change(&mut settings);
-    let upstreams = Upstreams::new(&registry, Propagation::new(None).unwrap()).unwrap();
-    (upstreams.client("rates", &format!("http://{address}"), &settings).unwrap(), registry)
+    let upstreams = Upstreams::new(registry, Propagation::new(None).unwrap()).unwrap();
+    upstreams.client("rates", url, &settings)
 }
 
 fn text(registry: &Registry) -> String {

@@ -58,6 +58,13 @@ impl Drop for Restore {
     }
 }
 
+/// For a default that a development machine has, such as a URL without a password.
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")

@@ -57,7 +57,7 @@ pub(super) fn mount(
             Ok::<_, Problem>(answer(&application, &info, request).await)
         }
     };
-    Ok(router.fallback(NAME, any(answer)))
+    Ok(router.named_fallback(NAME, any(answer)))
 }
 
 /// The request with its body in memory: a slow upload occupies no Python thread. Its size is limited, and so is

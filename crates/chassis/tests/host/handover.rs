@@ -1,6 +1,10 @@
 //! What the old process does once the new one serves, and what both say to their callers.
 
-use std::{fs, net::TcpStream, time::Duration};
+use std::{
+    fs,
+    net::{TcpListener, TcpStream},
+    time::Duration,
+};
 
 use nix::sys::signal::Signal;
 
@@ -8,7 +12,7 @@ use crate::{
     harness::{
         Scratch, eventually, free_port,
         http::{self, Connection},
-        local, shared,
+        local, server, shared,
     },
     line::Line,
 };
@@ -113,4 +117,25 @@ async fn the_pid_file_goes_with_the_last_process() {
     line.signal(Signal::SIGTERM);
     assert_eq!(line.exit_code(line.pid()).await, 0);
     assert_eq!(line.pid_file(), None);
+}
+
+#[tokio::test]
+async fn a_new_process_that_waits_for_its_database_leaves_the_old_one_serving() {
+    let _turn = shared().await;
+    let address = local(free_port()).to_string();
+    let database = TcpListener::bind(&address).expect("the database's address");
+    let resources = server::example("resources");
+    let mut line = Line::start_program(&resources, &[("APP__APP__DATABASE", &address)], |_| {}).await;
+    let old = line.pid();
+    drop(database);
+    line.signal(Signal::SIGUSR2);
+    line.logs("not ready yet").await;
+    assert_eq!(line.pid_file(), Some(old), "the new process took over before its step was done");
+    assert_eq!(http::get(line.app, "/hello").await.expect("an answer").status, 200);
+
+    let _database = TcpListener::bind(&address).expect("the database's address");
+    let new = line.holds("a successor", async || line.pid_file().filter(|pid| *pid != old)).await;
+    line.pids.push(new);
+    assert_eq!(http::get(line.app, "/hello").await.expect("an answer").status, 200);
+    assert_eq!(line.stop().await, [0, 0]);
 }

@@ -3,7 +3,7 @@
 //! Next: `connections::slow`.
 
 mod age;
-mod answers;
+pub(crate) mod answers;
 mod bodies;
 mod cap;
 mod cut;

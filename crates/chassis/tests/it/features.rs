@@ -78,7 +78,8 @@ async fn the_default_build_depends_on_nothing_that_only_a_feature_needs() {
     let (default, host, tls) = (tree("").await, tree("host").await, tree("tls").await);
     assert!(!default.contains("pyo3"), "the default build has Python");
     let names = ["caps ", "command-fds ", "listenfd ", "sd-notify "].map(|name| (name, "host", &host));
-    let more = ["ring ", "rustls ", "tokio-rustls ", "x509-cert "].map(|name| (name, "tls", &tls));
+    let more = ["hyper-rustls ", "ring ", "rustls ", "tokio-rustls ", "webpki-roots ", "x509-cert "]
+        .map(|name| (name, "tls", &tls));
     for (name, feature, with) in names.into_iter().chain(more) {
         let is_there = |tree: &str| tree.lines().any(|line| line.starts_with(name));
         assert!(!is_there(&default), "the default build has {name}");

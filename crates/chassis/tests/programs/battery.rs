@@ -22,13 +22,13 @@ use axum::{
     },
     routing::{any, get, post},
 };
-use chassis::{connection::ConnectionInfo, router::Router};
+use chassis::{Chassis, connection::ConnectionInfo, router::Router};
 use futures_util::{Stream, StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
-    chassis::main(chassis::service!(), |_: &Settings, _| Ok::<_, Infallible>(routes()))
+    chassis::main(chassis::service!(), async |_: &Settings, _: &Chassis| Ok::<_, Infallible>(routes()))
 }
 
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, Deserialize, schemars::JsonSchema)]

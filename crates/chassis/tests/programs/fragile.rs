@@ -7,6 +7,7 @@ use std::{convert::Infallible, process, process::ExitCode, thread, time::Duratio
 
 use axum::routing::get;
 use chassis::{
+    Chassis,
     config::{Check, SettingErrors},
     router::Router,
 };
@@ -14,7 +15,7 @@ use nix::sys::signal::{Signal, raise};
 use serde::{Deserialize, Serialize};
 
 fn main() -> ExitCode {
-    chassis::main(chassis::service!(), |settings: &Settings, _| {
+    chassis::main(chassis::service!(), async |settings: &Settings, _: &Chassis| {
         settings.end.come();
         Ok::<_, Infallible>(Router::new().route("/block", get(block)))
     })

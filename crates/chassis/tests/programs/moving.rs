@@ -12,6 +12,7 @@ use axum::{
     routing::{get, post},
 };
 use chassis::{
+    Chassis,
     config::{self, SettingErrors},
     router::Router,
     wsgi,
@@ -24,7 +25,7 @@ mod session;
 use self::session::Sessions;
 
 fn main() -> ExitCode {
-    chassis::main(chassis::service!(), |settings: &Settings, chassis| {
+    chassis::main(chassis::service!(), async |settings: &Settings, chassis: &Chassis| {
         let router = if settings.moved { routes() } else { Router::new() };
         wsgi::mount(router, settings.wsgi.as_deref(), &settings.python, chassis)
     })

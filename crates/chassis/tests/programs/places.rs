@@ -7,6 +7,7 @@ use std::{convert::Infallible, process::ExitCode, sync::Arc, time::Duration};
 
 use axum::{extract::Query, routing::get};
 use chassis::{
+    Chassis,
     config::{Check, SettingErrors},
     router::Router,
 };
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 fn main() -> ExitCode {
-    chassis::main(chassis::service!(), |settings: &Settings, _| Ok::<_, Infallible>(routes(settings)))
+    chassis::main(chassis::service!(), async |settings: &Settings, _: &Chassis| Ok::<_, Infallible>(routes(settings)))
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]

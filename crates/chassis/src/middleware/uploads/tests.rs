@@ -34,14 +34,25 @@ async fn at_the_bound_the_one_with_the_least_progress_gives_way_and_never_the_ne
 async fn at_the_bound_of_bytes_one_that_holds_few_does_not_give_way() {
     let uploads = uploads(10, 1000);
     let (mut idle, mut large) = (Tracked::new(&uploads), Tracked::new(&uploads));
-    assert!(!is_shed(&mut idle));
+    let few = idle.part(vec![0; 10].into());
     let first = large.part(vec![0; 900].into());
-    assert_eq!(uploads.0.bytes.get(), 900);
+    assert_eq!(uploads.0.bytes.get(), 910);
     tokio::time::advance(Duration::from_secs(5)).await;
     let second = large.part(vec![0; 200].into());
     assert!(is_shed(&mut large) && !is_shed(&mut idle));
-    drop((first, second));
+    drop((few, first, second));
     assert_eq!(uploads.0.bytes.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_holds_all_the_bytes_has_the_limit_of_its_route_only() {
+    let uploads = uploads(10, 1000);
+    let (mut large, mut other) = (Tracked::new(&uploads), Tracked::new(&uploads));
+    let held: Vec<_> = (0..5).map(|_| large.part(vec![0; 900].into())).collect();
+    assert!(!is_shed(&mut large));
+    let few = other.part(vec![0; 10].into());
+    assert!(is_shed(&mut large) && !is_shed(&mut other), "two have to share");
+    drop((held, few));
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,12 +4,14 @@
 const METHODS = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 // The document.
 let api;
+// The keys that the reader typed, by scheme: in memory only, so they are gone with the page.
+const keys = new Map();
 
 // An element; `parts` are elements, texts, or nothing.
 function make(name, attributes = {}, ...parts) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...parts.flat().filter((part) => part !== undefined && part !== null && part !== ""));
+  element.append(...parts.flat().filter((part) => part !== undefined && part !== null && part !== "" && part !== false));
   return element;
 }
 
@@ -69,6 +71,10 @@ function kind(raw, depth = 0) {
 function bounds(schema) {
   const words = [];
   const { minimum, maximum, minLength, maxLength, minItems, maxItems, pattern, default: usual, format } = schema;
+  if (schema.exclusiveMinimum !== undefined) words.push(`above ${schema.exclusiveMinimum}`);
+  if (schema.exclusiveMaximum !== undefined) words.push(`below ${schema.exclusiveMaximum}`);
+  if (schema.multipleOf !== undefined) words.push(`a multiple of ${schema.multipleOf}`);
+  if (schema.uniqueItems) words.push("no item twice");
   if (minimum !== undefined || maximum !== undefined) words.push(`${minimum ?? "…"} to ${maximum ?? "…"}`);
   if (minLength !== undefined || maxLength !== undefined) words.push(`length ${minLength ?? 0} to ${maxLength ?? "…"}`);
   if (minItems !== undefined || maxItems !== undefined) words.push(`${minItems ?? 0} to ${maxItems ?? "…"} items`);
@@ -140,7 +146,7 @@ function example(raw, depth = 0) {
   switch (types(schema)[0]) {
     case "object": return Object.fromEntries(Object.entries(schema.properties ?? {}).map(([name, value]) => [name, example(value, depth + 1)]));
     case "array": return schema.items ? [example(schema.items, depth + 1)] : [];
-    case "integer": case "number": return schema.minimum ?? 0;
+    case "integer": case "number": return typeof schema.minimum === "number" ? schema.minimum : 0;
     case "boolean": return false;
     case "string": return "";
     default: return null;
@@ -185,7 +191,7 @@ function requestBody(body) {
 }
 
 // A form that sends the request, and the response.
-function attempt(method, path, list, body) {
+function attempt(method, path, list, body, security) {
   const form = make("form", { autocomplete: "off" });
   const inputs = list.map((parameter) => {
     const input = make("input", { name: parameter.name, spellcheck: "false" });
@@ -208,13 +214,40 @@ function attempt(method, path, list, body) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     button.disabled = true;
-    answer.replaceChildren(...await send(method, path, inputs, type, text?.value));
+    answer.replaceChildren(...await send(method, path, inputs, type, text?.value, security));
     button.disabled = false;
   });
   return make("details", { class: "try" }, make("summary", {}, "Try it"), form);
 }
 
-async function send(method, path, inputs, type, text) {
+// A field for each key; a cookie is sent by the browser itself.
+function keyFields(schemes) {
+  const fields = Object.entries(schemes).filter(([, scheme]) => resolve(scheme).in !== "cookie").map(([name, raw]) => {
+    const scheme = resolve(raw);
+    const place = scheme.type === "apiKey" ? `${scheme.name}, in ${scheme.in}` : scheme.scheme === "basic" ? "user:password" : scheme.scheme ?? scheme.type;
+    const input = make("input", { type: "password", name, autocomplete: "off", spellcheck: "false" });
+    input.addEventListener("input", () => keys.set(name, input.value));
+    return make("label", {}, `${name} (${place})`, input);
+  });
+  const form = find("keys");
+  form.replaceChildren(...fields);
+  form.hidden = fields.length === 0;
+  form.addEventListener("submit", (event) => event.preventDefault());
+}
+
+// Adds the keys that an operation needs, as far as they were typed.
+function prove(security, headers, query) {
+  for (const name of Object.keys(security?.[0] ?? {})) {
+    const { type, scheme, in: place, name: parameter } = resolve(api.components.securitySchemes[name]);
+    const key = keys.get(name);
+    if (!key) continue;
+    if (type === "http") headers.authorization = scheme === "basic" ? `Basic ${btoa(key)}` : `Bearer ${key}`;
+    if (place === "header") headers[parameter] = key;
+    if (place === "query") query.append(parameter, key);
+  }
+}
+
+async function send(method, path, inputs, type, text, security) {
   const query = new URLSearchParams();
   const headers = text === undefined ? {} : { "content-type": type };
   let target = path;
@@ -225,6 +258,7 @@ async function send(method, path, inputs, type, text) {
     if (place === "query") values.forEach((value) => query.append(name, value));
     if (place === "header") headers[name] = input.value;
   }
+  prove(security, headers, query);
   const begun = performance.now();
   try {
     const found = await fetch(`.${target}${query.size ? `?${query}` : ""}`, { method: method.toUpperCase(), headers, body: text, cache: "no-store" });
@@ -250,10 +284,13 @@ function operation(method, path, raw, common) {
   const list = [...common, ...(raw.parameters ?? [])].map(resolve);
   const body = resolve(raw.requestBody);
   const id = raw.operationId ?? `${method}${path}`;
+  const security = raw.security ?? api.security;
+  const needed = Object.keys(security?.[0] ?? {});
   return make("article", { id, "data-words": `${method} ${path} ${raw.summary ?? ""}`.toLowerCase() },
     make("h2", {}, make("span", { class: `method ${method}` }, method), make("a", { class: "path", href: `#${id}` }, path)),
     raw.summary && make("p", {}, raw.summary), words(raw.description),
-    parameters(list), requestBody(body), attempt(method, path, list, body),
+    needed.length > 0 && make("p", { class: "faint" }, `Needs ${needed.join(" and ")}.`),
+    parameters(list), requestBody(body), attempt(method, path, list, body, security),
     make("h3", {}, "Answers"), answers(raw.responses ?? {}));
 }
 
@@ -279,6 +316,7 @@ function show() {
   find("title").textContent = title;
   find("version").textContent = version;
   find("description").replaceChildren(words(description) ?? "");
+  keyFields(api.components?.securitySchemes ?? {});
   shared.clear();
   for (const { responses } of operations()) {
     for (const status of Object.keys(responses ?? {})) shared.set(status, (shared.get(status) ?? 0) + 1);
@@ -302,11 +340,14 @@ function show() {
   if (location.hash) find(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
 }
 
+// JavaScript's numbers are exact up to 2⁵³: longer bounds stay text, so that they print as they are.
+const exact = (text) => text.replace(/("(?:minimum|maximum|exclusiveMinimum|exclusiveMaximum)":\s*)(-?\d{16,})(?=\s*[,}])/g, '$1"$2"');
+
 async function load() {
   try {
     const answer = await fetch("openapi.json");
     if (!answer.ok) throw new Error(`openapi.json returned ${answer.status}`);
-    api = await answer.json();
+    api = JSON.parse(exact(await answer.text()));
     show();
     document.documentElement.dataset.state = "shown";
   } catch (error) {

@@ -12,7 +12,7 @@ use crate::harness::{
 };
 
 /// A problem document with `code`, the response's own status, and the request id of the header.
-fn assert_problem(what: &str, response: &Response, code: &str) {
+pub(crate) fn assert_problem(what: &str, response: &Response, code: &str) {
     let body = assert_document(what, response, code);
     let id = response.header("x-request-id");
     assert!(id.is_some(), "{what}: no x-request-id");

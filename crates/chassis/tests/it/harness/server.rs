@@ -116,6 +116,14 @@ impl Server {
         Self::ready(command).await
     }
 
+    /// The same with an example, without waiting for more than the listeners.
+    #[allow(dead_code, reason = "the tests of the start do")]
+    pub(crate) async fn start_example_unready(name: &str, settings: &[(&str, &str)]) -> Self {
+        let mut command = command(&example(name), &SETTINGS);
+        command.envs(settings.iter().copied());
+        Self::listening(command).await
+    }
+
     /// The same with at most `open_files` file descriptors.
     pub(crate) async fn start_limited(open_files: u32, settings: &[(&str, &str)]) -> Self {
         let mut command = command(Path::new("sh"), &SETTINGS);

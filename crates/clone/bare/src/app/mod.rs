@@ -27,6 +27,6 @@ pub enum StartError {
 ///
 /// # Errors
 /// When the settings do not fit, or a name is taken.
-pub fn router(_settings: &Settings, chassis: &Chassis) -> Result<Router, StartError> {
+pub async fn router(_settings: &Settings, chassis: &Chassis) -> Result<Router, StartError> {
     Ok(Router::new().documented(ABOUT, &chassis.identity))
 }

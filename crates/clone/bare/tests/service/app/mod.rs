@@ -1,18 +1,12 @@
-//! The app's routes, asked as a client does, but without a socket.
+//! The app's routes, asked as a client does. `Service` in `chassis::testing` does more: see docs/testing-a-service.md.
 
-use axum::{body::Body, extract::Request, response::Response};
-use tower::ServiceExt;
+use chassis::testing::{self, Service};
+use service::{SERVICE, app::router};
 
-use service::app::router;
-
-use super::{chassis, settings};
-
-async fn fetch(path: &str) -> Response {
-    let app = router(&settings().app, &chassis()).unwrap().into_axum();
-    app.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap()
-}
+use super::app_env;
 
 #[tokio::test]
 async fn the_description_is_a_route() {
-    assert_eq!(fetch("/openapi.json").await.status(), 200);
+    let service = Service::start(SERVICE, router, testing::read(app_env())).await.expect("it starts");
+    assert_eq!(service.get("/openapi.json").await.status, 200);
 }

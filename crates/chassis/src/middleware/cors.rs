@@ -1,0 +1,61 @@
+//! CORS of a route, around its whole middleware: a refusal by the middleware carries the headers, too.
+//!
+//! Without them a browser hides the response from the page: a 413, 503 or 504 would look like a broken network. Routes
+//! without CORS pay nothing for it. The answers that never reach a route carry none: a 404 of an unmatched path, and what
+//! the connection answers itself.
+//!
+//! Next: [`super::request_future`].
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{body::Body, extract::Request, response::Response};
+use http::{HeaderValue, Method, header};
+use tower::{ServiceExt as _, service_fn};
+use tower_http::cors::CorsLayer;
+use tower_layer::Layer as _;
+
+use super::{Stack, request_future::RequestFuture, route::Route, routes::Answer};
+
+/// A route's layer, and the route that answers its preflights.
+#[derive(Debug)]
+pub(super) struct Cors {
+    layer: CorsLayer,
+    preflight: Arc<Route>,
+}
+
+impl Cors {
+    /// # Panics
+    /// On rules that a browser refuses, such as any origin with credentials.
+    pub(super) fn new(layer: &CorsLayer, preflight: Route) -> Self {
+        Self { layer: layer.clone(), preflight: Arc::new(preflight) }
+    }
+
+    /// Answers a request to `route`.
+    pub(super) fn call(&self, stack: Arc<Stack>, route: &Arc<Route>, request: Request) -> Answer {
+        if *request.method() == Method::OPTIONS {
+            // Without the layer around it: the route has it inside.
+            let preflight = Arc::clone(&self.preflight);
+            return Box::pin(async { RequestFuture::begin(stack, preflight, request).await });
+        }
+        let route = Arc::clone(route);
+        let inside = service_fn(move |request| {
+            let answer = RequestFuture::begin(Arc::clone(&stack), Arc::clone(&route), request);
+            async { Ok::<_, Infallible>(answer.await) }
+        });
+        let outside = self.layer.layer(inside);
+        Box::pin(async {
+            let answer: Result<Response<Body>, Infallible> = outside.oneshot(request).await;
+            answer.unwrap_or_else(|never| match never {})
+        })
+    }
+}
+
+/// The method of a request; of a preflight, the method that it asks for.
+pub(super) fn intended_method(request: &Request) -> Method {
+    let asked = || {
+        let value = request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD).map(HeaderValue::as_bytes);
+        value.and_then(|value| Method::from_bytes(value).ok())
+    };
+    let is_options = *request.method() == Method::OPTIONS;
+    is_options.then(asked).flatten().unwrap_or_else(|| request.method().clone())
+}

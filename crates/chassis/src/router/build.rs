@@ -1,0 +1,155 @@
+//! A router made into what serves: each route inside the middleware, or without it for unit tests.
+//!
+//! Next: [`crate::middleware::routes`].
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{extract::DefaultBodyLimit, routing::MethodRouter};
+
+use super::{
+    Handlers, Route, Router,
+    mounted::{Mounted, Path},
+};
+use crate::{
+    middleware::{
+        Stack,
+        route::{Kind, Marks, Route as Inside},
+        routes::{Paths, Routes, Target},
+    },
+    openapi::{Described, Methods, Page},
+    problem::{Code, Problem},
+    telemetry::Identity,
+};
+
+impl Router {
+    /// Adds `/openapi.json`, which describes the routes added so far, and `/docs`, which shows it. `about` is the API's
+    /// title and, below an empty line, its description in Markdown.
+    #[must_use]
+    pub fn documented(self, about: &'static str, identity: &Identity) -> Self {
+        let page = Page::new();
+        let add = |router: Self, (path, methods): (&str, Methods<()>)| router.route(path, methods);
+        let served = page.routes().into_iter().fold(self, add);
+        let routes = served.described().map(|(path, described)| (path.to_owned(), described.to_vec())).collect();
+        page.describe(about, identity, routes);
+        served
+    }
+
+    /// Each route inside the middleware. Routes may share a path if their methods differ.
+    ///
+    /// # Panics
+    /// On a path that axum refuses or that two routes share with the same method, where there are two fallbacks, and where
+    /// routes of one pool run on different runtimes.
+    pub(crate) fn build(self, stack: &Arc<Stack>) -> Routes {
+        let mut paths = Paths::default();
+        let mut own: Vec<(String, Vec<Own>)> = Vec::new();
+        let (routes, mounted) = apart(self.routes);
+        // First those of axum's routers: where paths conflict, the one that is added second is named.
+        for (mounted, route) in &mounted {
+            paths.routes.extend(spread(stack, route, mounted, mounted.routes()));
+            paths.fallbacks.extend(spread(stack, route, mounted, mounted.fallbacks()));
+        }
+        let has_own = self.fallback.as_ref().is_some_and(|route| route.kind != Kind::Unmatched);
+        let has_other = paths.fallbacks.iter().any(|(path, _)| path == "/");
+        assert!(!has_own || !has_other, "two fallbacks: one of the router, and one of a router of axum's in it");
+        for route in routes {
+            match own.iter_mut().find(|(path, _)| *path == route.1.path) {
+                Some((_, routes)) => routes.push(route),
+                None => own.push((route.1.path.clone(), vec![route])),
+            }
+        }
+        paths.routes.extend(own.into_iter().map(|(path, routes)| {
+            let targets = targets(stack, &path, routes);
+            (path, targets)
+        }));
+        for (handlers, Route { path, kind, pool, marks, .. }) in apart(self.fallbacks).0 {
+            let rest = format!("{path}/{{*rest}}");
+            let route = stack.route(&rest, kind, pool.as_deref(), &marks, anywhere(handlers));
+            let paths_below = [format!("{path}/"), path, rest].map(|path| (path, vec![Target::any(&route)]));
+            paths.fallbacks.extend(paths_below);
+        }
+        Routes::new(Arc::clone(stack), paths, unmatched(stack, self.fallback))
+    }
+
+    /// The routes alone, without middleware: for an app's own unit tests.
+    ///
+    /// # Panics
+    /// Where two routes share a path and a method.
+    pub fn into_axum(self) -> axum::Router {
+        let (own, mounted) = apart(self.routes);
+        let (fallback, fallbacks) = (apart(self.fallback).0.pop(), apart(self.fallbacks).0);
+        let mut router = fallback.map(|(handlers, _)| anywhere(handlers)).unwrap_or_default();
+        for (handlers, route) in own {
+            let handlers = match route.marks.cors {
+                Some(cors) => handlers.layer(cors),
+                None => handlers,
+            };
+            router = router.route(&route.path, handlers);
+        }
+        for (mounted, _) in mounted {
+            router = router.merge(mounted.into_router());
+        }
+        for (handlers, route) in fallbacks {
+            router = router.nest(&route.path, anywhere(handlers));
+        }
+        // As in the middleware: axum's own limit holds nowhere.
+        router.layer(DefaultBodyLimit::disable())
+    }
+}
+
+/// A route without its handlers, and they.
+type Own = (MethodRouter, Route<()>);
+
+/// The routes of one path each, and those of axum's routers.
+fn apart(routes: impl IntoIterator<Item = Route<()>>) -> (Vec<Own>, Vec<(Mounted, Route<()>)>) {
+    let (mut own, mut mounted) = (Vec::new(), Vec::new());
+    for mut route in routes {
+        match std::mem::replace(&mut route.handlers, Handlers::Methods(Box::default())) {
+            Handlers::Methods(handlers) => own.push((*handlers, route)),
+            Handlers::Mounted(whole) => mounted.push((whole, route)),
+        }
+    }
+    (own, mounted)
+}
+
+/// The routes of one path. axum's router has all of their methods, so that each can list them in `Allow`.
+fn targets(stack: &Stack, path: &str, routes: Vec<Own>) -> Vec<Target> {
+    let all = |router: axum::Router, (handlers, _): &Own| router.route(path, handlers.clone());
+    // With its state, so that each handler becomes a service now; otherwise axum converts it for each request.
+    let handlers = routes.iter().fold(axum::Router::new(), all).with_state(());
+    let target = |(_, route): Own| Target {
+        methods: route.described.iter().map(Described::method).collect(),
+        route: stack.route(path, route.kind, route.pool.as_deref(), &route.marks, handlers.clone()),
+    };
+    routes.into_iter().map(target).collect()
+}
+
+/// Some paths of one of axum's routers; those with the same template are one route.
+fn spread(stack: &Stack, route: &Route<()>, mounted: &Mounted, paths: &[Path]) -> Vec<(String, Vec<Target>)> {
+    let handlers = mounted.clone().into_router().with_state(());
+    let mut routes: BTreeMap<&str, Arc<Inside>> = BTreeMap::new();
+    let mut targets = Vec::new();
+    for Path { path, template } in paths {
+        let create = || stack.route(template, route.kind, route.pool.as_deref(), &route.marks, handlers.clone());
+        let inside = routes.entry(template).or_insert_with(create);
+        targets.push((path.clone(), vec![Target::any(inside)]));
+    }
+    targets
+}
+
+/// What answers the paths that no route matches.
+fn unmatched(stack: &Stack, fallback: Option<Route<()>>) -> Arc<Inside> {
+    if let Some((handlers, Route { path, kind, pool, marks, .. })) = apart(fallback).0.pop() {
+        return stack.route(&path, kind, pool.as_deref(), &marks, anywhere(handlers));
+    }
+    let handlers = axum::Router::new().fallback(not_found);
+    stack.route("", Kind::Unmatched, None, &Marks::default(), handlers)
+}
+
+/// Handlers that answer whatever the path is.
+fn anywhere(handlers: MethodRouter) -> axum::Router {
+    axum::Router::new().fallback_service(handlers)
+}
+
+pub(super) async fn not_found() -> Problem {
+    Problem::new(Code::NotFound)
+}

@@ -1,0 +1,69 @@
+use super::{build::not_found, mounted::Mounted, *};
+use axum::routing::get;
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+#[test]
+fn nested_routes_are_named_in_full() {
+    let inner = Router::<()>::new().route("/", get(not_found)).route("/{id}", get(not_found));
+    let router = Router::new().route("/", get(not_found)).nest("/v1/things", inner);
+    assert_eq!(router.paths().collect::<Vec<_>>(), ["/", "/v1/things", "/v1/things/{id}"]);
+}
+
+#[tokio::test]
+async fn a_fallback_answers_what_no_route_matches() {
+    let inner = Router::<()>::new().named_fallback("inner", get(async || "inner"));
+    let router = Router::new().route("/", get(async || "route")).nest("/v1", inner);
+    let router = router.named_fallback("other", get(async || "fallback"));
+    assert_eq!(router.paths().collect::<Vec<_>>(), ["/"], "it is no route");
+    assert_eq!(router.undescribed().count(), 1);
+    let router = router.into_axum();
+    for (path, expected) in [("/", "route"), ("/other", "fallback"), ("/v1/other", "inner")] {
+        let request = axum::extract::Request::get(path).body(axum::body::Body::empty()).expect("a request");
+        let Ok(answer) = router.clone().oneshot(request).await;
+        let body = answer.into_body().collect().await.expect("a body").to_bytes();
+        assert_eq!(body, expected, "{path}");
+    }
+}
+
+fn mounted(router: axum::Router) -> Vec<(String, String)> {
+    let mounted = Mounted::new(router);
+    let pair = |path: &mounted::Path| (path.path.clone(), path.template.clone());
+    mounted.routes().iter().chain(mounted.fallbacks()).map(pair).collect()
+}
+
+/// What axum prints is no promise: this holds it for the version in use.
+#[test]
+fn the_paths_of_an_axum_router_are_read() {
+    let inner = axum::Router::new().route("/", get(not_found)).route("/{id}", get(not_found).post(not_found));
+    let files = any_service(get(not_found));
+    let router =
+        axum::Router::new().route("/a-b_c", get(not_found)).nest("/things", inner).nest_service("/files", files);
+    let tail = "/files/{*__private__axum_nest_tail_param}";
+    let files = |path: &str| (path.to_owned(), "/files/{*rest}".to_owned());
+    let own = |path: &str| (path.to_owned(), path.to_owned());
+    let expected = [own("/a-b_c"), files("/files"), files("/files/"), files(tail), own("/things"), own("/things/{id}")];
+    assert_eq!(mounted(router.clone()), expected);
+    assert_eq!(mounted(axum::Router::new()), [], "axum's own 404 is no fallback");
+    let router = Router::<()>::new().nest("/v2", Router::new().merge_axum(router));
+    let templates = ["/v2/a-b_c", "/v2/files/{*rest}", "/v2/files/{*rest}", "/v2/files/{*rest}", "/v2/things"];
+    assert_eq!(router.paths().collect::<Vec<_>>(), [&templates[..], &["/v2/things/{id}"]].concat());
+    assert_eq!(router.undescribed().count(), 0, "they are left out on purpose");
+}
+
+#[test]
+fn the_fallbacks_of_an_axum_router_are_read() {
+    let api = axum::Router::new().route("/a", get(not_found)).fallback(not_found);
+    let paths = |router| mounted(router).into_iter().map(|(path, _)| path).collect::<Vec<_>>();
+    assert_eq!(paths(api.clone()), ["/a", "/", "/{*__private__axum_fallback}"]);
+    let nested = paths(axum::Router::new().nest("/api", api.clone()));
+    assert_eq!(nested, ["/api/a", "/api", "/api/{*__private__axum_fallback}"]);
+    assert_eq!(paths(axum::Router::new().fallback(not_found)), ["/", "/{*__private__axum_fallback}"]);
+}
+
+#[test]
+#[should_panic(expected = "both have a fallback")]
+fn two_fallbacks_are_refused() {
+    let other = Router::<()>::new().fallback(not_found);
+    let _ = other.clone().merge(other);
+}

@@ -1,0 +1,59 @@
+//! How a connection opens, within its time: the TCP connection, and the handshake of TLS where there is one.
+//!
+//! Next: [`super::pool`].
+
+use std::{
+    error::Error as StdError,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::Uri;
+use hyper_util::client::legacy::connect::HttpConnector;
+use tokio::time;
+use tower_service::Service;
+
+use super::{Settings, UpstreamError, tls};
+
+/// A connector with a time limit: `HttpConnector`'s own ends before the handshake.
+#[derive(Clone, Debug)]
+pub(super) struct Connector {
+    inner: tls::Connector,
+    timeout: Duration,
+}
+
+type Error = Box<dyn StdError + Send + Sync>;
+
+impl Connector {
+    /// # Errors
+    /// [`UpstreamError::CaFile`].
+    pub(super) fn new(settings: &Settings) -> Result<Self, UpstreamError> {
+        let timeout = settings.connect_timeout.get();
+        let mut http = HttpConnector::new();
+        // It divides the time among the addresses of a name.
+        http.set_connect_timeout(Some(timeout));
+        http.set_nodelay(true);
+        Ok(Self { inner: tls::connector(http, settings)?, timeout })
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = <tls::Connector as Service<Uri>>::Response;
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let connecting = time::timeout(self.timeout, self.inner.call(uri));
+        Box::pin(async {
+            let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no connection within connect_timeout");
+            let stream = connecting.await.map_err(late)??;
+            Ok(stream)
+        })
+    }
+}

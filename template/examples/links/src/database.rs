@@ -1,0 +1,40 @@
+//! Postgres: connected when it is first used, migrated before the replica is ready, purged while it runs, and left last.
+//!
+//! Next: [`crate::links`].
+
+use std::time::Duration;
+
+use chassis::Chassis;
+use sqlx::{
+    Connection, PgConnection, PgPool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::Settings;
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+pub(crate) fn open(settings: &Settings, chassis: &Chassis) -> Result<PgPool, sqlx::Error> {
+    let options: PgConnectOptions = settings.database_url.expose().parse()?;
+    // 2 s: a request that waits longer for a connection is better tried again.
+    let pool = PgPoolOptions::new().max_connections(16).acquire_timeout(Duration::from_secs(2));
+    let pool = pool.connect_lazy_with(options);
+    let (migrated, purged, closed) = (pool.clone(), pool.clone(), pool.clone());
+    chassis.before_ready("database", move || migrate(migrated.clone()));
+    chassis.every("purge", settings.purge_every.get(), move || purge(purged.clone()));
+    chassis.on_shutdown("database", async move { closed.close().await });
+    Ok(pool)
+}
+
+async fn migrate(database: PgPool) -> Result<(), sqlx::Error> {
+    // The pool says "timed out" where the server refuses it; this says why.
+    PgConnection::connect_with(&database.connect_options()).await?.close().await?;
+    Ok(MIGRATIONS.run(&database).await?)
+}
+
+async fn purge(database: PgPool) -> Result<(), sqlx::Error> {
+    let purged = sqlx::query("DELETE FROM links WHERE expires_at <= now()").execute(&database).await?.rows_affected();
+    tracing::debug!(purged, "links that had expired are deleted");
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! Errors of handlers: the client sees the code, the log sees the cause.
+
+use std::time::Duration;
+
+use axum::{
+    extract::multipart::MultipartError,
+    response::{IntoResponse, Response},
+};
+use chassis::{
+    openapi::{Operation, Output},
+    problem::{Code, Problem},
+    upstream::UpstreamError,
+};
+
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) enum Error {
+    Rejected(#[from] Problem),
+    Upload(#[from] MultipartError),
+    Upstream(#[from] UpstreamError),
+    Database(#[from] sqlx::Error),
+}
+
+pub(crate) fn no_such_link() -> Error {
+    Problem::new(Code::NotFound).with_detail("There is no such link.").into()
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Rejected(problem) => problem.into_response(),
+            Self::Upload(error) => error.into_response(),
+            Self::Upstream(error) => Problem::from(error).into_response(),
+            Self::Database(error) => {
+                tracing::error!(%error, "the database failed");
+                let is_away = matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_));
+                let problem = if is_away { Problem::unavailable(Duration::from_secs(1)) } else { Problem::internal() };
+                problem.into_response()
+            }
+        }
+    }
+}
+
+impl Output for Error {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.problem(Code::NotFound);
+    }
+}

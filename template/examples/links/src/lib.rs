@@ -1,0 +1,60 @@
+//! Short links in Postgres: a team makes them with an API key, everybody follows them.
+//!
+//! Next: [`settings`].
+
+mod auth;
+mod database;
+mod error;
+mod imports;
+mod links;
+mod settings;
+
+pub use settings::Settings;
+
+use std::{error::Error, time::Duration};
+
+use axum::middleware::from_fn_with_state;
+use chassis::{
+    Chassis,
+    config::Size,
+    openapi::{Scheme, get, post},
+    program::Service,
+    router::Router,
+    upstream::Upstreams,
+};
+use tower_http::services::ServeDir;
+
+/// Its name and version.
+pub const SERVICE: Service = chassis::service!();
+
+const ABOUT: &str = "Short links\n\nA link is made with a key. Anybody can follow it.";
+
+/// The routes, and what they need.
+pub async fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, Box<dyn Error + Send + Sync>> {
+    let database = database::open(settings, chassis)?;
+    let upstreams = Upstreams::new(&chassis.registry, chassis.propagation.clone())?;
+    let client = |url| upstreams.client("reputation", url, &settings.reputation);
+    let reputation = settings.reputation_url.as_deref().map(client).transpose()?;
+
+    let v1 = Router::new()
+        .route("/links", get(links::list).about("Lists links").post(links::create).about("Makes a link"))
+        .route("/links/{id}", get(links::read).about("Shows a link").delete(links::remove).about("Deletes a link"))
+        // An export has 100,000 lines at most, of 200 bytes.
+        .route(
+            "/imports",
+            post(imports::create)
+                .about("Imports links\n\nEach part is a CSV file with the columns `url` and `tags`; spaces separate the tags.")
+                .max_body(Size::mib(20))
+                .request_timeout(Duration::from_secs(60)),
+        )
+        .route_layer(from_fn_with_state(auth::Keys::new(&settings.api_keys), auth::require_key))
+        .secured("api_key", Scheme::ApiKeyHeader(auth::HEADER))
+        .cors(settings.cors());
+
+    Ok(Router::new()
+        .nest("/v1", v1)
+        .route("/{slug}", get(links::follow).about("Follows a link"))
+        .nest_service("/static", ServeDir::new(&settings.public_dir))
+        .with_state(links::Links { database, reputation })
+        .documented(ABOUT, &chassis.identity))
+}

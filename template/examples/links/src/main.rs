@@ -1,0 +1,7 @@
+//! `APP__APP__API_KEYS=… cargo run -p links`, with a Postgres at `app.database_url`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    chassis::main(links::SERVICE, links::router)
+}

@@ -1,0 +1,74 @@
+//! The service's own settings, `app.*`.
+//!
+//! Next: [`crate::auth`].
+
+use std::path::PathBuf;
+
+use chassis::{
+    config::{Check, Duration, Secret, SettingError, SettingErrors},
+    upstream::{self, Upstream},
+};
+use http::{HeaderName, HeaderValue, Method, header};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tower_http::cors::CorsLayer;
+
+use crate::auth;
+
+/// Settings `app.*`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Where Postgres is: `postgres://user:password@host/database`.
+    pub database_url: Secret,
+    /// Keys that may call `/v1`; without one nobody may.
+    pub api_keys: Vec<Secret>,
+    /// Origins whose pages may call `/v1`, such as `https://admin.example`.
+    pub cors_origins: Vec<String>,
+    /// The files below `/static`.
+    pub public_dir: PathBuf,
+    /// How often links that have expired are deleted.
+    pub purge_every: Duration,
+    /// A service that says whether a URL may be linked to; unset: all may.
+    pub reputation_url: Option<String>,
+    /// The client of that service.
+    pub reputation: upstream::Settings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            database_url: "postgres://links@localhost/links".into(),
+            api_keys: Vec::new(),
+            cors_origins: Vec::new(),
+            public_dir: "public".into(),
+            // A link that has expired is not followed any more; its row may wait.
+            purge_every: Duration::from_secs(60),
+            reputation_url: None,
+            reputation: upstream::Settings::default(),
+        }
+    }
+}
+
+impl Check for Settings {
+    fn check(&self, errors: &mut SettingErrors) {
+        if self.cors_origins.iter().any(|origin| HeaderValue::from_str(origin).is_err()) {
+            errors.push(SettingError::new("cors_origins", "expected origins such as https://admin.example"));
+        }
+        if let Some(Err(error)) = self.reputation_url.as_deref().map(Upstream::check_url) {
+            errors.push(SettingError::new("reputation_url", error.to_string()));
+        }
+        self.reputation.check("reputation", errors);
+    }
+}
+
+impl Settings {
+    /// What pages of other origins may do.
+    pub(crate) fn cors(&self) -> CorsLayer {
+        let origins = self.cors_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
+        CorsLayer::new()
+            .allow_origin(origins.collect::<Vec<_>>())
+            .allow_methods([Method::GET, Method::POST, Method::DELETE])
+            .allow_headers([header::CONTENT_TYPE, HeaderName::from_static(auth::HEADER)])
+    }
+}

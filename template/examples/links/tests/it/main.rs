@@ -1,0 +1,11 @@
+//! The service in the test's own process, beside a Postgres of the test's own.
+//!
+//! `make links` runs them; Postgres is installed by `make tools`.
+
+mod description;
+mod drain;
+mod postgres;
+mod routes;
+mod service;
+mod start;
+mod uploads;
