@@ -65,7 +65,7 @@ base-digests: ## Prints the base image with its digest, for --build-arg; needs t
 cluster-up: image ## Creates a kind cluster with the image loaded.
 	IMAGE=$(IMAGE) scripts/gate cluster/run up
 
-e2e-cluster: ## Install, helm test, roll, scale and roll back under load, uninstall; on any KUBECONFIG.
+e2e-cluster: ## Install, helm test, roll, scale, roll back and autoscale under load, uninstall; on any KUBECONFIG.
 	IMAGE=$(IMAGE) scripts/gate cluster/run e2e
 
 cluster-down: ## Deletes that cluster.

@@ -70,7 +70,7 @@ def left_out(path):
     """A key whose null is a value of its own: rendered, or refused with its name."""
     code, _, error = chart.template(chart.CHART, with_null(copy(ON), [path]))
     own = [".".join(path), "/".join(path), path[0]]
-    return [error] if code and not any(f"{name}{end}" in error for name in own for end in (": ", "' ", ".")) else []
+    return [error] if code and not any(f"{name}{end}" in error for name in own for end in (": ", "' ", ".", " ")) else []
 
 
 def main():
