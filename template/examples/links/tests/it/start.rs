@@ -34,14 +34,17 @@ async fn a_replica_waits_for_its_database_and_is_ready_within_two_seconds_of_its
 
 #[tokio::test]
 async fn a_replica_whose_database_stays_away_ends_with_code_one_and_the_reason() {
-    let postgres = Postgres::start();
-    let url = postgres.url("links");
-    postgres.lose();
-    let settings = settings(&url, &[("APP__LIFECYCLE__START_TIMEOUT", "500ms")]);
-    let error = Service::start(links::SERVICE, links::router, settings).await.expect_err("there is no database");
-    println!("{error}");
-    for part in ["waiting for database", "No such file or directory"] {
-        assert!(error.to_string().contains(part), "{part}: {error}");
+    let nobody = tempfile::tempdir().expect("a temporary directory");
+    let socket = format!("postgres://links@localhost/links?host={}", nobody.path().display());
+    for (url, reason) in
+        [(&*socket, "No such file or directory"), ("postgres://links@127.0.0.1:1/links", "Connection refused")]
+    {
+        let settings = settings(url, &[("APP__LIFECYCLE__START_TIMEOUT", "500ms")]);
+        let error = Service::start(links::SERVICE, links::router, settings).await.expect_err("there is no database");
+        println!("{error}");
+        for part in ["waiting for database", reason] {
+            assert!(error.to_string().contains(part), "{part}: {error}");
+        }
     }
 }
 
