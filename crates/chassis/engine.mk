@@ -40,7 +40,7 @@ test-full: tools lint ## Runs all checks with the full number of restarts and re
 	HOSTILE=full $(MAKE) hostile
 	FULL=yes cargo test --locked --package clone -- --include-ignored
 	FULL=yes $(MAKE) template-load
-	SCHEMATHESIS_EXAMPLES=500 $(MAKE) api
+	SCHEMATHESIS_EXAMPLES=500 $(MAKE) api links
 	$(MAKE) bench-check
 
 bench: ## Measures the cost of a request, a connection and a start, compared with others: docs/performance.md. QUICK=yes for a look, PARTS=cpu for some.

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-MISSING = "Postgres is not installed: run `make tools`, or `sudo apt-get install postgresql`"
+MISSING = "Postgres is not installed: run `make tools`"
 
 
 class Postgres:

@@ -5,7 +5,7 @@ use std::{
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, PoisonError, Weak, mpsc::channel},
     thread,
     time::{Duration, Instant},
 };
@@ -20,7 +20,7 @@ use tempfile::TempDir;
 /// How long anything may take on a busy machine.
 const BOUND: Duration = Duration::from_secs(30);
 
-const MISSING: &str = "Postgres is not installed: run `sudo apt-get install postgresql`, or `make tools`";
+const MISSING: &str = "Postgres is not installed: run `make tools`";
 
 /// Where Debian has the programs, and where others have them.
 const PLACES: [&str; 3] = ["/usr/lib/postgresql", "/usr/local", "/usr"];
@@ -91,7 +91,7 @@ impl Postgres {
         command.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200"]);
         let log = fs::File::create(self.log()).expect("a log");
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a file")).stderr(log);
-        let child = command.spawn().unwrap_or_else(|error| panic!("postgres: {error}"));
+        let child = spawn(command);
         *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
         let (socket, deadline) = (self.folder.path().join(".s.PGSQL.5432"), Instant::now() + BOUND);
         while UnixStream::connect(&socket).is_err() || !self.is_ready() {
@@ -124,15 +124,31 @@ impl Drop for Postgres {
     }
 }
 
-/// One of Postgres's programs. As root it runs as `postgres`, since it refuses root.
+/// One of Postgres's programs, which ends with this process, also where that is killed. As root it runs as `postgres`,
+/// since it refuses root.
 fn command(program: &str) -> Command {
     let path = find(program).expect(MISSING);
-    let Some(user) = postgres_user() else { return Command::new(path) };
     let mut command = Command::new("setpriv");
-    command.arg(format!("--reuid={}", user.uid)).arg(format!("--regid={}", user.gid)).arg("--clear-groups").arg(path);
-    // A folder that it may be in.
-    command.current_dir("/");
+    command.arg("--pdeathsig=QUIT");
+    if let Some(user) = postgres_user() {
+        command.arg(format!("--reuid={}", user.uid)).arg(format!("--regid={}", user.gid)).arg("--clear-groups");
+    }
+    // In a folder that it may be in.
+    command.arg(path).current_dir("/");
     command
+}
+
+/// By a thread that lasts: the kernel takes the end of the thread that spawned a process for that of its parent, and a
+/// test's thread ends while other tests use what it started.
+fn spawn(mut command: Command) -> Child {
+    let (tells, told) = channel();
+    thread::spawn(move || {
+        tells.send(command.spawn()).expect("its starter waits");
+        loop {
+            thread::park();
+        }
+    });
+    told.recv().expect("a thread that lasts").unwrap_or_else(|error| panic!("postgres: {error}"))
 }
 
 /// Whom to be instead of root.
