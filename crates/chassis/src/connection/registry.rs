@@ -65,10 +65,13 @@ impl Connections {
     }
 
     /// Waits for a slot, and asks a connection to make room: repeatedly, since all may be busy now, and one that was
-    /// asked may become busy before it reacts.
+    /// asked may become busy before it reacts. One that is about to is enough.
     pub(crate) async fn place(&self) -> OwnedSemaphorePermit {
+        let mut asked: Option<Arc<State>> = None;
         loop {
-            self.ask_for_a_place();
+            if asked.as_ref().is_none_or(|state| !state.is_asked_to_yield()) {
+                asked = self.ask_for_a_place();
+            }
             let place = Arc::clone(&self.places).acquire_owned();
             if let Ok(place) = timeout(ASK_AGAIN, place).await {
                 return place.expect("the semaphore is never closed");
@@ -76,8 +79,8 @@ impl Connections {
         }
     }
 
-    /// Asks the next connection to make room; one whose request makes progress is never asked.
-    pub(crate) fn ask_for_a_place(&self) {
+    /// Asks the next connection to make room, and returns it; one whose request makes progress is never asked.
+    pub(crate) fn ask_for_a_place(&self) -> Option<Arc<State>> {
         let mut ranked = self.ranked.lock().unwrap_or_else(PoisonError::into_inner);
         let eager = self.rules.eager;
         let mut next = ranked.take(eager);
@@ -85,9 +88,10 @@ impl Connections {
             ranked.look(self.lock().values(), eager);
             next = ranked.take(eager);
         }
-        if let Some(state) = next {
+        if let Some(state) = &next {
             state.yield_place();
         }
+        next
     }
 
     /// Registers an open connection until the returned entry is dropped.
