@@ -50,6 +50,15 @@ async fn restarts_behind_haproxy_lose_nothing_of_clients_with_new_connections() 
     fleet.hold(&proxy, Mode::NewConnection).await;
 }
 
+/// An existing axum app, mounted below a prefix.
+#[tokio::test]
+async fn restarts_behind_haproxy_lose_nothing_of_an_existing_axum_app() {
+    let _turn = exclusive().await;
+    let mut fleet = Fleet::start_of("ordinary", Switch::Checks).await;
+    let proxy = Proxy::haproxy(&fleet.addresses()).await;
+    fleet.hold_at(&proxy, Mode::KeepAlive, "/app/users/me").await;
+}
+
 /// How the proxy learns that a replica goes, and is back.
 #[derive(Clone, Copy)]
 enum Switch {
@@ -70,6 +79,7 @@ impl Switch {
 
 /// Three replicas, each with ports that it keeps over restarts.
 struct Fleet {
+    program: &'static str,
     replicas: Vec<Replica>,
     switch: Switch,
 }
@@ -83,14 +93,18 @@ struct Replica {
 
 impl Fleet {
     async fn start(switch: Switch) -> Self {
+        Self::start_of("sample", switch).await
+    }
+
+    async fn start_of(program: &'static str, switch: Switch) -> Self {
         let mut replicas = Vec::new();
         for number in 0..3 {
             let name = format!("replica-{number}");
             let (listen, admin) = (format!("http://{}", local(free_port())), local(free_port()).to_string());
-            let server = start(&name, &listen, &admin, switch).await;
+            let server = start(program, &name, &listen, &admin, switch).await;
             replicas.push(Replica { name, listen, admin, server });
         }
-        Self { replicas, switch }
+        Self { program, replicas, switch }
     }
 
     fn addresses(&self) -> Vec<std::net::SocketAddr> {
@@ -99,11 +113,15 @@ impl Fleet {
 
     /// Restarts every replica in turn, round by round, under 32 clients, and asserts that no request was lost.
     async fn hold(&mut self, proxy: &Proxy, mode: Mode) {
+        self.hold_at(proxy, mode, "/whoami").await;
+    }
+
+    async fn hold_at(&mut self, proxy: &Proxy, mode: Mode, path: &str) {
         for replica in &self.replicas {
             replica.answers_through(proxy).await;
         }
         let rounds = number("FLEET_ROUNDS", 5);
-        let load = Load::start(proxy.address, 32, mode, "/whoami");
+        let load = Load::start(proxy.address, 32, mode, path);
         for _ in 0..rounds {
             for index in 0..self.replicas.len() {
                 self.restart(index, proxy).await;
@@ -131,7 +149,7 @@ impl Fleet {
             Switch::Checks => {}
         }
         assert_eq!(replica.server.wait_exit(Duration::from_secs(10)).await, 0, "{}", replica.server.log());
-        replica.server = start(&replica.name, &replica.listen, &replica.admin, switch).await;
+        replica.server = start(self.program, &replica.name, &replica.listen, &replica.admin, switch).await;
         match switch {
             Switch::Mark => proxy.put_back(index),
             Switch::Reload => proxy.reload_nginx(&addresses),
@@ -153,7 +171,7 @@ impl Replica {
     }
 }
 
-async fn start(name: &str, listen: &str, admin: &str, switch: Switch) -> Server {
+async fn start(program: &str, name: &str, listen: &str, admin: &str, switch: Switch) -> Server {
     let delay = format!("{}s", switch.delay().as_secs());
     let settings = [
         ("APP__SERVER__LISTEN", listen),
@@ -161,5 +179,5 @@ async fn start(name: &str, listen: &str, admin: &str, switch: Switch) -> Server 
         ("APP__LIFECYCLE__DRAIN_DELAY", &delay),
         ("POD_NAME", name),
     ];
-    Server::start(&settings).await
+    Server::start_example(program, &settings).await
 }

@@ -12,6 +12,7 @@
 //! Next: [`mod@compile`], from a schema to rules.
 
 mod compile;
+mod findings;
 mod formats;
 mod numbers;
 mod parameters;
@@ -33,7 +34,7 @@ use schemars::{
 };
 use serde_json::Value;
 
-use self::rules::{Findings, Node};
+use self::{findings::Findings, rules::Node};
 use super::{FieldError, form::DRAFT};
 
 /// The rules of one type.

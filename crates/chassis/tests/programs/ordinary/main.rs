@@ -30,7 +30,10 @@ use tower_http::services::ServeDir;
 
 fn main() -> ExitCode {
     chassis::main(chassis::service!(), async |(): &(), chassis: &Chassis| {
-        Ok::<_, Infallible>(router().documented("Ordinary", &chassis.identity))
+        let replica = chassis.identity.replica.clone();
+        let whoami = axum::routing::get(async move || Json(serde_json::json!({ "replica": replica })));
+        let router = router().merge_axum(axum::Router::new().route("/whoami", whoami));
+        Ok::<_, Infallible>(router.documented("Ordinary", &chassis.identity))
     })
 }
 
