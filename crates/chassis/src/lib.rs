@@ -30,11 +30,11 @@
 //!
 //! From there:
 //! - handlers are axum's, with any of its extractors and responses; [`problem::Json`], [`problem::Query`],
-//!   [`problem::Path`] and [`problem::Form`] tell a client more about what is wrong, as does [`problem::Problem`];
+//!   [`problem::Path`] and [`problem::FormBody`] tell a client more about what is wrong, as does [`problem::Problem`];
 //! - [`router::Router`] takes what axum's takes, and whole routers of axum's; routes are marked on it: `cpu_bound()`,
 //!   `pool("name")`, `max_body(…)`, `request_timeout(…)`, `cors(…)`; [`openapi`] describes them;
 //! - the function that makes the routes gets [`Chassis`]: metrics, checks ([`health`]), what the start waits for
-//!   ([`Chassis::before_ready`]), background tasks ([`Chassis::spawn`]), the drain ([`lifecycle::Drain`]), and calls to
+//!   ([`Chassis::before_ready`]), background tasks ([`Chassis::spawn`], [`Chassis::every`]), the drain ([`lifecycle::Drain`]), and calls to
 //!   other services ([`upstream`]);
 //! - [`testing`] starts the service inside its tests;
 //! - a service's own settings are a type instead of `()`, see [`config::AppSettings`].
@@ -50,7 +50,7 @@
 //! | `ws` | axum's `WebSocketUpgrade` as a parameter | tokio-tungstenite |
 //! | `axum-extra` | `TypedHeader` and `CookieJar` of axum-extra 0.12 as parameters and in results | axum-extra |
 //!
-//! The others are off. Each brings a door or a way to run, and dependencies that a service in a container has no use for.
+//! The others are off. Each adds a protocol or a way to run, and dependencies that a service in a container has no use for.
 //! What is asked for by a setting, and is not there, is refused at the start.
 //!
 //! | feature | brings | dependencies |

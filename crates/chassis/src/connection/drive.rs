@@ -190,14 +190,14 @@ fn by_phase(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>
         Phase::Head if state.is_asked_to_close() => {
             Step::at(state.since() + HEAD_GRACE.min(header_timeout()), Step::End(Closed::HeaderTimeout))
         }
-        Phase::Head if state.takes_yield() => Step::End(Closed::Yielded),
+        Phase::Head if state.is_asked_to_yield() => yields_when_quiet(state, Step::End(Closed::Yielded)),
         Phase::Silent if state.takes_yield() => Step::Finish(Closed::Yielded),
         Phase::Silent => Step::at(state.since() + header_timeout(), Step::Finish(Closed::HeaderTimeout)),
         Phase::Head => Step::at(state.since() + header_timeout(), Step::End(Closed::HeaderTimeout)),
         Phase::Busy => stalled(state),
         Phase::Upgraded => Step::Wait(None),
         Phase::Idle if state.is_asked_to_close() => Step::Finish(Closed::Drain),
-        Phase::Idle if state.is_asked_to_yield() => yields_when_quiet(state),
+        Phase::Idle if state.is_asked_to_yield() => yields_when_quiet(state, Step::Finish(Closed::Yielded)),
         Phase::Idle => {
             Step::at(state.since() + limits.settings().idle_timeout.get(), Step::Finish(Closed::IdleTimeout))
         }
@@ -212,12 +212,12 @@ fn stalled(state: &State) -> Step {
     Step::Wait(None)
 }
 
-/// An idle connection's next request may be in transit: it makes room once there was none for a moment, or after the
-/// response to it.
-fn yields_when_quiet(state: &State) -> Step {
+/// An idle connection's next request, or the rest of its head, may be in transit: it makes room once there was none for a
+/// moment, or after the response to it.
+fn yields_when_quiet(state: &State, then: Step) -> Step {
     let at = state.since() + ON_ITS_WAY;
     if at <= Instant::now() && state.takes_yield() {
-        return Step::Finish(Closed::Yielded);
+        return then;
     }
     Step::Wait(Some(at))
 }

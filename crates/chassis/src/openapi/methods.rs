@@ -27,6 +27,8 @@ pub struct Methods<S = ()> {
     pub(crate) marks: Marks,
     /// Left out of the description on purpose.
     pub(crate) is_left_out: bool,
+    /// It may answer methods that it does not name, by axum's `any` or a fallback.
+    pub(crate) answers_others: bool,
 }
 
 /// A handler's description; small, since schemas are generated on demand.
@@ -97,7 +99,7 @@ macro_rules! verbs {
             {
                 let described = Described::new(stringify!($verb), describe::<{ is_get(stringify!($verb)) }, I, H::Output>);
                 let marks = Marks { connect_info: I::CONNECT_INFO, ..Marks::default() };
-                Methods { described: vec![described], marks, ..routing::$verb(handler).into() }
+                Methods { described: vec![described], marks, answers_others: false, ..routing::$verb(handler).into() }
             }
         )+
 
@@ -193,7 +195,8 @@ impl<S: Clone + Send + Sync + 'static> Methods<S> {
         self.map(|handlers| handlers.layer(layer)).layered()
     }
 
-    /// Wraps the handlers in a layer of tower's, as axum does: another method stays a 405.
+    /// Wraps the handlers in a layer of tower's: another method stays a 405. Around axum's own method router it is as
+    /// [`layer`](Self::layer), since that may have a handler for all other methods, which must not be left outside.
     pub fn route_layer<L>(self, layer: L) -> Self
     where
         L: Layer<Route> + Clone + Send + Sync + 'static,
@@ -201,7 +204,8 @@ impl<S: Clone + Send + Sync + 'static> Methods<S> {
         <L::Service as Service<Request>>::Response: IntoResponse + 'static,
         <L::Service as Service<Request>>::Future: Send + 'static,
     {
-        self.map(|handlers| handlers.route_layer(layer)).layered()
+        let answers_others = self.answers_others;
+        self.map(|handlers| if answers_others { handlers.layer(layer) } else { handlers.route_layer(layer) }).layered()
     }
 
     /// A layer may read what no handler asks for.
@@ -218,6 +222,7 @@ impl<S> Methods<S> {
             described: self.described,
             marks: self.marks,
             is_left_out: self.is_left_out,
+            answers_others: self.answers_others,
         }
     }
 }
@@ -226,6 +231,6 @@ impl<S> Methods<S> {
 impl<S> From<MethodRouter<S>> for Methods<S> {
     fn from(handlers: MethodRouter<S>) -> Self {
         let marks = Marks { connect_info: true, ..Marks::default() };
-        Self { handlers, described: Vec::new(), marks, is_left_out: false }
+        Self { handlers, described: Vec::new(), marks, is_left_out: false, answers_others: true }
     }
 }

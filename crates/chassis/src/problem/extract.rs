@@ -156,12 +156,16 @@ pub(super) fn merge<T>(mut broken: Vec<FieldError>, read: Result<T, Problem>) ->
         Err(problem) if problem.errors.is_empty() => return Err(problem),
         Ok(_) => {}
         Err(problem) => {
-            let new = |error: &FieldError| broken.iter().all(|known| !known.field.starts_with(&error.field));
+            let new = |error: &FieldError| broken.iter().all(|known| !is_at_or_below(&known.field, &error.field));
             let more: Vec<_> = problem.errors.into_iter().filter(new).collect();
             broken.extend(more);
         }
     }
     Err(Problem::invalid_fields(broken))
+}
+
+fn is_at_or_below(field: &str, other: &str) -> bool {
+    field.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Second attempt after a failure: `800.0` is an integer in JSON Schema, but not in serde.

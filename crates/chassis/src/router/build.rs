@@ -37,7 +37,8 @@ impl Router {
     /// Each route inside the middleware. Routes may share a path if their methods differ.
     ///
     /// # Panics
-    /// On a path that axum refuses or that two routes share with the same method, where there are two fallbacks, and where
+    /// On a path that axum refuses or that two routes share with the same method, or with different marks where no
+    /// description says which methods each has; where there are two fallbacks, and where
     /// routes of one pool run on different runtimes.
     pub(crate) fn build(self, stack: &Arc<Stack>) -> Routes {
         let mut paths = Paths::default();
@@ -76,7 +77,10 @@ impl Router {
     /// Where two routes share a path and a method.
     pub fn into_axum(self) -> axum::Router {
         let (own, mounted) = apart(self.routes);
-        let (fallback, fallbacks) = (apart(self.fallback).0.pop(), apart(self.fallbacks).0);
+        let has_other = mounted.iter().any(|(mounted, _)| mounted.fallbacks().iter().any(|path| path.path == "/"));
+        // As in `build`: a 404 with layers around it gives way to a fallback of a router of axum's.
+        let fallback = self.fallback.filter(|route| route.kind != Kind::Unmatched || !has_other);
+        let (fallback, fallbacks) = (apart(fallback).0.pop(), apart(self.fallbacks).0);
         let mut router = fallback.map(|(handlers, _)| anywhere(handlers)).unwrap_or_default();
         for (handlers, route) in own {
             let handlers = match route.marks.cors {
@@ -113,6 +117,11 @@ fn apart(routes: impl IntoIterator<Item = Route<()>>) -> (Vec<Own>, Vec<(Mounted
 
 /// The routes of one path. axum's router has all of their methods, so that each can list them in `Allow`.
 fn targets(stack: &Stack, path: &str, routes: Vec<Own>) -> Vec<Target> {
+    let undescribed = || routes.iter().map(|(_, route)| route).filter(|route| route.described.is_empty());
+    assert!(
+        undescribed().skip(1).all(|route| undescribed().next().is_some_and(|first| first.is_marked_like(route))),
+        "{path:?} has two routes of axum's method routers with different marks: nothing says which is for which method"
+    );
     let all = |router: axum::Router, (handlers, _): &Own| router.route(path, handlers.clone());
     // With its state, so that each handler becomes a service now; otherwise axum converts it for each request.
     let handlers = routes.iter().fold(axum::Router::new(), all).with_state(());

@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use axum::{
     extract::Request,
     response::IntoResponse,
-    routing::{Route as AxumRoute, any},
+    routing::{MethodRouter, Route as AxumRoute, any},
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -40,7 +40,8 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     }
 
     /// Wraps the routes added so far in a layer, and nothing else: another method stays a 405, and an unmatched path a
-    /// 404, which is what a layer that asks for credentials wants.
+    /// 404, which is what a layer that asks for credentials wants. Routes of axum's own method routers, services and
+    /// mounted routers may answer any method, so all of those go through the layer, as in axum.
     ///
     /// # Panics
     /// If there are no routes: it would do nothing.
@@ -55,7 +56,12 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         assert!(!self.routes.is_empty(), "`route_layer` wraps the routes before it, and there are none");
         let wrap = |route: Route<S>| {
             let mounted = |mounted: Mounted| mounted.map(|router| router.route_layer(layer.clone()));
-            route.map(|methods| methods.route_layer(layer.clone()), mounted).layered()
+            let answers_others = route.answers_others;
+            let inside = |methods: MethodRouter<S>| match answers_others {
+                true => methods.layer(layer.clone()),
+                false => methods.route_layer(layer.clone()),
+            };
+            route.map(inside, mounted).layered()
         };
         self.routes = self.routes.into_iter().map(wrap).collect();
         self

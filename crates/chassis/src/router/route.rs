@@ -18,6 +18,8 @@ pub(super) struct Route<S> {
     pub(super) described: Vec<Described>,
     /// Left out of the description on purpose.
     pub(super) is_left_out: bool,
+    /// As in [`Methods`].
+    pub(super) answers_others: bool,
     pub(super) kind: Kind,
     pub(super) pool: Option<String>,
     pub(super) marks: Marks,
@@ -46,9 +48,9 @@ impl<S> Handlers<S> {
 
 impl<S> Route<S> {
     pub(super) fn new(path: &str, kind: Kind, methods: Methods<S>) -> Self {
-        let Methods { handlers, described, marks, is_left_out } = methods;
-        let handlers = Handlers::Methods(Box::new(handlers));
-        let mut route = Self { path: path.to_owned(), handlers, described, is_left_out, kind, pool: None, marks };
+        let Methods { handlers, described, marks, is_left_out, answers_others } = methods;
+        let (path, handlers) = (path.to_owned(), Handlers::Methods(Box::new(handlers)));
+        let mut route = Self { path, handlers, described, is_left_out, answers_others, kind, pool: None, marks };
         route.inherit(&Marks::default());
         route
     }
@@ -57,7 +59,14 @@ impl<S> Route<S> {
         let marks = Marks { connect_info: true, ..Marks::default() };
         let handlers = Handlers::Mounted(Mounted::new(router));
         let (path, described) = (String::new(), Vec::new());
-        Self { path, handlers, described, is_left_out: true, kind: Kind::Io, pool: None, marks }
+        let (is_left_out, answers_others) = (true, true);
+        Self { path, handlers, described, is_left_out, answers_others, kind: Kind::Io, pool: None, marks }
+    }
+
+    /// Whether both would be admitted and bounded alike.
+    pub(super) fn is_marked_like(&self, other: &Self) -> bool {
+        let of = |route: &Self| (route.kind, route.pool.clone(), route.marks.max_body, route.marks.request_timeout);
+        of(self) == of(other) && self.marks.cors.is_some() == other.marks.cors.is_some()
     }
 
     /// Takes from a group what the route does not have yet.
@@ -76,6 +85,7 @@ impl<S> Route<S> {
             handlers: self.handlers.map(methods, mounted),
             described: self.described,
             is_left_out: self.is_left_out,
+            answers_others: self.answers_others,
             kind: self.kind,
             pool: self.pool,
             marks: self.marks,

@@ -67,3 +67,35 @@ fn two_fallbacks_are_refused() {
     let other = Router::<()>::new().fallback(not_found);
     let _ = other.clone().merge(other);
 }
+
+/// Auth around a group must not leave a handler outside, whatever its methods.
+#[tokio::test]
+async fn a_route_layer_is_around_every_handler_and_leaves_a_405() {
+    use axum::{http::StatusCode, middleware::from_fn, routing::any};
+
+    let router = Router::<()>::new()
+        .route("/ours", crate::openapi::get(async || "ours"))
+        .route("/any", any(async || "any"))
+        .route("/fallback", get(async || "get").fallback(async || "other"))
+        .route_service("/service", any_service(get(async || "service")))
+        .merge_axum(axum::Router::new().route("/mounted", any(async || "mounted")))
+        .route_layer(from_fn(async |_: Request, _: axum::middleware::Next| StatusCode::UNAUTHORIZED));
+    let router = router.into_axum();
+    let paths = ["/ours", "/any", "/fallback", "/service", "/mounted"];
+    for (method, path) in ["GET", "POST"].into_iter().flat_map(|method| paths.map(|path| (method, path))) {
+        let request = Request::builder().method(method).uri(path).body(axum::body::Body::empty()).expect("a request");
+        let Ok(answer) = router.clone().oneshot(request).await;
+        let expected = if (method, path) == ("POST", "/ours") { 405 } else { 401 };
+        assert_eq!(answer.status(), expected, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_layered_404_gives_way_to_the_fallback_of_a_mounted_router() {
+    let old = axum::Router::new().route("/old", get(async || "old")).fallback(async || "its own");
+    let layer =
+        axum::middleware::from_fn(async |request: Request, next: axum::middleware::Next| next.run(request).await);
+    let router = Router::<()>::new().merge_axum(old).layer(layer).into_axum();
+    let Ok(answer) = router.oneshot(Request::get("/x").body(axum::body::Body::empty()).expect("a request")).await;
+    assert_eq!(answer.into_body().collect().await.expect("a body").to_bytes(), "its own");
+}

@@ -7,6 +7,7 @@
 use std::{
     fmt,
     future::ready,
+    io,
     net::SocketAddr,
     sync::Arc,
     thread,
@@ -17,6 +18,7 @@ use http::Method;
 use tokio::{
     signal::unix::SignalKind,
     sync::{mpsc::UnboundedSender, watch},
+    time::timeout,
 };
 
 use super::{
@@ -211,7 +213,12 @@ impl Service {
     /// at `lifecycle.drain_timeout`, 143 after a second [`drain`](Self::drain).
     pub fn exit_code(&self) -> Pending<u8> {
         let mut ended = self.ended.clone();
-        Pending::start(async move { Ok(end(&mut ended).await.unwrap_or_else(|_| Exit::Failed.code())) })
+        Pending::start(async move {
+            match timeout(PATIENCE, end(&mut ended)).await {
+                Ok(ended) => Ok(ended.unwrap_or_else(|_| Exit::Failed.code())),
+                Err(_) => Err(io::Error::other(format!("it has not ended within {PATIENCE:?}: was `drain` called?"))),
+            }
+        })
     }
 
     async fn ready(self) -> Result<Self, StartError> {

@@ -35,6 +35,6 @@ pub(crate) async fn require_key(
     let given = request.headers().get(HEADER).map(|key| Sha256::digest(key.as_bytes()).into());
     match given {
         Some(key) if known.contains(&key) => Ok(next.run(request).await),
-        _ => Err(Problem::new(Code::Unauthorized)),
+        _ => Err(Problem::new(Code::Unauthorized).with_challenge("ApiKey")),
     }
 }

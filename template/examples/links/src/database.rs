@@ -2,7 +2,7 @@
 //!
 //! Next: [`crate::links`].
 
-use std::time::Duration;
+use std::{io::ErrorKind, time::Duration};
 
 use chassis::Chassis;
 use sqlx::{
@@ -10,15 +10,18 @@ use sqlx::{
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tokio::time::timeout;
 
 use crate::Settings;
+
+/// 2 s: a request that waits longer for a connection is better tried again.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
 pub(crate) fn open(settings: &Settings, chassis: &Chassis) -> Result<PgPool, sqlx::Error> {
     let options: PgConnectOptions = settings.database_url.expose().parse()?;
-    // 2 s: a request that waits longer for a connection is better tried again.
-    let pool = PgPoolOptions::new().max_connections(16).acquire_timeout(Duration::from_secs(2));
+    let pool = PgPoolOptions::new().max_connections(16).acquire_timeout(PATIENCE);
     let pool = pool.connect_lazy_with(options);
     let (migrated, purged, closed) = (pool.clone(), pool.clone(), pool.clone());
     chassis.before_ready("database", move || migrate(migrated.clone()));
@@ -28,8 +31,10 @@ pub(crate) fn open(settings: &Settings, chassis: &Chassis) -> Result<PgPool, sql
 }
 
 async fn migrate(database: PgPool) -> Result<(), sqlx::Error> {
-    // The pool says "timed out" where the server refuses it; this says why.
-    PgConnection::connect_with(&database.connect_options()).await?.close().await?;
+    // The pool says "timed out" where the server refuses it; this says why. A step has no time limit of its own.
+    let options = database.connect_options();
+    let connected = timeout(PATIENCE, PgConnection::connect_with(&options)).await;
+    connected.map_err(|_| sqlx::Error::Io(ErrorKind::TimedOut.into()))??.close().await?;
     Ok(MIGRATIONS.run(&database).await?)
 }
 

@@ -45,7 +45,7 @@ pub async fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, Bo
             post(imports::create)
                 .about("Imports links\n\nEach part is a CSV file with the columns `url` and `tags`; spaces separate the tags.")
                 .max_body(Size::mib(20))
-                .request_timeout(Duration::from_secs(60)),
+                .request_timeout(Duration::from_secs(30)),
         )
         .route_layer(from_fn_with_state(auth::Keys::new(&settings.api_keys), auth::require_key))
         .secured("api_key", Scheme::ApiKeyHeader(auth::HEADER))

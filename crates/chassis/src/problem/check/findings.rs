@@ -14,6 +14,11 @@ use crate::problem::{FieldError, extract::token};
 /// 32: more than a form has fields, and the refusal of a list of a million stays small.
 const MOST_ERRORS: usize = 32;
 
+/// 3: a form in a form in a form, where each may be tried for each.
+const NESTED: usize = 3;
+/// 100,000: some milliseconds. Forms that a tag tells apart need none of it.
+const MOST_DEEP: usize = 100_000;
+
 /// An error, and whether the value is of another shape: it decides which of several forms was meant.
 type Finding = (FieldError, bool);
 
@@ -31,11 +36,14 @@ pub(super) struct Findings<'a> {
     /// The place of the value. Most values are right, so it becomes a JSON pointer only for an error.
     at: Vec<Step<'a>>,
     found: Vec<Finding>,
+    /// How many forms of a choice are open around the value, and how many checks there were this deep.
+    choices: usize,
+    deep: usize,
 }
 
 impl<'a> Findings<'a> {
     pub(super) fn new(program: &'a Program) -> Self {
-        Self { program, at: Vec::new(), found: Vec::new() }
+        Self { program, at: Vec::new(), found: Vec::new(), choices: 0, deep: 0 }
     }
 
     pub(super) fn finish(self) -> Vec<FieldError> {
@@ -43,8 +51,14 @@ impl<'a> Findings<'a> {
     }
 
     pub(super) fn check(&mut self, node: &Node, value: &'a Value) {
+        if self.choices >= NESTED {
+            self.deep += 1;
+            if self.deep > MOST_DEEP {
+                return self.misfit("invalid", "has too many forms within forms to be checked".to_owned());
+            }
+        }
         for rule in &node.0 {
-            if self.found.len() >= MOST_ERRORS {
+            if self.is_full() {
                 return;
             }
             match rule {
@@ -97,11 +111,11 @@ impl<'a> Findings<'a> {
 
     /// The rule of a value that has the right shape.
     fn find(&mut self, code: &'static str, detail: String) {
-        self.found.push((FieldError::new(self.pointer(), code, detail), false));
+        self.push(|findings| (FieldError::new(findings.pointer(), code, detail), false));
     }
 
     fn misfit(&mut self, code: &'static str, detail: String) {
-        self.found.push((FieldError::new(self.pointer(), code, detail), true));
+        self.push(|findings| (FieldError::new(findings.pointer(), code, detail), true));
     }
 
     fn span(&mut self, length: usize, (least, most): Span, unit: &str) {
@@ -117,6 +131,16 @@ impl<'a> Findings<'a> {
             (None, most) => format!("at most {}", most.unwrap_or_default()),
         };
         self.find("wrong_length", format!("must have {amount} {unit}{plural}"));
+    }
+
+    fn push(&mut self, finding: impl FnOnce(&Self) -> Finding) {
+        if !self.is_full() {
+            self.found.push(finding(self));
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.found.len() >= MOST_ERRORS
     }
 
     fn pointer(&self) -> String {
@@ -142,7 +166,21 @@ impl<'a> Findings<'a> {
     }
 
     fn object(&mut self, object: &Object, fields: &'a Map<String, Value>) {
+        let tags = object.named.iter().filter(|(_, node)| node.is_constant());
+        for (name, node) in tags {
+            let before = self.found.len();
+            if let Some((name, value)) = fields.get_key_value(name) {
+                self.below(Step::Field(name), node, value);
+            }
+            // Another form: what is below it says nothing, and may be large.
+            if self.found.len() > before {
+                return;
+            }
+        }
         for (name, value) in fields {
+            if self.is_full() {
+                return;
+            }
             if let Some((_, node)) = object.named.iter().find(|(known, _)| known == name) {
                 self.below(Step::Field(name), node, value);
             } else if let Some((_, node)) = object.matching.iter().find(|(pattern, _)| pattern.is_match(name)) {
@@ -170,13 +208,15 @@ impl<'a> Findings<'a> {
 
     /// An object of another shape.
     fn field(&mut self, name: &str, code: &'static str, detail: &'static str) {
-        self.found.push((FieldError::new(format!("{}{}", self.pointer(), token(name)), code, detail), true));
+        self.push(|findings| (FieldError::new(format!("{}{}", findings.pointer(), token(name)), code, detail), true));
     }
 
     /// What a node alone finds here.
     fn apart(&mut self, node: &Node, value: &'a Value) -> Vec<Finding> {
         let before = std::mem::take(&mut self.found);
+        self.choices += 1;
         self.check(node, value);
+        self.choices -= 1;
         std::mem::replace(&mut self.found, before)
     }
 

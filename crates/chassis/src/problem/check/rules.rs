@@ -11,6 +11,13 @@ use super::{formats::Format, numbers::Range};
 #[derive(Debug, Default)]
 pub(super) struct Node(pub(super) Vec<Rule>);
 
+impl Node {
+    /// Whether one value alone is allowed, as for the tag of an enum.
+    pub(super) fn is_constant(&self) -> bool {
+        self.0.iter().any(|rule| matches!(rule, Rule::Choice(values) if values.len() == 1))
+    }
+}
+
 /// From, to, both included.
 pub(super) type Span = (Option<u64>, Option<u64>);
 

@@ -1,3 +1,4 @@
+mod attacks;
 mod parameters;
 
 use std::collections::{BTreeMap, BTreeSet};
