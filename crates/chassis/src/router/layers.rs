@@ -57,9 +57,8 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         let wrap = |route: Route<S>| {
             let mounted = |mounted: Mounted| mounted.map(|router| router.route_layer(layer.clone()));
             let answers_others = route.answers_others;
-            let inside = |methods: MethodRouter<S>| match answers_others {
-                true => methods.layer(layer.clone()),
-                false => methods.route_layer(layer.clone()),
+            let inside = |methods: MethodRouter<S>| {
+                if answers_others { methods.layer(layer.clone()) } else { methods.route_layer(layer.clone()) }
             };
             route.map(inside, mounted).layered()
         };
