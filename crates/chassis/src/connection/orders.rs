@@ -14,6 +14,8 @@ pub(super) struct Orders {
     yield_place: AtomicBool,
     /// A request came instead of the silence: its response is the last one.
     yields_after_response: AtomicBool,
+    /// Its slot is free again, though it is still registered.
+    without_place: AtomicBool,
     close: AtomicBool,
     cut: AtomicBool,
     reset_for_memory: AtomicBool,
@@ -24,6 +26,20 @@ impl State {
     /// Whether it was already asked to make room.
     pub(super) fn is_asked_to_yield(&self) -> bool {
         self.orders.yield_place.load(Relaxed)
+    }
+
+    /// Whether it was asked to make room, and will: nobody takes the command once the slot is free.
+    pub(super) fn is_about_to_yield(&self) -> bool {
+        self.is_asked_to_yield() && !self.is_without_place()
+    }
+
+    /// Whether it has no slot to give.
+    pub(super) fn is_without_place(&self) -> bool {
+        self.orders.without_place.load(Relaxed)
+    }
+
+    pub(super) fn set_without_place(&self) {
+        self.orders.without_place.store(true, Relaxed);
     }
 
     /// Asks the connection to make room for a new one.

@@ -69,7 +69,7 @@ impl Connections {
     pub(crate) async fn place(&self) -> OwnedSemaphorePermit {
         let mut asked: Option<Arc<State>> = None;
         loop {
-            if asked.as_ref().is_none_or(|state| !state.is_asked_to_yield()) {
+            if asked.as_ref().is_none_or(|state| !state.is_about_to_yield()) {
                 asked = self.ask_for_a_place();
             }
             let place = Arc::clone(&self.places).acquire_owned();
@@ -191,6 +191,7 @@ impl Entry {
 
     /// Releases the slot before the entry is dropped.
     pub(super) fn give_up_place(&self) {
+        self.state.set_without_place();
         self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
@@ -211,6 +212,7 @@ impl Connection for Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
+        self.state.set_without_place();
         self.connections.leave(self.id);
     }
 }
@@ -259,6 +261,20 @@ mod tests {
         connections.ask_for_a_place();
         assert!(idle.state.takes_yield());
         assert!(!busy.state.takes_yield());
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_one_that_has_no_place_any_more() {
+        let connections = connections(1);
+        let entry = connections.enter(connections.try_place());
+        entry.state.begin_request();
+        entry.state.end_part();
+        let asked = connections.ask_for_a_place().expect("an idle connection");
+        assert!(asked.is_about_to_yield());
+        entry.give_up_place();
+        assert!(!asked.is_about_to_yield(), "its place is free, and it will not answer");
+        assert!(asked.takes_yield());
+        assert!(connections.ask_for_a_place().is_none(), "it was asked again");
     }
 
     #[tokio::test]

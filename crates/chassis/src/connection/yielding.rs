@@ -89,7 +89,7 @@ impl Rank {
 
 /// The rank of `state` among those that could make room, and since when; none if it keeps its slot.
 fn standing(state: &State, now: Instant, eager: bool) -> Option<(Rank, Instant)> {
-    if state.is_asked_to_yield() {
+    if state.is_asked_to_yield() || state.is_without_place() {
         return None;
     }
     if state.is_lingering() {
