@@ -48,12 +48,33 @@ pub(crate) struct Marks {
     pub(crate) max_body: Option<Size>,
     /// Instead of `server.request_timeout`.
     pub(crate) request_timeout: Option<Duration>,
-    pub(crate) cors: Option<CorsLayer>,
+    /// What was chosen, if anything was: rules, or none.
+    #[expect(clippy::option_option, reason = "a route without rules differs from one that takes those of its group")]
+    pub(crate) cors: Option<Option<CorsLayer>>,
     /// Whether a handler or a layer may read axum's `ConnectInfo`; of a route, never of a group.
     pub(crate) connect_info: bool,
 }
 
 impl Marks {
+    /// # Panics
+    /// On a time of zero: every answer would be a 504.
+    #[must_use]
+    pub(crate) fn with_request_timeout(self, timeout: Duration) -> Self {
+        assert!(!timeout.is_zero(), "`request_timeout` needs a time above zero");
+        Self { request_timeout: Some(timeout), ..self }
+    }
+
+    /// None is a choice too: the group's rules do not hold.
+    #[must_use]
+    pub(crate) fn with_cors(self, layer: Option<CorsLayer>) -> Self {
+        Self { cors: Some(layer), ..self }
+    }
+
+    /// The rules for pages of other origins, where there are any.
+    pub(crate) fn cors(&self) -> Option<&CorsLayer> {
+        self.cors.as_ref()?.as_ref()
+    }
+
     /// Takes from `group` what the route does not have yet.
     pub(crate) fn inherit(&mut self, group: &Self) {
         self.max_body = self.max_body.or(group.max_body);
@@ -146,7 +167,7 @@ impl Route {
 
     /// With `marks`.
     pub(super) fn marked(self, marks: &Marks) -> Self {
-        let cors = marks.cors.as_ref().map(|layer| Cors::new(layer, self.preflight(layer)));
+        let cors = marks.cors().map(|layer| Cors::new(layer, self.preflight(layer)));
         let Marks { max_body, request_timeout, connect_info, .. } = *marks;
         Self { max_body, request_timeout, cors, connect_info, ..self }
     }

@@ -36,6 +36,9 @@ const CREDIT: u64 = 16 * 1024;
 /// begin at once, a client of 10 KB/s stays ahead of them.
 const YOUNG: Duration = Duration::from_secs(2);
 
+/// The upload has ended: what its handler still holds is not counted.
+const COMPLETE: u64 = u64::MAX;
+
 /// The uploads of a replica; a cheap handle.
 #[derive(Clone, Debug)]
 pub(crate) struct Uploads(Arc<Inner>);
@@ -44,7 +47,7 @@ pub(crate) struct Uploads(Arc<Inner>);
 struct Inner {
     settings: Arc<ArcSwap<Settings>>,
     open: Mutex<Open>,
-    /// Bytes held by handlers, of bodies that were incomplete when the bytes arrived.
+    /// Bytes in memory of the bodies that are incomplete.
     held: AtomicU64,
     count: IntGauge,
     bytes: IntGauge,
@@ -220,6 +223,8 @@ struct Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
+        // A complete body belongs to its handler: it is no upload that could end to free memory.
+        self.uploads.0.release(self.progress.held.swap(COMPLETE, Relaxed));
         let mut open = self.uploads.0.lock();
         open.uploads.remove(&self.id);
         open.leaving -= usize::from(self.progress.is_shed.load(SeqCst));
@@ -243,8 +248,10 @@ impl AsRef<[u8]> for Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let length = self.bytes.len() as u64;
-        self.progress.held.fetch_sub(length, Relaxed);
-        self.uploads.0.release(length);
+        let left = |held| (held != COMPLETE).then(|| held - length);
+        if self.progress.held.fetch_update(Relaxed, Relaxed, left).is_ok() {
+            self.uploads.0.release(length);
+        }
     }
 }
 

@@ -147,18 +147,22 @@ impl<S: Clone + Send + Sync + 'static> Methods<S> {
 
     /// The time until the response's head, instead of `server.request_timeout`: shorter or longer. Later it is a 504. A
     /// caller's deadline and the drain still bound it.
+    ///
+    /// # Panics
+    /// On a time of zero.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
-        self.marks.request_timeout = Some(timeout);
+        self.marks = self.marks.with_request_timeout(timeout);
         self
     }
 
     /// Lets pages of other origins call this route. Unlike a layer around the handlers, it is around the middleware too:
     /// a page can read its 413, 503 and 504. A preflight (`OPTIONS`) is answered before the handlers and their layers.
+    /// `None` takes the route out of its group's rules.
     ///
     /// # Panics
     /// The start panics on rules that browsers refuse, such as any origin with credentials.
     pub fn cors(mut self, layer: impl Into<Option<CorsLayer>>) -> Self {
-        self.marks.cors = layer.into();
+        self.marks = self.marks.with_cors(layer.into());
         self
     }
 

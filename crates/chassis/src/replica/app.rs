@@ -6,7 +6,12 @@
 //!
 //! Next: [`crate::lifecycle`], with the steps.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    panic::{self, AssertUnwindSafe},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{runtime::Handle, time};
 use tokio_util::sync::CancellationToken;
@@ -30,8 +35,12 @@ where
     E: fmt::Display,
 {
     Box::new(move |io, chassis, cancelled| {
-        let routes = io.block_on(cancelled.run_until_cancelled(app(&settings.app, chassis)))?;
-        Some(routes.map_err(failed))
+        let start = AssertUnwindSafe(|| io.block_on(cancelled.run_until_cancelled(app(&settings.app, chassis))));
+        match panic::catch_unwind(start) {
+            Ok(routes) => Some(routes?.map_err(failed)),
+            // The panic's own line is that of the hook.
+            Err(_) => Some(Err(failed("it panicked"))),
+        }
     })
 }
 

@@ -83,7 +83,7 @@ impl Router {
         let (fallback, fallbacks) = (apart(fallback).0.pop(), apart(self.fallbacks).0);
         let mut router = fallback.map(|(handlers, _)| anywhere(handlers)).unwrap_or_default();
         for (handlers, route) in own {
-            let handlers = match route.marks.cors {
+            let handlers = match route.marks.cors().cloned() {
                 Some(cors) => handlers.layer(cors),
                 None => handlers,
             };

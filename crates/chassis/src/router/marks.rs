@@ -47,9 +47,12 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
 
     /// The time until the response's head of the routes added so far and of the fallback, instead of
     /// `server.request_timeout`; a route's own, by [`Methods::request_timeout`](crate::openapi::Methods::request_timeout) or an earlier call, stays.
+    ///
+    /// # Panics
+    /// On a time of zero.
     #[must_use]
     pub fn request_timeout(self, timeout: Duration) -> Self {
-        self.mark(&Marks { request_timeout: Some(timeout), ..Marks::default() })
+        self.mark(&Marks::default().with_request_timeout(timeout))
     }
 
     /// Lets pages of other origins call the routes added so far and the fallback, see [`Methods::cors`](crate::openapi::Methods::cors); a route's own,
@@ -59,7 +62,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// The start panics on rules that browsers refuse, such as any origin with credentials.
     #[must_use]
     pub fn cors(self, layer: impl Into<Option<CorsLayer>>) -> Self {
-        self.mark(&Marks { cors: layer.into(), ..Marks::default() })
+        self.mark(&Marks::default().with_cors(layer.into()))
     }
 
     /// Says that all routes so far need `scheme`, `name` in the description, with the problems 401 and 403. It checks

@@ -66,7 +66,7 @@ impl<S> Route<S> {
     /// Whether both would be admitted and bounded alike.
     pub(super) fn is_marked_like(&self, other: &Self) -> bool {
         let of = |route: &Self| (route.kind, route.pool.clone(), route.marks.max_body, route.marks.request_timeout);
-        of(self) == of(other) && self.marks.cors.is_some() == other.marks.cors.is_some()
+        of(self) == of(other) && self.marks.cors().is_some() == other.marks.cors().is_some()
     }
 
     /// Takes from a group what the route does not have yet.

@@ -16,6 +16,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// 1 ms: a period of zero would be a loop that never waits.
 const SHORTEST_PERIOD: Duration = Duration::from_millis(1);
+/// A year: one more than any replica lives, and no sum of times overflows.
+const LONGEST_PERIOD: Duration = Duration::from_hours(24 * 365);
 
 /// When a task that has ended starts again; never while the replica drains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +128,7 @@ impl Tasks {
     where
         F: Future<Output: Ending> + Send + 'static,
     {
-        let (tasks, task, period) = (self.clone(), Arc::new(task), period.max(SHORTEST_PERIOD));
+        let (tasks, task, period) = (self.clone(), Arc::new(task), period.clamp(SHORTEST_PERIOD, LONGEST_PERIOD));
         self.add(name, async move {
             // Replicas that started together do not run it together.
             let mut pause = period.mul_f64(fastrand::f64());

@@ -192,6 +192,7 @@ async fn cors_is_of_the_routes_that_have_it() {
         ("/shared/two", "https://other.example", None),
         ("/shared/own", "https://own.example", Some("https://own.example")),
         ("/shared/own", "https://shop.example", None),
+        ("/shared/none", "https://shop.example", None),
         ("/alone?ms=0", "https://shop.example", None),
         ("/nowhere", "https://shop.example", None),
     ] {

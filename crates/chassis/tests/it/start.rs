@@ -49,6 +49,7 @@ async fn a_start_that_takes_too_long_ends_with_code_one_and_the_reason() {
         (("APP__APP__START", "waits"), ["starting the app", "lifecycle.start_timeout (300ms)"]),
         (("APP__APP__START", "blocks"), ["starting the app", "lifecycle.start_timeout (300ms)"]),
         (("APP__APP__START", "fails"), ["starting the app", "the table is gone"]),
+        (("APP__APP__START", "panics"), ["starting the app", "it panicked"]),
     ] {
         let mut command = server::command(&server::example("resources"), &server::SETTINGS);
         command.env("APP__LIFECYCLE__START_TIMEOUT", "300ms").env(settings.0, settings.1);

@@ -62,6 +62,7 @@ fn shared() -> Router {
         .route("/shared/two", get(async || "got"))
         .route("/shared/two", post(async || "posted"))
         .route("/shared/own", Methods::from(get(async || "own")).cors(origin("https://own.example")))
+        .route("/shared/none", Methods::from(get(async || "none")).cors(None))
         .request_timeout(Duration::from_secs(2))
         .cors(origin("https://shop.example"))
         .route("/alone", get(slow))

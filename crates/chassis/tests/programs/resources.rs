@@ -48,6 +48,7 @@ enum Start {
     Waits,
     /// Keeps its thread.
     Blocks,
+    Panics,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -73,6 +74,7 @@ async fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, String
         Start::Blocks => loop {
             thread::park();
         },
+        Start::Panics => panic!("no such table"),
     }
     if let Some(address) = settings.database.clone() {
         chassis.before_ready("database", move || connect(address.clone()));

@@ -56,6 +56,23 @@ async fn one_that_holds_all_the_bytes_has_the_limit_of_its_route_only() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_bytes_of_a_complete_body_are_its_handlers_and_hide_no_other_upload() {
+    let uploads = uploads(10, 1000);
+    let mut ended = Tracked::new(&uploads);
+    let kept = ended.part(vec![0; 900].into());
+    ended.end();
+    assert_eq!(uploads.0.bytes.get(), 0);
+    // Many small ones: their shares are those of what uploads in progress hold.
+    let mut small: Vec<_> = (0..4).map(|_| Tracked::new(&uploads)).collect();
+    let held: Vec<_> = small.iter_mut().map(|upload| upload.part(vec![0; 240].into())).collect();
+    assert!(!small.iter_mut().any(is_shed), "960 of 1000 bytes");
+    let more = small[0].part(vec![0; 100].into());
+    assert_eq!(small.iter_mut().filter_map(|upload| is_shed(upload).then_some(())).count(), 1);
+    drop((kept, held, more));
+    assert_eq!(uploads.0.bytes.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_bytes_of_one_that_was_told_to_end_end_no_other() {
     let uploads = uploads(10, 1000);
     let mut all: Vec<_> = (0..4).map(|_| Tracked::new(&uploads)).collect();
