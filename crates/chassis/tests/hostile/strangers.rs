@@ -33,6 +33,8 @@ async fn server(collector: &Collector, trusted: &str) -> Server {
         ("APP__TELEMETRY__SAMPLE_RATIO", "0"),
         ("APP__TELEMETRY__OTLP_ENDPOINT", &collector.url()),
         ("OTEL_PROPAGATORS", "tracecontext,baggage,b3,b3multi"),
+        // Thousands of requests over one connection may take a minute on a busy machine.
+        ("APP__SERVER__MAX_CONNECTION_AGE", "10m"),
     ])
     .await
 }
