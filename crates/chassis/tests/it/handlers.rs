@@ -3,6 +3,7 @@
 //!
 //! In this process and without the middleware; `ordinary` asks a program for the rest.
 
+mod explained;
 mod shape;
 
 use std::{convert::Infallible, net::SocketAddr};
