@@ -2,13 +2,13 @@
 //!
 //! Next: [`super::rules`].
 
-use regex_lite::Regex;
 use serde_json::{Map, Number, Value};
 
 use super::{
     Program,
     formats::Format,
     numbers::Range,
+    pattern::Pattern,
     rules::{Node, Object, Rule, Span, Type},
 };
 
@@ -153,7 +153,7 @@ impl Compiler<'_> {
         for (pattern, schema) in below(schema, "patternProperties") {
             // The names of a map whose keys are integers, which serde reads as such.
             let pattern = match pattern.as_str() {
-                integers @ (r"^\d+$" | r"^-?\d+$") => regex(integers)?,
+                integers @ (r"^\d+$" | r"^-?\d+$") => compiled(integers)?,
                 pattern => self.pattern(pattern)?,
             };
             object.matching.push((pattern, self.node(schema)?));
@@ -194,16 +194,14 @@ impl Compiler<'_> {
         rule
     }
 
-    fn pattern(&mut self, pattern: &str) -> Result<Regex, Unheld> {
+    fn pattern(&mut self, pattern: &str) -> Result<Pattern, Unheld> {
         self.bounded = true;
-        regex(pattern)
+        compiled(pattern)
     }
 }
 
-/// A pattern of JSON Schema, without look-around and references. `regex-lite` has ASCII's `\d` and `\w`, as
-/// JavaScript, takes linear time, and is small.
-fn regex(pattern: &str) -> Result<Regex, Unheld> {
-    Regex::new(pattern).map_err(|error| Unheld::Pattern { pattern: pattern.to_owned(), error })
+fn compiled(pattern: &str) -> Result<Pattern, Unheld> {
+    Pattern::new(pattern).map_err(|error| Unheld::Pattern { pattern: pattern.to_owned(), error })
 }
 
 fn below<'a>(schema: &'a Schema, keyword: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {

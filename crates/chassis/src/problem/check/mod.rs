@@ -16,6 +16,7 @@ mod findings;
 mod formats;
 mod numbers;
 mod parameters;
+mod pattern;
 mod rules;
 #[cfg(test)]
 mod tests;

@@ -2,10 +2,9 @@
 //!
 //! Next: [`super::findings`].
 
-use regex_lite::Regex;
 use serde_json::{Number, Value};
 
-use super::{formats::Format, numbers::Range};
+use super::{formats::Format, numbers::Range, pattern::Pattern};
 
 /// The rules of one place; none allows anything.
 #[derive(Debug, Default)]
@@ -34,7 +33,7 @@ pub(super) enum Rule {
     MultipleOf(Number),
     /// In characters.
     Length(Span),
-    Pattern(Regex),
+    Pattern(Pattern),
     Format(Format),
     /// How many items.
     Count(Span),
@@ -56,7 +55,7 @@ pub(super) struct Object {
     pub(super) required: Vec<String>,
     pub(super) named: Vec<(String, Node)>,
     /// Fields whose names match.
-    pub(super) matching: Vec<(Regex, Node)>,
+    pub(super) matching: Vec<(Pattern, Node)>,
     /// All other fields; none allows them.
     pub(super) others: Option<Node>,
     /// The names themselves.
