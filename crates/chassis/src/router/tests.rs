@@ -51,6 +51,20 @@ fn the_paths_of_an_axum_router_are_read() {
     assert_eq!(router.undescribed().count(), 0, "they are left out on purpose");
 }
 
+/// A path that is printed with an escape is one that cannot be read: the whole router is one route, and still serves.
+#[tokio::test]
+async fn an_axum_router_that_does_not_show_its_paths_is_one_route() {
+    let router = axum::Router::new().route("/say\"hi\"", get(async || "hi")).route("/plain", get(async || "plain"));
+    let own = |path: &str| (path.to_owned(), path.to_owned());
+    assert_eq!(mounted(router.clone()), [own("/"), own("/{*rest}")]);
+    let router = Router::<()>::new().merge_axum(router).into_axum();
+    for (path, expected) in [("/plain", 200), ("/nowhere", 404)] {
+        let request = axum::extract::Request::get(path).body(axum::body::Body::empty()).expect("a request");
+        let Ok(answer) = router.clone().oneshot(request).await;
+        assert_eq!(answer.status(), expected, "{path}");
+    }
+}
+
 #[test]
 fn the_fallbacks_of_an_axum_router_are_read() {
     let api = axum::Router::new().route("/a", get(not_found)).fallback(not_found);
