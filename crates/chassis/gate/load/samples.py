@@ -88,6 +88,14 @@ class Sampler:
         last = [samples[-1]["phase"] for samples in self.of.values() if samples]
         return {phase: last.count(phase) for phase in dict.fromkeys(last)}
 
+    def shares(self, begin, end):
+        """How many requests each replica had in this time, as it counts itself; a restart begins at 0."""
+        counts = {}
+        for name in self.of:
+            values = [value for _, value in self.values(name, "requests", begin, end)]
+            counts[name] = sum(new - old if new >= old else new for old, new in zip(values, values[1:]))
+        return counts
+
     def values(self, name, column, begin=0, end=float("inf")):
         """[(at, value)] of one replica."""
         return [(each["at"], each[column]) for each in self.of[name] if column in each and begin <= each["at"] < end]
