@@ -94,9 +94,7 @@ def answers(run):
         yield from ((at, trace.replicas[replica], 1) for at, replica in zip(trace.answered_at, trace.answered_by))
         return
     for name in run.samples.of:
-        points = run.samples.values(name, "requests")
-        for (_, old), (at, new) in zip(points, points[1:]):
-            yield at, name, new - old if new >= old else new
+        yield from ((at, name, more) for at, more in run.samples.growth(name, "requests"))
 
 
 def traffic(data):

@@ -92,9 +92,14 @@ class Sampler:
         """How many requests each replica had in this time, as it counts itself; a restart begins at 0."""
         counts = {}
         for name in self.of:
-            values = [value for _, value in self.values(name, "requests", begin, end)]
-            counts[name] = sum(new - old if new >= old else new for old, new in zip(values, values[1:]))
+            grown = self.growth(name, "requests")
+            counts[name] = sum(more for at, more in grown if begin <= at < end)
         return counts
+
+    def growth(self, name, column):
+        """[(at, by how much a counter has grown since the sample before)]."""
+        points = self.values(name, column)
+        return [(at, new - old if new >= old else new) for (_, old), (at, new) in zip(points, points[1:])]
 
     def values(self, name, column, begin=0, end=float("inf")):
         """[(at, value)] of one replica."""
