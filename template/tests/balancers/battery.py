@@ -129,37 +129,59 @@ async def away(front, replicas, method):
     return f"{method:4}  failed meanwhile: {len(during)} of 8  then failed: {len(bad)} of {AFTER}"
 
 
+OTHERS = {
+    "each of two replicas ends one kept connection": both,
+    "one of two replicas refuses connections": refused,
+    "each of two replicas is away in turn, and back": away,
+}
+
+
+async def fresh(name, program, form, case, *arguments):
+    """Each case has a balancer of its own: what it remembers is not the next one's."""
+    replicas = [Replica(free_port()), Replica(free_port())]
+    for each in replicas:
+        await each.start()
+    with tempfile.TemporaryDirectory(prefix="balancer-") as folder:
+        Path(folder).chmod(0o755)
+        front = Front(name, program, form, Path(folder))
+        await asyncio.to_thread(front.start, replicas)
+        try:
+            return await case(front, replicas, *arguments)
+        finally:
+            await asyncio.to_thread(front.stop)
+            for each in replicas:
+                await each.stop()
+
+
 async def section(name, program, form):
-    """All lines of one balancer in one form. Each case has a process of its own: what it remembers is not the next one's."""
-    lines = [f"[{name}, {form}]"]
-
-    async def fresh(case, *arguments):
-        replicas = [Replica(free_port()), Replica(free_port())]
-        for each in replicas:
-            await each.start()
-        with tempfile.TemporaryDirectory(prefix="balancer-") as folder:
-            Path(folder).chmod(0o755)
-            front = Front(name, program, form, Path(folder))
-            await asyncio.to_thread(front.start, replicas)
-            try:
-                return await case(front, replicas, *arguments)
-            finally:
-                await asyncio.to_thread(front.stop)
-                for each in replicas:
-                    await each.stop()
-
+    """All lines of one balancer in one form."""
     cases = [(title, one, (event,)) for title, event in EVENTS.items()]
-    cases += [("each of two replicas ends one kept connection", both, ()), ("one of two replicas refuses connections", refused, ()), ("each of two replicas is away in turn, and back", away, ())]
-    results = await asyncio.gather(
-        *(fresh(case, method, *more) for _, case, more in cases for method in ("GET", "POST"))
-    )
+    cases += [(title, case, ()) for title, case in OTHERS.items()]
+    asked = (fresh(name, program, form, case, method, *more) for _, case, more in cases for method in ("GET", "POST"))
+    results = await asyncio.gather(*asked)
+    lines = [f"[{name}, {form}]"]
     for number, (title, *_) in enumerate(cases):
         lines += [f"  {title}", *(f"    {line}" for line in results[2 * number : 2 * number + 2])]
     return lines
 
 
+async def checks(front, replicas):
+    """How often a replica is checked every 0.2 s where nothing is asked: once, or again and again."""
+    await asyncio.sleep(2)
+    counts = [each.checks for each in replicas]
+    return f"    interval 0.2s, no request for 2 s: checked {'once' if counts == [1, 1] else 'all the time' if min(counts) > 3 else counts}"
+
+
+async def idle(name, program):
+    lines = ["[envoy-1.40, checks]"]
+    for form in ("usual", "documented"):
+        lines += [f"  {form}", await fresh(name, program, f"checked, {form}", checks)]
+    return lines
+
+
 async def both_forms(name, program):
-    return await asyncio.gather(*(section(name, program, form) for form in ("usual", "documented")))
+    more = [idle(name, program)] if name.startswith("envoy") else []
+    return await asyncio.gather(*(section(name, program, form) for form in ("usual", "documented")), *more)
 
 
 def main():

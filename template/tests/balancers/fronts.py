@@ -29,7 +29,7 @@ class Front:
     """One balancer, in the foreground. Its log, and what else it tells of losses, is in `told`."""
 
     def __init__(self, name, program, form, folder):
-        self.name, self.program, self.form, self.folder = name, program, form, folder / f"{name}-{form}"
+        self.name, self.program, self.form, self.folder = name, program, form, folder / f"{name}-{form}".replace(", ", "-")
         self.folder.mkdir()
         self.log = self.folder / "log"
         self.port, self.stats = free_port(), free_port()
@@ -157,6 +157,11 @@ backend fleet
                 {"endpoint": {"address": address(port)}} for port in ports
             ]}]},
         }  # fmt: skip
+        if self.form.startswith("checked"):
+            # What is not said is 60 s, for as long as nothing has been asked.
+            more = {"no_traffic_interval": "0.2s"} if self.form == "checked, documented" else {}
+            cluster["health_checks"] = [{"timeout": "1s", "interval": "0.2s", "unhealthy_threshold": 1,
+                                         "healthy_threshold": 1, "http_health_check": {"path": "/healthz"}, **more}]  # fmt: skip
         filters = [{"name": "manager", "typed_config": manager}]
         listener = {"name": "door", "address": address(self.port), "filter_chains": [{"filters": filters}]}
         config = {"admin": {"address": address(self.stats)},

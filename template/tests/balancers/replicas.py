@@ -11,7 +11,7 @@ class Replica:
 
     def __init__(self, port):
         self.port, self.server, self.arrived, self.writers = port, None, [], set()
-        self.lose, self.closing, self.left = None, False, 0
+        self.lose, self.closing, self.left, self.checks = None, False, 0, 0
 
     async def start(self):
         self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
@@ -34,6 +34,7 @@ class Replica:
             kept = False
             while request := await read(reader):
                 path = request.split()[1].decode()
+                self.checks += path == "/healthz"
                 if path == "/lost":
                     self.arrived.append("kept" if kept else "new")
                 if not await self._answer(path, kept, writer):
