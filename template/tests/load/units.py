@@ -1,18 +1,23 @@
 """The parts of the load tests that can be wrong without a run failing: parsing, judging, drawing, the command line."""
 
 import contextlib
+import importlib.machinery
 import io
 import sys
+import tempfile
 import types
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "crates/chassis/gate/load"))
+GATE = Path(__file__).resolve().parents[3] / "crates/chassis/gate/load"
+sys.path.insert(0, str(GATE))
 sys.dont_write_bytecode = True
 
 import command_line
+import fleet
 import k6
 import plots
+import relay
 import report
 import samples
 import scenarios
@@ -52,6 +57,48 @@ class Samples(unittest.TestCase):
     def test_an_idle_replica_has_no_requests_yet(self):
         idle = "\n".join(line for line in METRICS.splitlines() if "duration" not in line)
         self.assertEqual(samples.parse(idle)["requests"], 0)
+
+
+    def test_shares_are_what_replicas_counted_since_over_a_restart_too(self):
+        asked = samples.Sampler({})
+        asked.of = {
+            "replica-0": [{"at": at, "requests": count} for at, count in ((0, 5), (1, 9), (2, 3), (3, 4))],
+            "replica-1": [{"at": 2, "phase": "away"}, {"at": 3, "requests": 7}],
+        }
+        self.assertEqual(asked.shares(0, 4), {"replica-0": 4 + 3 + 1, "replica-1": 0})
+
+
+class Counting(unittest.TestCase):
+    LINE = b'{"target":"access","http.route":"/whoami","user_agent.original":"%s"}\n'
+
+    def test_a_replica_counts_its_lines_of_the_load_alone(self):
+        with tempfile.NamedTemporaryFile() as log:
+            log.write(2 * (self.LINE % b"load-tests") + self.LINE % b"Python-urllib/3.11" + b'{"target":"listener"}\n')
+            log.flush()
+            self.assertEqual(fleet.Replica.served(types.SimpleNamespace(log=Path(log.name))), 2)
+
+    def test_what_clients_were_answered_and_a_replica_logs(self):
+        trace = k6.Trace()
+        for status, name in (("200", "/x"), ("0", "/x"), ("200", "/healthz"), ("503", "/x")):
+            trace.request({"metric_value": "1", "status": status, "scenario": "s", "error_code": "", "name": name, "timestamp": 1})
+        self.assertEqual(trace.answered, 2)
+
+    def test_a_request_that_was_processed_twice_fails_the_run(self):
+        runner = importlib.machinery.SourceFileLoader("run", str(GATE / "run")).load_module()
+        runner.COUNT_SECONDS = 0
+        for served, early, holds in ((7, False, True), (8, False, False), (6, False, False), (8, True, True), (10, True, False)):
+            run = fake(0)
+            run.now = runner.Run.now
+            run.options = types.SimpleNamespace(setting={}, clients=2)
+            run.k6, run.trace = types.SimpleNamespace(ended_early=early), types.SimpleNamespace(answered=7)
+            run.fleet = types.SimpleNamespace(served=lambda served=served: served)
+            runner.Run.count(run)
+            self.assertEqual(run.checks[0][3], holds, (served, early))
+
+    def test_the_relay_loses_each_nth_of_each_method(self):
+        lossy = relay.Relay(0, 3)
+        asked = [lossy.loses(method) for method in (b"GET", b"POST", b"GET", b"POST", b"GET", b"POST")]
+        self.assertEqual(asked, [False] * 4 + [True] * 2)
 
 
 class Traces(unittest.TestCase):
@@ -174,6 +221,8 @@ class CommandLine(unittest.TestCase):
         "steady --duration 5": "expected a duration such as 500ms, 10s or 30m, and not '5'",
         "steady --rate 0": "expected a whole number above 0, and not '0'",
         "steady --url localhost": "expected http://host:port, and not 'localhost'",
+        "steady --lose 0": "expected a whole number above 0, and not '0'",
+        "steady --url http://x --lose 3": "--lose is for a fleet on this machine",
         "steady --url http://x --replicas 3": "--replicas is for a fleet on this machine",
         "balance --url http://x": "balance needs a fleet on this machine",
         "drain --url http://x": "drain with --url needs --during COMMAND",

@@ -19,7 +19,7 @@ export default function () {
   if (__ITER === 0) sleep(Math.random() * pause);
   const begun = Date.now();
   who();
-  // A fifth of them are requests that no client repeats.
+  // A fifth of them are requests that no client sends again.
   if (__ITER % 4 === 0) once();
   sleep(Math.max(0, pause - (Date.now() - begun) / 1000));
 }

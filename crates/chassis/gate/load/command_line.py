@@ -72,6 +72,7 @@ def parser():
     local.add_argument("--algorithm", default="roundrobin", metavar="NAME", help="of the balancer; default: roundrobin")
     local.add_argument("--setting", type=setting, action="append", default=[], metavar="APP__X=Y", help="may repeat")
     local.add_argument("--fault", type=fault, metavar="JSON", help="a fault rule for replica-0, see docs/operations.md")
+    local.add_argument("--lose", type=positive, default=0, metavar="N", help="the control: a relay loses every Nth request of kept connections; the run has to fail")
     local.add_argument("--age", type=seconds, metavar="TIME", help="balance: of connections, 0s is off; default: 10s, quick 2s")
     local.add_argument("--contrast", type=seconds, default=10.0, metavar="TIME", help="balance: the age that --age 0s is measured by")
     local.add_argument("--clients", type=positive, default=64, metavar="N", help="balance: persistent clients")
@@ -101,7 +102,7 @@ def complaints(options):
     name = options.scenario
     scenario = SCENARIOS.get(name)
     if options.url:
-        given = ("server", "replicas", "to", "balancer", "setting", "fault")
+        given = ("server", "replicas", "to", "balancer", "setting", "fault", "lose")
         for each in (each for each in given if getattr(options, each)):
             yield f"--{each} is for a fleet on this machine, and not for --url"
         if name in ("balance", "fleet", "all"):

@@ -20,11 +20,16 @@ import app_env
 ROOT = Path.cwd()
 # A debug build on a busy machine is ready well within this.
 START_SECONDS = 30
+# How the load names itself (`userAgent` in lib.js), in a line of the access log.
+CLIENT = b'"user_agent.original":"load-tests"'
 # What the local fleet differs in from the defaults.
 LOCAL = {
     # HAProxy and Envoy look ten times a second; the default waits for the endpoints of a cluster.
     "APP__LIFECYCLE__DRAIN_DELAY": "1s",
     "APP__ADMIN__MUTABLE": "true",
+    # What the replicas answered is counted by their own lines.
+    "APP__TELEMETRY__ACCESS_LOG": "true",
+    "APP__TELEMETRY__LOG_FORMAT": "json",
     # Believes the deadlines of the clients, which come through the balancer here.
     "APP__SERVER__TRUSTED_PEERS": "127.0.0.1/32",
 }
@@ -129,6 +134,13 @@ class Replica:
         counts = re.findall(r'^http_server_request_duration_seconds_count{[^}]*http_route=""[^}]*} (\d+)', get(f"{self.admin}/metrics")[1], re.M)
         return sum(map(int, counts))
 
+    def served(self):
+        """How many requests of the load it has answered, over all its restarts: its own lines, which outlive it."""
+        if not self.log.exists():
+            return 0
+        with self.log.open("rb") as log:
+            return sum(b'"target":"access"' in line and CLIENT in line for line in log)
+
     def is_running(self):
         return self.process is not None and self.process.poll() is None
 
@@ -162,8 +174,10 @@ class Replica:
 class Fleet:
     """Replicas behind a balancer. `size` start; up to `most` can."""
 
-    def __init__(self, program, size, most, balancer, settings, folder):
+    def __init__(self, program, size, most, balancer, settings, folder, nth=0):
+        """With `nth`, a relay in front of it loses every so-manieth request of kept connections."""
         self.folder = folder
+        self.nth, self.relay = nth, None
         self.all = [Replica(number, program, settings, folder) for number in range(most)]
         self.size = size
         self.balancer = balancer
@@ -178,19 +192,33 @@ class Fleet:
             self.balancer.start(self.all, self.size, self.folder)
             for replica in self.all[: self.size]:
                 self.answers(replica)
+            if self.nth:
+                self._lose()
         except BaseException:
             self.__exit__()
             raise
         return self
 
+    def _lose(self):
+        port = free_port()
+        command = [sys.executable, "-B", Path(__file__).with_name("relay.py"), str(port), str(self.balancer.port), str(self.nth)]
+        with (self.folder / "relay.log").open("w") as log:
+            self.relay = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.relay_url = f"http://127.0.0.1:{port}"
+        until(f"the relay passes requests; its log is {log.name}", 15, lambda: get(f"{self.relay_url}/healthz")[0] == 200)
+
     def __exit__(self, *_):
+        if self.relay:
+            self.relay.kill()
+            self.relay.wait()
         self.balancer.stop()
         for replica in self.all:
             replica.kill()
 
     @property
     def url(self):
-        return self.balancer.url
+        """Where the load goes."""
+        return self.relay_url if self.relay else self.balancer.url
 
     def running(self):
         return [replica for replica in self.all if replica.is_running()]
@@ -198,8 +226,11 @@ class Fleet:
     def answers(self, replica):
         """Waits until `replica` answers through the balancer: it counts one more request for no route."""
         before = replica.unmatched()
-        asked = lambda: get(f"{self.url}/no-such-route") and replica.unmatched() > before
+        asked = lambda: get(f"{self.balancer.url}/no-such-route") and replica.unmatched() > before
         until(f"{replica.name} answers through {self.balancer.name}; logs are in {self.folder}", 15, asked)
+
+    def served(self):
+        return sum(replica.served() for replica in self.all)
 
     def restart(self, replica, note):
         """As a rollout does: SIGTERM, the balancer notices, the end, a new process, and on when it is ready."""

@@ -27,12 +27,15 @@ class Trace:
         # Of answers that name a replica: when, and which.
         self.answered_at, self.answered_by = array("d"), array("B")
         self.scenarios, self.replicas = [], []
+        # What the replicas have a line of too: they log no /healthz.
+        self.answered = 0
         self.errors = {}
 
     def request(self, row):
         self.took.append(float(row["metric_value"]))
         self.status.append(int(row["status"] or 0))
         self.scenario.append(number(self.scenarios, row["scenario"]))
+        self.answered += self.status[-1] > 0 and row["name"] != "/healthz"
         if row["error_code"]:
             key = (row["name"], row["status"] or "0", row["error_code"])
             self.errors[key] = self.errors.get(key, 0) + 1

@@ -1,8 +1,8 @@
 // What scenarios and requests share: settings, the shapes of load, and the bounds that fail a run.
 //
 // Settings come from the environment (`-e NAME=value`); `load-tests/run` sets them. Times are in seconds, rates in
-// requests per second. Go's client, which k6 uses, repeats a GET whose kept connection was closed under it, and no
-// POST: a scenario that has to see lost requests sends some of those, too.
+// requests per second. Go's client, which k6 uses, sends a GET again when the kept connection closes under it, and no POST:
+// only POSTs show a lost request. Every scenario sends them, and those that are about losses send nothing else.
 import http from 'k6/http';
 import { check } from 'k6';
 import { Counter } from 'k6/metrics';
@@ -30,7 +30,8 @@ export function number(name, usual) {
 
 // Options of a run: its scenarios, and its bounds beside the usual ones.
 export function plan(scenarios, thresholds = {}) {
-  return { scenarios, thresholds, systemTags, summaryTrendStats: ['avg', 'med', 'p(95)', 'p(99)', 'max'] };
+  // The replicas' own lines are counted by this name.
+  return { scenarios, thresholds, systemTags, userAgent: 'load-tests', summaryTrendStats: ['avg', 'med', 'p(95)', 'p(99)', 'max'] };
 }
 
 // No request fails. For what is about losses: how fast a busy machine is meanwhile proves nothing.

@@ -26,15 +26,19 @@ function asMuchAsGoes() {
 function flood() {
   const half = arrivals(capacity / 2, number('AFTER', 10), { startTime: `${seconds + recovery}s`, exec: 'served' });
   return plan(
-    { flood: arrivals(factor * capacity, seconds, { exec: 'asked' }), after: half },
+    // Ten a second show a lost request, which the GETs of the flood do not.
+    { flood: arrivals(factor * capacity, seconds, { exec: 'asked' }), after: half, witness: arrivals(10, seconds, { exec: 'witness' }) },
     {
       'checks{scenario:flood}': ['rate==1'],
       // All of it, with a twentieth for a machine that makes the load too. A fleet that does not recover stays far below.
       'checks{scenario:after}': ['rate>=0.95'],
       'http_req_failed{scenario:flood}': ['rate==0'],
+      'checks{scenario:witness}': ['rate==1'],
     },
   );
 }
+
+export const witness = own.witness;
 
 function work() {
   return own.work({ 'x-request-timeout': String(deadline) });

@@ -42,7 +42,7 @@ class Printer:
         refused = sum(status == 503 for status in statuses)
         failed = sum(status == 0 or status >= 500 for status in statuses) - refused
         # k6 tells with a delay of up to a second.
-        shares = trace.shares(now - span - 1, now - 1)
+        shares = trace.shares(now - span - 1, now - 1) or self.run.samples.shares(now - span - 1, now - 1)
         total = sum(shares.values())
         phases = self.run.samples.phases()
         parts = [
@@ -52,7 +52,7 @@ class Printer:
             f"{refused} refused" if refused else "",
             f"{failed} failed",
             ", ".join(f"{count} {phase}" for phase, count in phases.items() if phase != "away"),
-            "share " + " ".join(f"{count / total:.0%}" for _, count in sorted(shares.items())) if total else "",
+            "share " + " ".join(f"{count / total:.0%}" for _, count in sorted(shares.items()) if count) if total else "",
         ]
         self.line("  ".join(part for part in parts if part))
 

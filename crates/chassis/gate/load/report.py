@@ -69,10 +69,12 @@ class Data:
                 self.bins[place][kind] += 1
                 if kind == "ok":
                     self.bins[place]["took"].append(took)
-        self.shares = [[0] * len(trace.replicas) for _ in range(count)]
-        for at, replica in zip(trace.answered_at, trace.answered_by):
+        # As the clients saw it, where answers name their replica; else as the replicas count.
+        self.names = sorted(trace.replicas or run.samples.of)
+        self.shares = [dict.fromkeys(self.names, 0) for _ in range(count)]
+        for at, name, more in answers(run):
             if 0 <= (place := int((at - self.begin) / self.step)) < count:
-                self.shares[place][replica] += 1
+                self.shares[place][name] += more
         self.events = [(at - self.begin, text, replica) for at, text, replica in run.events]
 
     def over_time(self, value):
@@ -83,6 +85,16 @@ class Data:
         samples = self.run.samples.of[name]
         points = [(each["at"] - self.begin, each[column] * scale if column in each else None) for each in samples]
         return [point for point in points if point[0] >= 0]
+
+
+def answers(run):
+    """(when, replica, how many) of what was answered."""
+    trace = run.trace
+    if trace.replicas:
+        yield from ((at, trace.replicas[replica], 1) for at, replica in zip(trace.answered_at, trace.answered_by))
+        return
+    for name in run.samples.of:
+        yield from ((at, name, more) for at, more in run.samples.growth(name, "requests"))
 
 
 def traffic(data):
@@ -96,12 +108,10 @@ def traffic(data):
 
     latency = [("p50", slow(0.5)), ("p95", slow(0.95)), ("p99", slow(0.99))]
     yield plots.lines("Latency", "of what was answered in order, at the clients", latency, data.span, data.events, " ms")
-    names = sorted(data.run.trace.replicas)
-    order = [data.run.trace.replicas.index(name) for name in names]
-    rows = [(place * data.step, [counts[each] for each in order]) for place, counts in enumerate(data.shares)]
-    if names:
-        about = "of the answers that name their replica"
-        yield plots.stacked("Share by replica", about, names, rows, data.step, data.span, data.events)
+    rows = [(place * data.step, list(counts.values())) for place, counts in enumerate(data.shares)]
+    if data.names:
+        about = "of the answers that name their replica" if data.run.trace.replicas else "of the requests, as the replicas count"
+        yield plots.stacked("Share by replica", about, data.names, rows, data.step, data.span, data.events)
 
 
 def replicas(data):

@@ -88,6 +88,19 @@ class Sampler:
         last = [samples[-1]["phase"] for samples in self.of.values() if samples]
         return {phase: last.count(phase) for phase in dict.fromkeys(last)}
 
+    def shares(self, begin, end):
+        """How many requests each replica had in this time, as it counts itself; a restart begins at 0."""
+        counts = {}
+        for name in self.of:
+            grown = self.growth(name, "requests")
+            counts[name] = sum(more for at, more in grown if begin <= at < end)
+        return counts
+
+    def growth(self, name, column):
+        """[(at, by how much a counter has grown since the sample before)]."""
+        points = self.values(name, column)
+        return [(at, new - old if new >= old else new) for (_, old), (at, new) in zip(points, points[1:])]
+
     def values(self, name, column, begin=0, end=float("inf")):
         """[(at, value)] of one replica."""
         return [(each["at"], each[column]) for each in self.of[name] if column in each and begin <= each["at"] < end]

@@ -188,6 +188,13 @@ impl Server {
         text(&self.logs)
     }
 
+    /// How many lines have all of `parts`.
+    #[allow(dead_code, reason = "the tests of restarts do")]
+    pub(crate) fn lines_with(&self, parts: &[&str]) -> usize {
+        let logs = self.logs.lock().expect("the log");
+        logs.iter().filter(|line| parts.iter().all(|part| line.contains(part))).count()
+    }
+
     /// Waits for a line with `text`: the log is read beside the answers.
     pub(crate) async fn logs(&self, text: &str) {
         let told = within(LOG, async || self.log().contains(text).then_some(())).await;
