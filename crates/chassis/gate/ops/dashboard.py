@@ -20,8 +20,10 @@ from replica import Replica
 DASHBOARD = ROOT / "helm/files/dashboard.json"
 # What Prometheus adds to each series.
 SCRAPED = {"namespace", "job", "instance", "pod"}
-# Metrics of what a service need not have.
-OPTIONAL = {
+# Metrics of what a service need not have: background tasks, which the template's own has none of either,
+TASKS = {"tasks_ended_total": {"task", "outcome"}}
+# and checks and calls, which that has.
+OPTIONAL = TASKS | {
     "health_check_up": {"check"},
     "upstream_request_duration_seconds_count": {"upstream", "outcome"},
     "upstream_request_duration_seconds_bucket": {"upstream", "outcome", "le"},
@@ -87,8 +89,7 @@ def main() -> int:
     with Replica(sys.argv[2]) as replica:
         replica.exercise()
         exported = replica.exported()
-    if sys.argv[3:] != ["--all"]:
-        exported = OPTIONAL | exported
+    exported = (TASKS if sys.argv[3:] == ["--all"] else OPTIONAL) | exported
     uses = [(rule.get("alert") or rule["record"], rule["expr"]) for rule in blocks()]
     found = unknown(queries() + uses, exported | recorded())
     shown = {use.metric for _, query in queries() for use in selectors(query)}

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     connection,
-    values::{Check, Duration, SettingErrors},
+    values::{Check, Duration, SettingErrors, meant},
 };
 
 /// Settings `admin.*`.
@@ -52,7 +52,8 @@ impl Default for Settings {
 impl Check for Settings {
     fn check(&self, errors: &mut SettingErrors) {
         let message = "expected an IP address and a port, such as [::]:8081 or 0.0.0.0:8081";
-        errors.require(self.listen.parse::<SocketAddr>().is_ok(), "listen", message);
+        let message = meant::with_guess(message, meant::address(&self.listen));
+        errors.require(self.listen.parse::<SocketAddr>().is_ok(), "listen", &message);
         for (key, timeout) in [
             ("header_timeout", self.header_timeout),
             ("body_timeout", self.body_timeout),

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     process::Environment,
-    values::{SettingError, SettingErrors},
+    values::{SettingError, SettingErrors, encoding},
 };
 
 /// What a variable's name ends with when its value is the path of a file.
@@ -78,12 +78,13 @@ fn content(path: &Path) -> Result<String, String> {
     if !is_file {
         return Err("its file is not a regular file".into());
     }
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| tell(&error))?;
-    file.take(LARGEST + 1).read_to_string(&mut text).map_err(|error| tell(&error))?;
-    if text.len() as u64 > LARGEST {
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| tell(&error))?;
+    if bytes.len() as u64 > LARGEST {
         return Err("its file is larger than 1MiB".into());
     }
+    let mut text = encoding::plain(bytes).map_err(|reason| format!("its file {reason}"))?;
     let line = text.strip_suffix('\n').map_or(text.len(), |line| line.strip_suffix('\r').unwrap_or(line).len());
     text.truncate(line);
     Ok(text)
@@ -92,7 +93,6 @@ fn content(path: &Path) -> Result<String, String> {
 fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "does not exist".into(),
-        io::ErrorKind::InvalidData => "is not UTF-8 text".into(),
         kind => format!("cannot be read: {kind}"),
     }
 }

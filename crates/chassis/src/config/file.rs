@@ -10,7 +10,7 @@ use std::{error::Error, fs, io, path::Path};
 use ::config::{ConfigError, File, FileFormat, Source as _};
 
 use super::value::Value;
-use crate::values::{SettingError, Source};
+use crate::values::{SettingError, Source, encoding};
 
 /// Reads `path`, by its extension; a table always.
 ///
@@ -19,7 +19,8 @@ use crate::values::{SettingError, Source};
 pub(super) fn read(path: &Path) -> Result<Value, SettingError> {
     let refuse = |message: String| SettingError::of_source(Source::File(path.to_owned()), message);
     let format = format(path).ok_or_else(|| refuse("expected a name that ends with .toml, .yaml or .yml".into()))?;
-    let text = fs::read_to_string(path).map_err(|error| refuse(unreadable(&error)))?;
+    let bytes = fs::read(path).map_err(|error| refuse(unreadable(&error)))?;
+    let text = encoding::lines(bytes).map_err(refuse)?;
     let entries = File::from_str(&text, format).collect().map_err(|error| refuse(syntax(format, &error, &text)))?;
     Ok(Value::Table(entries.into_iter().map(|(key, value)| (key, value.into())).collect()))
 }
@@ -36,7 +37,6 @@ fn unreadable(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "no such file".into(),
         io::ErrorKind::IsADirectory => "is a directory, expected a file".into(),
-        io::ErrorKind::InvalidData => "is not UTF-8 text".into(),
         kind => format!("cannot be read: {kind}"),
     }
 }

@@ -14,7 +14,7 @@ use super::{
     content, file,
     keys::{KeyKind, Keys},
     mismatch::Mismatch,
-    otel, show,
+    otel, port, show,
     value::{Leaf, Value},
     variables::{self, name_of},
 };
@@ -67,6 +67,11 @@ impl<A> Loaded<A> {
     pub fn source(&self, key: &str) -> Source {
         origin(&self.origins, key)
     }
+
+    /// The keys that are set, each with where its value came from.
+    pub(crate) fn set_by(&self) -> BTreeMap<&str, String> {
+        self.origins.iter().map(|(key, source)| (key.as_str(), source.to_string())).collect()
+    }
 }
 
 /// Reads, checks and composes all layers.
@@ -89,12 +94,14 @@ pub(super) fn load_after<A: AppSettings>(sources: &Sources, last: &[Leaf]) -> Re
     let names: Vec<String> = keys.leaves().into_iter().map(|key| key.name).collect();
     variables::near_misses(&sources.environment, &names, &mut errors);
 
-    let base = assemble(&keys, &[&files, &set], errors, all_read)?;
+    let port: Vec<Leaf> = port::leaf(&sources.environment, &[&files, &set], &mut errors).into_iter().collect();
+
+    let base = assemble(&keys, &[&port, &files, &set], errors, all_read)?;
     let (overlay, mut notes) = match overlay(&keys, sources) {
         Ok(overlay) => (overlay, Vec::new()),
         Err(errors) => (Vec::new(), ignored(&errors)),
     };
-    let with = |overlay: &[Leaf]| assemble(&keys, &[&files, overlay, &set], SettingErrors::default(), true);
+    let with = |overlay: &[Leaf]| assemble(&keys, &[&port, &files, overlay, &set], SettingErrors::default(), true);
     if notes.is_empty() {
         match with(&overlay) {
             Ok(assembled) => return Ok(assembled.loaded(notes, overlay)),

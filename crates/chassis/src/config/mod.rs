@@ -1,4 +1,4 @@
-//! Settings: built-in defaults, then files, then the environment.
+//! Settings: built-in defaults, then `PORT`, files, and the environment.
 //!
 //! Each module owns the struct of its section; here they are composed, filled, checked against each other, shown and
 //! reloaded. Unknown keys, wrong types and contradictions are all reported at once, with key and source and without
@@ -17,6 +17,7 @@ mod live;
 mod load;
 mod metrics;
 mod otel;
+mod port;
 mod reference;
 mod schema;
 mod show;

@@ -3,7 +3,7 @@
 //! An empty value means unset, as in the OpenTelemetry specification. An unsupported value is refused, since
 //! the specification's advice to warn and continue would silently lose traces.
 //!
-//! Next: [`super::keys`].
+//! Next: [`super::port`].
 
 use super::value::{Leaf, Value};
 use crate::values::{SettingError, SettingErrors, Source};

@@ -53,9 +53,15 @@ impl Passed {
         self.descriptors.take_custom(at, AF_UNIX, SOCK_STREAM, "unix stream socket")
     }
 
-    /// The first listener called `name`.
+    /// The listener called `name`. Several of one name are an error: a socket unit gives its name to each `ListenStream=`,
+    /// and clients of one that is not served would wait in its queue.
     pub(super) fn named(&mut self, name: &str) -> io::Result<Option<Socket>> {
-        self.find(name).map_or(Ok(None), |at| self.numbered(at))
+        let named: Vec<usize> = (0..self.names.len()).filter(|at| self.names[*at].as_deref() == Some(name)).collect();
+        match named[..] {
+            [] => Ok(None),
+            [at] => self.numbered(at),
+            _ => Err(several(&named)),
+        }
     }
 
     /// The listener number `at`, from 0: a TCP socket, or a Unix socket.
@@ -107,6 +113,13 @@ pub(super) fn standard_input() -> io::Result<Option<Socket>> {
     // A second handle would keep the queue open after a drain.
     dup2_stdin(File::open("/dev/null")?)?;
     Ok(Some(socket))
+}
+
+fn several(named: &[usize]) -> io::Error {
+    let urls: Vec<String> = named.iter().map(|at| format!("http+fd://{at}")).collect();
+    let message =
+        format!("{} inherited descriptors have this name: list them by number, {}", urls.len(), urls.join(","));
+    io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
 fn neither(error: &io::Error) -> io::Error {

@@ -258,11 +258,13 @@ fn cannot_bind(listener: &str, address: &str, source: &Source, error: &io::Error
 
 /// `GET /config`.
 fn show<A: AppSettings>(live: &Live<A>) -> serde_json::Value {
+    let loaded = live.loaded();
     json!({
         "generation": live.generation(),
-        "hash": live.loaded().hash,
+        "hash": loaded.hash,
         "restart_pending": live.restart_pending(),
         "settings": config::redacted(&live.get()),
+        "sources": loaded.set_by(),
     })
 }
 

@@ -16,6 +16,7 @@ use crate::{
     values::{
         Auto, Check, Duration, SettingError, SettingErrors, Size, is_built_in,
         listen::{self, Address, Door, Listen, Refusal},
+        meant,
     },
 };
 
@@ -23,7 +24,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// URLs to listen on: `http://host:port`, `https://host:port` with the feature `tls`, or `http+unix:///path` for a Unix socket; with the feature `host` also `http+fd://NAME-or-N`, an inherited socket.
+    /// URLs to listen on: `http://host:port`, `https://host:port` with the feature `tls`, or `http+unix:///path` for a Unix socket; with the feature `host` also `http+fd://NAME-or-N`, an inherited socket. Where nothing else sets it, the variable `PORT` does, as `http://[::]:PORT`.
     pub listen: Vec<String>,
     /// URLs of `listen`, of the schemes `http` and `https`, on which the PROXY protocol (version 1 or 2) is required from a trusted peer. Needs the cargo feature `proxy-protocol`.
     pub proxy_protocol: Vec<String>,
@@ -221,7 +222,9 @@ fn listen_urls(urls: &[String], errors: &mut SettingErrors) {
                 }
                 before.push(listen.address);
             }
-            Err(Refusal::Shape(message)) => errors.push(SettingError::new(at, message)),
+            Err(Refusal::Shape(message)) => {
+                errors.push(SettingError::new(at, meant::with_guess(message, meant::url(url))));
+            }
             Err(Refusal::Features(features)) => {
                 errors.push(SettingError::new(
                     at,

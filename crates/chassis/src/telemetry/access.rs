@@ -2,7 +2,7 @@
 //!
 //! Next: [`super::format`].
 
-use std::{cell::Cell, net::IpAddr, time::Duration};
+use std::{cell::Cell, io::Write as _, net::IpAddr, time::Duration};
 
 use http::{StatusCode, Version};
 use opentelemetry::{
@@ -77,7 +77,10 @@ impl AccessLog {
         }
         let mut line = LINE.take();
         self.format.head(&mut line, level, ACCESS);
-        record.visit(|name, value| self.format.field(&mut line, name, value));
+        match self.format {
+            Format::Json => record.visit(|name, value| self.format.field(&mut line, name, value)),
+            Format::Text(_) => record.text(self.format, &mut line),
+        }
         self.format.tail(&mut line);
         self.sink.write(&line, urgency);
         line.clear();
@@ -109,6 +112,25 @@ impl AccessRecord<'_> {
         }
         if let Some(agent) = self.user_agent {
             put(name!("user_agent.original"), Value::Text(&cut(agent, AGENT)));
+        }
+    }
+
+    /// Appends what a person at a terminal looks for, ids last and short; JSON has the rest.
+    fn text(&self, format: Format, line: &mut Vec<u8>) {
+        let path = cut(self.path, PATH);
+        for value in [Value::Plain(self.method), Value::Text(&path), Value::Unsigned(self.status.as_u16().into())] {
+            line.push(b' ');
+            format.value(line, value);
+        }
+        let _ = write!(line, " {:.1}ms", self.duration.as_secs_f64() * 1e3);
+        format.field(line, name!("bytes"), Value::Unsigned(self.response_bytes));
+        if let Some(client) = self.client {
+            format.field(line, name!("client"), Value::Address(client.to_canonical()));
+        }
+        format.field(line, name!("request_id"), Value::Plain(format.id(self.request_id)));
+        // Without a sample there is no trace to look up.
+        if self.trace.sampled {
+            format.field(line, name!("trace_id"), Value::Id(self.trace.trace_id.0));
         }
     }
 
@@ -163,7 +185,10 @@ mod tests {
     use super::*;
     use crate::{
         request::TraceId,
-        telemetry::test::{Captured, counter},
+        telemetry::{
+            test::{Captured, counter},
+            text::Colour,
+        },
     };
 
     fn record(trace: &TraceContext) -> AccessRecord<'_> {
@@ -181,6 +206,35 @@ mod tests {
             client: Some("::ffff:10.0.0.7".parse().unwrap()),
             user_agent: Some("curl\n"),
         }
+    }
+
+    #[test]
+    fn a_request_is_one_line_of_a_terminal_with_what_happened_first() {
+        let captured = Captured::default();
+        let sink = Sink::start(Box::new(captured.clone()), counter()).unwrap();
+        let format = Format::Text(Colour::Plain);
+        let log = AccessLog::new(sink.clone(), format, LogControl::new("info", true).unwrap(), None);
+        let trace =
+            TraceContext { trace_id: TraceId(0xabcd_ef01_2345 << 80), sampled: true, ..TraceContext::default() };
+        let unsampled = TraceContext { sampled: false, ..trace.clone() };
+        let id = "0123456789abcdef0123456789abcdef";
+        log.write(&AccessRecord { request_id: id, path: "/v1/quotes/7", ..record(&trace) });
+        let failed = StatusCode::BAD_GATEWAY;
+        log.write(&AccessRecord {
+            status: failed,
+            duration: Duration::from_secs(30),
+            client: None,
+            ..record(&unsampled)
+        });
+        assert!(sink.flush(Duration::from_secs(5)));
+        let text = captured.text();
+        let lines: Vec<&str> = text.lines().map(|line| &line["2026-01-31T12:34:56.789Z".len()..]).collect();
+        let first =
+            "  INFO access: POST /v1/quotes/7 200 1.2ms bytes=42 client=10.0.0.7 request_id=01234567 trace_id=abcdef01";
+        // What a caller sends cannot look like another field.
+        let second = r#" ERROR access: POST "/v1/quotes/\"%0a\u{1}" 502 30000.0ms bytes=42 request_id=r-1"#;
+        assert_eq!(lines, [first, second]);
+        assert!(text.lines().all(|line| line.len() <= 132), "wider than a wide terminal: {text}");
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub(super) enum Format {
     Text(Colour),
 }
 
+/// 8: tells the requests on a terminal apart, and a search for the beginning of a whole id finds the line.
+const SHORT: usize = 8;
+
 /// One field's value.
 #[derive(Clone, Copy)]
 pub(super) enum Value<'a> {
@@ -33,7 +36,7 @@ pub(super) enum Value<'a> {
     Unsigned(u64),
     Float(f64),
     Bool(bool),
-    /// 32 hexadecimal digits.
+    /// 32 hexadecimal digits; in text the first [`SHORT`].
     Id(u128),
     /// Seconds, to a microsecond.
     Seconds(Duration),
@@ -112,7 +115,11 @@ impl Format {
             (_, Value::Signed(number)) => _ = write!(out, "{number}"),
             (_, Value::Unsigned(number)) => digits::unsigned(out, number),
             (_, Value::Bool(flag)) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
-            (Self::Text(_), Value::Id(number)) => digits::hexadecimal(out, number),
+            (Self::Text(_), Value::Id(number)) => {
+                let end = out.len() + SHORT;
+                digits::hexadecimal(out, number);
+                out.truncate(end);
+            }
             (Self::Json, Value::Id(number)) => {
                 out.push(b'"');
                 digits::hexadecimal(out, number);
@@ -125,6 +132,14 @@ impl Format {
             }
             (_, Value::Address(address)) => self.value(out, Value::Printed(format_args!("{address}"))),
             (_, Value::Seconds(duration)) => digits::seconds(out, duration),
+        }
+    }
+
+    /// A request's id as a line shows it: visible ASCII.
+    pub(super) fn id(self, id: &str) -> &str {
+        match self {
+            Self::Json => id,
+            Self::Text(_) => id.get(..SHORT).unwrap_or(id),
         }
     }
 

@@ -181,15 +181,16 @@ fn identity(format: Format, line: &mut Vec<u8>) {
     let active = active_span();
     request::with_current(|request| {
         if let Some(request) = request {
-            format.field(line, name!("request_id"), Value::Text(request.id()));
+            format.field(line, name!("request_id"), Value::Text(format.id(request.id())));
         }
         let trace_id = request.map(|request| request.trace.trace_id.0);
         let trace_id = trace_id.or(active.map(|(trace_id, _)| u128::from_be_bytes(trace_id.to_bytes())));
         if let Some(trace_id) = trace_id {
-            format.field(line, name!("trace_id"), Value::Printed(format_args!("{trace_id:032x}")));
+            format.field(line, name!("trace_id"), Value::Id(trace_id));
         }
     });
-    if let Some((_, span_id)) = active {
+    // Nobody types a span's id from a terminal.
+    if let (Format::Json, Some((_, span_id))) = (format, active) {
         format.field(line, name!("span_id"), Value::Printed(format_args!("{span_id}")));
     }
 }
@@ -286,6 +287,14 @@ mod tests {
         assert_eq!(lines[0]["trace_id"], "00000000000000000000000000000abc");
         assert_eq!(lines[0].get("span_id"), None);
         assert_eq!(lines[1].get("trace_id"), None);
+    }
+
+    #[test]
+    fn lines_of_text_within_a_request_have_short_ids_behind_their_fields() {
+        let text = Format::Text(Colour::Plain);
+        let lines =
+            lines(text, || request::enter(&context(0xabc << 100, false), || info!(target: "here", n = 1, "inside")));
+        assert_eq!(&lines[0][24..], "  INFO here: inside n=1 request_id=r-1 trace_id=0000abc0");
     }
 
     #[test]

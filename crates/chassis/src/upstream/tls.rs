@@ -16,6 +16,7 @@ use rustls::{
 };
 
 use super::{Settings, UpstreamError};
+use crate::values::encoding;
 
 pub(super) const AVAILABLE: bool = true;
 
@@ -42,7 +43,7 @@ fn mozilla() -> RootCertStore {
 fn read(path: &str) -> Result<RootCertStore, UpstreamError> {
     let pem = fs::read(path).map_err(|error| UpstreamError::CaFile(error.into()))?;
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
+    for certificate in CertificateDer::pem_slice_iter(encoding::unmarked(&pem)) {
         let certificate = certificate.map_err(|error| UpstreamError::CaFile(error.into()))?;
         roots.add(certificate).map_err(|error| UpstreamError::CaFile(error.into()))?;
     }

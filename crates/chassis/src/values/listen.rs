@@ -2,7 +2,7 @@
 //!
 //! `http://host:port`, `http+unix:///path`, and the same for the optional protocols.
 //!
-//! Next: [`super::secret`].
+//! Next: [`super::meant`].
 
 use std::{
     net::Ipv6Addr,

@@ -1,15 +1,18 @@
 //! Building blocks of settings: strict scalar types, listen URLs, and the trait for checking a section.
 //!
-//! Their errors say what was expected and never repeat the value, which may be a misplaced secret. Each
+//! Their errors say what was expected and never repeat the value, which may be a misplaced secret; a guess at the address
+//! that was meant is the one exception, and [`meant`] says when. Each
 //! module has its section beside the code that uses it; [`crate::config`] composes them.
 //!
 //! Next: [`Duration`].
 
 mod auto;
 mod duration;
+pub(crate) mod encoding;
 mod error;
 mod features;
 pub(crate) mod listen;
+pub(crate) mod meant;
 mod secret;
 mod size;
 

@@ -135,6 +135,26 @@ async fn a_socket_that_was_not_passed_is_named() {
     assert_eq!(done.code, 1, "{}", done.text);
 }
 
+/// systemd gives one name to all `ListenStream=` of a socket unit: serving the first alone would leave clients of the second
+/// waiting in its queue for ever.
+#[tokio::test]
+async fn two_sockets_of_one_name_are_refused_and_served_by_number() {
+    let _turn = shared().await;
+    let ((first, one), (second, two)) = (held(), held());
+    let sockets = [("web", &first), ("web", &second)];
+    let done = run("http+fd://web", &sockets).await;
+    assert_eq!(done.code, 1, "{}", done.text);
+    let says = "2 inherited descriptors have this name: list them by number, http+fd://0,http+fd://1";
+    assert!(done.text.contains(says) && done.text.contains("server.listen"), "{}", done.text);
+
+    let mut line = activated("http+fd://0,http+fd://1", handles(&sockets), &[]).await;
+    line.restart().await;
+    for address in [one, two] {
+        assert_eq!(http::get(address, "/whoami").await.expect("an answer").status, 200, "{address}");
+    }
+    assert_eq!(line.stop().await, [0; 2]);
+}
+
 #[tokio::test]
 async fn sockets_that_are_meant_for_another_process_are_not_taken() {
     let _turn = shared().await;

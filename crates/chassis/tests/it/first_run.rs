@@ -74,6 +74,9 @@ async fn the_admin_listener_tells_the_version_and_the_settings() {
     let config = json(&server.admin("/config").await);
     assert_eq!(config["settings"]["overload"]["retry_after"], "7s", "{config}");
     assert!(config["generation"].is_u64() && config["hash"].is_string(), "{config}");
+    let source = &config["sources"]["overload.retry_after"];
+    assert_eq!(source, "environment variable APP__OVERLOAD__RETRY_AFTER", "{config}");
+    assert!(config["sources"]["server.max_body"].is_null(), "{config}");
     assert_eq!(json(&server.get("/whoami").await)["replica"], "pod-7");
 }
 

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use crate::harness::{
-    Scratch,
+    Scratch, free_port,
     server::{Server, run_to_exit},
     shared,
 };
@@ -183,6 +183,18 @@ async fn a_wrong_command_line_is_refused_like_a_setting() {
         let refused = run_to_exit(arguments, &[]).await;
         assert_eq!(refused.code, 78, "{arguments:?}: {}", refused.text);
     }
+}
+
+#[tokio::test]
+async fn a_platform_that_sets_port_is_listened_to_there() {
+    let _turn = shared().await;
+    let port = free_port().to_string();
+    let server = Server::start_without("APP__SERVER__LISTEN", &[("PORT", &port)]).await;
+    let config: serde_json::Value =
+        serde_json::from_slice(&server.admin("/config").await.body).expect("an answer in JSON");
+    assert_eq!(config["settings"]["server"]["listen"][0], format!("http://[::]:{port}"));
+    assert_eq!(config["sources"]["server.listen"], "environment variable PORT");
+    assert_eq!(server.get("/whoami").await.status, 200);
 }
 
 #[tokio::test]

@@ -51,7 +51,15 @@ const VARIABLES: &[(&str, &str, &str, &str)] = &[
     ("APP_SERVER_LISTEN", "x", "", "is ignored; did you mean APP__SERVER__LISTEN?"),
     // Out of bounds.
     ("APP__SERVER__LISTEN", "", "server.listen", "expected at least one URL"),
-    ("APP__SERVER__LISTEN", "8080", "server.listen[0]", "expected a URL"),
+    (
+        "APP__SERVER__LISTEN",
+        "8080",
+        "server.listen[0]",
+        "expected a URL such as http://[::]:8080; did you mean http://[::]:8080?",
+    ),
+    ("APP__SERVER__LISTEN", "0.0.0.0:9090", "server.listen[0]", "; did you mean http://0.0.0.0:9090?"),
+    ("APP__SERVER__LISTEN", "http://[::]:80,:81", "server.listen[1]", "; did you mean http://[::]:81?"),
+    ("APP__SERVER__LISTEN", "unix:/run/s", "server.listen[0]", "; did you mean http+unix:///run/s?"),
     ("APP__SERVER__LISTEN", "http://[::]", "server.listen[0]", "expected a port"),
     ("APP__SERVER__LISTEN", "http://[::]:80,http://[::]:80", "server.listen[1]", "is listed twice"),
     ("APP__SERVER__LISTEN", "ftp://[::]:80", "server.listen[0]", "expected the scheme http"),
@@ -59,6 +67,7 @@ const VARIABLES: &[(&str, &str, &str, &str)] = &[
     ("APP__SERVER__LISTEN", "uwsgi+unix:///run/s", "server.listen[0]", "rebuild with --features uwsgi"),
     ("APP__SERVER__LISTEN", "fastcgi+fd://3", "server.listen[0]", "rebuild with --features fastcgi"),
     ("APP__SERVER__LISTEN", "http+unix://run/s", "server.listen[0]", "expected an absolute path"),
+    ("APP__SERVER__LISTEN", "uwsgi:[::]:3031", "server.listen[0]", "; did you mean uwsgi://[::]:3031?"),
     ("APP__SERVER__UNIX_MODE", "rw", "server.unix_mode", "three octal digits"),
     ("APP__SERVER__UNIX_OWNER", ":", "server.unix_owner", "expected `user`"),
     ("APP__SERVER__BACKLOG", "0", "server.backlog", "above zero"),
@@ -69,7 +78,11 @@ const VARIABLES: &[(&str, &str, &str, &str)] = &[
     ("APP__SERVER__WRITE_TIMEOUT", "0", "server.write_timeout", "above zero"),
     ("APP__SERVER__MAX_BODY", "0B", "server.max_body", "above zero"),
     ("APP__ADMIN__LISTEN", "8081", "admin.listen", "expected an IP address and a port"),
-    ("APP__ADMIN__LISTEN", "localhost:8081", "admin.listen", "expected an IP address and a port"),
+    ("APP__ADMIN__LISTEN", "localhost:8081", "admin.listen", "0.0.0.0:8081; did you mean 127.0.0.1:8081?"),
+    ("APP__ADMIN__LISTEN", "http://[::]:8081", "admin.listen", "expected an IP address and a port"),
+    ("PORT", "0", "server.listen", "expected a port from 1 to 65535; APP__SERVER__LISTEN ranks above it"),
+    ("PORT", "tcp://10.0.0.1:80", "server.listen", "expected a port from 1 to 65535"),
+    ("PORT", "8081", "admin.listen", "the admin listener must have its own port"),
     ("APP__OVERLOAD__MAX_IN_FLIGHT", "0", "overload.max_in_flight", "above zero"),
     ("APP__OVERLOAD__QUEUE_TIMEOUT", "2s", "overload.queue_timeout", "hides overload"),
     ("APP__OVERLOAD__RETRY_AFTER", "0", "overload.retry_after", "above zero"),
@@ -161,7 +174,7 @@ fn a_file_that_cannot_be_read_is_refused_by_name() {
     fs::create_dir(directory.path().join("folder.toml")).unwrap();
     fs::write(directory.path().join("bytes.yaml"), b"\xff\xfe").unwrap();
     for (name, says) in
-        [("absent.toml", "no such file"), ("folder.toml", "is a directory"), ("bytes.yaml", "not UTF-8")]
+        [("absent.toml", "no such file"), ("folder.toml", "is a directory"), ("bytes.yaml", "is UTF-16 text")]
     {
         let path = directory.path().join(name);
         let shown = load::<App>(&sources(&[], &[&path])).expect_err(name).to_string();

@@ -19,9 +19,14 @@ fn load_with(pairs: &[(&str, &str)]) -> Result<Loaded<App>, String> {
 #[test]
 fn a_file_gives_its_content_without_the_newline_at_its_end() {
     let directory = Directory::new();
-    for (content, expected) in
-        [("s3cret", "s3cret"), ("s3cret\n", "s3cret"), ("s3cret\r\n", "s3cret"), ("a\n\n", "a\n"), ("", "")]
-    {
+    for (content, expected) in [
+        ("s3cret", "s3cret"),
+        ("s3cret\n", "s3cret"),
+        ("s3cret\r\n", "s3cret"),
+        ("\u{feff}s3cret\r\n", "s3cret"),
+        ("a\n\n", "a\n"),
+        ("", ""),
+    ] {
         let (name, path) = named(&directory, content);
         assert_eq!(settings(&[(name, &path)]).app.token.expose(), expected);
     }
@@ -57,7 +62,8 @@ fn a_file_that_cannot_be_used_is_refused_by_name() {
         (directory.path().join("none").display().to_string(), "its file does not exist"),
         (directory.path().display().to_string(), "its file is not a regular file"),
         (pipe.display().to_string(), "its file is not a regular file"),
-        (write("bytes", b"\xff\xfe"), "its file is not UTF-8 text"),
+        (write("bytes", b"\xff\xfe"), "its file is UTF-16 text; save it as UTF-8"),
+        (write("latin", b"a\nb\xe9"), "its file is not UTF-8 text, at line 2"),
         (write("large", &vec![b'x'; 1024 * 1024 + 1]), "its file is larger than 1MiB"),
     ] {
         let refused = load_with(&[("APP__APP__TOKEN__FILE", &path)]).unwrap_err();

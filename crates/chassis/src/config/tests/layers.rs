@@ -94,6 +94,24 @@ fn the_standard_names_rank_between_files_and_ours() {
 }
 
 #[test]
+fn port_is_followed_where_nothing_else_sets_the_listeners() {
+    let directory = Directory::new();
+    let path = directory.write("a.toml", "[server]\nlisten = [\"http://[::]:1\"]");
+    let loaded = with_environment(&[("PORT", "9090")]).unwrap();
+    assert_eq!(loaded.settings.server.listen, ["http://[::]:9090"]);
+    assert_eq!(loaded.source("server.listen").to_string(), "environment variable PORT");
+    // Unset, as with the other names that are not ours.
+    assert_eq!(*with_environment(&[("PORT", "")]).unwrap().settings, Settings::default());
+    // What is not followed may be anything: a shell of another program's.
+    for port in ["9090", "serial"] {
+        let ours = settings(&[("PORT", port), ("APP__SERVER__LISTEN", "http://[::]:2")]);
+        assert_eq!(ours.server.listen, ["http://[::]:2"]);
+        let file = load::<App>(&sources(&[("PORT", port)], &[&path])).unwrap();
+        assert_eq!(file.settings.server.listen, ["http://[::]:1"]);
+    }
+}
+
+#[test]
 fn a_standard_sampler_sets_the_ratio() {
     for (sampler, ratio) in [("always_on", 1.0), ("parentbased_always_off", 0.0), ("traceidratio", 1.0), ("", 0.1)] {
         let settings = settings(&[("OTEL_TRACES_SAMPLER", sampler)]);

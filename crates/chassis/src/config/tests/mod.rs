@@ -2,6 +2,7 @@
 
 mod bad;
 mod content;
+mod editors;
 mod layers;
 mod reload;
 mod shown;

@@ -28,7 +28,10 @@ use super::super::{
     BadFile, Door,
     settings::{ClientAuth, MinVersion, Settings},
 };
-use crate::{process::Watcher, values::listen};
+use crate::{
+    process::Watcher,
+    values::{encoding, listen},
+};
 
 const CERTIFICATE: &str = "tls.certificate_file";
 const KEY: &str = "tls.key_file";
@@ -156,7 +159,7 @@ fn read(key: &'static str, path: Option<&str>) -> Result<Vec<u8>, BadFile> {
 /// The rules of the next handshakes, and when the certificate expires.
 pub(super) fn configure(settings: &Settings, content: &Content) -> Result<(ServerConfig, i64), BadFile> {
     let chain = certificates(CERTIFICATE, &content.certificate)?;
-    let key = PrivateKeyDer::from_pem_slice(&content.key)
+    let key = PrivateKeyDer::from_pem_slice(encoding::unmarked(&content.key))
         .map_err(|_| BadFile::new(KEY, "expected a private key in PEM, without a passphrase"))?;
     let expires = expires(&chain[0])?;
     let provider = Arc::new(provider());
@@ -188,7 +191,8 @@ fn provider() -> CryptoProvider {
 
 fn certificates(key: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, BadFile> {
     let none = || BadFile::new(key, "expected certificates in PEM");
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|_| none())?;
+    let chain: Vec<_> =
+        CertificateDer::pem_slice_iter(encoding::unmarked(pem)).collect::<Result<_, _>>().map_err(|_| none())?;
     if chain.is_empty() { Err(none()) } else { Ok(chain) }
 }
 

@@ -36,6 +36,13 @@ fn pem() -> Vec<u8> {
     made.stdout
 }
 
+#[test]
+fn a_byte_order_mark_before_a_certificate_or_a_key_is_no_part_of_it() {
+    let marked = ["\u{feff}".as_bytes(), &pem()].concat();
+    let content = Content { certificate: marked.clone(), key: marked, client_ca: None };
+    configure(&Settings::default(), &content).map(drop).expect("a configuration");
+}
+
 /// Both ends of a connection whose handshake is done; the client's records are made by hand.
 async fn connected() -> (Secured<DuplexStream>, DuplexStream, ClientConnection) {
     let pem = pem();

@@ -147,6 +147,15 @@ async fn a_peer_that_does_not_shake_hands_is_left_after_the_time_of_connecting()
     assert!(reason.contains("no connection within connect_timeout"), "{reason}");
 }
 
+#[tokio::test]
+async fn a_byte_order_mark_before_the_authorities_is_no_part_of_them() {
+    let certificate = Certificate::new("marked");
+    let pem = String::from_utf8(certificate.pem.clone()).unwrap();
+    let (_, own) = pem.split_once("-----BEGIN CERTIFICATE-----").unwrap();
+    fs::write(&certificate.file, format!("\u{feff}-----BEGIN CERTIFICATE-----{own}")).unwrap();
+    secure(SocketAddr::from(([127, 0, 0, 1], 1)), certificate.path()).map(drop).expect("an upstream");
+}
+
 #[test]
 fn a_file_of_authorities_that_cannot_be_used_is_an_error_of_the_start() {
     let address = SocketAddr::from(([127, 0, 0, 1], 1));

@@ -102,6 +102,14 @@ impl Server {
         Self::ready(command).await
     }
 
+    /// The same without one of the settings of every test.
+    #[allow(dead_code, reason = "the tests of the settings do")]
+    pub(crate) async fn start_without(name: &str, settings: &[(&str, &str)]) -> Self {
+        let mut command = command(program(), &SETTINGS);
+        command.env_remove(name).envs(settings.iter().copied());
+        Self::ready(command).await
+    }
+
     /// The same without waiting for more than the listeners.
     pub(crate) async fn start_unready(settings: &[(&str, &str)]) -> Self {
         let mut command = command(program(), &SETTINGS);
