@@ -3,6 +3,7 @@
 mod bad;
 mod content;
 mod layers;
+mod otel;
 mod reload;
 mod shown;
 
