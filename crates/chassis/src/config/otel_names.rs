@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use crate::{
     process::Environment,
-    telemetry::standard::{self, NAMES, Usage},
+    telemetry::standard::{self, NAMES, Standard, Usage},
     values::{SettingError, SettingErrors, Source},
 };
 
@@ -79,17 +79,17 @@ fn check(name: &str, value: &str) -> Result<(), &'static str> {
     if fits { Ok(()) } else { Err(message) }
 }
 
-/// Markdown: every name, and what it does.
+/// Markdown: every name, and what it does; neighbours that do the same share a row.
 pub(super) fn table() -> String {
     let mut text = String::from(INTRODUCTION);
-    for standard in NAMES {
-        let names: Vec<String> = standard.names().map(|name| format!("`{name}`")).collect();
-        let usage = match standard.usage {
+    for same in NAMES.chunk_by(|one, next| (one.usage, one.effect) == (next.usage, next.effect)) {
+        let names: Vec<String> = same.iter().flat_map(Standard::names).map(|name| format!("`{name}`")).collect();
+        let usage = match same[0].usage {
             Usage::Followed => "followed",
             Usage::Refused => "refused",
             Usage::Warned => "warned of",
         };
-        let _ = writeln!(text, "| {} | {usage} | {} |", names.join(", "), standard.effect);
+        let _ = writeln!(text, "| {} | {usage} | {} |", names.join(", "), same[0].effect);
     }
     text
 }
