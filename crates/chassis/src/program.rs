@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     admin::healthcheck,
-    config::{self, AppSettings, Settings, Sources, cli},
+    config::{self, AppSettings, Loaded, Sources, cli},
     openapi,
     process::{Environment, Exit, HeldSignals, Invocation},
     replica::{self, Chassis},
@@ -113,13 +113,16 @@ where
 {
     match command {
         cli::Command::Run(_) => unreachable!("it has run"),
-        cli::Command::Check(options) => with_settings::<S>(options, |settings| show(&config::render(settings))),
-        cli::Command::Healthcheck { options, url } => {
-            with_settings::<S>(options, |settings| match healthcheck::ask(url.as_deref(), &settings.admin.listen) {
+        cli::Command::Check(options) => with_settings::<S>(options, |loaded| {
+            loaded.remarks.iter().for_each(|remark| eprintln!("warning: {remark}"));
+            show(&config::render(&loaded.settings))
+        }),
+        cli::Command::Healthcheck { options, url } => with_settings::<S>(options, |loaded| {
+            match healthcheck::ask(url.as_deref(), &loaded.settings.admin.listen) {
                 Ok(answer) => show(&answer),
                 Err(error) => fail(&error),
-            })
-        }
+            }
+        }),
         cli::Command::Schema => show(&pretty(&config::schema::<S>())),
         cli::Command::Openapi => match service.openapi(app) {
             Ok(document) => show(&pretty(&document)),
@@ -130,9 +133,9 @@ where
     }
 }
 
-fn with_settings<S: AppSettings>(options: cli::Options, f: impl FnOnce(&Settings<S>) -> ExitCode) -> ExitCode {
+fn with_settings<S: AppSettings>(options: cli::Options, f: impl FnOnce(&Loaded<S>) -> ExitCode) -> ExitCode {
     match config::load(&Sources::new(options, Environment::capture())) {
-        Ok(loaded) => f(&loaded.settings),
+        Ok(loaded) => f(&loaded),
         Err(errors) => refuse(&lines(&errors)),
     }
 }

@@ -55,6 +55,8 @@ pub struct Loaded<A> {
     pub hash: String,
     /// Notes for the operator, one line each: an ignored overlay, and why.
     pub notes: Vec<String>,
+    /// Names of the environment that have no effect, one line each: for the start's log.
+    pub(crate) remarks: Vec<String>,
     pub(super) origins: Origins,
     /// Every value that was set, later ones on top: what [`combine`] takes apart at a reload.
     pub(super) leaves: Vec<Leaf>,
@@ -88,29 +90,29 @@ pub(super) fn load_after<A: AppSettings>(sources: &Sources, last: &[Leaf]) -> Re
     let mut errors = SettingErrors::default();
     let files: Vec<Leaf> = sources.files.iter().flat_map(|path| from_file(&keys, path, &mut errors)).collect();
     let all_read = errors.is_empty();
-    let mut set = otel::leaves(&sources.environment, &mut errors);
+    let otel::Standard { leaves: standard, silencing, remarks } = otel::read(&sources.environment, &mut errors);
     let own = content::resolve(&keys, variables::leaves(&sources.environment, &mut errors), &mut errors);
-    set.extend(own);
     let names: Vec<String> = keys.leaves().into_iter().map(|key| key.name).collect();
     variables::near_misses(&sources.environment, &names, &mut errors);
-
-    let port: Vec<Leaf> = port::leaf(&sources.environment, &[&files, &set], &mut errors).into_iter().collect();
-
-    let base = assemble(&keys, &[&port, &files, &set], errors, all_read)?;
+    let port: Vec<Leaf> = port::leaf(&sources.environment, &[&files, &own], &mut errors).into_iter().collect();
+    let base = assemble(&keys, &[&port, &files, &standard, &own, &silencing], errors, all_read)?;
     let (overlay, mut notes) = match overlay(&keys, sources) {
         Ok(overlay) => (overlay, Vec::new()),
         Err(errors) => (Vec::new(), ignored(&errors)),
     };
-    let with = |overlay: &[Leaf]| assemble(&keys, &[&port, &files, overlay, &set], SettingErrors::default(), true);
+    let with = |overlay: &[Leaf]| {
+        let layers = [&port, &files, overlay, &standard, &own, &silencing];
+        assemble(&keys, &layers, SettingErrors::default(), true)
+    };
     if notes.is_empty() {
         match with(&overlay) {
-            Ok(assembled) => return Ok(assembled.loaded(notes, overlay)),
+            Ok(assembled) => return Ok(assembled.loaded(notes, remarks, overlay)),
             Err(errors) => notes = ignored(&errors),
         }
     }
     match with(last) {
-        Ok(assembled) => Ok(assembled.loaded(notes, last.to_vec())),
-        Err(_) => Ok(base.loaded(notes, Vec::new())),
+        Ok(assembled) => Ok(assembled.loaded(notes, remarks, last.to_vec())),
+        Err(_) => Ok(base.loaded(notes, remarks, Vec::new())),
     }
 }
 
@@ -122,9 +124,10 @@ pub(super) struct Assembled<A> {
 }
 
 impl<A: AppSettings> Assembled<A> {
-    fn loaded(self, notes: Vec<String>, overlay: Vec<Leaf>) -> Loaded<A> {
+    fn loaded(self, notes: Vec<String>, remarks: Vec<String>, overlay: Vec<Leaf>) -> Loaded<A> {
         let hash = show::hash(&self.settings);
-        Loaded { settings: Arc::new(self.settings), hash, notes, origins: self.origins, leaves: self.leaves, overlay }
+        let Self { settings, origins, leaves } = self;
+        Loaded { settings: Arc::new(settings), hash, notes, remarks, origins, leaves, overlay }
     }
 }
 
@@ -192,12 +195,15 @@ fn assemble<A: AppSettings>(
 ) -> Result<Assembled<A>, SettingErrors> {
     let mut leaves = Vec::new();
     let mut wrong = Vec::new();
-    for leaf in layers.iter().copied().flatten() {
-        if let Some(error) = refusal::<A>(keys, leaf) {
-            wrong.push(leaf.key());
-            errors.push(error);
-        } else {
-            leaves.push(leaf.clone());
+    for layer in layers {
+        otel::hide(&mut leaves, layer);
+        for leaf in *layer {
+            if let Some(error) = refusal::<A>(keys, leaf) {
+                wrong.push(leaf.key());
+                errors.push(error);
+            } else {
+                leaves.push(leaf.clone());
+            }
         }
     }
     let assembled = compose(leaves, &mut errors)?;

@@ -17,6 +17,7 @@ mod live;
 mod load;
 mod metrics;
 mod otel;
+mod otel_names;
 mod port;
 mod reference;
 mod schema;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{
     AppSettings,
     keys::{Key, Keys},
+    otel_names,
     variables::name_of,
 };
 
@@ -23,6 +24,7 @@ pub fn reference<A: AppSettings>() -> String {
         let rows: Vec<&Key<'_>> = leaves.iter().filter(|key| key.name.starts_with(&prefix)).collect();
         write_section(&mut text, &keys, section, schema, &rows);
     }
+    text.push_str(&otel_names::table());
     text
 }
 

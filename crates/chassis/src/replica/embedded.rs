@@ -205,7 +205,8 @@ where
     config::Metrics::new(registry).map_err(metrics)?.record(live);
     telemetry.watch_runtime("io", io.clone());
     telemetry.watch_runtime("work", work.clone());
-    for note in &live.loaded().notes {
+    let loaded = live.loaded();
+    for note in loaded.notes.iter().chain(&loaded.remarks) {
         tracing::warn!("{note}");
     }
     let settings = live.get();

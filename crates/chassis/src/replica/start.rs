@@ -71,7 +71,8 @@ impl<A: AppSettings> Prepared<A> {
         let registry = telemetry.registry();
         let config_metrics = config::Metrics::new(registry).map_err(metrics)?;
         config_metrics.record(&live);
-        for note in &live.loaded().notes {
+        let loaded = live.loaded();
+        for note in loaded.notes.iter().chain(&loaded.remarks) {
             tracing::warn!("{note}");
         }
         let verdicts = Verdicts::start(&live, registry, io)?;

@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn a_request_is_one_json_line_with_conventional_names() {
         let captured = Captured::default();
-        let sink = Sink::start(Box::new(captured.clone()), counter()).unwrap();
+        let sink = Sink::start(Box::new(captured.clone()), counter(), counter()).unwrap();
         let control = LogControl::new("info", true).unwrap();
         let log = AccessLog::new(sink.clone(), Format::Json, control.clone(), None);
         let trace = TraceContext { trace_id: TraceId(0xff), sampled: true, ..TraceContext::default() };

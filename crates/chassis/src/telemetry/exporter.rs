@@ -3,10 +3,9 @@
 //! A separate runtime keeps exports off the requests' threads, and lets them go on while the others shut down. What the
 //! thread itself emits is never exported: an exporter must not feed itself.
 //!
-//! Next: [`super::variables`].
+//! Next: [`super::target`].
 
 use std::{
-    collections::HashMap,
     future::Future,
     io,
     pin::Pin,
@@ -15,41 +14,52 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::future::{join, join_all};
-use http::{HeaderMap, HeaderValue};
+use bytes::Bytes;
+use futures_util::future::join_all;
 use opentelemetry::{Context, InstrumentationScope};
-use opentelemetry_otlp::{
-    LogExporter, RetryPolicy, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
-    tonic_types::metadata::MetadataMap,
+use opentelemetry_proto::{
+    tonic::collector::{logs::v1::ExportLogsServiceRequest, trace::v1::ExportTraceServiceRequest},
+    transform::{
+        common::tonic::ResourceAttributesWithSchema, logs::tonic::group_logs_by_resource_and_scope,
+        trace::tonic::group_spans_by_resource_and_scope,
+    },
 };
 use opentelemetry_sdk::{
     Resource,
-    logs::{LogBatch, LogExporter as _, SdkLogRecord},
-    trace::{SpanData, SpanExporter as _},
+    logs::{LogBatch, SdkLogRecord},
 };
+use prost::Message;
 use tokio::runtime::{Builder, Runtime};
 
 use super::{
-    Lookup, OtlpProtocol, Settings, StartError,
+    Settings, StartError,
+    console::Console,
     metrics::Metrics,
     processor::Finished,
     protobuf::Encoder,
-    queue::{Export, Flusher, Queue, Worker},
-    sender::{HyperSender, Sender},
-    settings::check_endpoint,
-    variables,
+    queue::Queue,
+    response::{Refusal, Taken},
+    sender::Sender,
+    settings::TracesExporter,
+    sink::Sink,
+    target::{Signal, Target},
+    worker::{Export, Flusher, Worker},
 };
 
 /// Targets of the exporter's own crates.
-pub(super) const OWN_TARGETS: [&str; 5] = ["h2", "hyper", "opentelemetry", "tonic", "tower"];
+pub(super) const OWN_TARGETS: [&str; 4] = ["h2", "hyper", "opentelemetry", "tower"];
 
-const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
-const LOGS_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT";
+/// The calls that take spans and log records.
+const EXPORT_TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const EXPORT_LOGS: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 
 /// One finished log record from the SDK.
 pub(super) type LogItem = (SdkLogRecord, InstrumentationScope);
 
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// The queues of the exporters whose signal is enabled.
+#[derive(Default)]
 pub(super) struct Exports {
     pub(super) spans: Option<Arc<Queue<Finished>>>,
     pub(super) logs: Option<Arc<Queue<LogItem>>>,
@@ -62,36 +72,41 @@ impl Exports {
         settings: &Settings,
         resource: &Resource,
         metrics: &Metrics,
-        environment: Lookup<'_>,
+        sink: &Sink,
     ) -> Result<Self, StartError> {
-        let traces = endpoint(settings, TRACES_ENDPOINT, "/v1/traces", environment)?;
-        let logs = endpoint(settings, LOGS_ENDPOINT, "/v1/logs", environment)?.filter(|_| settings.otlp_logs);
-        if settings.otlp_logs && logs.is_none() {
-            return Err(StartError::new("telemetry.otlp_logs", "needs telemetry.otlp_endpoint"));
+        let (mut exports, mut tasks) = (Self::default(), Vec::new());
+        if let Some(target) = settings.target(Signal::Traces)? {
+            let spans = Spans::new(resource, &target)?;
+            exports.spans = Some(exports.connect(spans, target.timeout, metrics, &mut tasks));
+        } else if settings.traces_exporter == TracesExporter::Console {
+            let console = Console::new(sink.clone());
+            exports.spans = Some(exports.connect(console, settings.otlp_timeout.get(), metrics, &mut tasks));
         }
-        let (headers, trace_headers) = (variables::headers(environment)?, variables::trace_headers(environment)?);
-        let timeouts = (variables::traces_timeout(environment)?, variables::logs_timeout(environment)?);
-        let destination =
-            Destination { protocol: settings.otlp_protocol, headers, trace_headers, timeouts, resource, metrics };
-        let mut exports = Self { spans: None, logs: None, flushers: Vec::new() };
-        if traces.is_none() && logs.is_none() {
-            return Ok(exports);
+        if let Some(target) = settings.target(Signal::Logs)? {
+            let logs = Logs { resource: resource.into(), sender: Sender::new(&target, EXPORT_LOGS)? };
+            exports.logs = Some(exports.connect(logs, target.timeout, metrics, &mut tasks));
         }
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        // A gRPC channel spawns its task when it is built.
-        let entered = runtime.enter();
-        let mut tasks = Vec::new();
-        if let Some(endpoint) = traces {
-            let (exporter, timeout) = (destination.spans(&endpoint)?, timeouts.0);
-            exports.spans = Some(destination.connect(exporter, timeout, &mut tasks, &mut exports.flushers));
+        if !tasks.is_empty() {
+            let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+            thread::Builder::new().name("telemetry".into()).spawn(move || run(runtime, tasks)).map_err(failed)?;
         }
-        if let Some(endpoint) = logs {
-            let (exporter, timeout) = (destination.logs(&endpoint)?, timeouts.1);
-            exports.logs = Some(destination.connect(exporter, timeout, &mut tasks, &mut exports.flushers));
-        }
-        drop(entered);
-        thread::Builder::new().name("telemetry".into()).spawn(move || run(runtime, tasks)).map_err(failed)?;
         Ok(exports)
+    }
+
+    /// Puts a queue and its worker before `exporter`.
+    fn connect<E: Export>(
+        &mut self,
+        exporter: E,
+        timeout: Duration,
+        metrics: &Metrics,
+        tasks: &mut Vec<Task>,
+    ) -> Arc<Queue<E::Item>> {
+        let losses = metrics.losses(E::SIGNAL);
+        let queue = Queue::new(losses.full.clone());
+        let (worker, flusher) = Worker::new(Arc::clone(&queue), exporter, losses, timeout);
+        tasks.push(Box::pin(worker.run()));
+        self.flushers.push(flusher);
+        queue
     }
 
     /// Sends all queued items; blocks up to `timeout`, until they are sent, or lost and counted.
@@ -107,8 +122,6 @@ impl Exports {
     }
 }
 
-type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
-
 fn run(runtime: Runtime, tasks: Vec<Task>) {
     let _suppressed = Context::enter_telemetry_suppressed_scope();
     runtime.block_on(join_all(tasks));
@@ -121,115 +134,27 @@ fn failed(error: io::Error) -> StartError {
     StartError::new("telemetry", format!("starting the export thread: {error}"))
 }
 
-/// The signal's own endpoint unchanged, else the base URL of the settings, with the signal's path over HTTP.
-fn endpoint(
-    settings: &Settings,
-    variable: &'static str,
-    path: &str,
-    environment: Lookup<'_>,
-) -> Result<Option<String>, StartError> {
-    if let Some(own) = environment(variable).filter(|own| !own.is_empty()) {
-        check_endpoint(&own).map_err(|reason| StartError::new(variable, reason))?;
-        return Ok(Some(own));
-    }
-    let Some(base) = &settings.otlp_endpoint else { return Ok(None) };
-    check_endpoint(base).map_err(|reason| StartError::new("telemetry.otlp_endpoint", reason))?;
-    Ok(Some(match settings.otlp_protocol {
-        OtlpProtocol::Grpc => base.clone(),
-        OtlpProtocol::HttpProtobuf => format!("{}{path}", base.trim_end_matches('/')),
-    }))
-}
-
-/// Whether the logs' own endpoint is valid.
-pub(super) fn check(environment: Lookup<'_>) -> Result<(), StartError> {
-    let none = Settings { otlp_endpoint: None, ..Settings::default() };
-    endpoint(&none, LOGS_ENDPOINT, "", environment).map(drop)
-}
-
-struct Destination<'a> {
-    protocol: OtlpProtocol,
-    headers: HeaderMap,
-    trace_headers: HeaderMap,
-    /// For spans, and for logs.
-    timeouts: (Duration, Duration),
-    resource: &'a Resource,
-    metrics: &'a Metrics,
-}
-
-/// Both exporters have the same builder methods without a common trait that could be named.
-macro_rules! build {
-    ($destination:expr, $exporter:ident, $endpoint:expr, $timeout:expr) => {{
-        let built = match $destination.protocol {
-            OtlpProtocol::Grpc => $exporter::builder()
-                .with_tonic()
-                .with_endpoint($endpoint)
-                .with_timeout($timeout)
-                .with_metadata(MetadataMap::from_headers($destination.headers.clone()))
-                .with_retry_policy(RetryPolicy::disabled())
-                .build(),
-            OtlpProtocol::HttpProtobuf => $exporter::builder()
-                .with_http()
-                .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
-                .with_http_client(HyperSender::new())
-                .with_endpoint($endpoint)
-                .with_timeout($timeout)
-                .with_headers($destination.header_texts())
-                .with_retry_policy(RetryPolicy::disabled())
-                .build(),
-        };
-        let mut exporter = built.map_err(|error| StartError::new("telemetry.otlp_endpoint", error.to_string()))?;
-        exporter.set_resource($destination.resource);
-        exporter
-    }};
-}
-
-impl Destination<'_> {
-    fn spans(&self, endpoint: &str) -> Result<Spans, StartError> {
-        Ok(Spans {
-            encoder: Encoder::new(self.resource),
-            sender: Sender::new(self.protocol, endpoint, &self.trace_headers)?,
-            exporter: build!(self, SpanExporter, endpoint, self.timeouts.0),
-        })
-    }
-
-    fn logs(&self, endpoint: &str) -> Result<Logs, StartError> {
-        Ok(Logs(build!(self, LogExporter, endpoint, self.timeouts.1)))
-    }
-
-    /// Puts a queue and its worker before `exporter`.
-    fn connect<E: Export>(
-        &self,
-        exporter: E,
-        timeout: Duration,
-        tasks: &mut Vec<Task>,
-        flushers: &mut Vec<Flusher>,
-    ) -> Arc<Queue<E::Item>> {
-        let queue = Queue::new(self.metrics.dropped(E::SIGNAL));
-        let (worker, flusher) = Worker::new(Arc::clone(&queue), exporter, timeout);
-        tasks.push(Box::pin(worker.run()));
-        flushers.push(flusher);
-        queue
-    }
-
-    fn header_texts(&self) -> HashMap<String, String> {
-        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        self.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
-    }
-}
-
 /// Server spans go their own, short way; see [`super::protobuf`].
 struct Spans {
     encoder: Encoder,
-    sender: Sender,
     /// For spans of handlers.
-    exporter: SpanExporter,
+    resource: ResourceAttributesWithSchema,
+    sender: Sender,
+}
+
+impl Spans {
+    fn new(resource: &Resource, target: &Target) -> Result<Self, StartError> {
+        let sender = Sender::new(target, EXPORT_TRACES)?;
+        Ok(Self { encoder: Encoder::new(resource), resource: resource.into(), sender })
+    }
 }
 
 impl Export for Spans {
     type Item = Finished;
     const SIGNAL: &'static str = "traces";
 
-    async fn export(&self, batch: Vec<Finished>) -> Result<(), String> {
+    /// Both kinds in one message: one after the other, the encoded lists of a field are one list.
+    fn encode(&self, batch: Vec<Finished>) -> Bytes {
         let (mut servers, mut others) = (Vec::with_capacity(batch.len()), Vec::new());
         for span in batch {
             match span {
@@ -237,38 +162,36 @@ impl Export for Spans {
                 Finished::Other(span) => others.push(*span),
             }
         }
-        let message = (!servers.is_empty()).then(|| self.encoder.request(&servers));
+        let mut message = if servers.is_empty() { Vec::new() } else { self.encoder.request(&servers) };
         drop(servers);
-        let (servers, others) = join(self.send(message), self.export_others(others)).await;
-        // Both go to one collector at once: if either is refused, the batch counts as lost.
-        servers.and(others)
+        if !others.is_empty() {
+            let resource_spans = group_spans_by_resource_and_scope(others, &self.resource);
+            ExportTraceServiceRequest { resource_spans }.encode(&mut message).expect("a vector grows");
+        }
+        self.sender.frame(message)
+    }
+
+    async fn send(&self, request: Bytes) -> Result<Taken, Refusal> {
+        self.sender.send(request).await
     }
 }
 
-impl Spans {
-    async fn send(&self, message: Option<Vec<u8>>) -> Result<(), String> {
-        match message {
-            Some(message) => self.sender.send(message).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn export_others(&self, spans: Vec<SpanData>) -> Result<(), String> {
-        if spans.is_empty() {
-            return Ok(());
-        }
-        self.exporter.export(spans).await.map_err(|error| error.to_string())
-    }
+struct Logs {
+    resource: ResourceAttributesWithSchema,
+    sender: Sender,
 }
-
-struct Logs(LogExporter);
 
 impl Export for Logs {
     type Item = LogItem;
     const SIGNAL: &'static str = "logs";
 
-    async fn export(&self, batch: Vec<LogItem>) -> Result<(), String> {
+    fn encode(&self, batch: Vec<LogItem>) -> Bytes {
         let borrowed: Vec<_> = batch.iter().map(|(record, scope)| (record, scope)).collect();
-        self.0.export(LogBatch::new(&borrowed)).await.map_err(|error| error.to_string())
+        let resource_logs = group_logs_by_resource_and_scope(&LogBatch::new(&borrowed), &self.resource);
+        self.sender.frame(ExportLogsServiceRequest { resource_logs }.encode_to_vec())
+    }
+
+    async fn send(&self, request: Bytes) -> Result<Taken, Refusal> {
+        self.sender.send(request).await
     }
 }

@@ -221,7 +221,7 @@ mod tests {
     fn lines(format: Format, f: impl FnOnce()) -> Vec<String> {
         share_callsites();
         let captured = Captured::default();
-        let sink = Sink::start(Box::new(captured.clone()), counter()).unwrap();
+        let sink = Sink::start(Box::new(captured.clone()), counter(), counter()).unwrap();
         let subscriber = Registry::default().with(LogLayer::new(sink.clone(), format));
         dispatcher::with_default(&Dispatch::new(subscriber), f);
         assert!(sink.flush(std::time::Duration::from_secs(5)));

@@ -27,20 +27,39 @@ impl Metrics {
         registry.register(Box::new(ProcessCollector::for_self()))?;
         let runtimes = Runtimes::new()?;
         registry.register(Box::new(runtimes.clone()))?;
-        let help = "Log lines, log records and spans dropped: buffer full, output broken or collector unreachable.";
-        let dropped = IntCounterVec::new(Opts::new("telemetry_dropped_total", help), &["signal"])?;
+        let help = "Log lines, log records and spans dropped: buffer full, output broken, export failed or rejected.";
+        let dropped = IntCounterVec::new(Opts::new("telemetry_dropped_total", help), &["signal", "reason"])?;
         registry.register(Box::new(dropped.clone()))?;
         registry.register(Box::new(build_info(identity)?))?;
         let metrics = Self { registry, runtimes, dropped };
-        // Both exist from the start: a rate over a series that appears with its first loss misses that loss.
-        metrics.dropped("logs");
-        metrics.dropped("traces");
+        // All exist from the start: a rate over a series that appears with its first loss misses that loss.
+        metrics.losses("logs");
+        metrics.losses("traces");
+        metrics.broken_output();
         Ok(metrics)
     }
 
-    pub(super) fn dropped(&self, signal: &str) -> IntCounter {
-        self.dropped.with_label_values(&[signal])
+    /// What the queue and the exporter of `signal` lose.
+    pub(super) fn losses(&self, signal: &str) -> Losses {
+        let of = |reason: &str| self.dropped.with_label_values(&[signal, reason]);
+        Losses { full: of("full"), export: of("export"), rejected: of("rejected") }
     }
+
+    /// Lines that the output did not take.
+    pub(super) fn broken_output(&self) -> IntCounter {
+        self.dropped.with_label_values(&["logs", "output"])
+    }
+}
+
+/// `telemetry_dropped_total` of one signal, by its reasons.
+#[derive(Clone, Debug)]
+pub(super) struct Losses {
+    /// No room in the buffer or in the queue.
+    pub(super) full: IntCounter,
+    /// The collector was not reached, or did not take the batch.
+    pub(super) export: IntCounter,
+    /// The collector took the batch without these.
+    pub(super) rejected: IntCounter,
 }
 
 /// Everything in `registry` as Prometheus text (version 0.0.4).
@@ -143,8 +162,10 @@ mod tests {
         }
         let text = String::from_utf8(render(&metrics.registry)).unwrap();
         for line in [
-            "telemetry_dropped_total{signal=\"logs\"} 0",
-            "telemetry_dropped_total{signal=\"traces\"} 0",
+            "telemetry_dropped_total{reason=\"full\",signal=\"logs\"} 0",
+            "telemetry_dropped_total{reason=\"output\",signal=\"logs\"} 0",
+            "telemetry_dropped_total{reason=\"export\",signal=\"traces\"} 0",
+            "telemetry_dropped_total{reason=\"rejected\",signal=\"traces\"} 0",
             "build_info{chassis_version=",
             "tokio_workers{runtime=\"io\"} 1",
             "tokio_workers_busy_seconds_total{runtime=\"work\"}",
@@ -153,6 +174,6 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} in {text}");
         }
-        assert!(text.lines().filter(|line| !line.starts_with('#')).count() < 30);
+        assert!(text.lines().filter(|line| !line.starts_with('#')).count() < 36);
     }
 }

@@ -3,11 +3,12 @@
 //! Logs go to stdout through a bounded [`sink`], traces (and logs, if enabled) by OTLP from a thread of their
 //! own, metrics are collected in a registry. A request never waits for the reader of any of them: what does
 //! not fit is dropped and counted in `telemetry_dropped_total`. It reads no environment of its own: names come in by a
-//! lookup (the OTLP exporter reads its standard per-signal names besides).
+//! lookup.
 //!
 //! Next: [`span`], what a recorded request leaves behind.
 
 mod access;
+mod console;
 mod cut;
 mod digits;
 mod exporter;
@@ -18,6 +19,7 @@ mod identity;
 mod json;
 mod log;
 mod metrics;
+mod pairs;
 mod panic;
 mod processor;
 mod propagation;
@@ -25,15 +27,18 @@ mod protobuf;
 mod queue;
 mod recorded;
 mod resource;
+mod response;
 mod sampler;
 mod scope;
 mod sender;
 mod settings;
 pub(crate) mod sink;
 pub(crate) mod span;
+pub(crate) mod standard;
+mod target;
 mod text;
 mod timestamp;
-mod variables;
+mod worker;
 
 pub(crate) use access::{AccessLog, AccessRecord};
 pub(crate) use filter::LogControl;
@@ -43,6 +48,8 @@ pub(crate) use propagation::Propagation;
 pub(crate) use sampler::Tracing;
 pub(crate) use scope::{Scope, start_shared};
 pub use settings::Settings;
+#[cfg(test)]
+pub(crate) use settings::TracesExporter;
 pub(crate) use settings::{LogFormat, OtlpProtocol};
 pub(crate) use span::{ServerSpan, SpanRecord};
 pub(crate) use text::Colour;
@@ -54,7 +61,11 @@ use std::{
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
-use opentelemetry_sdk::{Resource, logs::SdkLoggerProvider, trace::SdkTracerProvider};
+use opentelemetry_sdk::{
+    Resource,
+    logs::SdkLoggerProvider,
+    trace::{SdkTracerProvider, SpanLimits},
+};
 use prometheus::Registry;
 use tokio::runtime::Handle;
 use tracing::Dispatch;
@@ -151,18 +162,18 @@ pub(crate) fn build(
 ) -> Result<(Telemetry, Dispatch), StartError> {
     let control = LogControl::new(&settings.log_filter, settings.access_log)
         .map_err(|reason| StartError::new("telemetry.log_filter", reason))?;
-    let propagation = Propagation::new(environment("OTEL_PROPAGATORS").as_deref())?;
+    let propagation = Propagation::new(environment(standard::PROPAGATORS).as_deref())?;
     let resource = resource::build(identity, environment)?;
     let metrics = Metrics::new(identity).map_err(|error| StartError::new("telemetry", error.to_string()))?;
-    let exports = Exports::start(settings, &resource, &metrics, environment)?;
-    let tracing = Tracing::new(exports.spans.clone(), settings.sample_ratio, propagation.clone());
     let format = match settings.log_format {
         LogFormat::Auto if output.is_terminal => Format::Text(output.colour),
         LogFormat::Text => Format::Text(output.colour),
         LogFormat::Auto | LogFormat::Json => Format::Json,
     };
-    let sink = Sink::start(output.writer, metrics.dropped("logs"))
+    let sink = Sink::start(output.writer, metrics.losses("logs").full, metrics.broken_output())
         .map_err(|error| StartError::new("telemetry", format!("starting the log writer: {error}")))?;
+    let exports = Exports::start(settings, &resource, &metrics, &sink)?;
+    let tracing = Tracing::new(exports.spans.clone(), settings, propagation.clone());
     let logger = exports.logs.clone().map(|queue| {
         SdkLoggerProvider::builder().with_resource(resource.clone()).with_log_processor(LogQueue(queue)).build()
     });
@@ -171,17 +182,6 @@ pub(crate) fn build(
     let otlp = logger.map(|provider| opentelemetry::logs::LoggerProvider::logger(&provider, ""));
     let access = AccessLog::new(sink.clone(), format, control.clone(), otlp);
     Ok((Telemetry { metrics, sink, format, control, access, tracing, propagation, exports, scope: None }, dispatch))
-}
-
-/// Every standard `OTEL_` variable with an unsupported value; [`start`] refuses these.
-#[must_use]
-pub(crate) fn refused(environment: Lookup<'_>) -> Vec<StartError> {
-    let checks = [
-        Propagation::new(environment("OTEL_PROPAGATORS").as_deref()).map(drop),
-        resource::check(environment),
-        exporter::check(environment),
-    ];
-    checks.into_iter().filter_map(Result::err).chain(variables::refused(environment)).collect()
 }
 
 type BoxedLayer = Box<dyn Layer<Spans> + Send + Sync>;
@@ -201,6 +201,8 @@ fn subscriber(
             .with_resource(resource)
             .with_sampler(tracing.clone())
             .with_id_generator(Ids)
+            // The SDK's own reading of the environment ends here.
+            .with_span_limits(SpanLimits::default())
             .with_span_processor(SpanQueue(queue))
             .build();
         // Code locations and thread names cost more than they are worth here.
@@ -271,7 +273,7 @@ impl Telemetry {
             .set_filter(&settings.log_filter)
             .map_err(|reason| StartError::new("telemetry.log_filter", reason))?;
         self.control.set_access_log(settings.access_log);
-        self.tracing.set_sample_ratio(settings.sample_ratio);
+        self.tracing.reload(settings);
         Ok(())
     }
 

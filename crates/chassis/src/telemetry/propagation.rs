@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{Context as OtelContext, trace::TraceContextExt};
 
-use super::{StartError, hex};
+use super::{StartError, hex, standard::PROPAGATORS};
 use crate::request;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -68,7 +68,7 @@ impl Propagation {
                 "none" => {}
                 _ => {
                     let reason = format!("entry {}: expected tracecontext, baggage, b3, b3multi or none", index + 1);
-                    return Err(StartError::new("OTEL_PROPAGATORS", reason));
+                    return Err(StartError::new(PROPAGATORS, reason));
                 }
             }
         }

@@ -4,7 +4,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use http::{HeaderMap, HeaderValue};
@@ -15,6 +15,7 @@ use opentelemetry::{
 use opentelemetry_sdk::trace::{IdGenerator, SamplingDecision, SamplingResult, ShouldSample};
 
 use super::{
+    Settings,
     processor::Spans,
     propagation::Propagation,
     span::{self, ServerSpan, SpanRecord},
@@ -31,34 +32,39 @@ struct State {
     spans: Option<Arc<Spans>>,
     /// Trace ids whose low 63 bits lie below are recorded, as in the SDK's `TraceIdRatioBased`.
     bound: AtomicU64,
+    /// Whether the caller's decision goes before the ratio.
+    parent_based: AtomicBool,
     propagation: Propagation,
 }
 
 impl Tracing {
-    pub(super) fn new(spans: Option<Arc<Spans>>, ratio: f64, propagation: Propagation) -> Self {
-        Self(Arc::new(State { spans, bound: AtomicU64::new(bound(ratio)), propagation }))
+    pub(super) fn new(spans: Option<Arc<Spans>>, settings: &Settings, propagation: Propagation) -> Self {
+        let (bound, parent_based) = (bound(settings.sample_ratio).into(), settings.parent_based.into());
+        Self(Arc::new(State { spans, bound, parent_based, propagation }))
     }
 
-    /// Changes the share of new traces that is recorded, 0 to 1.
-    pub(crate) fn set_sample_ratio(&self, ratio: f64) {
-        self.0.bound.store(bound(ratio), Ordering::Relaxed);
+    /// Changes the share of traces that is recorded, and whether callers decide.
+    pub(crate) fn reload(&self, settings: &Settings) {
+        self.0.bound.store(bound(settings.sample_ratio), Ordering::Relaxed);
+        self.0.parent_based.store(settings.parent_based, Ordering::Relaxed);
     }
 
-    /// A request's trace context and the caller's baggage: the caller's decision is kept, otherwise the ratio
-    /// decides. Without an endpoint nothing is recorded, but every request has a trace id.
+    /// A request's trace context and the caller's baggage: a parent-based sampler keeps the caller's decision, otherwise
+    /// the ratio decides. Without an endpoint nothing is recorded, but every request has a trace id.
     #[must_use]
     pub(crate) fn sample(&self, headers: &HeaderMap) -> (TraceContext, Option<HeaderValue>) {
         let propagation = &self.0.propagation;
         let baggage = propagation.baggage(headers);
         let Some(remote) = propagation.extract(headers) else {
             let mut trace = self.begin();
-            trace.sampled &= !propagation.denied(headers);
+            trace.sampled &= !(propagation.denied(headers) && self.heeds_callers());
             return (trace, baggage);
         };
+        let decided = remote.sampled.filter(|_| self.heeds_callers());
         let trace = TraceContext {
             trace_id: TraceId(remote.trace_id),
             parent_span_id: Some(remote.span_id),
-            sampled: self.0.spans.is_some() && remote.sampled.unwrap_or_else(|| self.wants(remote.trace_id)),
+            sampled: self.0.spans.is_some() && decided.unwrap_or_else(|| self.wants(remote.trace_id)),
             tracestate: propagation.tracestate(headers),
         };
         (trace, baggage)
@@ -82,6 +88,10 @@ impl Tracing {
     #[must_use]
     pub(crate) fn server_span(&self, request: &RequestContext, record: &SpanRecord<'_>) -> ServerSpan {
         self.0.spans.as_ref().map(|spans| ServerSpan::start(spans, request, record)).unwrap_or_default()
+    }
+
+    fn heeds_callers(&self) -> bool {
+        self.0.parent_based.load(Ordering::Relaxed)
     }
 
     fn wants(&self, trace_id: u128) -> bool {
@@ -144,8 +154,13 @@ mod tests {
     use super::*;
     use crate::telemetry::{queue::Queue, test::counter};
 
+    fn sampler(enabled: bool, settings: &Settings) -> Tracing {
+        let propagation = Propagation::new(Some("tracecontext,b3")).unwrap();
+        Tracing::new(enabled.then(|| Queue::new(counter())), settings, propagation)
+    }
+
     fn tracing(enabled: bool, ratio: f64) -> Tracing {
-        Tracing::new(enabled.then(|| Queue::new(counter())), ratio, Propagation::new(None).unwrap())
+        sampler(enabled, &Settings { sample_ratio: ratio, ..Settings::default() })
     }
 
     fn from(flags: &str) -> HeaderMap {
@@ -164,6 +179,17 @@ mod tests {
         assert_eq!(yes.trace_id.to_string(), "0af7651916cd43dd8448eb211c80319c");
         assert_eq!(yes.parent_span_id, Some(0xb7ad_6b71_6920_3331));
         assert_eq!(yes.tracestate.unwrap(), "a=b");
+    }
+
+    #[test]
+    fn a_sampler_that_is_not_parent_based_does_not_ask_the_caller() {
+        let with = |ratio| sampler(true, &Settings { sample_ratio: ratio, parent_based: false, ..Settings::default() });
+        assert!(with(1.0).sample(&from("00")).0.sampled);
+        assert!(!with(0.0).sample(&from("01")).0.sampled);
+        let denied = HeaderMap::from_iter([("b3".parse().unwrap(), HeaderValue::from_static("0"))]);
+        assert!(with(1.0).sample(&denied).0.sampled && !tracing(true, 1.0).sample(&denied).0.sampled);
+        // It goes on with the caller's trace all the same.
+        assert_eq!(with(1.0).sample(&from("00")).0.parent_span_id, Some(0xb7ad_6b71_6920_3331));
     }
 
     #[test]
@@ -191,7 +217,7 @@ mod tests {
     fn the_ratio_can_change() {
         let tracing = tracing(true, 0.0);
         assert!(!tracing.sample(&HeaderMap::new()).0.sampled);
-        tracing.set_sample_ratio(1.0);
+        tracing.reload(&Settings { sample_ratio: 1.0, ..Settings::default() });
         assert!(tracing.sample(&HeaderMap::new()).0.sampled);
     }
 }

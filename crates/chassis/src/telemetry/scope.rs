@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_thread_logs_what_another_without_a_scope_has_said_first() {
         let captured = Captured::default();
-        let sink = Sink::start(Box::new(captured.clone()), counter()).unwrap();
+        let sink = Sink::start(Box::new(captured.clone()), counter(), counter()).unwrap();
         let (tells, told) = channel();
         let (lets_go, go) = channel();
         let thread = {

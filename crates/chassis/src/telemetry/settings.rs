@@ -6,8 +6,11 @@ use http::Uri;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::filter;
-use crate::values::{Check, SettingError, SettingErrors};
+use super::{
+    filter,
+    target::{Signal, headers_of},
+};
+use crate::values::{Check, Duration, Secret, SettingError, SettingErrors};
 
 /// Settings `telemetry.*`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -27,10 +30,52 @@ pub struct Settings {
     pub otlp_protocol: OtlpProtocol,
     /// Whether logs are also sent over OTLP.
     pub otlp_logs: bool,
-    /// Share of new traces that is sampled, 0 to 1; a trusted caller's sampling decision is kept.
+    /// Headers of every export, as `name=value,name=value` with percent-encoded values. `OTEL_EXPORTER_OTLP_HEADERS` also sets it.
+    pub otlp_headers: Option<Secret>,
+    /// Time of one export with all its attempts. `OTEL_EXPORTER_OTLP_TIMEOUT` also sets it, in milliseconds.
+    pub otlp_timeout: Duration,
+    /// `otlp`, `console`: spans as lines of JSON on stdout, `none`, or `auto`: OTLP where there is an endpoint. `OTEL_TRACES_EXPORTER` also sets it.
+    pub traces_exporter: TracesExporter,
+    /// What the export of spans has of its own.
+    pub traces: SignalSettings,
+    /// What the export of logs has of its own.
+    pub logs: SignalSettings,
+    /// Share of traces that is sampled, 0 to 1; see `parent_based`.
     #[schemars(range(min = 0, max = 1))]
     #[schemars(extend("x-reloadable" = true))]
     pub sample_ratio: f64,
+    /// Whether a trusted caller's sampling decision is kept, and `sample_ratio` applies to new traces alone. `OTEL_TRACES_SAMPLER` also sets it.
+    #[schemars(extend("x-reloadable" = true))]
+    pub parent_based: bool,
+}
+
+/// Settings of one signal that take the place of those of all signals.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SignalSettings {
+    /// Collector of this signal alone; over HTTP with the path.
+    pub endpoint: Option<String>,
+    /// In the place of `telemetry.otlp_protocol`.
+    pub protocol: Option<OtlpProtocol>,
+    /// In the place of `telemetry.otlp_headers`.
+    pub headers: Option<Secret>,
+    /// In the place of `telemetry.otlp_timeout`.
+    pub timeout: Option<Duration>,
+}
+
+/// Where spans go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TracesExporter {
+    /// Over OTLP where there is an endpoint, else nowhere.
+    #[default]
+    Auto,
+    /// Over OTLP; needs an endpoint.
+    Otlp,
+    /// To stdout, one JSON object a line: for a look while developing.
+    Console,
+    /// Nowhere.
+    None,
 }
 
 /// How a log line is written.
@@ -67,7 +112,13 @@ impl Default for Settings {
             otlp_endpoint: None,
             otlp_protocol: OtlpProtocol::Grpc,
             otlp_logs: false,
+            otlp_headers: None,
+            otlp_timeout: Duration::from_secs(5),
+            traces_exporter: TracesExporter::Auto,
+            traces: SignalSettings::default(),
+            logs: SignalSettings::default(),
             sample_ratio: 0.1,
+            parent_based: true,
         }
     }
 }
@@ -83,10 +134,37 @@ impl Settings {
         if !(0.0..=1.0).contains(&self.sample_ratio) {
             problems.push(("telemetry.sample_ratio", "expected a number from 0 to 1".into()));
         }
-        if let Some(Err(reason)) = self.otlp_endpoint.as_deref().map(check_endpoint) {
-            problems.push(("telemetry.otlp_endpoint", reason.into()));
-        }
+        self.problems_of_exports(&mut problems);
         problems
+    }
+
+    fn problems_of_exports(&self, problems: &mut Vec<(&'static str, String)>) {
+        let endpoints = [
+            ("telemetry.otlp_endpoint", &self.otlp_endpoint),
+            ("telemetry.traces.endpoint", &self.traces.endpoint),
+            ("telemetry.logs.endpoint", &self.logs.endpoint),
+        ];
+        for (key, endpoint) in endpoints {
+            problems.extend(endpoint.as_deref().and_then(|url| Some((key, check_endpoint(url).err()?.into()))));
+        }
+        let headers = [
+            ("telemetry.otlp_headers", &self.otlp_headers),
+            ("telemetry.traces.headers", &self.traces.headers),
+            ("telemetry.logs.headers", &self.logs.headers),
+        ];
+        for (key, list) in headers {
+            problems.extend(list.as_ref().and_then(|list| Some((key, headers_of(list).err()?))));
+        }
+        let timeouts = [
+            ("telemetry.otlp_timeout", Some(self.otlp_timeout)),
+            ("telemetry.traces.timeout", self.traces.timeout),
+            ("telemetry.logs.timeout", self.logs.timeout),
+        ];
+        for (key, timeout) in timeouts {
+            if timeout.is_some_and(|timeout| timeout.is_zero()) {
+                problems.push((key, "expected a duration above zero".into()));
+            }
+        }
     }
 }
 
@@ -95,8 +173,13 @@ impl Check for Settings {
         for (key, message) in self.problems() {
             errors.push(SettingError::new(key.trim_start_matches("telemetry."), message));
         }
-        if self.otlp_logs && self.otlp_endpoint.is_none() {
-            errors.push(SettingError::between(["otlp_logs", "otlp_endpoint"], "otlp_logs needs otlp_endpoint"));
+        if self.otlp_logs && !self.has_endpoint(Signal::Logs) {
+            let message = "otlp_logs needs otlp_endpoint or logs.endpoint";
+            errors.push(SettingError::between(["otlp_logs", "otlp_endpoint"], message));
+        }
+        if self.traces_exporter == TracesExporter::Otlp && !self.has_endpoint(Signal::Traces) {
+            let message = "traces_exporter otlp needs otlp_endpoint or traces.endpoint";
+            errors.push(SettingError::between(["traces_exporter", "otlp_endpoint"], message));
         }
     }
 }
@@ -109,6 +192,10 @@ pub(super) fn check_endpoint(url: &str) -> Result<(), &'static str> {
         return Err("this build exports over plain HTTP; use a collector on localhost");
     }
     let authority = uri.authority().ok_or(SHAPE)?;
+    if authority.as_str().contains('@') {
+        // No part of a request carries them, and a URL is shown where a secret would not be.
+        return Err("expected a URL without user and password; credentials belong in headers");
+    }
     let after_host = authority.as_str().rsplit_once(authority.host()).map_or("", |(_, after)| after);
     let port = after_host.is_empty() || authority.port_u16().is_some_and(|port| port > 0);
     let shaped = uri.scheme_str() == Some("http") && !authority.host().is_empty() && port && uri.query().is_none();
@@ -143,6 +230,7 @@ mod tests {
         for good in ["http://collector:4317", "http://[::1]:4318/base", "http://10.0.0.1"] {
             assert_eq!(check_endpoint(good), Ok(()), "{good}");
         }
+        assert!(check_endpoint("http://me:hunter2@a:4317").is_err_and(|reason| reason.contains("headers")));
         for bad in ["", "collector:4317", "/v1", "ftp://a", "https://a:4317", "http://a/?q=1", "grpc://a:4317"] {
             assert!(check_endpoint(bad).is_err(), "{bad}");
         }

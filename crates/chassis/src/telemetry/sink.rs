@@ -38,16 +38,17 @@ pub(crate) enum Urgency {
 }
 
 impl Sink {
-    /// Starts the writer thread on `writer`; lines that are lost count in `dropped`.
+    /// Starts the writer thread on `writer`; lines without room count in `full`, those that `writer` fails on in `broken`.
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub(crate) fn start(writer: Box<dyn Write + Send>, dropped: IntCounter) -> io::Result<Self> {
+    pub(crate) fn start(writer: Box<dyn Write + Send>, full: IntCounter, broken: IntCounter) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             state: Mutex::new(State::default()),
             produced: Condvar::new(),
             written: Condvar::new(),
-            dropped,
+            full,
+            broken,
         });
         let writing = Arc::clone(&shared);
         thread::Builder::new().name("log-writer".into()).spawn(move || writing.run(writer))?;
@@ -60,7 +61,7 @@ impl Sink {
         let mut state = shared.lock();
         if state.buffer.len() + line.len() > CAPACITY {
             drop(state);
-            shared.dropped.inc();
+            shared.full.inc();
             return;
         }
         let was_empty = state.buffer.is_empty();
@@ -108,7 +109,8 @@ struct Shared {
     state: Mutex<State>,
     produced: Condvar,
     written: Condvar,
-    dropped: IntCounter,
+    full: IntCounter,
+    broken: IntCounter,
 }
 
 #[derive(Default)]
@@ -132,7 +134,7 @@ impl Shared {
         let mut batch = Vec::with_capacity(BATCH);
         while self.take(&mut batch) {
             let lost = write_all(&mut writer, &batch);
-            self.dropped.inc_by(lost.split_inclusive(|&byte| byte == b'\n').count() as u64);
+            self.broken.inc_by(lost.split_inclusive(|&byte| byte == b'\n').count() as u64);
             self.lock().written += batch.len() as u64;
             self.written.notify_all();
             batch.clear();
@@ -222,7 +224,7 @@ mod tests {
     #[test]
     fn lines_come_out_whole_and_in_order() {
         let captured = Captured::default();
-        let sink = Sink::start(Box::new(captured.clone()), counter()).unwrap();
+        let sink = Sink::start(Box::new(captured.clone()), counter(), counter()).unwrap();
         for number in 0..10_000 {
             sink.write(format!("{number}\n").as_bytes(), Urgency::Batched);
         }
@@ -234,7 +236,7 @@ mod tests {
     #[test]
     fn a_line_alone_comes_out_without_a_flush() {
         let captured = Captured::default();
-        let sink = Sink::start(Box::new(captured.clone()), counter()).unwrap();
+        let sink = Sink::start(Box::new(captured.clone()), counter(), counter()).unwrap();
         sink.write(b"hello\n", Urgency::Batched);
         captured.wait_for("hello\n");
     }
@@ -244,7 +246,7 @@ mod tests {
         let dropped = counter();
         let (go, gate) = mpsc::channel();
         let (started, blocked) = mpsc::channel();
-        let sink = Sink::start(Box::new(Blocking(gate, started)), dropped.clone()).unwrap();
+        let sink = Sink::start(Box::new(Blocking(gate, started)), dropped.clone(), counter()).unwrap();
         sink.write(b"first\n", Urgency::Now);
         blocked.recv().unwrap();
         let line = vec![b'x'; 1024];
@@ -262,7 +264,7 @@ mod tests {
     #[test]
     fn a_broken_output_counts_its_lines() {
         let dropped = counter();
-        let sink = Sink::start(Box::new(Broken), dropped.clone()).unwrap();
+        let sink = Sink::start(Box::new(Broken), counter(), dropped.clone()).unwrap();
         sink.write(b"one\n", Urgency::Batched);
         sink.write(b"two\n", Urgency::Batched);
         assert!(sink.flush(Duration::from_secs(5)));
@@ -272,7 +274,7 @@ mod tests {
     #[test]
     fn the_last_handle_leaves_nothing_behind() {
         let captured = Captured::default();
-        let sink = Sink::start(Box::new(captured.clone()), counter()).unwrap();
+        let sink = Sink::start(Box::new(captured.clone()), counter(), counter()).unwrap();
         sink.write(b"bye\n", Urgency::Batched);
         drop(sink);
         captured.wait_for("bye\n");

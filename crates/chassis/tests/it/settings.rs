@@ -139,21 +139,37 @@ async fn a_contradiction_names_every_key_and_its_source() {
 }
 
 /// Standard names that are not followed are refused by name, as a start that warns and goes on would lose traces.
-const STANDARD: [(&str, &str); 14] = [
+const STANDARD: [(&str, &str); 30] = [
     ("OTEL_PROPAGATORS", "jaeger"),
     ("OTEL_PROPAGATORS", "tracecontext,hunter2"),
     ("OTEL_RESOURCE_ATTRIBUTES", "hunter2"),
     ("OTEL_RESOURCE_ATTRIBUTES", "a=hunter2%zz"),
     ("OTEL_TRACES_SAMPLER", "hunter2"),
+    ("OTEL_TRACES_SAMPLER_ARG", "7"),
     ("OTEL_SDK_DISABLED", "hunter2"),
+    ("OTEL_TRACES_EXPORTER", "hunter2"),
+    ("OTEL_TRACES_EXPORTER", "otlp"),
+    ("OTEL_LOGS_EXPORTER", "hunter2"),
+    ("OTEL_LOGS_EXPORTER", "otlp"),
+    ("OTEL_METRICS_EXPORTER", "otlp"),
+    ("OTEL_CONFIG_FILE", "/hunter2"),
     ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+    ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "hunter2"),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "hunter2"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:hunter2@collector:4317"),
     ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "ftp://hunter2"),
     ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "ftp://hunter2"),
     ("OTEL_EXPORTER_OTLP_HEADERS", "a b=hunter2"),
+    ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "a b=hunter2"),
     ("OTEL_EXPORTER_OTLP_TIMEOUT", "hunter2"),
+    ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "hunter2"),
     ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
     ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "hunter2"),
+    ("OTEL_EXPORTER_OTLP_INSECURE", "hunter2"),
+    ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/hunter2"),
+    ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/hunter2"),
+    ("OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE", "/hunter2"),
+    ("APP__TELEMETRY__OTLP_ENDPOINT", "http://me:hunter2@collector:4317"),
 ];
 
 #[tokio::test]
@@ -174,6 +190,36 @@ async fn check_refuses_what_a_start_refuses() {
         let refused = run_to_exit(&["check"], &[(variable, value)]).await;
         assert_eq!(refused.code, 78, "{variable}={value}: {}", refused.text);
     }
+}
+
+#[tokio::test]
+async fn a_standard_name_without_effect_is_told() {
+    let _turn = shared().await;
+    let settings = [("OTEL_BSP_MAX_QUEUE_SIZE", "7"), ("OTEL_TRACE_SAMPLER", "always_on")];
+    let check = run_to_exit(&["check"], &settings).await;
+    assert_eq!(check.code, 0, "{}", check.text);
+    let server = Server::start(&settings).await;
+    for (name, _) in settings {
+        assert!(check.text.contains(name), "no {name} in: {}", check.text);
+        server.logs(name).await;
+    }
+}
+
+#[tokio::test]
+async fn config_shows_what_the_standard_names_set() {
+    let _turn = shared().await;
+    let settings = [
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:1/traces"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "1500"),
+        ("OTEL_TRACES_SAMPLER", "always_on"),
+    ];
+    let server = Server::start(&settings).await;
+    let shown: serde_json::Value = serde_json::from_str(&server.admin("/config").await.text()).expect("JSON");
+    let telemetry = &shown["settings"]["telemetry"];
+    assert_eq!(telemetry["traces"]["endpoint"], "http://127.0.0.1:1/traces");
+    assert_eq!(telemetry["traces"]["protocol"], "http/protobuf");
+    assert_eq!((&telemetry["otlp_timeout"], &telemetry["parent_based"]), (&"1500ms".into(), &false.into()));
 }
 
 #[tokio::test]
@@ -198,17 +244,17 @@ async fn a_platform_that_sets_port_is_listened_to_there() {
 }
 
 #[tokio::test]
-async fn credentials_in_a_url_are_shown_nowhere() {
+async fn credentials_of_a_collector_are_shown_nowhere() {
     let _turn = shared().await;
     let settings = [
-        ("APP__TELEMETRY__OTLP_ENDPOINT", "http://someone:hunter2@127.0.0.1:1"),
+        ("APP__TELEMETRY__OTLP_ENDPOINT", "http://127.0.0.1:1"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hunter2"),
         ("APP__TELEMETRY__LOG_FILTER", "trace"),
         ("APP__TELEMETRY__ACCESS_LOG", "true"),
     ];
     let check = run_to_exit(&["check"], &settings).await;
     assert_eq!(check.code, 0, "{}", check.text);
-    assert!(check.text.contains("http://[redacted]@127.0.0.1:1") && !check.text.contains("hunter2"), "{}", check.text);
+    assert!(check.text.contains("otlp_headers = \"[redacted]\"") && !check.text.contains("hunter2"), "{}", check.text);
 
     let server = Server::start(&settings).await;
     server.get("/whoami").await;

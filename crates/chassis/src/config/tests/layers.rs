@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::config::{Auto, Duration, Size};
-use crate::telemetry::OtlpProtocol;
 
 #[test]
 fn the_defaults_fit() {
@@ -68,32 +67,6 @@ fn empty_sections_and_optional_nulls_are_allowed_in_files() {
 }
 
 #[test]
-fn the_standard_names_rank_between_files_and_ours() {
-    let directory = Directory::new();
-    let path = directory.write("a.toml", "[telemetry]\nsample_ratio = 0.5\notlp_endpoint = \"http://file:1\"");
-    let standard = [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://all:4318"),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
-        ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
-        ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
-    ];
-    let telemetry = |extra: &[(&str, &str)]| {
-        let pairs: Vec<_> = standard.iter().chain(extra).copied().collect();
-        load::<App>(&sources(&pairs, &[&path])).unwrap().settings.telemetry.clone()
-    };
-    let plain = telemetry(&[]);
-    assert_eq!(plain.otlp_endpoint.as_deref(), Some("http://all:4318"));
-    assert_eq!(plain.otlp_protocol, OtlpProtocol::HttpProtobuf);
-    assert!((plain.sample_ratio - 0.25).abs() < f64::EPSILON);
-    let narrower = telemetry(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:4318/v1/traces")]);
-    assert_eq!(narrower.otlp_endpoint.as_deref(), Some("http://traces:4318/v1/traces"));
-    let ours = telemetry(&[("APP__TELEMETRY__OTLP_ENDPOINT", "http://ours:1"), ("OTEL_SDK_DISABLED", "true")]);
-    assert_eq!(ours.otlp_endpoint.as_deref(), Some("http://ours:1"));
-    assert_eq!(telemetry(&[("OTEL_SDK_DISABLED", "TRUE")]).otlp_endpoint, None);
-    assert_eq!(telemetry(&[("OTEL_SDK_DISABLED", "")]).otlp_endpoint, plain.otlp_endpoint);
-}
-
-#[test]
 fn port_is_followed_where_nothing_else_sets_the_listeners() {
     let directory = Directory::new();
     let path = directory.write("a.toml", "[server]\nlisten = [\"http://[::]:1\"]");
@@ -109,16 +82,6 @@ fn port_is_followed_where_nothing_else_sets_the_listeners() {
         let file = load::<App>(&sources(&[("PORT", port)], &[&path])).unwrap();
         assert_eq!(file.settings.server.listen, ["http://[::]:1"]);
     }
-}
-
-#[test]
-fn a_standard_sampler_sets_the_ratio() {
-    for (sampler, ratio) in [("always_on", 1.0), ("parentbased_always_off", 0.0), ("traceidratio", 1.0), ("", 0.1)] {
-        let settings = settings(&[("OTEL_TRACES_SAMPLER", sampler)]);
-        assert!((settings.telemetry.sample_ratio - ratio).abs() < f64::EPSILON, "{sampler}");
-    }
-    // Without a sampler that takes it, the argument means nothing.
-    assert_eq!(settings(&[("OTEL_TRACES_SAMPLER_ARG", "7")]), Settings::default());
 }
 
 #[test]

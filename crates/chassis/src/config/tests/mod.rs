@@ -4,6 +4,7 @@ mod bad;
 mod content;
 mod editors;
 mod layers;
+mod otel;
 mod reload;
 mod shown;
 

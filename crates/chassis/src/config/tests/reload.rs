@@ -178,6 +178,7 @@ retry_after = "7s"
 log_filter = "debug"
 access_log = false
 sample_ratio = 0.7
+parent_based = false
 log_format = "json"
 
 [faults]

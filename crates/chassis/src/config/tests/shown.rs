@@ -6,7 +6,7 @@ use crate::config::{keys::Keys, redacted, reference, render, schema};
 const PAIRS: &[(&str, &str)] = &[
     ("APP__APP__TOKEN", "hunter2"),
     ("APP__APP__RATES_URL", "http://user:hunter2@rates:80/v1"),
-    ("APP__TELEMETRY__OTLP_ENDPOINT", "http://user:hunter2@collector:4317"),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hunter2"),
 ];
 
 #[test]
@@ -15,7 +15,7 @@ fn secrets_and_credentials_are_shown_nowhere() {
     let tree = redacted(&settings);
     assert_eq!(tree["app"]["token"], "[redacted]");
     assert_eq!(tree["app"]["rates_url"], "http://[redacted]@rates:80/v1");
-    assert_eq!(tree["telemetry"]["otlp_endpoint"], "http://[redacted]@collector:4317");
+    assert_eq!(tree["telemetry"]["otlp_headers"], "[redacted]");
     let text = render(&settings);
     assert!(!tree.to_string().contains("hunter2") && !text.contains("hunter2"), "{text}");
 }

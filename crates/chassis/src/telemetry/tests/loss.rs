@@ -36,8 +36,8 @@ fn an_absent_collector_is_counted() {
     for _ in 0..10 {
         fixture.serve(&context(TRACE, true), StatusCode::OK);
     }
-    wait_until("the spans to be counted", || fixture.dropped("traces") == 20);
-    assert!(fixture.telemetry.flush(Duration::from_secs(10)));
+    // It may still come: they are tried again until the flush is over.
+    assert!(fixture.telemetry.flush(Duration::from_secs(1)));
     assert_eq!(fixture.dropped("traces"), 20);
 }
 

@@ -1,18 +1,13 @@
 use std::{future, thread};
 
+use prometheus::IntCounter;
+
 use super::*;
-use crate::telemetry::test::counter;
+use crate::telemetry::{queue::BATCH, test::counter};
 
 /// Answers as told, and remembers the sizes of its batches.
 #[derive(Clone)]
 struct Fake(Answer, Arc<Mutex<Vec<usize>>>);
-
-impl Weigh for u32 {
-    /// Itself, so that a test can choose it.
-    fn weight(&self) -> usize {
-        *self as usize
-    }
-}
 
 #[derive(Clone, Copy, PartialEq)]
 enum Answer {
@@ -25,11 +20,15 @@ impl Export for Fake {
     type Item = u32;
     const SIGNAL: &'static str = "traces";
 
-    async fn export(&self, batch: Vec<u32>) -> Result<(), String> {
+    fn encode(&self, batch: Vec<u32>) -> Bytes {
         lock(&self.1).push(batch.len());
+        Bytes::new()
+    }
+
+    async fn send(&self, _: Bytes) -> Result<Taken, Refusal> {
         match self.0 {
-            Answer::Well => Ok(()),
-            Answer::Badly => Err("away".into()),
+            Answer::Well => Ok(Taken::default()),
+            Answer::Badly => Err(Refusal { reason: "away".into(), again: Again::Never }),
             Answer::Never => future::pending().await,
         }
     }
@@ -43,7 +42,8 @@ fn start_with(answer: Answer, timeout: Duration) -> (Arc<Queue<u32>>, Flusher, F
     let dropped = counter();
     let fake = Fake(answer, Arc::default());
     let queue = Queue::new(dropped.clone());
-    let (worker, flusher) = Worker::new(Arc::clone(&queue), fake.clone(), timeout);
+    let losses = Losses { full: dropped.clone(), export: dropped.clone(), rejected: dropped.clone() };
+    let (worker, flusher) = Worker::new(Arc::clone(&queue), fake.clone(), losses, timeout);
     thread::spawn(move || {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(worker.run());
     });
@@ -53,21 +53,6 @@ fn start_with(answer: Answer, timeout: Duration) -> (Arc<Queue<u32>>, Flusher, F
 fn flush(flusher: &Flusher, timeout: Duration) -> bool {
     let now = std::time::Instant::now();
     flusher.wait(flusher.ask(now + timeout), now + timeout + Duration::from_secs(2))
-}
-
-#[test]
-fn a_queue_is_full_in_bytes_as_well() {
-    let dropped = counter();
-    let queue = Queue::new(dropped.clone());
-    let half = u32::try_from(BUDGET / 2).unwrap();
-    for item in [half, half, 1, 0] {
-        queue.push(item);
-    }
-    assert_eq!(dropped.get(), 1);
-    // What was taken gives its room back.
-    assert_eq!(queue.take(), [half, half, 0]);
-    queue.push(half);
-    assert_eq!((dropped.get(), queue.take()), (1, vec![half]));
 }
 
 #[test]
@@ -115,4 +100,18 @@ fn an_export_ends_after_its_timeout_without_a_flush_having_a_deadline() {
     assert!(flush(&flusher, Duration::from_mins(1)));
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     assert_eq!(dropped.get(), 1);
+}
+
+#[test]
+fn pauses_double_up_to_a_bound_and_a_wait_that_is_asked_for_is_kept() {
+    let mut pause = FIRST_PAUSE;
+    for expected in [200, 400, 800, 1600, 3200, 5000, 5000] {
+        let (expected, next) = (Duration::from_millis(expected), next_pause(&mut pause, Again::Soon).unwrap());
+        assert!(next >= expected / 2 && next < expected * 3 / 2, "{next:?} for {expected:?}");
+    }
+    let asked = |seconds| next_pause(&mut FIRST_PAUSE.clone(), Again::After(Duration::from_secs(seconds)));
+    assert_eq!(asked(7), Some(Duration::from_secs(7)));
+    assert_eq!(asked(3600), Some(LONGEST_WAIT));
+    assert!(asked(0).unwrap() >= FIRST_PAUSE / 2);
+    assert_eq!(next_pause(&mut pause, Again::Never), None);
 }
