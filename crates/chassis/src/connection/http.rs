@@ -33,6 +33,15 @@ use crate::{
     request::{self, RequestContext},
 };
 
+/// 250: what Kestrel and others grant; the admission behind it bounds the work.
+const STREAMS: u32 = 250;
+/// 256 KiB, four times nginx's: a body that nobody reads yet waits in h2, up to this.
+///
+/// h2 also bounds the small DATA frames that wait: each costs what it is short of 256 bytes, and half of the connection's
+/// window is the budget; beyond it the connection ends. So the connection's window is 32 times a stream's: a stalled stream
+/// of frames of 15 bytes, or ten streams of 100, end at their windows and not at the budget.
+const STREAM_WINDOW: u32 = 256 * 1024;
+
 /// Serves `R` over HTTP; a cheap handle, since each connection holds one.
 #[derive(Clone, Debug)]
 pub(crate) struct Http<R>(Arc<Shared<R>>);
@@ -80,10 +89,12 @@ impl<R: Respond> Shared<R> {
             .max_header_list_size(u32::try_from(2 * self.max_head).unwrap_or(u32::MAX))
             // 64 KiB: the part of a response that never counts.
             .max_send_buf_size(64 * 1024)
-            // 250: what Kestrel and others grant; the admission behind it bounds the work.
-            .max_concurrent_streams(250)
-            // 20, h2's own default: requests that are reset before they are looked at. Beyond it h2 says ENHANCE_YOUR_CALM.
-            .max_pending_accept_reset_streams(20);
+            .max_concurrent_streams(STREAMS)
+            // All of them may be cancelled at once: h2's default of 20 ends the connection of a proxy whose clients left
+            // together. Beyond it, a client that opens and cancels without end gets ENHANCE_YOUR_CALM.
+            .max_pending_accept_reset_streams(STREAMS as usize)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(32 * STREAM_WINDOW);
         http2
     }
 
