@@ -42,6 +42,9 @@ const STREAMS: u32 = 250;
 /// of frames of 15 bytes, or ten streams of 100, end at their windows and not at the budget.
 const STREAM_WINDOW: u32 = 256 * 1024;
 
+/// hyper's own limit of header fields, which costs nothing.
+const PARSER_HEADERS: usize = 100;
+
 /// Serves `R` over HTTP; a cheap handle, since each connection holds one.
 #[derive(Clone, Debug)]
 pub(crate) struct Http<R>(Arc<Shared<R>>);
@@ -60,6 +63,11 @@ impl<R: Respond> Http<R> {
         let mut http1 = http1::Builder::new();
         // Our limit applies first and responds with a problem; the parser's is 8 KiB higher. 8 KiB is hyper's minimum.
         http1.header_read_timeout(None).max_buf_size(max_head + 8 * 1024);
+        let max_headers = limits.settings().max_headers;
+        if max_headers > PARSER_HEADERS {
+            // Ours applies first here, too. A parser that is told a number allocates for each request.
+            http1.max_headers(max_headers + PARSER_HEADERS);
+        }
         Self(Arc::new(Shared { routes, limits, http1, max_head }))
     }
 

@@ -8,6 +8,7 @@ mod bodies;
 mod cap;
 mod cut;
 mod frames;
+mod heads;
 mod http2;
 mod memory;
 mod slow;

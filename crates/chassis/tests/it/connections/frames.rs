@@ -35,6 +35,12 @@ impl Frame {
         matches!(self.kind, DATA | HEADERS) && self.flags & END_STREAM != 0
     }
 
+    /// The status of a head that h2 writes by its index (RFC 7541, appendix A).
+    pub(super) fn status(&self) -> Option<u16> {
+        let indexed = [200, 204, 206, 304, 400, 404, 500];
+        indexed.get(usize::from(*self.payload.first()?).checked_sub(0x88)?).copied()
+    }
+
     /// The head of a response with status 200. 0x88: the indexed field `:status: 200` (RFC 7541, appendix A).
     pub(super) fn is_ok(&self) -> bool {
         self.kind == HEADERS && self.payload.first() == Some(&0x88)
