@@ -117,7 +117,8 @@ impl<R: Respond> Shared<R> {
 
     async fn run_http1<S: Stream>(&self, stream: S, prefix: Bytes, info: ConnectionInfo, entry: &Arc<Entry>) -> Closed {
         let slot = Slot::default();
-        let io = self.io(stream, prefix, entry, &slot);
+        let mut io = self.io(stream, prefix, entry, &slot);
+        io.inner_mut().watch_bodies();
         let mut work = Http1(self.http1.serve_connection(io, self.service(info, entry)).with_upgrades());
         let driven = drive(&self.limits, &entry.state, &mut work).await;
         let stalled = entry.state.stalled_since().is_some();
@@ -279,6 +280,7 @@ fn outcome(result: &hyper::Result<()>, state: &State) -> Closed {
         Ok(()) => state.closing().unwrap_or(Closed::Peer),
         Err(_) if state.closing() == Some(Closed::Aborted) => Closed::Aborted,
         Err(_) if state.closing() == Some(Closed::Flood) => Closed::Flood,
+        Err(_) if state.closing() == Some(Closed::Malformed) => Closed::Malformed,
         Err(error) if error.is_parse() => Closed::Malformed,
         Err(error) if error.is_incomplete_message() || error.is_canceled() || error.is_body_write_aborted() => {
             Closed::Peer

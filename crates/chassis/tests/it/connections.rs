@@ -7,6 +7,7 @@ pub(crate) mod answers;
 mod bodies;
 mod cap;
 mod cut;
+mod ends;
 mod frames;
 mod heads;
 mod http2;
