@@ -33,6 +33,18 @@ use crate::{
     request::{self, RequestContext},
 };
 
+/// 250: what Kestrel and others grant; the admission behind it bounds the work.
+const STREAMS: u32 = 250;
+/// 256 KiB, four times nginx's: a body that nobody reads yet waits in h2, up to this.
+///
+/// h2 also bounds the small DATA frames that wait: each costs what it is short of 256 bytes, and half of the connection's
+/// window is the budget; beyond it the connection ends. So the connection's window is 32 times a stream's: a stalled stream
+/// of frames of 15 bytes, or ten streams of 100, end at their windows and not at the budget.
+const STREAM_WINDOW: u32 = 256 * 1024;
+
+/// hyper's own limit of header fields, which costs nothing.
+const PARSER_HEADERS: usize = 100;
+
 /// Serves `R` over HTTP; a cheap handle, since each connection holds one.
 #[derive(Clone, Debug)]
 pub(crate) struct Http<R>(Arc<Shared<R>>);
@@ -51,6 +63,11 @@ impl<R: Respond> Http<R> {
         let mut http1 = http1::Builder::new();
         // Our limit applies first and responds with a problem; the parser's is 8 KiB higher. 8 KiB is hyper's minimum.
         http1.header_read_timeout(None).max_buf_size(max_head + 8 * 1024);
+        let max_headers = limits.settings().max_headers;
+        if max_headers > PARSER_HEADERS {
+            // Ours applies first here, too. A parser that is told a number allocates for each request.
+            http1.max_headers(max_headers + PARSER_HEADERS);
+        }
         Self(Arc::new(Shared { routes, limits, http1, max_head }))
     }
 
@@ -80,10 +97,12 @@ impl<R: Respond> Shared<R> {
             .max_header_list_size(u32::try_from(2 * self.max_head).unwrap_or(u32::MAX))
             // 64 KiB: the part of a response that never counts.
             .max_send_buf_size(64 * 1024)
-            // 250: what Kestrel and others grant; the admission behind it bounds the work.
-            .max_concurrent_streams(250)
-            // 20, h2's own default: requests that are reset before they are looked at. Beyond it h2 says ENHANCE_YOUR_CALM.
-            .max_pending_accept_reset_streams(20);
+            .max_concurrent_streams(STREAMS)
+            // All of them may be cancelled at once: h2's default of 20 ends the connection of a proxy whose clients left
+            // together. Beyond it, a client that opens and cancels without end gets ENHANCE_YOUR_CALM.
+            .max_pending_accept_reset_streams(STREAMS as usize)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(32 * STREAM_WINDOW);
         http2
     }
 
@@ -98,7 +117,8 @@ impl<R: Respond> Shared<R> {
 
     async fn run_http1<S: Stream>(&self, stream: S, prefix: Bytes, info: ConnectionInfo, entry: &Arc<Entry>) -> Closed {
         let slot = Slot::default();
-        let io = self.io(stream, prefix, entry, &slot);
+        let mut io = self.io(stream, prefix, entry, &slot);
+        io.inner_mut().watch_bodies();
         let mut work = Http1(self.http1.serve_connection(io, self.service(info, entry)).with_upgrades());
         let driven = drive(&self.limits, &entry.state, &mut work).await;
         let stalled = entry.state.stalled_since().is_some();
@@ -260,6 +280,7 @@ fn outcome(result: &hyper::Result<()>, state: &State) -> Closed {
         Ok(()) => state.closing().unwrap_or(Closed::Peer),
         Err(_) if state.closing() == Some(Closed::Aborted) => Closed::Aborted,
         Err(_) if state.closing() == Some(Closed::Flood) => Closed::Flood,
+        Err(_) if state.closing() == Some(Closed::Malformed) => Closed::Malformed,
         Err(error) if error.is_parse() => Closed::Malformed,
         Err(error) if error.is_incomplete_message() || error.is_canceled() || error.is_body_write_aborted() => {
             Closed::Peer

@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use super::{
+    behind::{self, Behind},
     closed::Closed,
     frames::{Frames, Seen},
     registry::Entry,
@@ -73,16 +74,33 @@ pub(crate) struct Io<S> {
     pace: Pace,
     /// None for HTTP/1. Boxed, as most connections have none.
     frames: Option<Box<Frames>>,
+    /// HTTP/1: only while something is behind a head, or a chunked body is read.
+    behind: Option<Box<Behind>>,
+    is_http1: bool,
 }
 
 impl<S: Stream> Io<S> {
     pub(crate) fn new(stream: S, prefix: Bytes, entry: Arc<Entry>, slot: Slot<S>, min_rate: u64) -> Self {
-        Self { stream: Some(stream), prefix, entry, slot, pace: Pace::new(min_rate), frames: None }
+        Self {
+            stream: Some(stream),
+            prefix,
+            entry,
+            slot,
+            pace: Pace::new(min_rate),
+            frames: None,
+            behind: None,
+            is_http1: false,
+        }
     }
 
     /// Switches to HTTP/2: incomplete and excessive frames are reported to the state.
     pub(super) fn watch_frames(&mut self) {
         self.frames = Some(Box::new(Frames::new()));
+    }
+
+    /// Checks the ends of chunked bodies.
+    pub(super) fn watch_bodies(&mut self) {
+        self.is_http1 = true;
     }
 
     fn stream(&mut self) -> Pin<&mut S> {
@@ -125,6 +143,18 @@ impl<S: Stream> Io<S> {
         }
     }
 
+    fn hold(&mut self, start: usize, buf: &mut ReadBuf<'_>) -> io::Result<()> {
+        if self.is_http1 { behind::hold(&mut self.behind, &self.entry.state, start, buf) } else { Ok(()) }
+    }
+
+    fn release(&mut self, buf: &mut ReadBuf<'_>) -> io::Result<bool> {
+        let is_some = behind::release(&mut self.behind, &self.entry.state, buf)?;
+        if is_some {
+            self.state().received();
+        }
+        Ok(is_some)
+    }
+
     fn wrote(&mut self, result: &Poll<io::Result<usize>>, upgraded: bool) -> io::Result<()> {
         self.entry.state.set_blocked(result.is_pending());
         if upgraded && result.is_ready() {
@@ -152,9 +182,13 @@ impl<S: Stream> AsyncRead for Io<S> {
                 result?;
             }
             self.read(&buf.filled()[before..])?;
+            self.hold(before - length, buf)?;
             return Poll::Ready(Ok(()));
         }
         let upgraded = self.check_cut(cx)?;
+        if self.behind.is_some() && self.release(buf)? {
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let result = self.stream().poll_read(cx, buf);
         if result.is_pending() {
@@ -168,6 +202,8 @@ impl<S: Stream> AsyncRead for Io<S> {
             self.read(&buf.filled()[before..])?;
             if upgraded {
                 self.state().set_moved();
+            } else {
+                self.hold(before, buf)?;
             }
         }
         result

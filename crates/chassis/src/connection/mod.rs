@@ -9,7 +9,9 @@
 //!
 //! Next: `service`, which dispatches each request.
 
+mod behind;
 pub(crate) mod body;
+mod chunks;
 pub(crate) mod closed;
 pub(crate) mod drive;
 mod executor;

@@ -61,6 +61,10 @@ impl<R: Respond> hyper::service::Service<Request<Incoming>> for Service<R> {
         let guard = InFlightGuard::new(Part::counted(&self.entry), &self.limits.held);
         let http1 = request.version() <= Version::HTTP_11;
         let has_body = !request.body().is_end_stream();
+        if http1 && has_body && request.body().size_hint().exact().is_none() && !self.entry.state.bodies.expect_chunks()
+        {
+            self.entry.state.set_unread();
+        }
         let expects = has_body && request.headers().contains_key(header::EXPECT);
         let mut request = request
             .map(|body| if has_body { Body::new(Inbound::new(body, &self.entry, expects)) } else { Body::empty() });

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::{
-    peer::{MAX_HEAD, MIN_RATE},
+    peer::{MAX_HEAD, MAX_HEADERS, MIN_RATE},
     runtime,
     values::{Auto, Check, Duration, MOST, SettingErrors, Size},
 };
@@ -23,6 +23,7 @@ pub(crate) struct Settings {
     pub(crate) max_response_memory: Size,
     pub(crate) max_response_buffer: Size,
     pub(crate) max_head: Size,
+    pub(crate) max_headers: usize,
     pub(crate) max_connection_age: Duration,
     pub(crate) max_upgrade_age: Duration,
     pub(crate) upgrade_idle_timeout: Duration,
@@ -43,6 +44,7 @@ impl Default for Settings {
             max_response_memory: Size::bytes(0),
             max_response_buffer: Size::bytes(0),
             max_head: MAX_HEAD,
+            max_headers: MAX_HEADERS,
             max_connection_age: Duration::from_secs(60),
             max_upgrade_age: Duration::from_secs(3600),
             // 60 s: the idle timeout of nginx and ALB, so clients behind them already ping that often.

@@ -18,7 +18,7 @@ use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{closed::Closed, orders::Orders, streams::Streams, waits::Waits, yielding::SHARED};
+use super::{behind::Bodies, closed::Closed, orders::Orders, streams::Streams, waits::Waits, yielding::SHARED};
 
 /// The phase of a connection. Every phase has its own deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,7 @@ pub(crate) struct State {
     pub(crate) probe: AtomicBool,
     pub(crate) input: AtomicBool,
     pub(super) waits: Waits,
+    pub(super) bodies: Bodies,
     pub(super) orders: Orders,
     driver: AtomicWaker,
     pub(crate) upgraded_io: AtomicWaker,
@@ -100,6 +101,7 @@ impl State {
             probe: AtomicBool::new(false),
             input: AtomicBool::new(false),
             waits: Waits::default(),
+            bodies: Bodies::default(),
             orders: Orders::default(),
             driver: AtomicWaker::new(),
             upgraded_io: AtomicWaker::new(),

@@ -9,6 +9,7 @@
 //!   server span                  around the handler's polls
 //!   panic catcher                innermost of observe: a panic is a response like any other
 //! protect
+//!   head         400 501         its host, its target, the codings of its body
 //!   head limits  414 431         below the parser's, so that the response is a problem
 //!   body limit   413             by Content-Length, before anything is read
 //!   deadline     504             already passed: no work
@@ -27,6 +28,7 @@
 //! Next: `routes`, where a request enters.
 
 mod body;
+mod codings;
 mod cors;
 mod deadline;
 mod request_future;

@@ -55,6 +55,8 @@ pub(super) struct Observation {
     pub(super) bound: Option<Bound>,
     /// The error of the host in the head.
     pub(super) bad_host: Option<Refusal>,
+    /// Whether the body has transfer codings.
+    pub(super) is_coded: bool,
     is_counted: bool,
 }
 
@@ -105,6 +107,7 @@ impl Observation {
                     request.version(),
                     connection.is_some_and(ConnectionInfo::has_to_name_a_host),
                 ),
+                is_coded: head.is_coded,
                 is_counted: false,
             };
         if context.trace.sampled {

@@ -2,15 +2,16 @@
 //!
 //! A new limit: its key in `server::settings`, its default in [`super::settings`], its check in [`check`].
 //!
-//! Next: [`super::deadline`].
+//! Next: [`super::codings`].
 
 use std::{sync::Arc, time::Instant};
 
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
-use http::Version;
+use http::{HeaderMap, Method, Version, header};
 
 use super::{
     body::{self, Bound, Bounds},
+    codings,
     observation::Observation,
     route::{Kind, Route},
     settings::Settings,
@@ -23,18 +24,33 @@ use crate::{
     values::Size,
 };
 
-/// Refuses a request with an ambiguous host, a head or declared body that is too large, or an expired deadline.
+/// Refuses a request with an ambiguous host or target, codings that are not read, a head or declared body that is too
+/// large, or an expired deadline.
 pub(super) fn check(settings: &Settings, request: &Request, observation: &Observation) -> Result<(), Problem> {
     if let Some(detail) = observation.bad_host {
         return Err(Problem::new(Code::MalformedRequest).with_detail(detail));
+    }
+    if is_misdirected(request) {
+        return Err(Problem::new(Code::MalformedRequest).with_detail("The request target is invalid."));
+    }
+    if observation.is_coded
+        && let Some(problem) = codings::refusal(request.headers())
+    {
+        if let Some(connection) = request.extensions().get::<ConnectionInfo>() {
+            connection.abandon_body();
+        }
+        return Err(problem);
     }
     let uri = request.uri();
     let target = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
     if target > settings.max_uri.len() {
         return Err(Problem::new(Code::UriTooLong));
     }
-    // A limit on the number of headers belongs here, too. In HTTP/1, hyper's parser stops at 100 (431): `max_headers` of
-    // its builder in `connection::http`.
+    // `len` is at hand; fields are counted only where it is above the limit.
+    let most = settings.max_headers;
+    if request.headers().len() > most && fields(request.headers()) > most {
+        return Err(Problem::new(Code::HeadTooLarge).with_detail("The request has too many header fields."));
+    }
     if head_size(request, target, observation.head_bytes) > settings.max_head.len() {
         return Err(Problem::new(Code::HeadTooLarge));
     }
@@ -45,6 +61,24 @@ pub(super) fn check(settings: &Settings, request: &Request, observation: &Observ
         return Err(Problem::new(Code::DeadlineExceeded));
     }
     Ok(())
+}
+
+/// Whether the target has no leading slash: an authority (`GET host`) and `GET *` name no resource (RFC 9112, section 3.2).
+fn is_misdirected(request: &Request) -> bool {
+    let uri = request.uri();
+    // HTTP/2 has no absolute form, whose path may be empty.
+    let has_slash = match uri.path_and_query() {
+        Some(target) if request.version() >= Version::HTTP_2 => target.as_str().starts_with('/'),
+        _ => uri.path().starts_with('/'),
+    };
+    let is_of_its_own =
+        |method: &Method| *method == Method::CONNECT || (*method == Method::OPTIONS && uri.path() == "*");
+    !has_slash && !is_of_its_own(request.method())
+}
+
+/// How many fields a head has; HTTP/2 may split `Cookie` into many (RFC 9113, section 8.2.3), which count as one.
+fn fields(headers: &HeaderMap) -> usize {
+    headers.len() - headers.get_all(header::COOKIE).iter().skip(1).count()
 }
 
 /// Bounds the request's body; a request without one is left as it is.

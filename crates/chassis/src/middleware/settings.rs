@@ -3,8 +3,8 @@
 //! Next: [`super::protect`].
 
 use crate::{
-    peer::{MAX_HEAD, MIN_RATE},
-    values::{Check, Duration, SettingError, SettingErrors, Size},
+    peer::{MAX_HEAD, MAX_HEADERS, MIN_RATE},
+    values::{Check, Duration, MOST, SettingError, SettingErrors, Size},
 };
 
 /// Bounds of requests, by the names of their keys below `server`.
@@ -17,6 +17,7 @@ pub(crate) struct Settings {
     pub(crate) max_uploads: usize,
     pub(crate) max_upload_bytes: Size,
     pub(crate) max_head: Size,
+    pub(crate) max_headers: usize,
     pub(crate) max_uri: Size,
 }
 
@@ -32,6 +33,7 @@ impl Default for Settings {
             // 16 MiB: eight of the largest bodies, and a quarter of the smallest container's memory.
             max_upload_bytes: Size::mib(16),
             max_head: MAX_HEAD,
+            max_headers: MAX_HEADERS,
             max_uri: Size::kib(8),
         }
     }
@@ -46,6 +48,7 @@ impl Check for Settings {
         errors.require(self.max_uploads > 0, "max_uploads", "expected a number above zero");
         errors.require(!self.max_upload_bytes.is_empty(), "max_upload_bytes", "expected a size above zero");
         errors.require(self.max_head >= Size::kib(1), "max_head", "expected a size of at least 1KiB");
+        errors.require((1..=MOST).contains(&self.max_headers), "max_headers", "expected a number from 1 to 1000000");
         errors.require(!self.max_uri.is_empty(), "max_uri", "expected a size above zero");
         if self.max_uri > self.max_head {
             let message = "the request target is part of the head: max_uri must not exceed max_head";

@@ -27,6 +27,9 @@ pub(crate) const MIN_RATE: Size = Size::bytes(240);
 /// 32 KiB: nginx's four buffers of 8 KiB.
 pub(crate) const MAX_HEAD: Size = Size::kib(32);
 
+/// 96: below the 100 of hyper's parser, Envoy and Apache, which answer without a problem or not at all.
+pub(crate) const MAX_HEADERS: usize = 96;
+
 /// The service of a connection's requests.
 pub(crate) trait Respond: Clone + Send + Sync + 'static {
     /// A pending response.

@@ -70,6 +70,9 @@ pub struct Settings {
     pub max_upload_bytes: Size,
     /// Largest request head; a larger one gets 431.
     pub max_head: Size,
+    /// Most header fields of a request; more get 431. Above 100 it costs HTTP/1 requests about 5 % more instructions.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_headers: usize,
     /// Longest request target; a longer one gets 414.
     pub max_uri: Size,
     /// Age after which a connection is asked to close, with a jitter of ±10 %; `0` disables it.
@@ -114,6 +117,7 @@ impl Default for Settings {
             max_uploads: middleware.max_uploads,
             max_upload_bytes: middleware.max_upload_bytes,
             max_head: connection.max_head,
+            max_headers: connection.max_headers,
             max_uri: middleware.max_uri,
             max_connection_age: connection.max_connection_age,
             max_upgrade_age: connection.max_upgrade_age,
@@ -157,6 +161,7 @@ impl Settings {
             max_response_memory: self.max_response_memory,
             max_response_buffer: self.max_response_buffer,
             max_head: self.max_head,
+            max_headers: self.max_headers,
             max_connection_age: self.max_connection_age,
             max_upgrade_age: self.max_upgrade_age,
             upgrade_idle_timeout: self.upgrade_idle_timeout,
@@ -175,6 +180,7 @@ impl Settings {
             max_uploads: self.max_uploads,
             max_upload_bytes: self.max_upload_bytes,
             max_head: self.max_head,
+            max_headers: self.max_headers,
             max_uri: self.max_uri,
         }
     }

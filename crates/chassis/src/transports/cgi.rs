@@ -15,6 +15,7 @@ use http::{
 };
 
 use super::software::Software;
+use crate::problem::{Code, Problem};
 
 /// A request head and the other CGI variables.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub(crate) enum Bad {
     /// The proxy must send `REQUEST_URI` unchanged.
     Target,
     Length,
+    /// A length beyond 64 bits: the client gets 413.
+    TooLong,
     Host,
     Value,
     Headers,
@@ -46,14 +49,15 @@ pub(crate) enum Bad {
 
 impl Bad {
     /// For the client.
-    pub(crate) const fn detail(self) -> &'static str {
-        match self {
+    pub(crate) fn problem(self) -> Problem {
+        Problem::new(Code::MalformedRequest).with_detail(match self {
             Self::Method => "The request method is invalid.",
             Self::Target => "The request target is invalid.",
             Self::Length => "The body length is invalid.",
+            Self::TooLong => return Problem::new(Code::BodyTooLarge),
             Self::Host => "The request has conflicting hosts.",
             Self::Value | Self::Headers => "The headers are invalid.",
-        }
+        })
     }
 }
 
@@ -186,11 +190,10 @@ fn set<T>(slot: &mut Option<T>, value: T) -> Result<(), Bad> {
 /// Digits only: programs parse `+5`, ` 5` and `5, 5` differently.
 fn digits(value: &[u8]) -> Result<u64, Bad> {
     let text = std::str::from_utf8(value).map_err(|_| Bad::Length)?;
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        text.parse().map_err(|_| Bad::Length)
-    } else {
-        Err(Bad::Length)
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Bad::Length);
     }
+    text.parse().map_err(|_| Bad::TooLong)
 }
 
 /// `X_REAL` as `x-real`; other characters are not a header name.

@@ -55,9 +55,11 @@ fn a_length_is_digits_and_all_lengths_agree() {
     // The second is `Content_Length: 6`, as a client may send it beside the first.
     assert_eq!(length(&[("CONTENT_LENGTH", "5"), ("HTTP_CONTENT_LENGTH", "6")]), Err(Bad::Length));
     assert_eq!(length(&[("HTTP_CONTENT_LENGTH", "5"), ("HTTP_CONTENT_LENGTH", "6")]), Err(Bad::Length));
-    for bad in ["+5", "-1", " 5", "5 ", "5,5", "5, 5", "0x5", "5.0", "99999999999999999999", "٣"] {
+    for bad in ["+5", "-1", " 5", "5 ", "5,5", "5, 5", "0x5", "5.0", "٣"] {
         assert_eq!(length(&[("CONTENT_LENGTH", bad)]), Err(Bad::Length), "{bad}");
     }
+    let beyond = length(&[("CONTENT_LENGTH", "18446744073709551616")]).map_err(|bad| (bad, bad.problem().status()));
+    assert_eq!(beyond, Err((Bad::TooLong, http::StatusCode::PAYLOAD_TOO_LARGE)));
     let one = headers(&[("CONTENT_LENGTH", "05"), ("HTTP_CONTENT_LENGTH", "5")]);
     assert_eq!(one, pairs(&[("content-length", "5")]), "there is one, as we read it");
 }

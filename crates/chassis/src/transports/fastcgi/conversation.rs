@@ -84,8 +84,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Conversation<'_, R, W> {
             Ok(head) => self.exchange(begun, head, number).await,
             Err(bad) => {
                 tracing::debug!(?bad, "a FastCGI request was refused");
-                let problem = Problem::new(Code::MalformedRequest).with_detail(bad.detail());
-                self.refuse(begun, problem).await.map(Some)
+                self.refuse(begun, bad.problem()).await.map(Some)
             }
         }
     }

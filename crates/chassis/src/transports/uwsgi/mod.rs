@@ -80,7 +80,7 @@ fn request(packet: &Packet) -> Result<Head, Problem> {
     let pairs = packet.pairs().map_err(|_| bad("The uwsgi variables are malformed."))?;
     let head = cgi::read(pairs).map_err(|bad_one| {
         tracing::debug!(bad = ?bad_one, "a uwsgi request was refused");
-        bad(bad_one.detail())
+        bad_one.problem()
     })?;
     if head.is_chunked && head.length.is_none() {
         let problem = Problem::custom(StatusCode::LENGTH_REQUIRED, "length_required");

@@ -35,6 +35,12 @@ impl Frame {
         matches!(self.kind, DATA | HEADERS) && self.flags & END_STREAM != 0
     }
 
+    /// The status of a head that h2 writes by its index (RFC 7541, appendix A).
+    pub(super) fn status(&self) -> Option<u16> {
+        let indexed = [200, 204, 206, 304, 400, 404, 500];
+        indexed.get(usize::from(*self.payload.first()?).checked_sub(0x88)?).copied()
+    }
+
     /// The head of a response with status 200. 0x88: the indexed field `:status: 200` (RFC 7541, appendix A).
     pub(super) fn is_ok(&self) -> bool {
         self.kind == HEADERS && self.payload.first() == Some(&0x88)
@@ -73,9 +79,19 @@ pub(super) async fn open_window(connection: &mut Connection, stream: u8, bytes: 
     send(connection, WINDOW_UPDATE, 0, stream, &bytes.to_be_bytes()).await
 }
 
-/// The fields of a GET (RFC 7541): indexed method and scheme, literal path and authority.
-fn get(path: &str) -> Vec<u8> {
-    let mut block = vec![0x82, 0x86];
+/// A frame of any stream, as bytes.
+pub(super) fn raw(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("a frame's length").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+pub(super) fn get(path: &str) -> Vec<u8> {
+    request(0x82, path)
+}
+
+/// The fields of a request (RFC 7541): indexed method (GET 0x82, POST 0x83) and scheme, literal path and authority.
+pub(super) fn request(method: u8, path: &str) -> Vec<u8> {
+    let mut block = vec![method, 0x86];
     for (name, value) in [(0x04, path), (0x01, "test")] {
         block.extend([name, u8::try_from(value.len()).expect("a short value")]);
         block.extend(value.as_bytes());

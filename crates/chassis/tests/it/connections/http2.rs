@@ -165,3 +165,48 @@ async fn a_stream_of_events_says_bye_at_the_connections_age() {
     assert!(goaway < last && bye <= last, "GOAWAY at {goaway}, bye at {bye}, the end at {last}");
     assert_eq!(end, Failure::EofBeforeResponse);
 }
+
+/// 150 requests and their cancels in one write, as a proxy sends when many of its clients leave together.
+#[tokio::test]
+async fn cancels_of_many_requests_at_once_end_no_connection() {
+    let _turn = shared().await;
+    let server = start(&[]).await;
+    let mut connection = frames::open(server.app, &[]).await;
+    let mut bytes = Vec::new();
+    for stream in (1..300).step_by(2) {
+        bytes.extend(frames::raw(frames::HEADERS, 5, stream, &frames::get("/slow?ms=2000")));
+        // CANCEL (RFC 9113, section 7).
+        bytes.extend(frames::raw(frames::RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
+    }
+    bytes.extend(frames::raw(frames::HEADERS, 5, 301, &frames::get("/hello")));
+    connection.send(&bytes).await.unwrap();
+    let head = frames::next_of(&mut connection, frames::HEADERS).await;
+    assert!(head.is_ok(), "the next request");
+}
+
+/// Small messages (gRPC sends a frame for each) while the handler waits: what bounds them is the window.
+#[tokio::test]
+async fn small_frames_that_wait_for_their_handler_are_no_flood() {
+    const FRAMES: usize = 3_000;
+    let _turn = shared().await;
+    let server = start(&[]).await;
+    // Without a window for the answer, its handler reads nothing.
+    let mut connection = frames::open(server.app, &frames::window(0)).await;
+    let mut bytes = frames::raw(frames::HEADERS, 4, 1, &frames::request(0x83, "/echo"));
+    bytes.extend(frames::raw(frames::DATA, 0, 1, b"sixteen bytes...").repeat(FRAMES));
+    connection.send(&bytes).await.unwrap();
+    frames::send_get_on(&mut connection, 3, "/hello").await;
+    assert!(frames::next_of(&mut connection, frames::HEADERS).await.is_ok(), "a request beside it");
+
+    frames::open_window(&mut connection, 1, 1 << 20).await.unwrap();
+    connection.send(&frames::raw(frames::DATA, frames::END_STREAM, 1, b"")).await.unwrap();
+    let mut echoed = 0;
+    loop {
+        let frame = frames::next_of(&mut connection, frames::DATA).await;
+        echoed += if frame.stream == 1 { frame.payload.len() } else { 0 };
+        if frame.stream == 1 && frame.ends_stream() {
+            break;
+        }
+    }
+    assert_eq!(echoed, FRAMES * 16);
+}

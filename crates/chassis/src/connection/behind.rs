@@ -1,0 +1,210 @@
+//! What follows a request head of HTTP/1 is held back until its request says whether it is a chunked body.
+//!
+//! So a chunked body can be checked on its way to hyper from its first byte, without a second parser of heads: hyper finds
+//! the end of a head, and only an empty line can be one. A plain GET costs two comparisons.
+//!
+//! A chunked request that was not held back, as the second of two that came at once, is the last of its connection: what
+//! hyper takes for its end cannot become another request.
+//!
+//! Next: [`super::chunks`].
+
+use std::{
+    io,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+use bytes::{Buf, Bytes};
+use tokio::io::ReadBuf;
+
+use super::{
+    chunks::{Chunks, Found},
+    closed::Closed,
+    state::{Phase, State},
+};
+
+/// What the socket and the service of a connection tell each other about bodies.
+#[derive(Debug, Default)]
+pub(super) struct Bodies {
+    /// What was passed on ends with an empty line, and nothing that came behind it was.
+    is_cut: AtomicBool,
+    /// The head that ended there has a chunked body.
+    is_chunked: AtomicBool,
+}
+
+impl Bodies {
+    /// The body that begins is chunked. Returns whether it will be checked.
+    pub(super) fn expect_chunks(&self) -> bool {
+        let is_cut = self.is_cut.load(Relaxed);
+        self.is_chunked.store(is_cut, Relaxed);
+        is_cut
+    }
+}
+
+/// What was held back of a connection, and how its next bytes are read.
+#[derive(Debug)]
+pub(super) struct Behind {
+    held: Bytes,
+    mode: Mode,
+}
+
+#[derive(Debug)]
+enum Mode {
+    /// A head, up to the next empty line.
+    Head(Line),
+    /// Behind an empty line: hyper has now seen whether it ended a head.
+    Cut,
+    Chunks(Chunks),
+    /// A body that is not chunked, and what came with it.
+    Free,
+    Broken,
+}
+
+/// The line of a head that has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    Empty,
+    Cr,
+    Filled,
+}
+
+/// Holds back what of the bytes from `start` on is behind a head, or is wrong in a chunked body.
+pub(super) fn hold(
+    behind: &mut Option<Box<Behind>>,
+    state: &State,
+    start: usize,
+    buf: &mut ReadBuf<'_>,
+) -> io::Result<()> {
+    if behind.is_none() {
+        let bytes = &buf.filled()[start..];
+        let is_cut = state.bodies.is_cut.load(Relaxed);
+        if bytes.starts_with(b"GET ") && bytes.ends_with(b"\r\n\r\n") || !is_cut && state.phase() == Phase::Busy {
+            if is_cut {
+                state.bodies.is_cut.store(false, Relaxed);
+            }
+            return Ok(());
+        }
+        let mode = if is_cut { Mode::Cut } else { Mode::Head(Line::Empty) };
+        *behind = Some(Box::new(Behind { held: Bytes::new(), mode }));
+    }
+    let Some(guard) = behind else { return Ok(()) };
+    let passed = guard.pass(state, &mut buf.filled_mut()[start..]);
+    guard.held = Bytes::copy_from_slice(&buf.filled()[start + passed..]);
+    buf.set_filled(start + passed);
+    finish(behind, passed)
+}
+
+/// Passes on what was held back. False if nothing is.
+pub(super) fn release(behind: &mut Option<Box<Behind>>, state: &State, buf: &mut ReadBuf<'_>) -> io::Result<bool> {
+    let Some(guard) = behind else { return Ok(false) };
+    if guard.held.is_empty() {
+        return finish(behind, 0).map(|()| false);
+    }
+    let start = buf.filled().len();
+    buf.put_slice(&guard.held[..guard.held.len().min(buf.remaining())]);
+    let passed = guard.pass(state, &mut buf.filled_mut()[start..]);
+    guard.held.advance(passed);
+    buf.set_filled(start + passed);
+    finish(behind, passed)?;
+    Ok(true)
+}
+
+/// An error once everything before it was passed on. What has nothing to remember is dropped.
+fn finish(behind: &mut Option<Box<Behind>>, passed: usize) -> io::Result<()> {
+    let Some(guard) = behind else { return Ok(()) };
+    match guard.mode {
+        Mode::Broken if passed == 0 => {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the chunked body is malformed"));
+        }
+        Mode::Head(Line::Empty) | Mode::Cut | Mode::Free if guard.held.is_empty() => *behind = None,
+        _ => {}
+    }
+    Ok(())
+}
+
+impl Behind {
+    /// How many of `bytes` hyper gets now; not zero, unless the first of them is wrong.
+    fn pass(&mut self, state: &State, bytes: &mut [u8]) -> usize {
+        if matches!(self.mode, Mode::Cut) {
+            self.mode = match state.phase() {
+                _ if state.bodies.is_chunked.swap(false, Relaxed) => Mode::Chunks(Chunks::default()),
+                Phase::Busy => Mode::Free,
+                _ => Mode::Head(Line::Empty),
+            };
+        }
+        state.bodies.is_cut.store(false, Relaxed);
+        match &mut self.mode {
+            Mode::Head(line) => match line.end(bytes) {
+                Some(end) => {
+                    bound_length(&mut bytes[..end]);
+                    state.bodies.is_cut.store(true, Relaxed);
+                    self.mode = Mode::Cut;
+                    end
+                }
+                None => bytes.len(),
+            },
+            Mode::Chunks(chunks) => match chunks.walk(bytes) {
+                Found::Body => bytes.len(),
+                Found::End(end) => {
+                    self.mode = Mode::Head(Line::Empty);
+                    end
+                }
+                Found::Bad(at) => {
+                    self.mode = Mode::Broken;
+                    state.set_closing(Closed::Malformed);
+                    state.set_unread();
+                    at
+                }
+            },
+            Mode::Cut | Mode::Free => bytes.len(),
+            Mode::Broken => 0,
+        }
+    }
+}
+
+impl Line {
+    /// The end of the first empty line.
+    fn end(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut start = 0;
+        while let Some(length) = bytes[start..].iter().position(|&byte| byte == b'\n') {
+            let line = std::mem::replace(self, Self::Empty).with(&bytes[start..start + length]);
+            start += length + 1;
+            if line != Self::Filled {
+                return Some(start);
+            }
+        }
+        *self = self.with(&bytes[start..]);
+        None
+    }
+
+    fn with(self, more: &[u8]) -> Self {
+        match (self, more) {
+            (line, []) => line,
+            (Self::Empty, [b'\r']) => Self::Cr,
+            _ => Self::Filled,
+        }
+    }
+}
+
+/// The longest body that hyper takes. Its parser calls a longer one a malformed head; of this one our limit says 413.
+const LONGEST: &[u8; 20] = b"18446744073709551613";
+
+/// Writes [`LONGEST`] over a `Content-Length` beyond it, which has as many digits or more.
+fn bound_length(head: &mut [u8]) {
+    const NAME: &[u8] = b"content-length:";
+    for line in head.split_mut(|&byte| byte == b'\n') {
+        if line.len() < NAME.len() + LONGEST.len() || !line[..NAME.len()].eq_ignore_ascii_case(NAME) {
+            continue;
+        }
+        let value = &mut line[NAME.len()..];
+        let from = value.len() - value.trim_ascii_start().len();
+        let to = value.trim_ascii_end().len();
+        let digits = &mut value[from..to];
+        let zeros = digits.iter().take_while(|&&byte| byte == b'0').count();
+        let is_number = digits.iter().all(u8::is_ascii_digit);
+        if is_number && (digits.len() - zeros, &digits[zeros..]) > (LONGEST.len(), &LONGEST[..]) {
+            let (before, last) = digits.split_at_mut(digits.len() - LONGEST.len());
+            before.fill(b'0');
+            last.copy_from_slice(LONGEST);
+        }
+    }
+}
