@@ -3,7 +3,7 @@
 //! ```text
 //! problem   a bare error, and a rejection of axum's, become problems, with the code of the limit that the body exceeded
 //! headers   what every response carries: `headers`, the one list; a header for all responses goes there
-//! body      none in response to HEAD; otherwise its last byte ends the request
+//! body      none in response to HEAD, nor of 204, 205 and 304; otherwise its last byte ends the request
 //! ```
 //!
 //! Two headers are not on every response and are set elsewhere: `Connection: close` in
@@ -19,7 +19,7 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body::Body as _;
 
 use super::{id, observation::Observation, rejection};
@@ -28,10 +28,22 @@ use crate::{problem::Problem, request::RequestContext};
 /// 64 KiB: a body of known length up to this is counted with its head, as it is written right after it.
 const WHOLE: u64 = 64 * 1024;
 
-/// The headers of every response.
+/// The headers of every response, and one of every event stream.
 fn headers(headers: &mut HeaderMap, context: &RequestContext) {
     headers.insert(id::HEADER, context.id.clone());
+    if headers.get(header::CONTENT_TYPE).is_some_and(is_event_stream) {
+        // nginx holds a stream back over HTTP/1.0 and with gzip, unless it is told not to.
+        headers.entry(ACCEL_BUFFERING).or_insert(HeaderValue::from_static("no"));
+    }
 }
+
+fn is_event_stream(content_type: &HeaderValue) -> bool {
+    let essence = content_type.as_bytes().get(..EVENT_STREAM.len());
+    essence.is_some_and(|essence| essence.eq_ignore_ascii_case(EVENT_STREAM))
+}
+
+const EVENT_STREAM: &[u8] = b"text/event-stream";
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The outgoing response. `ended`: when it was created.
 pub(super) fn finish(observation: Observation, response: Response, ended: Instant) -> Response {
@@ -39,6 +51,10 @@ pub(super) fn finish(observation: Observation, response: Response, ended: Instan
     let mut response = if failed { explained(&observation, response) } else { response };
     headers(response.headers_mut(), &observation.context);
     let status = response.status();
+    if matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED) {
+        observation.end(status, 0, ended);
+        return bodiless(response);
+    }
     match response.body().size_hint().exact() {
         length if observation.is_head() => {
             observation.end(status, 0, ended);
@@ -66,11 +82,30 @@ fn is_text(response: &Response) -> bool {
     content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/plain"))
 }
 
+/// A response that has no body, whatever its handler says (RFC 9110, sections 8.6 and 15.3.6; RFC 9112, section 6.1). A 304
+/// may repeat the length of the 200; without it, no reader waits for a body.
+fn bodiless(mut response: Response) -> Response {
+    for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING] {
+        response.headers_mut().remove(name);
+    }
+    response.map(|_| Body::empty())
+}
+
 /// The response to HEAD: the length that GET's would have, without the body.
+///
+/// axum takes the body away itself, behind its own layers: where it could not know a length, as of a stream or of
+/// what is compressed, what is left has no header and no bytes. Zero would be wrong then.
 fn without_body(mut response: Response, length: Option<u64>) -> Response {
-    if let (Some(length), header::Entry::Vacant(entry)) = (length, response.headers_mut().entry(header::CONTENT_LENGTH))
-    {
-        entry.insert(length.into());
+    let failed = response.status().is_client_error() || response.status().is_server_error();
+    match length {
+        // GET's sentence of axum's would have become a problem of another length.
+        None | Some(0) if failed => {
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+        }
+        None | Some(0) => {}
+        Some(length) => {
+            response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(length.into());
+        }
     }
     response.map(|_| Body::empty())
 }

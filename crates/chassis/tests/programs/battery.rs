@@ -14,7 +14,7 @@ use std::{
 use axum::{
     Extension,
     body::{Body, Bytes},
-    extract::{Query, Request},
+    extract::{Path, Query, Request},
     http::{HeaderMap, StatusCode},
     response::{
         IntoResponse, Response,
@@ -26,6 +26,7 @@ use chassis::{Chassis, connection::ConnectionInfo, router::Router};
 use futures_util::{Stream, StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tower_http::compression::CompressionLayer;
 
 fn main() -> ExitCode {
     chassis::main(chassis::service!(), async |_: &Settings, _: &Chassis| Ok::<_, Infallible>(routes()))
@@ -55,7 +56,35 @@ pub(crate) fn routes() -> Router {
         .route("/bad-body", get(bad_body))
         .route("/no-content", get(async || StatusCode::NO_CONTENT))
         .route("/not-modified", get(async || (StatusCode::NOT_MODIFIED, [("etag", "\"1\"")])))
+        .route("/said/{status}", any(said))
+        .route("/typed/{kind}", get(typed))
+        .route("/compressed", any(LONG).layer(CompressionLayer::new()))
+        .route("/compressed/{status}", any(said).layer(CompressionLayer::new()))
         .route("/cookies", get(cookies))
+}
+
+/// 2,000 letters: long enough to be compressed.
+const LONG: &str = match str::from_utf8(&[b'a'; 2000]) {
+    Ok(text) => text,
+    Err(_) => unreachable!(),
+};
+
+/// A status with a body, its length and its type, whether or not it may have one.
+async fn said(Path(status): Path<u16>) -> Response {
+    let status = StatusCode::from_u16(status).expect("a status");
+    (status, one("content-length", &LONG.len().to_string()), LONG).into_response()
+}
+
+#[derive(Deserialize)]
+struct Buffering {
+    buffering: Option<String>,
+}
+
+/// A short body of any type.
+async fn typed(Path(kind): Path<String>, Query(said): Query<Buffering>) -> Response {
+    let mut headers = one("content-type", &kind);
+    headers.extend(said.buffering.map(|value| one("x-accel-buffering", &value)).unwrap_or_default());
+    (headers, "data: tick\n\n").into_response()
 }
 
 /// What the request said.
