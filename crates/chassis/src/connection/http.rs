@@ -51,6 +51,8 @@ impl<R: Respond> Http<R> {
         let mut http1 = http1::Builder::new();
         // Our limit applies first and responds with a problem; the parser's is 8 KiB higher. 8 KiB is hyper's minimum.
         http1.header_read_timeout(None).max_buf_size(max_head + 8 * 1024);
+        // A client may end its side behind its request: `half_closed` sees to it.
+        http1.half_close(true);
         Self(Arc::new(Shared { routes, limits, http1, max_head }))
     }
 
@@ -98,7 +100,8 @@ impl<R: Respond> Shared<R> {
 
     async fn run_http1<S: Stream>(&self, stream: S, prefix: Bytes, info: ConnectionInfo, entry: &Arc<Entry>) -> Closed {
         let slot = Slot::default();
-        let io = self.io(stream, prefix, entry, &slot);
+        let mut io = self.io(stream, prefix, entry, &slot);
+        io.inner_mut().watch_end();
         let mut work = Http1(self.http1.serve_connection(io, self.service(info, entry)).with_upgrades());
         let driven = drive(&self.limits, &entry.state, &mut work).await;
         let stalled = entry.state.stalled_since().is_some();
@@ -260,6 +263,8 @@ fn outcome(result: &hyper::Result<()>, state: &State) -> Closed {
         Ok(()) => state.closing().unwrap_or(Closed::Peer),
         Err(_) if state.closing() == Some(Closed::Aborted) => Closed::Aborted,
         Err(_) if state.closing() == Some(Closed::Flood) => Closed::Flood,
+        // It left while its request was served.
+        Err(_) if state.closing() == Some(Closed::Peer) => Closed::Peer,
         Err(error) if error.is_parse() => Closed::Malformed,
         Err(error) if error.is_incomplete_message() || error.is_canceled() || error.is_body_write_aborted() => {
             Closed::Peer

@@ -20,6 +20,7 @@ use tokio::{
 use super::{
     closed::Closed,
     frames::{Frames, Seen},
+    half_closed::{self, Watch},
     registry::Entry,
     state::{Phase, State},
 };
@@ -32,6 +33,9 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 
     /// Turns the close into a reset, for an incomplete response.
     fn reset(&self);
+
+    /// Whether the peer, which has ended its side, does not read either. Only a Unix socket tells before it is written to.
+    fn has_left(&self) -> bool;
 }
 
 impl Stream for TcpStream {
@@ -43,6 +47,10 @@ impl Stream for TcpStream {
     fn reset(&self) {
         let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
     }
+
+    fn has_left(&self) -> bool {
+        SockRef::from(self).send(&[]).is_err()
+    }
 }
 
 impl Stream for UnixStream {
@@ -53,6 +61,10 @@ impl Stream for UnixStream {
 
     /// A Unix socket has no reset: the peer cannot tell.
     fn reset(&self) {}
+
+    fn has_left(&self) -> bool {
+        SockRef::from(self).send(&[]).is_err()
+    }
 }
 
 /// Holds the socket after hyper has released it.
@@ -73,11 +85,20 @@ pub(crate) struct Io<S> {
     pace: Pace,
     /// None for HTTP/1. Boxed, as most connections have none.
     frames: Option<Box<Frames>>,
+    watch: Watch,
+    /// The peer has ended its side while its request is served, where the reader looks for it itself.
+    half_closed: bool,
 }
 
 impl<S: Stream> Io<S> {
     pub(crate) fn new(stream: S, prefix: Bytes, entry: Arc<Entry>, slot: Slot<S>, min_rate: u64) -> Self {
-        Self { stream: Some(stream), prefix, entry, slot, pace: Pace::new(min_rate), frames: None }
+        let (stream, pace, watch) = (Some(stream), Pace::new(min_rate), Watch::default());
+        Self { stream, prefix, entry, slot, pace, frames: None, watch, half_closed: false }
+    }
+
+    /// HTTP/1, with hyper's `half_close`: the end of the peer's side is looked for here.
+    pub(super) fn watch_end(&mut self) {
+        self.watch = Watch::on();
     }
 
     /// Switches to HTTP/2: incomplete and excessive frames are reported to the state.
@@ -125,11 +146,32 @@ impl<S: Stream> Io<S> {
         }
     }
 
+    /// The peer has ended its side, and the reader is told.
+    fn ended(&mut self) -> io::Result<()> {
+        if self.frames.is_none() && !self.watch.is_on() && self.state().phase() == Phase::Busy {
+            self.half_closed = true;
+            if self.stream.as_ref().is_some_and(Stream::has_left) {
+                return Err(half_closed::left());
+            }
+        }
+        Ok(())
+    }
+
+    fn look_for_end(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if !self.watch.is_needed() || self.prefix.has_remaining() || self.state().phase() != Phase::Busy {
+            return Ok(());
+        }
+        let stream = self.stream.as_mut().expect("present until dropped");
+        self.prefix = self.watch.look(stream, cx).inspect_err(|_| self.entry.state.set_closing(Closed::Peer))?;
+        Ok(())
+    }
+
     fn wrote(&mut self, result: &Poll<io::Result<usize>>, upgraded: bool) -> io::Result<()> {
         self.entry.state.set_blocked(result.is_pending());
-        if upgraded && result.is_ready() {
+        if (upgraded || self.half_closed) && result.is_ready() {
             self.entry.state.set_moved();
         }
+        self.watch.wrote();
         match result {
             Poll::Pending => self.pace.wait(),
             Poll::Ready(Ok(bytes)) if !self.pace.moved(*bytes as u64) => {
@@ -157,6 +199,7 @@ impl<S: Stream> AsyncRead for Io<S> {
         let upgraded = self.check_cut(cx)?;
         let before = buf.filled().len();
         let result = self.stream().poll_read(cx, buf);
+        self.watch.reads = result.is_pending();
         if result.is_pending() {
             if self.state().probe.load(Relaxed) {
                 let input = self.stream.as_ref().is_some_and(Stream::has_input);
@@ -169,6 +212,8 @@ impl<S: Stream> AsyncRead for Io<S> {
             if upgraded {
                 self.state().set_moved();
             }
+        } else {
+            self.ended()?;
         }
         result
     }
@@ -209,6 +254,8 @@ impl<S: Stream> AsyncWrite for Io<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper flushes whenever it has nothing left to do, also while a handler is at work.
+        self.look_for_end(cx)?;
         self.stream().poll_flush(cx)
     }
 

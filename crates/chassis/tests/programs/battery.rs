@@ -57,6 +57,7 @@ pub(crate) fn routes() -> Router {
         .route("/no-content", get(async || StatusCode::NO_CONTENT))
         .route("/not-modified", get(async || (StatusCode::NOT_MODIFIED, [("etag", "\"1\"")])))
         .route("/said/{status}", any(said))
+        .route("/closing", get(async || (one("connection", "close"), "the last\n")))
         .route("/typed/{kind}", get(typed))
         .route("/compressed", any(LONG).layer(CompressionLayer::new()))
         .route("/compressed/{status}", any(said).layer(CompressionLayer::new()))

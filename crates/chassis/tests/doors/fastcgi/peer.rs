@@ -96,15 +96,20 @@ impl Peer {
     }
 
     pub(crate) async fn response_bytes(&mut self, id: u16) -> Vec<u8> {
+        self.response_if_any(id).await.expect("a response to its end")
+    }
+
+    /// None where the connection ends before the response does.
+    pub(crate) async fn response_if_any(&mut self, id: u16) -> Option<Vec<u8>> {
         let mut text = Vec::new();
         loop {
-            let record = self.record().await.expect("a response to its end");
+            let record = self.record().await?;
             assert_eq!(record.id, id, "{record:?}");
             match record.kind {
                 STDOUT => text.extend(record.content),
                 END => {
                     assert_eq!(record.content, [0; 8]);
-                    return text;
+                    return Some(text);
                 }
                 kind => panic!("a record of type {kind}"),
             }
