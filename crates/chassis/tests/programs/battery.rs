@@ -4,6 +4,7 @@
 //! it unchanged.
 
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     hash::{DefaultHasher, Hasher},
     process::ExitCode,
@@ -20,21 +21,32 @@ use axum::{
         IntoResponse, Response,
         sse::{Event, Sse},
     },
-    routing::{any, get, post},
+    routing::{any, get, options, post},
 };
-use chassis::{Chassis, connection::ConnectionInfo, router::Router};
+use chassis::{
+    Chassis,
+    connection::ConnectionInfo,
+    problem::{FormBody, Json},
+    router::Router,
+};
 use futures_util::{Stream, StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tower_http::compression::CompressionLayer;
 
 fn main() -> ExitCode {
-    chassis::main(chassis::service!(), async |_: &Settings, _: &Chassis| Ok::<_, Infallible>(routes()))
+    chassis::main(chassis::service!(), async |settings: &Settings, _: &Chassis| {
+        let own = Router::new().route("/", options(async || "the app's own\n"));
+        Ok::<_, Infallible>(if settings.options { routes().merge(own) } else { routes() })
+    })
 }
 
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct Settings {}
+pub(crate) struct Settings {
+    /// Answers `OPTIONS /` itself.
+    options: bool,
+}
 
 impl chassis::config::Check for Settings {
     fn check(&self, _: &mut chassis::config::SettingErrors) {}
@@ -46,6 +58,10 @@ pub(crate) fn routes() -> Router {
         .route("/echo", any(echo))
         .route("/echo/{*rest}", any(echo))
         .route("/upload", post(upload))
+        .route("/json", post(async |json: Json<Value>| json.0.to_string()))
+        .route("/form", post(async |form: FormBody<BTreeMap<String, String>>| format!("{:?}", form.0)))
+        .route("/axum-json", post(async |json: axum::Json<Value>| json.0.to_string()))
+        .route("/text", post(async |text: String| text))
         .route("/download", get(download))
         .route("/stream", get(stream_of_parts))
         .route("/sse", get(sse))
@@ -59,7 +75,7 @@ pub(crate) fn routes() -> Router {
         .route("/said/{status}", any(said))
         .route("/closing", get(async || (one("connection", "close"), "the last\n")))
         .route("/typed/{kind}", get(typed))
-        .route("/compressed", any(LONG).layer(CompressionLayer::new()))
+        .route("/compressed", get(async || LONG).layer(CompressionLayer::new()))
         .route("/compressed/{status}", any(said).layer(CompressionLayer::new()))
         .route("/cookies", get(cookies))
 }
