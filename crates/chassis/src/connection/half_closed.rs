@@ -88,6 +88,7 @@ pub(super) fn left() -> io::Error {
 }
 
 /// Finishes `answering`, whose peer has ended its side; `None` where it was silent for too long.
+#[cfg_attr(not(any(feature = "fastcgi", feature = "uwsgi")), expect(dead_code, reason = "hyper goes on by itself"))]
 pub(crate) async fn finish<F: Future>(state: &State, mut answering: Pin<&mut F>) -> Option<F::Output> {
     let mut since = Instant::now();
     loop {

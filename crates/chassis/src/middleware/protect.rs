@@ -11,6 +11,7 @@ use http::Version;
 
 use super::{
     body::{self, Bound, Bounds},
+    coding,
     observation::Observation,
     route::{Kind, Route},
     settings::Settings,
@@ -45,6 +46,14 @@ pub(super) fn check(settings: &Settings, request: &Request, observation: &Observ
         return Err(Problem::new(Code::DeadlineExceeded));
     }
     Ok(())
+}
+
+/// Makes a head what the app's layers and handlers read rightly.
+pub(super) fn say_anew(observation: &Observation, request: &mut Request) {
+    observation.identity.allow(request.headers_mut());
+    if observation.splits_cookies {
+        coding::join_cookies(request.headers_mut());
+    }
 }
 
 /// Bounds the request's body; a request without one is left as it is.

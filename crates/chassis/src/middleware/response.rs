@@ -48,7 +48,11 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 /// The outgoing response. `ended`: when it was created.
 pub(super) fn finish(observation: Observation, response: Response, ended: Instant) -> Response {
     let failed = response.status().is_client_error() || response.status().is_server_error();
-    let mut response = if failed { explained(&observation, response) } else { response };
+    let mut response = match failed {
+        true => explained(&observation, response),
+        false if observation.refuses(&response) => not_acceptable(),
+        false => response,
+    };
     headers(response.headers_mut(), &observation.context);
     let status = response.status();
     if matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED) {
@@ -68,12 +72,24 @@ pub(super) fn finish(observation: Observation, response: Response, ended: Instan
     }
 }
 
+/// Instead of a body that the client refuses (RFC 9110, section 15.5.7).
+fn not_acceptable() -> Response {
+    let problem = Problem::custom(StatusCode::NOT_ACCEPTABLE, "not_acceptable");
+    let problem = problem.with_detail("The response has no content coding that the Accept-Encoding header allows.");
+    ([(header::VARY, "accept-encoding")], problem).into_response()
+}
+
 /// An error as a problem: the limit that the body exceeded, else the bare status.
 fn explained(observation: &Observation, response: Response) -> Response {
-    match observation.bound.as_ref().and_then(|bound| bound.broken.get()) {
+    let mut response = match observation.bound.as_ref().and_then(|bound| bound.broken.get()) {
         Some(code) if response.status() != code.status() || is_text(&response) => Problem::new(*code).into_response(),
-        _ => rejection::explain(response),
+        _ => rejection::explain(response, observation.is_encoded),
+    };
+    if observation.is_encoded && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+        // RFC 7694, section 3: with this header, it is the coding that is not supported.
+        response.headers_mut().entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
     }
+    response
 }
 
 /// Whether it is a sentence, as axum's own extractors reject: the code says more.
