@@ -122,6 +122,10 @@ fn finish(behind: &mut Option<Box<Behind>>, passed: usize) -> io::Result<()> {
 }
 
 impl Behind {
+    pub(super) fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// How many of `bytes` hyper gets now; not zero, unless the first of them is wrong.
     fn pass(&mut self, state: &State, bytes: &mut [u8]) -> usize {
         if matches!(self.mode, Mode::Cut) {

@@ -68,6 +68,8 @@ impl<R: Respond> Http<R> {
             // Ours applies first here, too. A parser that is told a number allocates for each request.
             http1.max_headers(max_headers + PARSER_HEADERS);
         }
+        // A client may end its side behind its request: `half_closed` sees to it.
+        http1.half_close(true);
         Self(Arc::new(Shared { routes, limits, http1, max_head }))
     }
 
@@ -118,7 +120,7 @@ impl<R: Respond> Shared<R> {
     async fn run_http1<S: Stream>(&self, stream: S, prefix: Bytes, info: ConnectionInfo, entry: &Arc<Entry>) -> Closed {
         let slot = Slot::default();
         let mut io = self.io(stream, prefix, entry, &slot);
-        io.inner_mut().watch_bodies();
+        io.inner_mut().watch_http1();
         let mut work = Http1(self.http1.serve_connection(io, self.service(info, entry)).with_upgrades());
         let driven = drive(&self.limits, &entry.state, &mut work).await;
         let stalled = entry.state.stalled_since().is_some();
@@ -281,6 +283,8 @@ fn outcome(result: &hyper::Result<()>, state: &State) -> Closed {
         Err(_) if state.closing() == Some(Closed::Aborted) => Closed::Aborted,
         Err(_) if state.closing() == Some(Closed::Flood) => Closed::Flood,
         Err(_) if state.closing() == Some(Closed::Malformed) => Closed::Malformed,
+        // It left while its request was served.
+        Err(_) if state.closing() == Some(Closed::Peer) => Closed::Peer,
         Err(error) if error.is_parse() => Closed::Malformed,
         Err(error) if error.is_incomplete_message() || error.is_canceled() || error.is_body_write_aborted() => {
             Closed::Peer

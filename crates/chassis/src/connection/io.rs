@@ -21,6 +21,7 @@ use super::{
     behind::{self, Behind},
     closed::Closed,
     frames::{Frames, Seen},
+    half_closed::{self, Watch},
     registry::Entry,
     state::{Phase, State},
 };
@@ -33,6 +34,9 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 
     /// Turns the close into a reset, for an incomplete response.
     fn reset(&self);
+
+    /// Whether the peer, which has ended its side, does not read either. Only a Unix socket tells before it is written to.
+    fn has_left(&self) -> bool;
 }
 
 impl Stream for TcpStream {
@@ -44,6 +48,10 @@ impl Stream for TcpStream {
     fn reset(&self) {
         let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
     }
+
+    fn has_left(&self) -> bool {
+        SockRef::from(self).send(&[]).is_err()
+    }
 }
 
 impl Stream for UnixStream {
@@ -54,6 +62,10 @@ impl Stream for UnixStream {
 
     /// A Unix socket has no reset: the peer cannot tell.
     fn reset(&self) {}
+
+    fn has_left(&self) -> bool {
+        SockRef::from(self).send(&[]).is_err()
+    }
 }
 
 /// Holds the socket after hyper has released it.
@@ -76,31 +88,25 @@ pub(crate) struct Io<S> {
     frames: Option<Box<Frames>>,
     /// HTTP/1: only while something is behind a head, or a chunked body is read.
     behind: Option<Box<Behind>>,
-    is_http1: bool,
+    watch: Watch,
+    /// The peer has ended its side while its request is served, where the reader looks for it itself.
+    half_closed: bool,
 }
 
 impl<S: Stream> Io<S> {
     pub(crate) fn new(stream: S, prefix: Bytes, entry: Arc<Entry>, slot: Slot<S>, min_rate: u64) -> Self {
-        Self {
-            stream: Some(stream),
-            prefix,
-            entry,
-            slot,
-            pace: Pace::new(min_rate),
-            frames: None,
-            behind: None,
-            is_http1: false,
-        }
+        let (stream, pace, watch) = (Some(stream), Pace::new(min_rate), Watch::default());
+        Self { stream, prefix, entry, slot, pace, frames: None, behind: None, watch, half_closed: false }
+    }
+
+    /// HTTP/1, with hyper's `half_close`: the end of the peer's side is looked for here, and those of chunked bodies.
+    pub(super) fn watch_http1(&mut self) {
+        self.watch = Watch::on();
     }
 
     /// Switches to HTTP/2: incomplete and excessive frames are reported to the state.
     pub(super) fn watch_frames(&mut self) {
         self.frames = Some(Box::new(Frames::new()));
-    }
-
-    /// Checks the ends of chunked bodies.
-    pub(super) fn watch_bodies(&mut self) {
-        self.is_http1 = true;
     }
 
     fn stream(&mut self) -> Pin<&mut S> {
@@ -144,7 +150,7 @@ impl<S: Stream> Io<S> {
     }
 
     fn hold(&mut self, start: usize, buf: &mut ReadBuf<'_>) -> io::Result<()> {
-        if self.is_http1 { behind::hold(&mut self.behind, &self.entry.state, start, buf) } else { Ok(()) }
+        if self.watch.is_on() { behind::hold(&mut self.behind, &self.entry.state, start, buf) } else { Ok(()) }
     }
 
     fn release(&mut self, buf: &mut ReadBuf<'_>) -> io::Result<bool> {
@@ -155,11 +161,34 @@ impl<S: Stream> Io<S> {
         Ok(is_some)
     }
 
+    /// The peer has ended its side, and the reader is told.
+    fn ended(&mut self) -> io::Result<()> {
+        if self.frames.is_none() && !self.watch.is_on() && self.state().phase() == Phase::Busy {
+            self.half_closed = true;
+            if self.stream.as_ref().is_some_and(Stream::has_left) {
+                return Err(half_closed::left());
+            }
+        }
+        Ok(())
+    }
+
+    fn look_for_end(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        // What is held back comes before what would be read here.
+        let has_input = self.prefix.has_remaining() || self.behind.as_ref().is_some_and(|behind| !behind.is_empty());
+        if !self.watch.is_needed() || has_input || self.state().phase() != Phase::Busy {
+            return Ok(());
+        }
+        let stream = self.stream.as_mut().expect("present until dropped");
+        self.prefix = self.watch.look(stream, cx).inspect_err(|_| self.entry.state.set_closing(Closed::Peer))?;
+        Ok(())
+    }
+
     fn wrote(&mut self, result: &Poll<io::Result<usize>>, upgraded: bool) -> io::Result<()> {
         self.entry.state.set_blocked(result.is_pending());
-        if upgraded && result.is_ready() {
+        if (upgraded || self.half_closed) && result.is_ready() {
             self.entry.state.set_moved();
         }
+        self.watch.wrote();
         match result {
             Poll::Pending => self.pace.wait(),
             Poll::Ready(Ok(bytes)) if !self.pace.moved(*bytes as u64) => {
@@ -191,6 +220,7 @@ impl<S: Stream> AsyncRead for Io<S> {
         }
         let before = buf.filled().len();
         let result = self.stream().poll_read(cx, buf);
+        self.watch.reads = result.is_pending();
         if result.is_pending() {
             if self.state().probe.load(Relaxed) {
                 let input = self.stream.as_ref().is_some_and(Stream::has_input);
@@ -205,6 +235,8 @@ impl<S: Stream> AsyncRead for Io<S> {
             } else {
                 self.hold(before, buf)?;
             }
+        } else {
+            self.ended()?;
         }
         result
     }
@@ -245,6 +277,8 @@ impl<S: Stream> AsyncWrite for Io<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper flushes whenever it has nothing left to do, also while a handler is at work.
+        self.look_for_end(cx)?;
         self.stream().poll_flush(cx)
     }
 

@@ -17,6 +17,7 @@ pub(crate) mod drive;
 mod executor;
 mod frames;
 pub(crate) mod gathered;
+pub(crate) mod half_closed;
 mod held;
 pub(crate) mod http;
 pub(crate) mod io;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use axum::{body::Body, extract::Request, response::Response};
-use http::{HeaderValue, StatusCode, Version, header};
+use http::{HeaderValue, Method, StatusCode, Version, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -59,8 +59,10 @@ impl<R: Respond> hyper::service::Service<Request<Incoming>> for Service<R> {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let number = self.entry.state.begin_request();
         let guard = InFlightGuard::new(Part::counted(&self.entry), &self.limits.held);
-        let http1 = request.version() <= Version::HTTP_11;
+        let version = request.version();
+        let is_head = request.method() == Method::HEAD;
         let has_body = !request.body().is_end_stream();
+        let http1 = version <= Version::HTTP_11;
         if http1 && has_body && request.body().size_hint().exact().is_none() && !self.entry.state.bodies.expect_chunks()
         {
             self.entry.state.set_unread();
@@ -71,7 +73,7 @@ impl<R: Respond> hyper::service::Service<Request<Incoming>> for Service<R> {
         request.extensions_mut().insert(self.info.clone());
         let response = self.routes.respond(request);
         let (limits, entry) = (Arc::clone(&self.limits), Arc::clone(&self.entry));
-        Answer { response, limits, entry, guard: Some(guard), number, http1 }
+        Answer { response, limits, entry, guard: Some(guard), number, version, is_head }
     }
 }
 
@@ -84,7 +86,8 @@ pin_project! {
         entry: Arc<Entry>,
         guard: Option<Arc<InFlightGuard>>,
         number: u64,
-        http1: bool,
+        version: Version,
+        is_head: bool,
     }
 }
 
@@ -95,20 +98,21 @@ impl<F: Future<Output = Response>> Future for Answer<F> {
         let this = self.project();
         let mut response = ready!(this.response.poll(cx));
         let state = &this.entry.state;
+        let http1 = *this.version <= Version::HTTP_11;
         if response.extensions().get::<Abort>().is_some() {
-            if *this.http1 {
+            if http1 {
                 state.set_closing(Closed::Aborted);
             }
             return Poll::Ready(Err(Aborted));
         }
-        if *this.http1 {
+        if http1 {
             state.answers();
         }
         match this.limits.ends(state, *this.number) {
             // GOAWAY is the driver's; it keeps age and drain by its own timer.
-            Some(Closed::Requests) if !*this.http1 => state.retire(),
+            Some(Closed::Requests) if !http1 => state.retire(),
             // An upgrade ends this HTTP connection differently.
-            Some(reason) if *this.http1 && response.status() != StatusCode::SWITCHING_PROTOCOLS => {
+            Some(reason) if http1 && response.status() != StatusCode::SWITCHING_PROTOCOLS => {
                 state.set_closing(reason);
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
@@ -117,7 +121,25 @@ impl<F: Future<Output = Response>> Future for Answer<F> {
             }
             _ => {}
         }
+        if *this.version == Version::HTTP_10 {
+            end_of_http10(&mut response, *this.is_head);
+        }
         let guard = this.guard.take().expect("answered once");
         Poll::Ready(Ok(response.map(|body| Outbound::new(body, guard))))
+    }
+}
+
+/// The last response on a connection of HTTP/1.0 that its client asked to keep says `close` alone: to one of version 1.1, hyper
+/// adds `keep-alive`, whatever it says already. It is the last also where only the connection's end is the body's.
+fn end_of_http10(response: &mut Response, is_head: bool) {
+    let headers = response.headers_mut();
+    let is_open = !is_head && !headers.contains_key(header::CONTENT_LENGTH);
+    if is_open && response.body().size_hint().exact().is_none() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    let options = response.headers().get_all(header::CONNECTION).into_iter();
+    let mut options = options.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    if options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close")) {
+        *response.version_mut() = Version::HTTP_10;
     }
 }

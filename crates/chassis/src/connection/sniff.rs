@@ -98,6 +98,10 @@ mod tests {
         }
 
         fn reset(&self) {}
+
+        fn has_left(&self) -> bool {
+            false
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::host::Host;
 
 /// A summary of a head. If a flag is set, the header exists.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each says that a field was seen")]
 pub(super) struct Head<'a> {
     /// As HTTP/1 writes the fields: each line has a colon, a space, CR and LF.
     pub(super) bytes: usize,
@@ -24,6 +25,12 @@ pub(super) struct Head<'a> {
     /// `Transfer-Encoding`.
     pub(super) is_coded: bool,
     pub(super) length: Option<&'a HeaderValue>,
+    /// Lines of `Cookie`.
+    pub(super) cookies: usize,
+    /// `Accept-Encoding` with weights, one of which may be zero.
+    pub(super) has_weights: bool,
+    /// `Content-Encoding`.
+    pub(super) is_encoded: bool,
 }
 
 impl<'a> Head<'a> {
@@ -38,6 +45,9 @@ impl<'a> Head<'a> {
                 "user-agent" => head.user_agent = head.user_agent.or(Some(value)),
                 "content-length" => head.length = Some(value),
                 "transfer-encoding" => head.is_coded = true,
+                "cookie" => head.cookies += 1,
+                "accept-encoding" => head.has_weights |= value.as_bytes().contains(&b';'),
+                "content-encoding" => head.is_encoded = true,
                 "x-forwarded-for" | "forwarded" => head.is_forwarded = true,
                 "grpc-timeout" | "x-envoy-expected-rq-timeout-ms" | "x-request-timeout" => head.has_deadline = true,
                 "traceparent" | "tracestate" | "baggage" | "b3" => head.has_trace = true,

@@ -15,6 +15,7 @@
 //!   deadline     504             already passed: no work
 //!   admission    503             before the body is read, held until the work ends, lent while waiting for the client
 //!   faults                       inside admission: a slow fault occupies a place like a slow handler
+//!   head                         cookies in one line, and a refused coding, as the app has to see them
 //!   timeout      504             up to the response head; its timer starts when the handler first waits
 //!   body pace    408 413         on requests that have a body
 //!   uploads      408             uploads in progress, and which of them ends at a limit
@@ -28,7 +29,7 @@
 //! Next: `routes`, where a request enters.
 
 mod body;
-mod codings;
+mod coding;
 mod cors;
 mod deadline;
 mod request_future;
@@ -42,6 +43,7 @@ mod response;
 pub(crate) mod route;
 pub(crate) mod routes;
 mod settings;
+mod transfer_codings;
 mod uploads;
 
 pub(crate) use settings::Settings;

@@ -13,7 +13,7 @@ use std::{
     time::Instant,
 };
 
-use axum::{body::Body, extract::Request};
+use axum::{body::Body, extract::Request, response::Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -21,6 +21,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use super::{
     Stack,
     body::Bound,
+    coding::Identity,
     deadline,
     head::Head,
     host::Refusal,
@@ -35,6 +36,7 @@ use crate::{
 };
 
 /// A request from its head to the last byte of its response. If dropped earlier, it counts as 499: client disconnected.
+#[expect(clippy::struct_excessive_bools, reason = "each says what a request has")]
 pub(super) struct Observation {
     pub(super) stack: Arc<Stack>,
     pub(super) route: Arc<Route>,
@@ -51,6 +53,12 @@ pub(super) struct Observation {
     pub(super) request_bytes: Option<u64>,
     client: Option<IpAddr>,
     is_trusted: bool,
+    /// What the client refuses of the response.
+    pub(super) identity: Identity,
+    /// More than one line of `Cookie`.
+    pub(super) splits_cookies: bool,
+    /// The request's body has a coding.
+    pub(super) is_encoded: bool,
     /// Of the request's body, where it has one.
     pub(super) bound: Option<Bound>,
     /// The error of the host in the head.
@@ -84,6 +92,7 @@ impl Observation {
             baggage,
         });
         route.active().inc();
+        let route_kind = route.kind;
         let mut observation =
             Self {
                 stack,
@@ -101,6 +110,9 @@ impl Observation {
                     if head.is_forwarded { connection.client(headers) } else { connection.peer().ip() }
                 }),
                 is_trusted: trusted,
+                identity: identity(head.has_weights && route_kind != Kind::Probe, headers),
+                splits_cookies: head.cookies > 1,
+                is_encoded: head.is_encoded,
                 bound: None,
                 bad_host: head.host.check(
                     request.uri(),
@@ -135,6 +147,11 @@ impl Observation {
     /// Whether the peer's deadline and class headers are honoured.
     pub(super) fn is_trusted(&self) -> bool {
         self.is_trusted
+    }
+
+    /// Whether the client refuses `response`. What an unsafe method has done is done, whatever the client accepts.
+    pub(super) fn refuses(&self, response: &Response) -> bool {
+        self.identity != Identity::Accepted && matches!(self.method, "GET" | "HEAD") && self.identity.refuses(response)
     }
 
     /// Whether the response has no body.
@@ -190,6 +207,11 @@ impl Drop for Observation {
             self.count(client_gone(), 0, Instant::now());
         }
     }
+}
+
+/// What a client refuses that weighs codings; a probe's verdict is nobody's to refuse.
+fn identity(weighs: bool, headers: &HeaderMap) -> Identity {
+    if weighs { Identity::of(headers) } else { Identity::Accepted }
 }
 
 /// The route's own timeout, else the server's, or a trusted caller's shorter one.

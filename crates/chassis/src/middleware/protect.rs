@@ -2,7 +2,7 @@
 //!
 //! A new limit: its key in `server::settings`, its default in [`super::settings`], its check in [`check`].
 //!
-//! Next: [`super::codings`].
+//! Next: [`super::transfer_codings`].
 
 use std::{sync::Arc, time::Instant};
 
@@ -11,10 +11,11 @@ use http::{HeaderMap, Method, Version, header};
 
 use super::{
     body::{self, Bound, Bounds},
-    codings,
+    coding,
     observation::Observation,
     route::{Kind, Route},
     settings::Settings,
+    transfer_codings,
     uploads::Tracked,
 };
 use crate::{
@@ -34,7 +35,7 @@ pub(super) fn check(settings: &Settings, request: &Request, observation: &Observ
         return Err(Problem::new(Code::MalformedRequest).with_detail("The request target is invalid."));
     }
     if observation.is_coded
-        && let Some(problem) = codings::refusal(request.headers())
+        && let Some(problem) = transfer_codings::refusal(request.headers())
     {
         if let Some(connection) = request.extensions().get::<ConnectionInfo>() {
             connection.abandon_body();
@@ -79,6 +80,14 @@ fn is_misdirected(request: &Request) -> bool {
 /// How many fields a head has; HTTP/2 may split `Cookie` into many (RFC 9113, section 8.2.3), which count as one.
 fn fields(headers: &HeaderMap) -> usize {
     headers.len() - headers.get_all(header::COOKIE).iter().skip(1).count()
+}
+
+/// Makes a head what the app's layers and handlers read rightly.
+pub(super) fn say_anew(observation: &Observation, request: &mut Request) {
+    observation.identity.allow(request.headers_mut());
+    if observation.splits_cookies {
+        coding::join_cookies(request.headers_mut());
+    }
 }
 
 /// Bounds the request's body; a request without one is left as it is.

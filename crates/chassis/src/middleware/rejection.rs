@@ -73,19 +73,22 @@ const KNOWN: &[Known] = &[
 /// 4 KiB: above every sentence, also one that repeats some input.
 const LONGEST: u64 = 4096;
 
-/// An error response as a problem, where it is bare or one of axum's rejections.
-pub(super) fn explain(response: Response) -> Response {
+/// An error response to a request whose body has a coding or none, as a problem, where it is bare or one of axum's rejections.
+pub(super) fn explain(response: Response, is_encoded: bool) -> Response {
     if !is_sentence(&response) {
         return Problem::explain(response);
     }
     let (mut parts, mut body) = response.into_parts();
     let Some(text) = whole(&mut body) else { return Response::from_parts(parts, body) };
-    let Some(problem) = problem(parts.status, &String::from_utf8_lossy(&text)) else {
+    let text_of = String::from_utf8_lossy(&text);
+    let coded = || (is_encoded && is_of_a_coded_body(&text_of)).then(Problem::coded_body);
+    let Some(problem) = coded().or_else(|| problem(parts.status, &text_of)) else {
         return Response::from_parts(parts, Body::from(text));
     };
     // Headers of the app's layers stay.
     let (problem, body) = problem.into_response().into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);
+    parts.status = problem.status;
     parts.headers.extend(problem.headers);
     Response::from_parts(parts, body)
 }
@@ -114,6 +117,12 @@ fn whole(body: &mut Body) -> Option<Bytes> {
 fn before(text: Bytes, rest: Body) -> Body {
     let first = futures_util::stream::iter([Ok::<_, axum::Error>(text)]);
     Body::from_stream(first.chain(rest.into_data_stream()))
+}
+
+/// Whether the extractor failed at the first byte, as it does at one of gzip's or another coding's.
+fn is_of_a_coded_body(text: &str) -> bool {
+    (text.starts_with("Failed to parse the request body as JSON") && text.ends_with("at line 1 column 1"))
+        || text.starts_with("Request body didn't contain valid UTF-8")
 }
 
 fn problem(status: StatusCode, text: &str) -> Option<Problem> {

@@ -87,6 +87,7 @@ impl Step {
         if observation.route.connect_info {
             protect::note_peer(&mut request);
         }
+        protect::say_anew(observation, &mut request);
         observation.bound = protect::bound_body(&settings, observation, &mut request);
         let fault = protect::is_faulty(observation.route.kind)
             .then(|| observation.stack.faults.draw(&observation.route.template))

@@ -13,7 +13,7 @@ use axum::{
     extract::Request,
     response::{IntoResponse as _, Response},
 };
-use http::Method;
+use http::{Method, header};
 use tower_service::Service as _;
 
 use super::{Stack, cors, host::Host, request_future::RequestFuture, route::Route};
@@ -40,6 +40,14 @@ pub(crate) struct Table {
     /// For what is below some prefixes and no path there.
     fallbacks: matchit::Router<Vec<Target>>,
     unmatched: Arc<Route>,
+    checks: Option<Checks>,
+}
+
+/// Health checks by OPTIONS.
+pub(crate) struct Checks {
+    pub(crate) route: Arc<Route>,
+    /// Of `/` too: the app has nothing for it.
+    pub(crate) of_root: bool,
 }
 
 /// Paths, each with the routes that share it.
@@ -47,6 +55,7 @@ pub(crate) struct Table {
 pub(crate) struct Paths {
     pub(crate) routes: Vec<(String, Vec<Target>)>,
     pub(crate) fallbacks: Vec<(String, Vec<Target>)>,
+    pub(crate) checks: Option<Checks>,
 }
 
 /// One of the routes that share a path.
@@ -67,8 +76,9 @@ impl Routes {
     /// # Panics
     /// On conflicting paths.
     pub(crate) fn new(stack: Arc<Stack>, paths: Paths, unmatched: Arc<Route>) -> Self {
+        let checks = paths.checks;
         let [paths, fallbacks] = [paths.routes, paths.fallbacks].map(table);
-        Self::Inside(Arc::new(Table { stack, paths, fallbacks, unmatched }))
+        Self::Inside(Arc::new(Table { stack, paths, fallbacks, unmatched, checks }))
     }
 
     /// Answers `request`.
@@ -114,9 +124,26 @@ impl From<axum::Router> for Routes {
 
 impl Table {
     fn find(&self, request: &Request) -> &Arc<Route> {
+        if *request.method() == Method::OPTIONS
+            && let Some(check) = self.check(request)
+        {
+            return check;
+        }
         match self.paths.at(request.uri().path()) {
             Ok(found) => choose(found.value, request),
             Err(_) => self.fallback(request),
+        }
+    }
+
+    /// The route of a request that asks for the health of the server: of all of it (RFC 9110, section 9.3.7), or of a root
+    /// that has no other answer to it. A preflight is a browser's.
+    fn check(&self, request: &Request) -> Option<&Arc<Route>> {
+        let checks = self.checks.as_ref()?;
+        let is_preflight = || request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        match request.uri().path() {
+            "*" => Some(&checks.route),
+            "/" if checks.of_root && !is_preflight() => Some(&checks.route),
+            _ => None,
         }
     }
 

@@ -89,7 +89,8 @@ impl ConnectionInfo {
     /// else its CGI variables; otherwise as used by the peer.
     #[must_use]
     pub fn scheme(&self, headers: &HeaderMap) -> &'static str {
-        let said = if self.0.trusted { forwarded::scheme(headers) } else { None };
+        let trusts = |address| self.0.bounds.trusts(address);
+        let said = if self.0.trusted { forwarded::scheme(headers, self.0.peer.ip(), trusts) } else { None };
         said.unwrap_or(self.0.scheme)
     }
 
@@ -97,7 +98,8 @@ impl ConnectionInfo {
     /// else the target's own (`:authority` of HTTP/2, the absolute form of HTTP/1.1), else `Host`.
     #[must_use]
     pub fn host<'a>(&self, uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
-        let said = if self.0.trusted { forwarded::host(headers) } else { None };
+        let trusts = |address| self.0.bounds.trusts(address);
+        let said = if self.0.trusted { forwarded::host(headers, self.0.peer.ip(), trusts) } else { None };
         let target = || uri.authority().map(Authority::as_str);
         let host = || headers.get(header::HOST)?.to_str().ok();
         said.or_else(target).or_else(host).filter(|host| !host.is_empty())

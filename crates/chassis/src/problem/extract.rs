@@ -86,6 +86,7 @@ impl<T: DeserializeOwned + 'static, S: Send + Sync> FromRequest<S> for Json<T> {
             return Err(Problem::new(Code::UnsupportedMediaType)
                 .with_detail("The body must be sent with content-type: application/json."));
         }
+        refuse_coded(request.headers())?;
         let body = request.into_body().collect().await.map_err(|error| BodyError::find(&error))?;
         let body = body.to_bytes();
         match check::of::<T>() {
@@ -118,6 +119,15 @@ fn json_response(body: Bytes) -> Response {
 fn is_json(headers: &HeaderMap) -> bool {
     let essence = essence(headers);
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// A body with a coding, such as gzip, is decoded by a layer of the app's or by nobody.
+pub(super) fn refuse_coded(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_coded = |value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
+    match headers.get(header::CONTENT_ENCODING) {
+        Some(value) if is_coded(value) => Err(Problem::coded_body()),
+        _ => Ok(()),
+    }
 }
 
 /// The content type without parameters, in lower case.

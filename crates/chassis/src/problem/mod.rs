@@ -87,6 +87,11 @@ impl Problem {
         Self::new(Code::InternalError)
     }
 
+    /// 415 of a body with a content coding that nobody decodes.
+    pub(crate) fn coded_body() -> Self {
+        Self::new(Code::UnsupportedMediaType).with_detail("The body must be sent without a content-encoding.")
+    }
+
     /// 503 of an overloaded replica.
     #[must_use]
     pub fn overloaded(retry_after: Duration) -> Self {

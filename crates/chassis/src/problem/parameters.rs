@@ -13,7 +13,7 @@ use tracing::error;
 use super::{
     Code, FieldError, Problem,
     check::{self, Program},
-    extract::{BodyError, essence, merge, pointer, shape_error},
+    extract::{BodyError, essence, merge, pointer, refuse_coded, shape_error},
     pairs::{self, PairsError},
 };
 
@@ -46,6 +46,7 @@ impl<T: DeserializeOwned + 'static, S: Send + Sync> FromRequest<S> for FormBody<
             return Err(Problem::new(Code::UnsupportedMediaType)
                 .with_detail("The body must be sent with content-type: application/x-www-form-urlencoded."));
         }
+        refuse_coded(request.headers())?;
         let body = request.into_body().collect().await.map_err(|error| BodyError::find(&error))?;
         read_pairs(&body.to_bytes()).map(Self)
     }

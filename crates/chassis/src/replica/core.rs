@@ -71,5 +71,6 @@ pub(super) fn healthz(probes: &Probes) -> Router {
         }
         probes.answer_ready(query.as_deref())
     };
-    Router::new().probe("/healthz", get(answer))
+    // Some balancers ask by OPTIONS.
+    Router::new().probe("/healthz", get(answer.clone()).options(answer))
 }

@@ -9,12 +9,13 @@ use axum::{extract::DefaultBodyLimit, routing::MethodRouter};
 use super::{
     Handlers, Route, Router,
     mounted::{Mounted, Path},
+    options,
 };
 use crate::{
     middleware::{
         Stack,
         route::{Kind, Marks, Route as Inside},
-        routes::{Paths, Routes, Target},
+        routes::{Checks, Paths, Routes, Target},
     },
     openapi::{Described, Methods, Page},
     problem::{Code, Problem},
@@ -52,6 +53,7 @@ impl Router {
         let has_own = self.fallback.as_ref().is_some_and(|route| route.kind != Kind::Unmatched);
         let has_other = paths.fallbacks.iter().any(|(path, _)| path == "/");
         assert!(!has_own || !has_other, "two fallbacks: one of the router, and one of a router of axum's in it");
+        paths.checks = checks(stack, &routes, &mounted, has_own || has_other);
         for route in routes {
             match own.iter_mut().find(|(path, _)| *path == route.1.path) {
                 Some((_, routes)) => routes.push(route),
@@ -130,6 +132,17 @@ fn targets(stack: &Stack, path: &str, routes: Vec<Own>) -> Vec<Target> {
         route: stack.route(path, route.kind, route.pool.as_deref(), &route.marks, handlers.clone()),
     };
     routes.into_iter().map(target).collect()
+}
+
+/// What answers `OPTIONS *`, and `OPTIONS /` where the app has nothing for it: the verdict of `/healthz`.
+fn checks(stack: &Stack, own: &[Own], mounted: &[(Mounted, Route<()>)], has_fallback: bool) -> Option<Checks> {
+    let (handlers, route) = own.iter().find(|(_, route)| route.kind == Kind::Probe)?;
+    let at_root = || own.iter().filter(|(_, route)| route.path == "/");
+    let is_apps = at_root().any(|(handlers, _)| options::has_handler(handlers))
+        || mounted.iter().any(|(mounted, _)| mounted.answers_options_of_root())
+        || (has_fallback && at_root().next().is_none() && !mounted.iter().any(|(mounted, _)| mounted.has_root()));
+    let route = stack.route(&route.path, Kind::Probe, None, &route.marks, anywhere(handlers.clone()));
+    Some(Checks { route, of_root: !is_apps })
 }
 
 /// Some paths of one of axum's routers; those with the same template are one route.

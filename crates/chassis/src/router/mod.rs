@@ -11,6 +11,7 @@ mod build;
 mod layers;
 mod marks;
 mod mounted;
+mod options;
 mod route;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,8 @@
 //!
 //! Next: [`super::build`].
 
+use super::options;
+
 /// The router and its paths.
 #[derive(Clone, Debug)]
 pub(super) struct Mounted {
@@ -54,6 +56,16 @@ impl Mounted {
 
     pub(super) fn routes(&self) -> &[Path] {
         &self.paths
+    }
+
+    /// Whether it has something for `OPTIONS /`: a handler at that path, else a fallback.
+    pub(super) fn answers_options_of_root(&self) -> bool {
+        let has_fallback = self.fallbacks.iter().any(|path| path.path == "/");
+        if self.has_root() { options::is_handled_in(&format!("{:?}", self.router), "/") } else { has_fallback }
+    }
+
+    pub(super) fn has_root(&self) -> bool {
+        self.paths.iter().any(|path| path.path == "/")
     }
 
     pub(super) fn fallbacks(&self) -> &[Path] {

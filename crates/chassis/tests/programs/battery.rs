@@ -4,6 +4,7 @@
 //! it unchanged.
 
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     hash::{DefaultHasher, Hasher},
     process::ExitCode,
@@ -14,26 +15,38 @@ use std::{
 use axum::{
     Extension,
     body::{Body, Bytes},
-    extract::{Query, Request},
+    extract::{Path, Query, Request},
     http::{HeaderMap, StatusCode},
     response::{
         IntoResponse, Response,
         sse::{Event, Sse},
     },
-    routing::{any, get, post},
+    routing::{any, get, options, post},
 };
-use chassis::{Chassis, connection::ConnectionInfo, router::Router};
+use chassis::{
+    Chassis,
+    connection::ConnectionInfo,
+    problem::{FormBody, Json},
+    router::Router,
+};
 use futures_util::{Stream, StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tower_http::compression::CompressionLayer;
 
 fn main() -> ExitCode {
-    chassis::main(chassis::service!(), async |_: &Settings, _: &Chassis| Ok::<_, Infallible>(routes()))
+    chassis::main(chassis::service!(), async |settings: &Settings, _: &Chassis| {
+        let own = Router::new().route("/", options(async || "the app's own\n"));
+        Ok::<_, Infallible>(if settings.options { routes().merge(own) } else { routes() })
+    })
 }
 
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct Settings {}
+pub(crate) struct Settings {
+    /// Answers `OPTIONS /` itself.
+    options: bool,
+}
 
 impl chassis::config::Check for Settings {
     fn check(&self, _: &mut chassis::config::SettingErrors) {}
@@ -45,6 +58,10 @@ pub(crate) fn routes() -> Router {
         .route("/echo", any(echo))
         .route("/echo/{*rest}", any(echo))
         .route("/upload", post(upload))
+        .route("/json", post(async |json: Json<Value>| json.0.to_string()))
+        .route("/form", post(async |form: FormBody<BTreeMap<String, String>>| format!("{:?}", form.0)))
+        .route("/axum-json", post(async |json: axum::Json<Value>| json.0.to_string()))
+        .route("/text", post(async |text: String| text))
         .route("/download", get(download))
         .route("/stream", get(stream_of_parts))
         .route("/sse", get(sse))
@@ -55,7 +72,36 @@ pub(crate) fn routes() -> Router {
         .route("/bad-body", get(bad_body))
         .route("/no-content", get(async || StatusCode::NO_CONTENT))
         .route("/not-modified", get(async || (StatusCode::NOT_MODIFIED, [("etag", "\"1\"")])))
+        .route("/said/{status}", any(said))
+        .route("/closing", get(async || (one("connection", "close"), "the last\n")))
+        .route("/typed/{kind}", get(typed))
+        .route("/compressed", get(async || LONG).layer(CompressionLayer::new()))
+        .route("/compressed/{status}", any(said).layer(CompressionLayer::new()))
         .route("/cookies", get(cookies))
+}
+
+/// 2,000 letters: long enough to be compressed.
+const LONG: &str = match str::from_utf8(&[b'a'; 2000]) {
+    Ok(text) => text,
+    Err(_) => unreachable!(),
+};
+
+/// A status with a body, its length and its type, whether or not it may have one.
+async fn said(Path(status): Path<u16>) -> Response {
+    let status = StatusCode::from_u16(status).expect("a status");
+    (status, one("content-length", &LONG.len().to_string()), LONG).into_response()
+}
+
+#[derive(Deserialize)]
+struct Buffering {
+    buffering: Option<String>,
+}
+
+/// A short body of any type.
+async fn typed(Path(kind): Path<String>, Query(said): Query<Buffering>) -> Response {
+    let mut headers = one("content-type", &kind);
+    headers.extend(said.buffering.map(|value| one("x-accel-buffering", &value)).unwrap_or_default());
+    (headers, "data: tick\n\n").into_response()
 }
 
 /// What the request said.

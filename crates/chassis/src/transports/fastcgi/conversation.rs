@@ -23,7 +23,7 @@ use super::{
     writer::Writer,
 };
 use crate::{
-    connection::{Stream, body::Part, closed::Closed, io::Io, state::Phase},
+    connection::{Stream, body::Part, closed::Closed, half_closed::finish, io::Io, state::Phase},
     problem::{Code, Problem},
     transports::{
         cgi::{self, Head},
@@ -132,10 +132,15 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Conversation<'_, R, W> {
         };
         let ended = {
             let mut answering = pin!(answering);
-            select! {
+            let first = select! {
                 biased;
                 answered = answering.as_mut() => Ok(answered),
                 said = stdin.listen(reader, writer, connection) => Err(said?),
+            };
+            match first {
+                // The peer has ended its side behind a whole request.
+                Err(Heard::Gone) if stdin.is_over() => finish(state, answering).await.ok_or(Heard::Gone),
+                first => first,
             }
         };
         let closed = match ended {

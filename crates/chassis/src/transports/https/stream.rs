@@ -59,6 +59,10 @@ impl<S: Stream> Stream for Raw<S> {
     fn reset(&self) {
         self.stream.reset();
     }
+
+    fn has_left(&self) -> bool {
+        self.stream.has_left()
+    }
 }
 
 impl<S: Stream> AsyncRead for Raw<S> {
@@ -173,6 +177,10 @@ impl<S: Stream> Stream for Secured<S> {
 
     fn reset(&self) {
         self.0.get_ref().0.reset();
+    }
+
+    fn has_left(&self) -> bool {
+        self.0.get_ref().0.has_left()
     }
 }
 

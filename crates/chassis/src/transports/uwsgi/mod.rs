@@ -26,7 +26,7 @@ use super::{
     out::Out,
 };
 use crate::{
-    connection::{Entry, Limits, Protocol, Stream, body::Part, closed::Closed, io::Io},
+    connection::{Entry, Limits, Protocol, Stream, body::Part, closed::Closed, half_closed::finish, io::Io},
     middleware::routes::Routes,
     problem::{Code, Problem},
 };
@@ -109,14 +109,20 @@ where
                 None => Ok(Sent::Broken),
             }
         });
-        select! {
+        let sent = select! {
             biased;
-            sent = answering.as_mut() => Some(sent?),
+            sent = answering.as_mut() => Some(sent),
             said = stdin.listen(read) => {
                 said?;
                 None
             }
+        };
+        match sent {
+            // The peer has ended its side behind a whole request.
+            None if stdin.is_over() => finish(state, answering).await,
+            sent => sent,
         }
+        .transpose()?
     };
     if !stdin.is_over() {
         state.set_unread();

@@ -1,7 +1,7 @@
 //! What web servers do not send every day, as records on a socket.
 
 mod nagging;
-mod peer;
+pub(crate) mod peer;
 
 use std::time::Duration;
 

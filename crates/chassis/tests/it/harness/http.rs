@@ -48,6 +48,11 @@ impl Response {
         self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 
+    /// A head alone.
+    pub(crate) fn parse(head: &[u8]) -> Option<Self> {
+        parse_head(head)
+    }
+
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -139,6 +144,12 @@ impl Connection {
             while self.stream.read(&mut chunk).await.is_ok_and(|length| length > 0) {}
         };
         timeout(bound, until_end).await.ok()
+    }
+
+    /// All that comes until the peer ends the connection.
+    pub(crate) async fn drain_into(&mut self, rest: &mut Vec<u8>) {
+        rest.append(&mut self.buffer);
+        let _ = timeout(PATIENCE, self.stream.read_to_end(rest)).await;
     }
 
     async fn read_response(&mut self) -> Result<Response, Failure> {

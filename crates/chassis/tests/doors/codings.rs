@@ -1,0 +1,118 @@
+//! Content codings: what a client refuses of an answer, and what of a body nobody decodes.
+
+use std::io::Write;
+
+use flate2::{Compression, write::GzEncoder};
+use serde_json::Value;
+
+use crate::{
+    harness::http::Response,
+    spoken::{Asked, Spoken, app},
+};
+
+fn code(answer: &Response) -> Option<String> {
+    let problem: Value = serde_json::from_slice(&answer.body).ok()?;
+    Some(problem["code"].as_str()?.to_owned())
+}
+
+/// What each route would have answered, 200 aside, is not touched.
+#[tokio::test]
+async fn a_client_that_accepts_no_coding_gets_406_for_a_200_alone() {
+    let server = app(&[]).await;
+    let mut wrong = Vec::new();
+    for spoken in Spoken::ALL {
+        for refusal in ["identity;q=0", "*;q=0", "identity;q=0, gzip;q=0", "identity;q=0, br"] {
+            for (method, target, status) in [
+                ("GET", "/compressed/200", 406),
+                ("HEAD", "/compressed/200", 406),
+                ("GET", "/compressed/201", 201),
+                ("GET", "/compressed/204", 204),
+                ("GET", "/compressed/206", 206),
+                ("GET", "/compressed/304", 304),
+                ("GET", "/compressed/404", 404),
+                ("DELETE", "/compressed", 405),
+                ("GET", "/compressed/503", 503),
+                // What is done is done.
+                ("POST", "/compressed/200", 200),
+            ] {
+                let fields = [("accept-encoding", refusal)];
+                let answer = spoken.ask(&server, Asked { method, target, fields: &fields, body: b"" }).await;
+                let is_right = answer.status == status
+                    && (status != 406 || method == "HEAD" || code(&answer).as_deref() == Some("not_acceptable"))
+                    && (status != 406 || answer.header("vary") == Some("accept-encoding"));
+                if !is_right {
+                    wrong.push(format!(
+                        "{spoken:?} {method} {target} {refusal}: {} {:.60}",
+                        answer.status,
+                        answer.text()
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn what_a_client_accepts_it_gets() {
+    let server = app(&[]).await;
+    for spoken in Spoken::ALL {
+        for (accepted, target, status, coding) in [
+            ("gzip, identity;q=0", "/compressed", 200, Some("gzip")),
+            ("*, identity;q=0", "/compressed", 200, None),
+            ("gzip, *;q=0", "/compressed", 200, Some("gzip")),
+            ("identity;q=0.5, *;q=0", "/compressed", 200, None),
+            // A route that compresses nothing, and an answer that is too short for it.
+            ("gzip, identity;q=0", "/hello/", 200, None),
+            ("identity;q=0", "/hello/", 406, None),
+            // A balancer gets its verdict.
+            ("identity;q=0", "/healthz", 200, None),
+        ] {
+            let answer = spoken.get(&server, target, &[("accept-encoding", accepted)]).await;
+            let found = (answer.status, answer.header("content-encoding"));
+            let is_any = accepted.starts_with('*') && answer.status == 200;
+            assert!(is_any || found == (status, coding), "{spoken:?} {target} {accepted}: {found:?}");
+        }
+    }
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text.as_bytes()).expect("compressing");
+    encoder.finish().expect("compressing")
+}
+
+/// RFC 7694, section 3.
+#[tokio::test]
+async fn a_compressed_body_is_415_with_the_codings_that_are_accepted() {
+    let server = app(&[]).await;
+    let (json, form) = ("application/json", "application/x-www-form-urlencoded");
+    for spoken in Spoken::ALL {
+        for (target, kind, text) in [
+            ("/json", json, "{\"a\":1}"),
+            ("/form", form, "a=1"),
+            ("/axum-json", json, "{\"a\":1}"),
+            ("/text", "text/plain", "a text"),
+        ] {
+            let body = gzip(text);
+            for (coding, body, status) in
+                [("gzip", body.as_slice(), 415), ("Identity", text.as_bytes(), 200), ("", text.as_bytes(), 200)]
+            {
+                let fields = [("content-type", kind), ("content-encoding", coding)];
+                let fields = if coding.is_empty() { &fields[..1] } else { &fields };
+                let answer = spoken.ask(&server, Asked { method: "POST", target, fields, body }).await;
+                assert_eq!(answer.status, status, "{spoken:?} {target} {coding}: {}", answer.text());
+                let accepted = (status == 415).then_some("identity");
+                assert_eq!(answer.header("accept-encoding"), accepted, "{spoken:?} {target} {coding}");
+                let expected = (status == 415).then_some("unsupported_media_type");
+                assert_eq!(code(&answer).as_deref(), expected, "{spoken:?} {target} {coding}");
+            }
+        }
+        // A body that its handler takes as it comes.
+        let fields = [("content-encoding", "gzip")];
+        let body = gzip("a file");
+        let answer =
+            spoken.ask(&server, Asked { method: "POST", target: "/upload", fields: &fields, body: &body }).await;
+        assert!(answer.text().starts_with(&format!("{} ", body.len())), "{spoken:?}");
+    }
+}
