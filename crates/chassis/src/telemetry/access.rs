@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_request_is_one_line_of_a_terminal_with_what_happened_first() {
         let captured = Captured::default();
-        let sink = Sink::start(Box::new(captured.clone()), counter()).unwrap();
+        let sink = Sink::start(Box::new(captured.clone()), counter(), counter()).unwrap();
         let format = Format::Text(Colour::Plain);
         let log = AccessLog::new(sink.clone(), format, LogControl::new("info", true).unwrap(), None);
         let trace =
