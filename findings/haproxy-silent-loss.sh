@@ -11,7 +11,7 @@ set -euo pipefail
 
 PATH="$PATH:/usr/sbin"
 type -P haproxy >/dev/null || { echo "findings: install haproxy" >&2; exit 1; }
-haproxy -v | head -n 1 | grep --fixed-strings "version 2.6." || { echo "findings: this is about HAProxy 2.6" >&2; exit 1; }
+haproxy -v | grep --fixed-strings "HAProxy version 2.6." || { echo "findings: this is about HAProxy 2.6" >&2; exit 1; }
 folder=$(mktemp -d)
 pids=()
 cleanup() {
