@@ -11,7 +11,7 @@ set -euo pipefail
 
 PATH="$PATH:/usr/sbin"
 type -P haproxy >/dev/null || { echo "findings: install haproxy" >&2; exit 1; }
-haproxy -v | head -n 1 | grep --fixed-strings "version 2.6." || { echo "findings: this is about HAProxy 2.6" >&2; exit 1; }
+haproxy -v | grep --fixed-strings "HAProxy version 2.6." || { echo "findings: this is about HAProxy 2.6" >&2; exit 1; }
 folder=$(mktemp -d)
 pids=()
 cleanup() {
@@ -110,5 +110,5 @@ PYTHON
 seen=$(python3 "$folder/client.py" "$folder")
 echo "$seen"
 [ "$seen" = "the client got 0 bytes; 0 lines in the log; counters of errors: none; sessions 3, requests 2" ] ||
-  { echo "findings: HAProxy tells of it now" >&2; exit 1; }
-echo "as it was: HAProxy 2.6 tells nobody of a request that a server lost"
+  { echo "findings: HAProxy reports it now" >&2; exit 1; }
+echo "as it was: HAProxy 2.6 reports nothing of a request that a server lost"

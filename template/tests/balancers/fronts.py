@@ -1,4 +1,5 @@
-"""Balancers in front of two replicas, each as its manual's first example has it, and as docs/operations.md says."""
+"""Balancers in front of two replicas, each as its manual's first example has it, and as docs/operations.md says, without the
+health checks: what is asked of a replica that has just gone must not depend on when they look."""
 
 import csv
 import json
@@ -79,7 +80,9 @@ class Front:
         return str(path)
 
     def _nginx(self, ports):
-        fails = " max_fails=0" if self.form == "documented" else ""
+        is_documented = self.form == "documented"
+        fails = " max_fails=0" if is_documented else ""
+        more = "proxy_connect_timeout 1s; proxy_next_upstream error timeout; proxy_next_upstream_tries 2;" if is_documented else ""
         servers = "".join(f"    server 127.0.0.1:{port}{fails};\n" for port in ports)
         # 1.30 needs neither line: it keeps connections by itself.
         is_old = self.name == "nginx-1.22"
@@ -101,7 +104,7 @@ http {{
 {servers}{keep}  }}
   server {{
     listen 127.0.0.1:{self.port};
-    location / {{ proxy_pass http://fleet; {version} proxy_read_timeout {TIMEOUT}s; }}
+    location / {{ proxy_pass http://fleet; {version} {more} proxy_read_timeout {TIMEOUT}s; }}
   }}
 }}
 """
@@ -175,7 +178,7 @@ backend fleet
         load = "".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n" for name in modules)
         # As root it would change to a user that cannot write here.
         user = "User www-data\nGroup www-data\n" if Path("/proc/self").stat().st_uid == 0 else ""
-        retry = " retry=0" if self.form == "documented" else ""
+        retry = " retry=0 ttl=600 connectiontimeout=1" if self.form == "documented" else ""
         members = "".join(f"  BalancerMember http://127.0.0.1:{port}{retry}\n" for port in ports)
         # One process: each has connections of its own.
         config = f"""{load}{user}ServerRoot {self.folder}

@@ -32,3 +32,4 @@ mod start;
 mod tasks;
 mod telemetry;
 mod testing;
+mod witness;
