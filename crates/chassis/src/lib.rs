@@ -56,7 +56,7 @@
 //! | feature | brings | dependencies |
 //! |---|---|---|
 //! | `original-uri` | axum's `OriginalUri` as a parameter; axum's router notes the URI for each request then | none |
-//! | `tls` | `https://` listeners, certificates that are read again when they change, clients' certificates; calls over https | rustls with ring, tokio-rustls, x509-cert, hyper-rustls, webpki-roots |
+//! | `tls` | `https://` listeners, certificates that are read again when they change, clients' certificates; calls and exports over https | rustls with ring, tokio-rustls, x509-cert, hyper-rustls, webpki-roots |
 //! | `proxy-protocol` | `server.proxy_protocol`: the client's address from a balancer that forwards bytes, versions 1 and 2 | none |
 //! | `fastcgi` | `fastcgi://` listeners, for nginx, Apache, lighttpd | none |
 //! | `uwsgi` | `uwsgi://` listeners, for nginx and others | none |
@@ -109,6 +109,7 @@ pub mod tasks;
 pub mod lifecycle;
 
 // Words that all of them share.
+mod trust;
 mod runtime;
 mod process;
 pub(crate) mod peer;

@@ -19,7 +19,7 @@ const EXPORTER: &str = "telemetry.traces_exporter";
 const LOGS: &str = "telemetry.otlp_logs";
 
 /// Names whose value is the setting's own.
-const PLAIN: [(&str, &str); 9] = [
+const PLAIN: [(&str, &str); 18] = [
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
     ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "telemetry.traces.endpoint"),
     ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "telemetry.logs.endpoint"),
@@ -29,6 +29,15 @@ const PLAIN: [(&str, &str); 9] = [
     ("OTEL_EXPORTER_OTLP_HEADERS", "telemetry.otlp_headers"),
     ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "telemetry.traces.headers"),
     ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "telemetry.logs.headers"),
+    ("OTEL_EXPORTER_OTLP_CERTIFICATE", "telemetry.otlp_ca_file"),
+    ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "telemetry.traces.ca_file"),
+    ("OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE", "telemetry.logs.ca_file"),
+    ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "telemetry.otlp_client_certificate_file"),
+    ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "telemetry.traces.client_certificate_file"),
+    ("OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE", "telemetry.logs.client_certificate_file"),
+    ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "telemetry.otlp_client_key_file"),
+    ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "telemetry.traces.client_key_file"),
+    ("OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY", "telemetry.logs.client_key_file"),
 ];
 
 /// Names whose value is a number of milliseconds.
@@ -38,12 +47,15 @@ const TIMEOUTS: [(&str, &str); 3] = [
     ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "telemetry.logs.timeout"),
 ];
 
-/// Keys of all signals, and those of one signal that take their place.
-const GENERAL: [(&str, [&str; 2]); 4] = [
-    ("telemetry.otlp_endpoint", ["telemetry.traces.endpoint", "telemetry.logs.endpoint"]),
-    ("telemetry.otlp_protocol", ["telemetry.traces.protocol", "telemetry.logs.protocol"]),
-    ("telemetry.otlp_headers", ["telemetry.traces.headers", "telemetry.logs.headers"]),
-    ("telemetry.otlp_timeout", ["telemetry.traces.timeout", "telemetry.logs.timeout"]),
+/// Keys of all signals, and what the key of one signal that takes their place ends with.
+const GENERAL: [(&str, &str); 7] = [
+    ("telemetry.otlp_endpoint", "endpoint"),
+    ("telemetry.otlp_protocol", "protocol"),
+    ("telemetry.otlp_headers", "headers"),
+    ("telemetry.otlp_timeout", "timeout"),
+    ("telemetry.otlp_ca_file", "ca_file"),
+    ("telemetry.otlp_client_certificate_file", "client_certificate_file"),
+    ("telemetry.otlp_client_key_file", "client_key_file"),
 ];
 
 /// An hour, in the variables' unit: longer than any sensible timeout.
@@ -80,7 +92,8 @@ pub(super) fn read(environment: &Environment, errors: &mut SettingErrors) -> Sta
 /// Takes out of `leaves` what a stronger `layer` sets for all signals.
 pub(super) fn hide(leaves: &mut Vec<Leaf>, layer: &[Leaf]) {
     for (_, own) in GENERAL.iter().filter(|(general, _)| layer.iter().any(|leaf| leaf.key() == *general)) {
-        leaves.retain(|leaf| !own.contains(&leaf.key().as_str()));
+        let hidden = ["traces", "logs"].map(|signal| format!("telemetry.{signal}.{own}"));
+        leaves.retain(|leaf| !hidden.contains(&leaf.key()));
     }
 }
 

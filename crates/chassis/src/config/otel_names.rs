@@ -68,8 +68,6 @@ fn check(name: &str, value: &str) -> Result<(), &'static str> {
     } else if name.ends_with("INSECURE") {
         let value = value.to_ascii_lowercase();
         (matches!(value.as_str(), "true" | "false"), "expected `true` or `false`")
-    } else if name.ends_with("CERTIFICATE") || name.ends_with("CLIENT_KEY") {
-        (false, "is not supported: this build exports over plain HTTP")
     } else if name == "OTEL_METRICS_EXPORTER" {
         let message = "expected `none` or `prometheus`: metrics are scraped from /metrics and never pushed";
         (is_one_of(&["none", "prometheus"]), message)

@@ -8,6 +8,7 @@
 //! Next: [`span`], what a recorded request leaves behind.
 
 mod access;
+mod check;
 mod console;
 mod cut;
 mod digits;

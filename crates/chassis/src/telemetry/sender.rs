@@ -22,6 +22,7 @@ use super::{
     response::{Again, Refusal, Taken, of_grpc, of_http},
     target::Target,
 };
+use crate::trust::{self, BadFile};
 
 /// A collector's response to an export is a few bytes.
 const MAX_RESPONSE: usize = 64 << 10;
@@ -29,8 +30,7 @@ const MAX_RESPONSE: usize = 64 << 10;
 /// As the specification's "User Agent" has it: the exporter with its language and version, and whose it is.
 const AGENT: &str = concat!("OTel-OTLP-Exporter-Rust/", env!("CARGO_PKG_VERSION"), " (", env!("CARGO_PKG_NAME"), ")");
 
-/// A client without TLS: the collector is local.
-type Hyper = Client<HttpConnector, Full<Bytes>>;
+type Hyper = Client<trust::Connector, Full<Bytes>>;
 
 /// Where requests of one signal are posted.
 pub(super) struct Sender {
@@ -53,7 +53,8 @@ impl Sender {
         if is_grpc {
             headers.insert(TE, HeaderValue::from_static("trailers"));
         }
-        let client = Client::builder(TokioExecutor::new()).http2_only(is_grpc).build_http();
+        let connector = trust::connector(HttpConnector::new(), target.files()).map_err(bad_file)?;
+        let client = Client::builder(TokioExecutor::new()).http2_only(is_grpc).build(connector);
         Ok(Self { client, is_grpc, uri, headers })
     }
 
@@ -101,6 +102,15 @@ async fn read(body: Incoming) -> Result<(Bytes, Option<HeaderMap>), Refusal> {
         Err(error) if error.is::<LengthLimitError>() => Ok((Bytes::new(), None)),
         Err(error) => Err(broken(&*error)),
     }
+}
+
+fn bad_file(bad: BadFile) -> StartError {
+    let (key, error) = match bad {
+        BadFile::Authorities(error) => ("telemetry.otlp_ca_file", error),
+        BadFile::Certificate(error) => ("telemetry.otlp_client_certificate_file", error),
+        BadFile::Key(error) => ("telemetry.otlp_client_key_file", error),
+    };
+    StartError::new(key, error.to_string())
 }
 
 /// hyper's errors keep the reason in their causes.

@@ -2,14 +2,10 @@
 //!
 //! Next: [`super::filter`].
 
-use http::Uri;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    filter,
-    target::{Signal, headers_of},
-};
+use super::{filter, target::Signal};
 use crate::values::{Check, Duration, Secret, SettingError, SettingErrors};
 
 /// Settings `telemetry.*`.
@@ -24,7 +20,7 @@ pub struct Settings {
     /// Whether each request is logged (target `access`).
     #[schemars(extend("x-reloadable" = true))]
     pub access_log: bool,
-    /// OTLP collector, as `http://host:port`; unset disables tracing. `OTEL_EXPORTER_OTLP_ENDPOINT` also sets it.
+    /// OTLP collector, as `http://host:port`, or `https://` with the feature `tls`; unset disables tracing. `OTEL_EXPORTER_OTLP_ENDPOINT` also sets it.
     pub otlp_endpoint: Option<String>,
     /// OTLP transport: `grpc` or `http/protobuf`. `OTEL_EXPORTER_OTLP_PROTOCOL` also sets it.
     pub otlp_protocol: OtlpProtocol,
@@ -34,6 +30,12 @@ pub struct Settings {
     pub otlp_headers: Option<Secret>,
     /// Time of one export with all its attempts. `OTEL_EXPORTER_OTLP_TIMEOUT` also sets it, in milliseconds.
     pub otlp_timeout: Duration,
+    /// PEM file with the authorities that may have issued the certificate of an `https` collector, instead of Mozilla's list; it is read at the start. `OTEL_EXPORTER_OTLP_CERTIFICATE` also sets it.
+    pub otlp_ca_file: Option<String>,
+    /// PEM file with the certificate and its chain that an `https` collector may ask for. `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE` also sets it.
+    pub otlp_client_certificate_file: Option<String>,
+    /// PEM file with its key. `OTEL_EXPORTER_OTLP_CLIENT_KEY` also sets it.
+    pub otlp_client_key_file: Option<String>,
     /// `otlp`, `console`: spans as lines of JSON on stdout, `none`, or `auto`: OTLP where there is an endpoint. `OTEL_TRACES_EXPORTER` also sets it.
     pub traces_exporter: TracesExporter,
     /// What the export of spans has of its own.
@@ -61,6 +63,12 @@ pub struct SignalSettings {
     pub headers: Option<Secret>,
     /// In the place of `telemetry.otlp_timeout`.
     pub timeout: Option<Duration>,
+    /// In the place of `telemetry.otlp_ca_file`.
+    pub ca_file: Option<String>,
+    /// In the place of `telemetry.otlp_client_certificate_file`; with `client_key_file`.
+    pub client_certificate_file: Option<String>,
+    /// In the place of `telemetry.otlp_client_key_file`.
+    pub client_key_file: Option<String>,
 }
 
 /// Where spans go.
@@ -114,6 +122,9 @@ impl Default for Settings {
             otlp_logs: false,
             otlp_headers: None,
             otlp_timeout: Duration::from_secs(5),
+            otlp_ca_file: None,
+            otlp_client_certificate_file: None,
+            otlp_client_key_file: None,
             traces_exporter: TracesExporter::Auto,
             traces: SignalSettings::default(),
             logs: SignalSettings::default(),
@@ -137,35 +148,6 @@ impl Settings {
         self.problems_of_exports(&mut problems);
         problems
     }
-
-    fn problems_of_exports(&self, problems: &mut Vec<(&'static str, String)>) {
-        let endpoints = [
-            ("telemetry.otlp_endpoint", &self.otlp_endpoint),
-            ("telemetry.traces.endpoint", &self.traces.endpoint),
-            ("telemetry.logs.endpoint", &self.logs.endpoint),
-        ];
-        for (key, endpoint) in endpoints {
-            problems.extend(endpoint.as_deref().and_then(|url| Some((key, check_endpoint(url).err()?.into()))));
-        }
-        let headers = [
-            ("telemetry.otlp_headers", &self.otlp_headers),
-            ("telemetry.traces.headers", &self.traces.headers),
-            ("telemetry.logs.headers", &self.logs.headers),
-        ];
-        for (key, list) in headers {
-            problems.extend(list.as_ref().and_then(|list| Some((key, headers_of(list).err()?))));
-        }
-        let timeouts = [
-            ("telemetry.otlp_timeout", Some(self.otlp_timeout)),
-            ("telemetry.traces.timeout", self.traces.timeout),
-            ("telemetry.logs.timeout", self.logs.timeout),
-        ];
-        for (key, timeout) in timeouts {
-            if timeout.is_some_and(|timeout| timeout.is_zero()) {
-                problems.push((key, "expected a duration above zero".into()));
-            }
-        }
-    }
 }
 
 impl Check for Settings {
@@ -182,24 +164,6 @@ impl Check for Settings {
             errors.push(SettingError::between(["traces_exporter", "otlp_endpoint"], message));
         }
     }
-}
-
-/// Whether `url` is a collector's URL: `http://host`, optionally with a port and a path.
-pub(super) fn check_endpoint(url: &str) -> Result<(), &'static str> {
-    const SHAPE: &str = "expected a URL such as http://collector:4317";
-    let uri: Uri = url.parse().map_err(|_| SHAPE)?;
-    if uri.scheme_str() == Some("https") {
-        return Err("this build exports over plain HTTP; use a collector on localhost");
-    }
-    let authority = uri.authority().ok_or(SHAPE)?;
-    if authority.as_str().contains('@') {
-        // No part of a request carries them, and a URL is shown where a secret would not be.
-        return Err("expected a URL without user and password; credentials belong in headers");
-    }
-    let after_host = authority.as_str().rsplit_once(authority.host()).map_or("", |(_, after)| after);
-    let port = after_host.is_empty() || authority.port_u16().is_some_and(|port| port > 0);
-    let shaped = uri.scheme_str() == Some("http") && !authority.host().is_empty() && port && uri.query().is_none();
-    shaped.then_some(()).ok_or(SHAPE)
 }
 
 #[cfg(test)]
@@ -223,16 +187,5 @@ mod tests {
         let keys: Vec<_> = problems.iter().map(|(key, _)| *key).collect();
         assert_eq!(keys, ["telemetry.log_filter", "telemetry.sample_ratio", "telemetry.otlp_endpoint"]);
         assert!(!format!("{problems:?}").contains("hunter2"));
-    }
-
-    #[test]
-    fn endpoints_are_absolute_http_urls() {
-        for good in ["http://collector:4317", "http://[::1]:4318/base", "http://10.0.0.1"] {
-            assert_eq!(check_endpoint(good), Ok(()), "{good}");
-        }
-        assert!(check_endpoint("http://me:hunter2@a:4317").is_err_and(|reason| reason.contains("headers")));
-        for bad in ["", "collector:4317", "/v1", "ftp://a", "https://a:4317", "http://a/?q=1", "grpc://a:4317"] {
-            assert!(check_endpoint(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -89,9 +89,18 @@ pub(crate) const NAMES: &[Standard] = &[
     ),
     followed("OTEL_EXPORTER_OTLP_*COMPRESSION", "`none`; there is no other"),
     followed("OTEL_EXPORTER_OTLP_*INSECURE", "`true` or `false`; every endpoint has a scheme, which decides"),
-    followed("OTEL_EXPORTER_OTLP_*CERTIFICATE", "refused: exports go over plain HTTP, to a collector nearby"),
-    followed("OTEL_EXPORTER_OTLP_*CLIENT_KEY", "refused likewise"),
-    followed("OTEL_EXPORTER_OTLP_*CLIENT_CERTIFICATE", "refused likewise"),
+    followed(
+        "OTEL_EXPORTER_OTLP_*CERTIFICATE",
+        "`telemetry.otlp_ca_file`, `.traces.ca_file`, `.logs.ca_file`; needs the feature `tls`",
+    ),
+    followed(
+        "OTEL_EXPORTER_OTLP_*CLIENT_CERTIFICATE",
+        "`telemetry.otlp_client_certificate_file`, `.traces.client_certificate_file`, `.logs.client_certificate_file`; with its key, and the feature `tls`",
+    ),
+    followed(
+        "OTEL_EXPORTER_OTLP_*CLIENT_KEY",
+        "`telemetry.otlp_client_key_file`, `.traces.client_key_file`, `.logs.client_key_file`; with its certificate",
+    ),
     warned("OTEL_BSP_SCHEDULE_DELAY", BOUNDED),
     warned("OTEL_BSP_EXPORT_TIMEOUT", BOUNDED),
     warned("OTEL_BSP_MAX_QUEUE_SIZE", BOUNDED),

@@ -10,7 +10,7 @@ use super::{
     OtlpProtocol, Settings, StartError, pairs,
     settings::{SignalSettings, TracesExporter},
 };
-use crate::values::Secret;
+use crate::{trust::Files, values::Secret};
 
 /// What is exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,16 @@ pub(super) struct Target {
     pub(super) protocol: OtlpProtocol,
     pub(super) headers: HeaderMap,
     pub(super) timeout: Duration,
+    ca_file: Option<String>,
+    own: Option<(String, String)>,
+}
+
+impl Target {
+    /// For an `https` endpoint.
+    pub(super) fn files(&self) -> Files<'_> {
+        let own = self.own.as_ref().map(|(certificate, key)| (certificate.as_str(), key.as_str()));
+        Files { authorities: self.ca_file.as_deref(), own }
+    }
 }
 
 impl Settings {
@@ -46,6 +56,13 @@ impl Settings {
             protocol,
             headers: headers.map_err(|reason| StartError::new("telemetry.otlp_headers", reason))?,
             timeout: own.timeout.unwrap_or(self.otlp_timeout).get(),
+            ca_file: own.ca_file.clone().or_else(|| self.otlp_ca_file.clone()),
+            // A certificate and its key come from one place.
+            own: own
+                .client_certificate_file
+                .clone()
+                .zip(own.client_key_file.clone())
+                .or_else(|| self.otlp_client_certificate_file.clone().zip(self.otlp_client_key_file.clone())),
         }))
     }
 
@@ -121,6 +138,7 @@ mod tests {
             protocol: Some(OtlpProtocol::Grpc),
             headers: Some("b=3".into()),
             timeout: Some(crate::values::Duration::from_millis(300)),
+            ..SignalSettings::default()
         };
         let settings = Settings { traces: own, ..all() };
         let (traces, logs) = (target(&settings, Signal::Traces), target(&settings, Signal::Logs));

@@ -4,6 +4,8 @@ mod collector;
 mod loss;
 mod retries;
 mod scripted;
+#[cfg(feature = "tls")]
+mod secure;
 
 use std::{sync::Arc, time::Duration};
 

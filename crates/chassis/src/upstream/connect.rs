@@ -15,12 +15,13 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use tokio::time;
 use tower_service::Service;
 
-use super::{Settings, UpstreamError, tls};
+use super::{Settings, UpstreamError};
+use crate::trust::{self, BadFile, Files};
 
 /// A connector with a time limit: `HttpConnector`'s own ends before the handshake.
 #[derive(Clone, Debug)]
 pub(super) struct Connector {
-    inner: tls::Connector,
+    inner: trust::Connector,
     timeout: Duration,
 }
 
@@ -28,19 +29,27 @@ type Error = Box<dyn StdError + Send + Sync>;
 
 impl Connector {
     /// # Errors
-    /// [`UpstreamError::CaFile`].
+    /// [`UpstreamError::CaFile`], [`UpstreamError::ClientCertificate`].
     pub(super) fn new(settings: &Settings) -> Result<Self, UpstreamError> {
         let timeout = settings.connect_timeout.get();
         let mut http = HttpConnector::new();
         // It divides the time among the addresses of a name.
         http.set_connect_timeout(Some(timeout));
         http.set_nodelay(true);
-        Ok(Self { inner: tls::connector(http, settings)?, timeout })
+        let files = Files {
+            authorities: settings.ca_file.as_deref(),
+            own: settings.client_certificate_file.as_deref().zip(settings.client_key_file.as_deref()),
+        };
+        let inner = trust::connector(http, files).map_err(|bad| match bad {
+            BadFile::Authorities(error) => UpstreamError::CaFile(error),
+            BadFile::Certificate(error) | BadFile::Key(error) => UpstreamError::ClientCertificate(error),
+        })?;
+        Ok(Self { inner, timeout })
     }
 }
 
 impl Service<Uri> for Connector {
-    type Response = <tls::Connector as Service<Uri>>::Response;
+    type Response = <trust::Connector as Service<Uri>>::Response;
     type Error = Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>> + Send>>;
 

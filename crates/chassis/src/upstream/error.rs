@@ -23,6 +23,9 @@ pub enum UpstreamError {
     /// The file of `ca_file` cannot be used.
     #[error("ca_file cannot be used")]
     CaFile(#[source] Box<dyn StdError + Send + Sync>),
+    /// The file of `client_certificate_file` or `client_key_file` cannot be used.
+    #[error("client_certificate_file and client_key_file cannot be used")]
+    ClientCertificate(#[source] Box<dyn StdError + Send + Sync>),
     /// The request's body cannot be written as JSON.
     #[error("the request body cannot be serialized as JSON")]
     Serialize(#[source] serde_json::Error),
@@ -84,6 +87,7 @@ impl From<UpstreamError> for Problem {
             | UpstreamError::Json(_) => Code::BadGateway.into(),
             UpstreamError::InvalidUrl(_)
             | UpstreamError::CaFile(_)
+            | UpstreamError::ClientCertificate(_)
             | UpstreamError::InvalidRequest
             | UpstreamError::Serialize(_) => Self::internal(),
         }
@@ -110,7 +114,11 @@ impl UpstreamError {
 
     pub(super) fn outcome(&self) -> Outcome {
         match self {
-            Self::InvalidUrl(_) | Self::CaFile(_) | Self::InvalidRequest | Self::Serialize(_) => Outcome::ClientError,
+            Self::InvalidUrl(_)
+            | Self::CaFile(_)
+            | Self::ClientCertificate(_)
+            | Self::InvalidRequest
+            | Self::Serialize(_) => Outcome::ClientError,
             Self::Status(status) => Outcome::of(*status),
             Self::CircuitOpen => Outcome::CircuitOpen,
             Self::DeadlineExceeded | Self::Timeout => Outcome::Timeout,

@@ -6,7 +6,7 @@
 //! that keeps failing is not called for a while (circuit breaker). Connections are renewed, so that new replicas get
 //! their share.
 //!
-//! This file holds the `cfg`s of `tls`. Inside a cluster a mesh encrypts the traffic between services; https is for those
+//! Inside a cluster a mesh encrypts the traffic between services; https is for those
 //! outside of it. They get the headers of a call, too: the request id, what is left of the deadline, the trace.
 //!
 //! Next: `call`, one call from start to end.
@@ -21,13 +21,6 @@ mod metrics;
 mod pool;
 mod settings;
 mod target;
-#[cfg(feature = "tls")]
-mod tls;
-#[cfg(not(feature = "tls"))]
-mod without_tls;
-
-#[cfg(not(feature = "tls"))]
-use without_tls as tls;
 
 pub use error::UpstreamError;
 pub use settings::Settings;
@@ -62,7 +55,7 @@ impl Upstreams {
     ///
     /// # Errors
     /// [`UpstreamError::InvalidUrl`] when the URL is not http, or https in a build with the feature `tls`, or holds
-    /// credentials or a query. [`UpstreamError::CaFile`] when the file of `ca_file` cannot be used.
+    /// credentials or a query. [`UpstreamError::CaFile`] and [`UpstreamError::ClientCertificate`] when a file cannot be used.
     pub fn client(&self, name: &'static str, base_url: &str, settings: &Settings) -> Result<Upstream, UpstreamError> {
         Ok(Upstream(Arc::new(Inner {
             name,

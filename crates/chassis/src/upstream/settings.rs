@@ -5,8 +5,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::tls;
-use crate::values::{Duration, SettingError, SettingErrors, Size};
+use crate::{
+    trust,
+    values::{Duration, SettingError, SettingErrors, Size},
+};
 
 /// Settings of one upstream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +28,10 @@ pub struct Settings {
     pub breaker_max_pause: Duration,
     /// PEM file with the authorities that may have issued the certificate of an `https` upstream, instead of Mozilla's list; it is read at the start.
     pub ca_file: Option<String>,
+    /// PEM file with the certificate and its chain that an `https` upstream may ask for; it is read at the start.
+    pub client_certificate_file: Option<String>,
+    /// PEM file with the key of `client_certificate_file`.
+    pub client_key_file: Option<String>,
     /// Age at which connections are renewed, with a jitter of ±10 %.
     pub max_connection_age: Duration,
 }
@@ -42,6 +48,8 @@ impl Default for Settings {
             breaker_failures: 5,
             breaker_max_pause: Duration::from_secs(30),
             ca_file: None,
+            client_certificate_file: None,
+            client_key_file: None,
             // 60 s: as `server.max_connection_age`, so that both ends renew at one pace.
             max_connection_age: Duration::from_secs(60),
         }
@@ -69,9 +77,17 @@ impl Settings {
         if self.breaker_failures == 0 {
             errors.push(SettingError::new(format!("{key}.breaker_failures"), "must be above zero"));
         }
-        if self.ca_file.is_some() && !tls::AVAILABLE {
-            let message = "this build lacks that setting: rebuild with --features tls";
-            errors.push(SettingError::new(format!("{key}.ca_file"), message));
+        let files = [
+            ("ca_file", &self.ca_file),
+            ("client_certificate_file", &self.client_certificate_file),
+            ("client_key_file", &self.client_key_file),
+        ];
+        for (name, _) in files.iter().filter(|(_, file)| file.is_some() && !trust::AVAILABLE) {
+            errors.push(SettingError::new(format!("{key}.{name}"), trust::MISSING));
+        }
+        if self.client_certificate_file.is_some() != self.client_key_file.is_some() {
+            let keys = ["client_certificate_file", "client_key_file"].map(|name| format!("{key}.{name}"));
+            errors.push(SettingError::between(keys, "a certificate needs its key, and a key its certificate"));
         }
         if self.max_body.is_empty() {
             errors.push(SettingError::new(format!("{key}.max_body"), "must be above zero"));

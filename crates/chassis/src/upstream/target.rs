@@ -7,7 +7,8 @@ use http::{
     uri::{Authority, Scheme},
 };
 
-use super::{UpstreamError, tls};
+use super::UpstreamError;
+use crate::trust;
 
 /// A checked base URL.
 #[derive(Clone, Debug)]
@@ -25,7 +26,7 @@ impl Target {
         let Some(scheme) = uri.scheme().filter(|scheme| [&Scheme::HTTP, &Scheme::HTTPS].contains(scheme)) else {
             return refuse("expected a URL such as http://host:port");
         };
-        if *scheme == Scheme::HTTPS && !tls::AVAILABLE {
+        if *scheme == Scheme::HTTPS && !trust::AVAILABLE {
             return refuse("this build lacks https: rebuild with --features tls");
         }
         let Some(authority) = uri.authority().filter(|authority| !authority.host().is_empty()) else {
@@ -79,12 +80,12 @@ mod tests {
     #[test]
     fn https_is_a_target_where_the_build_has_tls() {
         match Target::parse("https://host/below") {
-            Ok(target) if tls::AVAILABLE => {
+            Ok(target) if trust::AVAILABLE => {
                 assert_eq!(target.port(), 443);
                 let uri = target.join(&Uri::from_static("/v1")).unwrap();
                 assert_eq!(uri.to_string(), "https://host/below/v1");
             }
-            Err(error) if !tls::AVAILABLE => {
+            Err(error) if !trust::AVAILABLE => {
                 assert!(error.to_string().contains("rebuild with --features tls"), "{error}");
             }
             other => panic!("{other:?}"),

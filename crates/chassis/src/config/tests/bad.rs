@@ -89,14 +89,14 @@ const VARIABLES: &[(&str, &str, &str, &str)] = &[
     ("APP__TELEMETRY__SAMPLE_RATIO", "1.01", "telemetry.sample_ratio", "from 0 to 1"),
     ("APP__TELEMETRY__SAMPLE_RATIO", "-0.1", "telemetry.sample_ratio", "from 0 to 1"),
     ("APP__TELEMETRY__LOG_FILTER", "a=b=c", "telemetry.log_filter", "expected a level"),
-    ("APP__TELEMETRY__OTLP_ENDPOINT", "https://c:4317", "telemetry.otlp_endpoint", "use a collector on localhost"),
+    ("APP__TELEMETRY__OTLP_ENDPOINT", "https://c:4317", "telemetry.otlp_endpoint", "rebuild with --features tls"),
     ("APP__TELEMETRY__OTLP_ENDPOINT", "collector:4317", "telemetry.otlp_endpoint", "expected a URL"),
     ("APP__TELEMETRY__OTLP_ENDPOINT", "http://c:99999", "telemetry.otlp_endpoint", "expected a URL"),
     ("APP__RUNTIME__WORKER_THREADS", "1025", "runtime.worker_threads", "at most 1024"),
     ("APP__RUNTIME__WORK_THREADS", "99999", "runtime.work_threads", "at most 1024"),
     ("APP__APP__GREETING", "", "app.greeting", "not empty"),
     // The standard names.
-    ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c:4317", "telemetry.otlp_endpoint", "use a collector on localhost"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c:4317", "telemetry.otlp_endpoint", "rebuild with --features tls"),
     ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "nowhere", "telemetry.traces.endpoint", "expected a URL"),
     ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "telemetry.otlp_protocol", "one of `grpc`, `http/protobuf`"),
     ("OTEL_TRACES_SAMPLER", "jaeger_remote", "telemetry.sample_ratio", "expected always_on"),
@@ -126,6 +126,7 @@ fn a_bad_variable_is_refused_by_key_and_name() {
     let is_wrong = |says: &str| match says.split_once("--features ") {
         Some((_, "fastcgi")) => !cfg!(feature = "fastcgi"),
         Some((_, "uwsgi")) => !cfg!(feature = "uwsgi"),
+        Some((_, "tls")) => !cfg!(feature = "tls"),
         _ => true,
     };
     for (name, value, key, says) in VARIABLES.iter().filter(|(_, _, _, says)| is_wrong(says)) {

@@ -3,8 +3,10 @@
 use std::{
     collections::VecDeque,
     convert::Infallible,
+    future::Future,
     io,
     net::SocketAddr,
+    pin::Pin,
     sync::{Arc, Mutex},
     thread,
     time::Instant,
@@ -16,7 +18,10 @@ use hyper::{Request, Response, body::Incoming, server::conn, service::service_fn
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
 use prost::Message;
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+};
 use tonic::codegen::Bytes;
 
 /// How one request is answered.
@@ -42,28 +47,45 @@ pub(super) struct Asked {
     pub(super) at: Instant,
 }
 
+/// A connection, in TLS or not.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// A connection as it is served; none: it ended.
+pub(super) type Accepted = Pin<Box<dyn Future<Output = Option<Box<dyn Stream>>> + Send>>;
+
+/// What becomes of an accepted connection.
+pub(super) type Accept = Arc<dyn Fn(TcpStream) -> Accepted + Send + Sync>;
+
+fn plainly(stream: TcpStream) -> Accepted {
+    Box::pin(std::future::ready(Some(Box::new(stream) as Box<dyn Stream>)))
+}
+
 #[derive(Clone)]
 pub(super) struct Scripted {
     address: SocketAddr,
     is_grpc: bool,
+    accept: Accept,
     answers: Arc<Mutex<VecDeque<Answer>>>,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Scripted {
     pub(super) fn http(answers: impl IntoIterator<Item = Answer>) -> Self {
-        Self::start(false, answers)
+        Self::start(false, answers, Arc::new(plainly))
     }
 
     pub(super) fn grpc(answers: impl IntoIterator<Item = Answer>) -> Self {
-        Self::start(true, answers)
+        Self::start(true, answers, Arc::new(plainly))
     }
 
-    fn start(is_grpc: bool, answers: impl IntoIterator<Item = Answer>) -> Self {
+    pub(super) fn start(is_grpc: bool, answers: impl IntoIterator<Item = Answer>, accept: Accept) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let answers = Arc::new(Mutex::new(answers.into_iter().collect()));
-        let scripted = Self { address: listener.local_addr().unwrap(), is_grpc, answers, asked: Arc::default() };
+        let scripted =
+            Self { address: listener.local_addr().unwrap(), is_grpc, accept, answers, asked: Arc::default() };
         let serving = scripted.clone();
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -76,6 +98,11 @@ impl Scripted {
         format!("http://{}", self.address)
     }
 
+    #[cfg(feature = "tls")]
+    pub(super) fn secure_endpoint(&self) -> String {
+        format!("https://localhost:{}", self.address.port())
+    }
+
     pub(super) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
@@ -84,6 +111,7 @@ impl Scripted {
         while let Ok((stream, _)) = listener.accept().await {
             let serving = self.clone();
             tokio::spawn(async move {
+                let Some(stream) = (serving.accept)(stream).await else { return };
                 let (stream, is_grpc) = (TokioIo::new(stream), serving.is_grpc);
                 let answer = service_fn(move |request| serving.clone().answer(request));
                 if is_grpc {

@@ -7,9 +7,10 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use rustls::{
-    ServerConfig,
+    RootCertStore, ServerConfig,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::WebPkiClientVerifier,
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -39,11 +40,22 @@ impl Certificate {
 
     /// Serves `app` with it, over the protocols of `alpn`.
     async fn serve(&self, alpn: &[&[u8]], app: Router) -> SocketAddr {
+        self.serve_to(None, alpn, app).await
+    }
+
+    /// The same to who shows one of the certificates `clients`.
+    async fn serve_to(&self, clients: Option<&Self>, alpn: &[&[u8]], app: Router) -> SocketAddr {
         let chain = vec![CertificateDer::from_pem_slice(&self.pem).unwrap()];
-        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let provider = Arc::new(ring::default_provider());
+        let verifier = clients.map_or_else(WebPkiClientVerifier::no_client_auth, |clients| {
+            let mut roots = RootCertStore::empty();
+            roots.add(CertificateDer::from_pem_slice(&clients.pem).unwrap()).unwrap();
+            WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(&provider)).build().unwrap()
+        });
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_no_client_auth()
+            .with_client_cert_verifier(verifier)
             .with_single_cert(chain, PrivateKeyDer::from_pem_slice(&self.pem).unwrap())
             .unwrap();
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
@@ -123,6 +135,24 @@ async fn a_certificate_of_an_unknown_authority_is_refused_and_the_reason_says_so
         assert!(matches!(error, UpstreamError::Connect(_)), "{error:?}");
         assert!(error.reason().contains("invalid peer certificate"), "{}", error.reason());
     }
+}
+
+#[tokio::test]
+async fn an_upstream_that_asks_for_a_certificate_gets_it() {
+    let (certificate, client) = (Certificate::new("asks"), Certificate::new("client"));
+    let address = certificate.serve_to(Some(&client), &[b"http/1.1"], Router::new().fallback(version)).await;
+    let url = format!("https://localhost:{}", address.port());
+    let with = |file: Option<String>| {
+        client_of(&url, &Registry::new(), |settings| {
+            settings.ca_file = certificate.path();
+            settings.client_certificate_file.clone_from(&file);
+            settings.client_key_file = file;
+        })
+    };
+    assert!(with(None).unwrap().get("/").await.is_err());
+    assert_eq!(with(client.path()).unwrap().get("/").await.unwrap().body(), "HTTP/1.1");
+    let error = with(Some("/nowhere/a.pem".into())).unwrap_err();
+    assert!(matches!(error, UpstreamError::ClientCertificate(_)), "{error:?}");
 }
 
 #[tokio::test]
