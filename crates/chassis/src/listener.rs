@@ -15,7 +15,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -47,8 +47,8 @@ pub(crate) struct Share {
     pub(crate) left: AtomicBool,
     /// The old process may still serve on it: do not remove the file.
     pub(crate) lent: AtomicBool,
-    /// Another process has, or had, a copy of the socket and may accept from it: do not stop its queue.
-    pub(crate) copied: AtomicBool,
+    /// How many other processes may have a copy of the socket and accept from it: with any, do not stop its queue.
+    pub(crate) copies: AtomicUsize,
 }
 
 /// A listener of any kind.
@@ -140,7 +140,7 @@ impl Listener for Tcp {
     /// in it. So the kernel drops each SYN from here on: that client tries again after a second, is refused, and has
     /// sent nothing.
     fn retire(&mut self) -> Duration {
-        let is_anothers = !self.is_ours || self.share.left.load(Relaxed) || self.share.copied.load(Relaxed);
+        let is_anothers = !self.is_ours || self.share.left.load(Relaxed) || self.share.copies.load(Relaxed) > 0;
         // Without the filter there is nothing to wait for: the queue fills as fast as it is emptied.
         if is_anothers || handshakes::stop(&self.socket).is_err() {
             return Duration::ZERO;
@@ -251,7 +251,7 @@ mod tests {
             socket.listen(16)?;
             Tcp::listen(socket, None, Arc::default())
         };
-        let copied = ours(Share { copied: true.into(), ..Share::default() });
+        let copied = ours(Share { copies: 1.into(), ..Share::default() });
         let left = ours(Share { left: true.into(), ..Share::default() });
         for listener in [copied, left, managers()] {
             let mut listener = listener.expect("listens");

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use super::Settings;
 use crate::{
-    admin, lifecycle, server,
+    admin, host, lifecycle, server,
     transports::settings::Settings as Tls,
     values::{
         Check, SettingError, SettingErrors, is_built_in,
@@ -38,6 +38,7 @@ pub(super) fn all<A: Check>(settings: &Settings<A>) -> SettingErrors {
     listeners(&settings.server, &settings.tls, &mut errors);
     ports(&settings.server, &settings.admin, &mut errors);
     drain(&settings.lifecycle, &settings.server, &mut errors);
+    restart(&settings.host, &settings.lifecycle, &mut errors);
     errors
 }
 
@@ -70,5 +71,13 @@ fn drain(lifecycle: &lifecycle::Settings, server: &server::Settings, errors: &mu
         let keys = ["lifecycle.drain_timeout", "server.request_timeout"];
         let message = "drain_timeout must be at least request_timeout";
         errors.push(SettingError::between(keys, message));
+    }
+}
+
+/// A new process goes through the whole start.
+fn restart(host: &host::Settings, lifecycle: &lifecycle::Settings, errors: &mut SettingErrors) {
+    if host::AVAILABLE && host.upgrade_timeout < lifecycle.start_timeout {
+        let keys = ["host.upgrade_timeout", "lifecycle.start_timeout"];
+        errors.push(SettingError::between(keys, "upgrade_timeout must be at least lifecycle.start_timeout"));
     }
 }

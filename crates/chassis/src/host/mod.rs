@@ -56,7 +56,7 @@ pub struct Settings {
     pub keep_capabilities: bool,
     /// PID file, replaced by rename at start and at each restart by SIGUSR2. It is written as `host.user`.
     pub pid_file: Option<String>,
-    /// How long a new process may take to become ready after SIGUSR2; after that it is killed and the old process continues.
+    /// How long a new process may take to become ready after SIGUSR2; after that it is killed and the old process continues. At least `lifecycle.start_timeout`.
     pub upgrade_timeout: Duration,
 }
 
@@ -67,8 +67,9 @@ impl Default for Settings {
             group: None,
             keep_capabilities: false,
             pid_file: None,
-            // 30 s: a start takes well under a second, but an app may warm a cache or wait for a check.
-            upgrade_timeout: Duration::from_secs(30),
+            // 60 s: 5 s more than `lifecycle.start_timeout`, so that a start that is in time is not killed, and one that is not
+            // ends by itself, with the reason in its log.
+            upgrade_timeout: Duration::from_secs(60),
         }
     }
 }

@@ -113,18 +113,16 @@ impl Sockets {
 
     fn keep(&self, name: String, socket: &Socket) -> io::Result<Arc<Share>> {
         let share = Arc::<Share>::default();
-        share.copied.store(self.inherits, Relaxed);
+        share.copies.store(self.inherits.into(), Relaxed);
         lock(&self.kept).push(Kept { name, socket: socket.try_clone()?, share: Arc::clone(&share) });
         Ok(share)
     }
 
-    /// A handle of each listening socket with its name, for a new process.
-    pub(super) fn for_successor(&self) -> io::Result<Vec<(String, OwnedFd)>> {
-        let copy = |kept: &Kept| {
-            kept.share.copied.store(true, Relaxed);
-            Ok((kept.name.clone(), kept.socket.try_clone()?.into()))
-        };
-        lock(&self.kept).iter().map(copy).collect()
+    /// A handle of each listening socket with its name, for a new process, and the count of these copies.
+    pub(super) fn for_successor(&self) -> io::Result<(Vec<(String, OwnedFd)>, Copies)> {
+        let copy = |kept: &Kept| Ok((kept.name.clone(), kept.socket.try_clone()?.into()));
+        let handles = lock(&self.kept).iter().map(copy).collect::<io::Result<_>>()?;
+        Ok((handles, Copies::count(self.shares())))
     }
 
     /// The names of the listening sockets.
@@ -151,6 +149,26 @@ impl Sockets {
     /// Drops the second handles: a listener closes with its accept loop.
     pub(super) fn let_go(&self) {
         lock(&self.kept).clear();
+    }
+}
+
+/// The copies that a new process has of the listening sockets; dropped when it is gone, or has its own.
+pub(super) struct Copies(Vec<Arc<Share>>);
+
+impl Copies {
+    fn count(shares: Vec<Arc<Share>>) -> Self {
+        for share in &shares {
+            share.copies.fetch_add(1, Relaxed);
+        }
+        Self(shares)
+    }
+}
+
+impl Drop for Copies {
+    fn drop(&mut self) {
+        for share in &self.0 {
+            share.copies.fetch_sub(1, Relaxed);
+        }
     }
 }
 

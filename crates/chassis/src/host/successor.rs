@@ -104,6 +104,7 @@ async fn inherit(mut link: Link, shares: Vec<Arc<Share>>) {
 fn own(shares: &[Arc<Share>]) {
     for share in shares {
         share.lent.store(false, Relaxed);
-        share.copied.store(false, Relaxed);
+        // That of the old process; a new one may have another.
+        share.copies.fetch_sub(1, Relaxed);
     }
 }

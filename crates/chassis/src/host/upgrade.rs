@@ -4,7 +4,9 @@
 //! same arguments and environment, and the listeners. If anything fails, this process keeps serving, and the failure is
 //! logged and counted. One restart at a time; none as process 1, whose exit ends the container.
 //!
-//! Next: [`super::absent`], the stub without the feature.
+//! Next: [`child`].
+
+mod child;
 
 use std::{
     convert::Infallible,
@@ -17,19 +19,17 @@ use std::{
 };
 
 use command_fds::{CommandFdExt, FdMapping};
-use nix::{
-    sys::signal::{Signal::SIGTERM, kill},
-    unistd::Pid,
-};
 use prometheus::{IntCounterVec, Opts, Registry};
 use tokio::{
-    process::{Child, Command},
+    process::Command,
     signal::unix::{Signal, SignalKind, signal},
     time::timeout,
 };
 
+use child::Successor;
+
 use super::{
-    link::{ACCEPTING, GO, Link, PREPARED, STARTED, YOURS},
+    link::{ACCEPTING, GO, Link, PREPARED, YOURS},
     passed::LINK,
     present::Host,
     supervisor::{MARK, NOT_STARTED},
@@ -200,7 +200,7 @@ impl Host {
 
     /// The old program again, which starts the new one: see [`super::supervisor`].
     fn spawn(&self, link: Link, theirs: UnixStream) -> io::Result<Successor> {
-        let mut descriptors = self.sockets.for_successor()?;
+        let (mut descriptors, copies) = self.sockets.for_successor()?;
         descriptors.push((LINK.to_owned(), theirs.into()));
         let names: Vec<_> = descriptors.iter().map(|(name, _)| name.as_str()).collect();
         let mut command = Command::new("/proc/self/exe");
@@ -215,79 +215,6 @@ impl Host {
             .env_remove("WATCHDOG_PID");
         let mappings = (3..).zip(descriptors).map(|(child_fd, (_, parent_fd))| FdMapping { parent_fd, child_fd });
         command.as_std_mut().fd_mappings(mappings.collect()).map_err(io::Error::other)?;
-        Ok(Successor { between: Some(command.spawn()?), link, pid: None, accepts: false })
+        Ok(Successor { between: Some(command.spawn()?), link, pid: None, accepts: false, copies: Some(copies) })
     }
-}
-
-/// The new process; terminated on drop unless released.
-struct Successor {
-    /// Its parent, which ends with its exit code, kills it on SIGTERM, and leaves it alone when killed itself.
-    between: Option<Child>,
-    link: Link,
-    pid: Option<u32>,
-    /// It may have its own connections: it is asked to drain them.
-    accepts: bool,
-}
-
-impl Successor {
-    /// Waits for the message `word` and returns its arguments.
-    async fn says(&mut self, word: &str) -> Result<String, Failure> {
-        loop {
-            let Ok(line) = self.link.hear().await else { return Err(self.ended().await) };
-            let (said, rest) = line.split_once(' ').unwrap_or((&line, ""));
-            if said == STARTED {
-                self.pid = rest.parse().ok();
-                tracing::info!(successor = self.pid, "the new process is starting");
-            }
-            if said == word {
-                return Ok(rest.to_owned());
-            }
-            if said != STARTED {
-                return Err(Failure::Confused);
-            }
-        }
-    }
-
-    /// Its end of the link is closed: it has ended, or is about to.
-    async fn ended(&mut self) -> Failure {
-        let Some(between) = &mut self.between else { return Failure::Confused };
-        between.wait().await.map_or_else(Failure::Spawn, Failure::Exited)
-    }
-
-    /// Releases it to the service manager. Returns its id, which it or its parent sent before.
-    async fn let_go(&mut self) -> Result<u32, Failure> {
-        if self.pid.is_none() {
-            self.says(STARTED).await?;
-        }
-        let mut between = self.between.take().ok_or(Failure::Confused)?;
-        between.kill().await.map_err(Failure::Spawn)?;
-        self.pid.ok_or(Failure::Confused)
-    }
-}
-
-impl Drop for Successor {
-    fn drop(&mut self) {
-        let Some(mut between) = self.between.take() else { return };
-        // A process that was waited for has no id any more.
-        let Some(parent) = between.id() else { return };
-        if let Some(pid) = self.pid.filter(|_| self.accepts) {
-            // It drains like any replica, within its own timeouts.
-            terminate(pid);
-            tokio::spawn(async move { timeout(DRAIN, between.wait()).await.is_ok() || terminate(parent) });
-        } else {
-            terminate(parent);
-        }
-    }
-}
-
-/// 60 s: more than a drain with the default settings takes.
-const DRAIN: Duration = Duration::from_mins(1);
-
-fn terminate(pid: u32) -> bool {
-    let Ok(id) = i32::try_from(pid) else { return false };
-    let ended = kill(Pid::from_raw(id), SIGTERM);
-    if let Err(error) = ended {
-        tracing::warn!(%error, pid, "cannot terminate the new process");
-    }
-    ended.is_ok()
 }

@@ -117,7 +117,7 @@ impl Listener for Unix {
         if !is_anothers && id(&place.path).is_ok_and(|id| id == place.id) {
             let _ = fs::remove_file(&place.path);
         }
-        if !is_anothers && !self.share.copied.load(Relaxed) {
+        if !is_anothers && self.share.copies.load(Relaxed) == 0 {
             // It fails only where there is nothing to stop.
             let _ = SockRef::from(&self.listener).shutdown(Shutdown::Read);
         }

@@ -46,7 +46,8 @@ fn example(name: &str) -> String {
 async fn a_process_that_fails_leaves_the_old_one_serving_and_the_next_restart_works() {
     let _turn = exclusive().await;
     // A backtrace takes a second on a busy machine, and is not what this is about.
-    let settings = [("APP__HOST__UPGRADE_TIMEOUT", "3s"), ("RUST_BACKTRACE", "0")];
+    let bounds = [("APP__HOST__UPGRADE_TIMEOUT", "3s"), ("APP__LIFECYCLE__START_TIMEOUT", "3s")];
+    let settings = [bounds[0], bounds[1], ("RUST_BACKTRACE", "0")];
     let mut line = Line::start(&settings).await;
     let old = line.pid();
     let loads = [Mode::KeepAlive, Mode::NewConnection, Mode::ThinkTime(Duration::from_millis(50))]

@@ -121,7 +121,11 @@ async fn a_unix_socket_is_handed_over_and_its_file_stays_until_the_last_process_
 async fn a_successor_that_fails_leaves_the_file_to_the_old_process() {
     let _turn = shared().await;
     let (_scratch, path) = place();
-    let line = line(&path, &[("RUST_BACKTRACE", "0"), ("APP__HOST__UPGRADE_TIMEOUT", "3s")]).await;
+    let line = line(
+        &path,
+        &[("RUST_BACKTRACE", "0"), ("APP__HOST__UPGRADE_TIMEOUT", "3s"), ("APP__LIFECYCLE__START_TIMEOUT", "3s")],
+    )
+    .await;
     let fragile = server::example("fragile").display().to_string();
     // It has the socket when it panics, and what it drops then is that.
     let scripts =

@@ -24,7 +24,7 @@ async fn settings_of_a_feature_that_is_off_are_refused() {
         ("APP__HOST__GROUP", "nogroup"),
         ("APP__HOST__KEEP_CAPABILITIES", "true"),
         ("APP__HOST__PID_FILE", "pid"),
-        ("APP__HOST__UPGRADE_TIMEOUT", "1m"),
+        ("APP__HOST__UPGRADE_TIMEOUT", "2m"),
         ("APP__TLS__CERTIFICATE_FILE", "server.pem"),
         ("APP__TLS__KEY_FILE", "server.key"),
         ("APP__TLS__MIN_VERSION", "1.3"),

@@ -220,6 +220,24 @@ fn a_contradiction_names_both_keys_with_their_sources() {
     }
 }
 
+/// A new process may take its whole start, and must not be given up before.
+#[test]
+fn a_restart_is_not_given_up_before_a_start_is() {
+    let defaults = Settings::<App>::default();
+    assert!(defaults.host.upgrade_timeout > defaults.lifecycle.start_timeout, "{defaults:?}");
+    if !crate::host::AVAILABLE {
+        // Nobody restarts there.
+        settings(&[("APP__LIFECYCLE__START_TIMEOUT", "5m")]);
+        return;
+    }
+    for (name, value) in [("APP__HOST__UPGRADE_TIMEOUT", "54s"), ("APP__LIFECYCLE__START_TIMEOUT", "61s")] {
+        let shown = with_environment(&[(name, value)]).unwrap_err().to_string();
+        assert!(shown.contains("upgrade_timeout must be at least lifecycle.start_timeout"), "{shown}");
+        assert!(shown.contains(name) && shown.contains("built-in default"), "{shown}");
+    }
+    settings(&[("APP__HOST__UPGRADE_TIMEOUT", "55s")]);
+}
+
 #[test]
 fn everything_that_is_wrong_is_told_at_once() {
     let directory = Directory::new();

@@ -51,7 +51,8 @@ async fn it_has_its_mode_accepts_and_is_removed_at_the_end() {
 async fn a_retired_socket_refuses_who_had_found_it_unless_another_process_has_it() {
     for copied in [false, true] {
         let folder = Folder::new();
-        let mut listener = shared(&folder, Share { copied: copied.into(), ..Share::default() }).expect("binds");
+        let mut listener =
+            shared(&folder, Share { copies: usize::from(copied).into(), ..Share::default() }).expect("binds");
         // A second name keeps it in reach, as a peer has it that looked the name up just before.
         let found = folder.0.join("found.sock");
         fs::hard_link(folder.socket(), &found).expect("links");
@@ -104,7 +105,8 @@ async fn another_ones_socket_is_not_removed() {
 async fn a_socket_that_another_process_has_keeps_its_file() {
     for (left, lent) in [(true, false), (false, true), (true, true)] {
         let folder = Folder::new();
-        drop(shared(&folder, Share { left: left.into(), lent: lent.into(), copied: lent.into() }).expect("binds"));
+        let copies = usize::from(lent).into();
+        drop(shared(&folder, Share { left: left.into(), lent: lent.into(), copies }).expect("binds"));
         assert!(folder.socket().exists(), "left: {left}, lent: {lent}");
     }
 }
