@@ -11,7 +11,7 @@ class Replica:
 
     def __init__(self, port):
         self.port, self.server, self.arrived, self.writers = port, None, [], set()
-        self.lose, self.closing, self.left, self.checks = None, False, 0, 0
+        self.lose, self.closing, self.left, self.checks = None, False, [0], 0
 
     async def start(self):
         self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
@@ -40,7 +40,8 @@ class Replica:
                 if not await self._answer(path, kept, writer):
                     return
                 kept = True
-        except (OSError, EOFError, asyncio.CancelledError):  # The last is the end of the case, for one that is silent.
+        except (OSError, EOFError, asyncio.CancelledError):
+            # The last where the case ends while a request waits in silence.
             pass
         finally:
             self.writers.discard(writer)
@@ -48,8 +49,8 @@ class Replica:
 
     async def _answer(self, path, kept, writer):
         """Whether the connection goes on."""
-        if path == "/lost" and self.left > 0 and self.lose in ("end", "503", "silence"):
-            self.left -= 1
+        if path == "/lost" and self.left[0] > 0 and self.lose:
+            self.left[0] -= 1
             if self.lose == "503":
                 writer.write(REFUSAL)
                 return True
