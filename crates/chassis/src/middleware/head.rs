@@ -6,7 +6,7 @@
 
 use http::{HeaderMap, HeaderValue};
 
-use super::host::Host;
+use super::{coding::Coded, host::Host};
 
 /// A summary of a head. If a flag is set, the header exists.
 #[derive(Default)]
@@ -22,12 +22,7 @@ pub(super) struct Head<'a> {
     pub(super) is_forwarded: bool,
     pub(super) has_deadline: bool,
     pub(super) length: Option<&'a HeaderValue>,
-    /// Lines of `Cookie`.
-    pub(super) cookies: usize,
-    /// `Accept-Encoding` with weights, one of which may be zero.
-    pub(super) has_weights: bool,
-    /// `Content-Encoding`.
-    pub(super) is_encoded: bool,
+    pub(super) coded: Coded,
 }
 
 impl<'a> Head<'a> {
@@ -41,9 +36,9 @@ impl<'a> Head<'a> {
                 "x-request-id" => head.request_id = head.request_id.or(Some(value)),
                 "user-agent" => head.user_agent = head.user_agent.or(Some(value)),
                 "content-length" => head.length = Some(value),
-                "cookie" => head.cookies += 1,
-                "accept-encoding" => head.has_weights |= value.as_bytes().contains(&b';'),
-                "content-encoding" => head.is_encoded = true,
+                "cookie" => head.coded.cookies += 1,
+                "accept-encoding" => head.coded.has_weights |= value.as_bytes().contains(&b';'),
+                "content-encoding" => head.coded.is_encoded = true,
                 "x-forwarded-for" | "forwarded" => head.is_forwarded = true,
                 "grpc-timeout" | "x-envoy-expected-rq-timeout-ms" | "x-request-timeout" => head.has_deadline = true,
                 "traceparent" | "tracestate" | "baggage" | "b3" => head.has_trace = true,
