@@ -86,15 +86,15 @@ impl Spoken {
         match self {
             Self::Http10 | Self::Http1 => {
                 let version = if self == Self::Http10 { "1.0" } else { "1.1" };
-                let mut head = format!("{} {} HTTP/{version}\r\nconnection: close\r\n", asked.method, asked.target);
-                if self == Self::Http1 {
-                    head += "host: test\r\n";
-                }
-                if !asked.body.is_empty() {
-                    head += &format!("content-length: {}\r\n", asked.body.len());
-                }
+                let line = format!("{} {} HTTP/{version}\r\nconnection: close\r\n", asked.method, asked.target);
+                let host = if self == Self::Http1 { "host: test\r\n" } else { "" };
+                let length = match asked.body.len() {
+                    0 => String::new(),
+                    bytes => format!("content-length: {bytes}\r\n"),
+                };
                 let fields = asked.fields.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
-                let head: String = [head].into_iter().chain(fields).chain(["\r\n".to_owned()]).collect();
+                let own = [line, host.to_owned(), length].into_iter();
+                let head: String = own.chain(fields).chain(["\r\n".to_owned()]).collect();
                 [head.as_bytes(), asked.body].concat()
             }
             Self::Fastcgi => {
