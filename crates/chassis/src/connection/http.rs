@@ -117,11 +117,21 @@ impl<R: Respond> Shared<R> {
         TokioIo::new(Io::new(stream, prefix, Arc::clone(entry), Arc::clone(slot), min_rate))
     }
 
+    /// The same of HTTP/1.
+    fn watched_io<S: Stream>(&self, stream: S, prefix: Bytes, entry: &Arc<Entry>, slot: &Slot<S>) -> TokioIo<Io<S>> {
+        let mut io = self.io(stream, prefix, entry, slot);
+        io.inner_mut().watch_http1();
+        io
+    }
+
     async fn run_http1<S: Stream>(&self, stream: S, prefix: Bytes, info: ConnectionInfo, entry: &Arc<Entry>) -> Closed {
         let slot = Slot::default();
-        let mut io = self.io(stream, prefix, entry, &slot);
-        io.inner_mut().watch_http1();
-        let mut work = Http1(self.http1.serve_connection(io, self.service(info, entry)).with_upgrades());
+        // Without a local of its own: the future would hold the socket's state twice.
+        let mut work = Http1(
+            self.http1
+                .serve_connection(self.watched_io(stream, prefix, entry, &slot), self.service(info, entry))
+                .with_upgrades(),
+        );
         let driven = drive(&self.limits, &entry.state, &mut work).await;
         let stalled = entry.state.stalled_since().is_some();
         // Gives the socket back.

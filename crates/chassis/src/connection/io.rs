@@ -89,14 +89,12 @@ pub(crate) struct Io<S> {
     /// HTTP/1: only while something is behind a head, or a chunked body is read.
     behind: Option<Box<Behind>>,
     watch: Watch,
-    /// The peer has ended its side while its request is served, where the reader looks for it itself.
-    half_closed: bool,
 }
 
 impl<S: Stream> Io<S> {
     pub(crate) fn new(stream: S, prefix: Bytes, entry: Arc<Entry>, slot: Slot<S>, min_rate: u64) -> Self {
         let (stream, pace, watch) = (Some(stream), Pace::new(min_rate), Watch::default());
-        Self { stream, prefix, entry, slot, pace, frames: None, behind: None, watch, half_closed: false }
+        Self { stream, prefix, entry, slot, pace, frames: None, behind: None, watch }
     }
 
     /// HTTP/1, with hyper's `half_close`: the end of the peer's side is looked for here, and those of chunked bodies.
@@ -164,7 +162,7 @@ impl<S: Stream> Io<S> {
     /// The peer has ended its side, and the reader is told.
     fn ended(&mut self) -> io::Result<()> {
         if self.frames.is_none() && !self.watch.is_on() && self.state().phase() == Phase::Busy {
-            self.half_closed = true;
+            self.watch.half_closed = true;
             if self.stream.as_ref().is_some_and(Stream::has_left) {
                 return Err(half_closed::left());
             }
@@ -185,7 +183,7 @@ impl<S: Stream> Io<S> {
 
     fn wrote(&mut self, result: &Poll<io::Result<usize>>, upgraded: bool) -> io::Result<()> {
         self.entry.state.set_blocked(result.is_pending());
-        if (upgraded || self.half_closed) && result.is_ready() {
+        if (upgraded || self.watch.half_closed) && result.is_ready() {
             self.entry.state.set_moved();
         }
         self.watch.wrote();

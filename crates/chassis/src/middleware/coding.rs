@@ -10,6 +10,17 @@
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
+/// The fields that this is about, as the scan of a head finds them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Coded {
+    /// Lines of `Cookie`.
+    pub(super) cookies: u32,
+    /// `Accept-Encoding` with weights, one of which may be zero.
+    pub(super) has_weights: bool,
+    /// `Content-Encoding`.
+    pub(super) is_encoded: bool,
+}
+
 /// A body as it is, to a client that sent `Accept-Encoding`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Identity {

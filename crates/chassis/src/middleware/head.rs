@@ -6,7 +6,7 @@
 
 use http::{HeaderMap, HeaderValue};
 
-use super::host::Host;
+use super::{coding::Coded, host::Host};
 
 /// A summary of a head. If a flag is set, the header exists.
 #[derive(Default)]
@@ -25,12 +25,7 @@ pub(super) struct Head<'a> {
     /// `Transfer-Encoding`.
     pub(super) is_coded: bool,
     pub(super) length: Option<&'a HeaderValue>,
-    /// Lines of `Cookie`.
-    pub(super) cookies: usize,
-    /// `Accept-Encoding` with weights, one of which may be zero.
-    pub(super) has_weights: bool,
-    /// `Content-Encoding`.
-    pub(super) is_encoded: bool,
+    pub(super) coded: Coded,
 }
 
 impl<'a> Head<'a> {
@@ -45,9 +40,9 @@ impl<'a> Head<'a> {
                 "user-agent" => head.user_agent = head.user_agent.or(Some(value)),
                 "content-length" => head.length = Some(value),
                 "transfer-encoding" => head.is_coded = true,
-                "cookie" => head.cookies += 1,
-                "accept-encoding" => head.has_weights |= value.as_bytes().contains(&b';'),
-                "content-encoding" => head.is_encoded = true,
+                "cookie" => head.coded.cookies += 1,
+                "accept-encoding" => head.coded.has_weights |= value.as_bytes().contains(&b';'),
+                "content-encoding" => head.coded.is_encoded = true,
                 "x-forwarded-for" | "forwarded" => head.is_forwarded = true,
                 "grpc-timeout" | "x-envoy-expected-rq-timeout-ms" | "x-request-timeout" => head.has_deadline = true,
                 "traceparent" | "tracestate" | "baggage" | "b3" => head.has_trace = true,

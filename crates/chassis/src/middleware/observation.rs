@@ -21,7 +21,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use super::{
     Stack,
     body::Bound,
-    coding::Identity,
+    coding::{Coded, Identity},
     deadline,
     head::Head,
     host::Refusal,
@@ -55,10 +55,7 @@ pub(super) struct Observation {
     is_trusted: bool,
     /// What the client refuses of the response.
     pub(super) identity: Identity,
-    /// More than one line of `Cookie`.
-    pub(super) splits_cookies: bool,
-    /// The request's body has a coding.
-    pub(super) is_encoded: bool,
+    pub(super) coded: Coded,
     /// Of the request's body, where it has one.
     pub(super) bound: Option<Bound>,
     /// The error of the host in the head.
@@ -110,9 +107,8 @@ impl Observation {
                     if head.is_forwarded { connection.client(headers) } else { connection.peer().ip() }
                 }),
                 is_trusted: trusted,
-                identity: identity(head.has_weights && route_kind != Kind::Probe, headers),
-                splits_cookies: head.cookies > 1,
-                is_encoded: head.is_encoded,
+                identity: identity(head.coded.has_weights && route_kind != Kind::Probe, headers),
+                coded: head.coded,
                 bound: None,
                 bad_host: head.host.check(
                     request.uri(),

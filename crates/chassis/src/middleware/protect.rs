@@ -85,7 +85,7 @@ fn fields(headers: &HeaderMap) -> usize {
 /// Makes a head what the app's layers and handlers read rightly.
 pub(super) fn say_anew(observation: &Observation, request: &mut Request) {
     observation.identity.allow(request.headers_mut());
-    if observation.splits_cookies {
+    if observation.coded.cookies > 1 {
         coding::join_cookies(request.headers_mut());
     }
 }

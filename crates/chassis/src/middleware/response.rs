@@ -83,9 +83,9 @@ fn not_acceptable() -> Response {
 fn explained(observation: &Observation, response: Response) -> Response {
     let mut response = match observation.bound.as_ref().and_then(|bound| bound.broken.get()) {
         Some(code) if response.status() != code.status() || is_text(&response) => Problem::new(*code).into_response(),
-        _ => rejection::explain(response, observation.is_encoded),
+        _ => rejection::explain(response, observation.coded.is_encoded),
     };
-    if observation.is_encoded && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+    if observation.coded.is_encoded && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
         // RFC 7694, section 3: with this header, it is the coding that is not supported.
         response.headers_mut().entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
     }

@@ -41,14 +41,14 @@ async fn answer(spoken: Spoken, server: &Server, asked: Asked<'_>) -> Option<Res
 
 #[tokio::test]
 async fn a_client_that_ends_its_side_gets_its_answer() {
-    let server = app(&[]).await;
+    let (server, upload) = (app(&[]).await, vec![b'x'; 50_000]);
     for spoken in ONE_WAY {
         for (method, target, body, expected) in [
             ("GET", "/hello/", &b""[..], "Hello, World!\n"),
             ("GET", "/slow?ms=1500", b"", "slow\n"),
             ("GET", "/stream?ms=300", b"", "part 4\n"),
             ("GET", "/download?bytes=3000000", b"", ""),
-            ("POST", "/upload", &[b'x'; 50_000], "50000 "),
+            ("POST", "/upload", &upload, "50000 "),
             ("POST", "/slow?ms=700", b"unread", "slow\n"),
         ] {
             let answer = answer(spoken, &server, Asked { method, target, fields: &[], body }).await;

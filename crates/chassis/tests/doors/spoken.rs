@@ -16,7 +16,7 @@ use tokio::{
 use crate::{
     fastcgi::peer::{PARAMS, Peer, STDIN, begin, pairs, record},
     harness::{
-        http::{Connection, Response},
+        http::{Connection, Response, parse_head},
         server::Server,
     },
     packet::packet,
@@ -86,15 +86,15 @@ impl Spoken {
         match self {
             Self::Http10 | Self::Http1 => {
                 let version = if self == Self::Http10 { "1.0" } else { "1.1" };
-                let mut head = format!("{} {} HTTP/{version}\r\nconnection: close\r\n", asked.method, asked.target);
-                if self == Self::Http1 {
-                    head += "host: test\r\n";
-                }
-                if !asked.body.is_empty() {
-                    head += &format!("content-length: {}\r\n", asked.body.len());
-                }
+                let line = format!("{} {} HTTP/{version}\r\nconnection: close\r\n", asked.method, asked.target);
+                let host = if self == Self::Http1 { "host: test\r\n" } else { "" };
+                let length = match asked.body.len() {
+                    0 => String::new(),
+                    bytes => format!("content-length: {bytes}\r\n"),
+                };
                 let fields = asked.fields.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
-                let head: String = [head].into_iter().chain(fields).chain(["\r\n".to_owned()]).collect();
+                let own = [line, host.to_owned(), length].into_iter();
+                let head: String = own.chain(fields).chain(["\r\n".to_owned()]).collect();
                 [head.as_bytes(), asked.body].concat()
             }
             Self::Fastcgi => {
@@ -134,8 +134,9 @@ async fn http1(spoken: Spoken, server: &Server, asked: Asked<'_>) -> Response {
     connection.send(&spoken.written(asked)).await.expect("sending");
     let head = connection.receive_head().await.unwrap_or_else(|failure| panic!("{failure:?} for {asked:?}"));
     // Whatever the head says of it: there must be nothing behind an answer to HEAD.
-    let mut rest = Vec::new();
-    connection.drain_into(&mut rest).await;
+    let mut rest = std::mem::take(&mut connection.buffer);
+    // A reset is an end as well.
+    let _ = connection.stream.read_to_end(&mut rest).await;
     whole(head, rest)
 }
 
@@ -189,6 +190,6 @@ async fn uwsgi(server: &Server, asked: Asked<'_>) -> Response {
 /// A head and all that follows.
 pub(crate) fn read(all: &[u8]) -> Response {
     let end = all.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
-    let head = Response::parse(&all[..end + 4]).expect("a head");
+    let head = parse_head(&all[..end + 4]).expect("a head");
     whole(head, all[end + 4..].to_vec())
 }

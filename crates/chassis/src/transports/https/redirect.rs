@@ -11,7 +11,7 @@ use axum::{
     Extension,
     extract::State,
     response::{IntoResponse, Response},
-    routing::any,
+    routing::{MethodFilter, any, on},
 };
 use http::{HeaderMap, StatusCode, Uri, header};
 
@@ -34,7 +34,10 @@ struct Target {
 pub(crate) fn router(settings: &Settings) -> Router {
     let hosts = settings.redirect_hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
     let target = Arc::new(Target { hosts, port: settings.redirect_port });
-    Router::new().route("/", any(redirect)).route("/{*path}", any(redirect)).with_state(target)
+    // `OPTIONS /` is a balancer's check, which names no host: it gets the verdict of `/healthz`.
+    let all = MethodFilter::GET.or(MethodFilter::POST).or(MethodFilter::PUT).or(MethodFilter::PATCH);
+    let root = on(all.or(MethodFilter::DELETE).or(MethodFilter::TRACE), redirect);
+    Router::new().route("/", root).route("/{*path}", any(redirect)).with_state(target)
 }
 
 async fn redirect(

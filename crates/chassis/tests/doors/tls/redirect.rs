@@ -42,6 +42,7 @@ async fn clients_are_sent_to_the_host_that_they_asked_for_and_to_no_other() {
     let request = "GET / HTTP/1.1\r\nhost: example.com\r\nx-forwarded-host: evil.example\r\n\r\n";
     assert_eq!(ask(&secure, request).await.1.as_deref(), Some("https://example.com/"));
     assert_eq!(ask(&secure, "GET /healthz HTTP/1.1\r\nhost: 10.0.0.1\r\n\r\n").await.0, 200);
+    assert_eq!(ask(&secure, "OPTIONS / HTTP/1.0\r\n\r\n").await.0, 200, "a balancer's check");
     let got = secure.curl(&["--include"], "/hello/").await;
     assert!(got.text.contains("strict-transport-security: max-age=3600\r\n"), "{}", got.text);
     let got = secure.curl(&["--include", "--http1.1"], "/nothing").await;

@@ -48,11 +48,6 @@ impl Response {
         self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 
-    /// A head alone.
-    pub(crate) fn parse(head: &[u8]) -> Option<Self> {
-        parse_head(head)
-    }
-
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -81,7 +76,7 @@ pub(crate) async fn get_http2(address: SocketAddr, path: &str) -> Result<u16, Bo
 /// A connection, with what came in and was not asked for yet.
 pub(crate) struct Connection {
     pub(crate) stream: TcpStream,
-    buffer: Vec<u8>,
+    pub(crate) buffer: Vec<u8>,
 }
 
 impl Connection {
@@ -144,12 +139,6 @@ impl Connection {
             while self.stream.read(&mut chunk).await.is_ok_and(|length| length > 0) {}
         };
         timeout(bound, until_end).await.ok()
-    }
-
-    /// All that comes until the peer ends the connection.
-    pub(crate) async fn drain_into(&mut self, rest: &mut Vec<u8>) {
-        rest.append(&mut self.buffer);
-        let _ = timeout(PATIENCE, self.stream.read_to_end(rest)).await;
     }
 
     async fn read_response(&mut self) -> Result<Response, Failure> {
@@ -257,7 +246,7 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|window| window == needle)
 }
 
-fn parse_head(head: &[u8]) -> Option<Response> {
+pub(crate) fn parse_head(head: &[u8]) -> Option<Response> {
     let text = std::str::from_utf8(head).ok()?;
     let mut lines = text.split("\r\n");
     let status = lines.next()?.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()?;
