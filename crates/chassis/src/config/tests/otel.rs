@@ -187,6 +187,16 @@ fn unknown_names_are_told_and_those_of_kubernetes_are_not() {
 }
 
 #[test]
+fn every_name_that_is_read_is_in_the_list() {
+    let code = [include_str!("../otel.rs"), include_str!("../otel_names.rs")].concat();
+    let names: Vec<&str> = code.split('"').filter(|text| text.starts_with("OTEL_") && *text != "OTEL_").collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        assert!(telemetry::standard::find(name).is_some_and(|found| found.usage == Usage::Followed), "{name}");
+    }
+}
+
+#[test]
 fn the_reference_has_every_name() {
     let text = crate::config::reference::<App>();
     for name in NAMES.iter().flat_map(telemetry::standard::Standard::names) {

@@ -97,6 +97,25 @@ fn a_wait_beyond_the_timeout_gives_the_batch_up_and_holds_the_next_back() {
 }
 
 #[test]
+fn spans_stay_in_the_queue_while_a_collector_wants_none() {
+    let collector = Scripted::http([Answer::Status(503, Some("1"))]);
+    let settings = Settings {
+        otlp_protocol: OtlpProtocol::HttpProtobuf,
+        otlp_timeout: crate::values::Duration::from_millis(300),
+        ..to(collector.endpoint())
+    };
+    let fixture = fixture(&settings);
+    serve(&fixture);
+    wait_until("the first batch to be counted", || lost(&fixture, "export") == 1);
+    serve(&fixture);
+    wait_until("the second to be sent", || collector.asked().len() == 2);
+    let asked = collector.asked();
+    let waited = asked[1].at - asked[0].at;
+    assert!(waited >= Duration::from_secs(1), "{waited:?}");
+    assert_eq!((lost(&fixture, "export"), lost(&fixture, "full")), (1, 0));
+}
+
+#[test]
 fn attempts_end_with_the_flush() {
     let collector = Scripted::http(vec![Answer::Status(503, None); 100]);
     let fixture = served(&collector, OtlpProtocol::HttpProtobuf);
