@@ -10,6 +10,8 @@
 
 use tokio::time::Instant;
 
+use super::blocks::Blocks;
+
 // RFC 9113, section 6.
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -61,6 +63,8 @@ pub(super) struct Frames {
     half: Option<Half>,
     credit: u32,
     refilled: Instant,
+    /// Those that were received, on their way to h2.
+    pub(super) blocks: Blocks,
 }
 
 impl Frames {
@@ -74,6 +78,7 @@ impl Frames {
             half: Some(Half::Frame),
             credit: AT_ONCE,
             refilled: Instant::now(),
+            blocks: Blocks::default(),
         }
     }
 

@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 
 use super::{
     Protocol,
@@ -21,6 +21,7 @@ use super::{
     io::{Io, Slot, Stream, take},
     limits::Limits,
     linger::{answer, linger, linger_while_read, part},
+    multiplexed,
     registry::Entry,
     service::Service,
     sniff::{Sniff, Sniffed},
@@ -32,15 +33,6 @@ use crate::{
     problem::{self, Code, Problem},
     request::{self, RequestContext},
 };
-
-/// 250: what Kestrel and others grant; the admission behind it bounds the work.
-const STREAMS: u32 = 250;
-/// 256 KiB, four times nginx's: a body that nobody reads yet waits in h2, up to this.
-///
-/// h2 also bounds the small DATA frames that wait: each costs what it is short of 256 bytes, and half of the connection's
-/// window is the budget; beyond it the connection ends. So the connection's window is 32 times a stream's: a stalled stream
-/// of frames of 15 bytes, or ten streams of 100, end at their windows and not at the budget.
-const STREAM_WINDOW: u32 = 256 * 1024;
 
 /// hyper's own limit of header fields, which costs nothing.
 const PARSER_HEADERS: usize = 100;
@@ -87,23 +79,6 @@ impl<R: Respond> Shared<R> {
             Ok(Err(_)) => Closed::Error,
             Err(reason) => reason,
         }
-    }
-
-    /// Of its own for each connection, as its executor is.
-    fn http2(&self, state: &Arc<State>) -> http2::Builder<Executor> {
-        let mut http2 = http2::Builder::new(Executor::new(state));
-        http2
-            .timer(TokioTimer::new())
-            .max_header_list_size(u32::try_from(2 * self.max_head).unwrap_or(u32::MAX))
-            // 64 KiB: the part of a response that never counts.
-            .max_send_buf_size(64 * 1024)
-            .max_concurrent_streams(STREAMS)
-            // All of them may be cancelled at once: h2's default of 20 ends the connection of a proxy whose clients left
-            // together. Beyond it, a client that opens and cancels without end gets ENHANCE_YOUR_CALM.
-            .max_pending_accept_reset_streams(STREAMS as usize)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(32 * STREAM_WINDOW);
-        http2
     }
 
     fn service(&self, info: ConnectionInfo, entry: &Arc<Entry>) -> Service<R> {
@@ -165,7 +140,9 @@ impl<R: Respond> Shared<R> {
         let mut io = self.io(stream, prefix, entry, &slot);
         io.inner_mut().watch_frames();
         entry.state.multiplex();
-        let mut work = Http2(Box::pin(self.http2(&entry.state).serve_connection(io, self.service(info, entry))));
+        let mut work = Http2(Box::pin(
+            multiplexed::builder(&entry.state, self.max_head).serve_connection(io, self.service(info, entry)),
+        ));
         let driven = drive(&self.limits, &entry.state, &mut work).await;
         drop(work);
         match driven {

@@ -143,16 +143,36 @@ impl<S: Stream> Io<S> {
         }
     }
 
-    fn hold(&mut self, start: usize, buf: &mut ReadBuf<'_>) -> io::Result<()> {
-        if self.is_http1 { behind::hold(&mut self.behind, &self.entry.state, start, buf) } else { Ok(()) }
+    /// Leaves in `buf` what hyper may have now: of HTTP/1 from `start` on, of HTTP/2 from `before` on, behind the preface.
+    fn hold(&mut self, start: usize, before: usize, buf: &mut ReadBuf<'_>) -> io::Result<()> {
+        match &mut self.frames {
+            Some(frames) => frames.blocks.take(before, buf),
+            None if self.is_http1 => return behind::hold(&mut self.behind, &self.entry.state, start, buf),
+            None => {}
+        }
+        Ok(())
     }
 
+    /// Whether something may be held back.
+    fn has_held(&self) -> bool {
+        self.behind.is_some() || self.frames.is_some()
+    }
+
+    /// Passes on what is held back and may go now. False if nothing is.
     fn release(&mut self, buf: &mut ReadBuf<'_>) -> io::Result<bool> {
+        if let Some(frames) = &mut self.frames {
+            return Ok(frames.blocks.give(buf));
+        }
         let is_some = behind::release(&mut self.behind, &self.entry.state, buf)?;
         if is_some {
             self.state().received();
         }
         Ok(is_some)
+    }
+
+    /// The peer ends. Whether something is left to pass on.
+    fn ends_torn(&mut self) -> bool {
+        self.frames.as_mut().is_some_and(|frames| frames.blocks.end())
     }
 
     fn wrote(&mut self, result: &Poll<io::Result<usize>>, upgraded: bool) -> io::Result<()> {
@@ -174,6 +194,7 @@ impl<S: Stream> Io<S> {
 impl<S: Stream> AsyncRead for Io<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.prefix.has_remaining() {
+            let start = buf.filled().len();
             let length = self.prefix.len().min(buf.remaining());
             buf.put_slice(&self.prefix.split_to(length));
             // With what lies behind it: hyper would make its buffer larger for a second read.
@@ -182,31 +203,37 @@ impl<S: Stream> AsyncRead for Io<S> {
                 result?;
             }
             self.read(&buf.filled()[before..])?;
-            self.hold(before - length, buf)?;
+            self.hold(start, before, buf)?;
             return Poll::Ready(Ok(()));
         }
         let upgraded = self.check_cut(cx)?;
-        if self.behind.is_some() && self.release(buf)? {
-            return Poll::Ready(Ok(()));
-        }
-        let before = buf.filled().len();
-        let result = self.stream().poll_read(cx, buf);
-        if result.is_pending() {
-            if self.state().probe.load(Relaxed) {
-                let input = self.stream.as_ref().is_some_and(Stream::has_input);
-                self.state().input.store(input, Relaxed);
+        loop {
+            if self.has_held() && self.release(buf)? {
+                return Poll::Ready(Ok(()));
             }
-            return Poll::Pending;
-        }
-        if buf.filled().len() > before {
-            self.read(&buf.filled()[before..])?;
-            if upgraded {
-                self.state().set_moved();
-            } else {
-                self.hold(before, buf)?;
+            let before = buf.filled().len();
+            let result = self.stream().poll_read(cx, buf);
+            if result.is_pending() {
+                if self.state().probe.load(Relaxed) {
+                    let input = self.stream.as_ref().is_some_and(Stream::has_input);
+                    self.state().input.store(input, Relaxed);
+                }
+                return Poll::Pending;
+            }
+            let is_end = buf.filled().len() == before;
+            if !is_end {
+                self.read(&buf.filled()[before..])?;
+                if upgraded {
+                    self.state().set_moved();
+                    return result;
+                }
+                self.hold(before, before, buf)?;
+            }
+            // All of it may be held back; nothing would mean the end.
+            if buf.filled().len() > before || (is_end && !self.ends_torn()) {
+                return result;
             }
         }
-        result
     }
 }
 
