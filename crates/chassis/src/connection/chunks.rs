@@ -112,8 +112,10 @@ impl Chunks {
 fn extension(at: At, byte: u8) -> Option<At> {
     let is_space = matches!(byte, b' ' | b'\t');
     Some(match (at, byte) {
-        (At::Digits | At::BeforeExtension | At::BehindQuoted, b';') => At::BeforeName,
-        (At::ExtensionName | At::BehindName | At::Token, b';') => At::BeforeName,
+        (
+            At::Digits | At::BeforeExtension | At::ExtensionName | At::BehindName | At::Token | At::BehindQuoted,
+            b';',
+        ) => At::BeforeName,
         (At::Digits | At::BeforeExtension | At::Token | At::BehindQuoted, _) if is_space => At::BeforeExtension,
         (At::BeforeName, _) if is_space => At::BeforeName,
         (At::BeforeName | At::ExtensionName, _) if is_of_a_token(byte) => At::ExtensionName,

@@ -18,7 +18,8 @@ use super::{
     closed::{Closed, Ended},
     drive::{Work, drive},
     executor::Executor,
-    io::{Io, Slot, Stream, take},
+    frames::Frames,
+    io::{Io, Slot, Stream, Watch, take},
     limits::Limits,
     linger::{answer, linger, linger_while_read, part},
     multiplexed,
@@ -26,7 +27,7 @@ use super::{
     service::Service,
     sniff::{Sniff, Sniffed},
     state::{Phase, State},
-    upgraded::Watch,
+    upgraded,
 };
 use crate::{
     peer::{ConnectionInfo, Respond},
@@ -85,15 +86,21 @@ impl<R: Respond> Shared<R> {
         Service::new(self.routes.clone(), Arc::clone(entry), Arc::clone(&self.limits), info)
     }
 
-    fn io<S: Stream>(&self, stream: S, prefix: Bytes, entry: &Arc<Entry>, slot: &Slot<S>) -> TokioIo<Io<S>> {
+    fn io<S: Stream>(
+        &self,
+        stream: S,
+        prefix: Bytes,
+        entry: &Arc<Entry>,
+        slot: &Slot<S>,
+        watch: Watch,
+    ) -> TokioIo<Io<S>> {
         let min_rate = self.limits.settings().min_rate.get();
-        TokioIo::new(Io::new(stream, prefix, Arc::clone(entry), Arc::clone(slot), min_rate))
+        TokioIo::new(Io::new(stream, prefix, Arc::clone(entry), Arc::clone(slot), min_rate, watch))
     }
 
     async fn run_http1<S: Stream>(&self, stream: S, prefix: Bytes, info: ConnectionInfo, entry: &Arc<Entry>) -> Closed {
         let slot = Slot::default();
-        let mut io = self.io(stream, prefix, entry, &slot);
-        io.inner_mut().watch_bodies();
+        let io = self.io(stream, prefix, entry, &slot, Watch::Bodies(None));
         let mut work = Http1(self.http1.serve_connection(io, self.service(info, entry)).with_upgrades());
         let driven = drive(&self.limits, &entry.state, &mut work).await;
         let stalled = entry.state.stalled_since().is_some();
@@ -137,8 +144,7 @@ impl<R: Respond> Shared<R> {
 
     async fn run_http2<S: Stream>(&self, stream: S, prefix: Bytes, info: ConnectionInfo, entry: &Arc<Entry>) -> Closed {
         let slot = Slot::default();
-        let mut io = self.io(stream, prefix, entry, &slot);
-        io.inner_mut().watch_frames();
+        let io = self.io(stream, prefix, entry, &slot, Watch::Frames(Box::new(Frames::new())));
         entry.state.multiplex();
         let mut work = Http2(Box::pin(
             multiplexed::builder(&entry.state, self.max_head).serve_connection(io, self.service(info, entry)),
@@ -172,7 +178,7 @@ impl<R: Respond> Shared<R> {
         state.enter(Phase::Upgraded);
         state.set_moved();
         let settings = self.limits.settings().clone();
-        let mut watch = Watch::new(settings.max_upgrade_age.get(), settings.upgrade_idle_timeout.get());
+        let mut watch = upgraded::Watch::new(settings.max_upgrade_age.get(), settings.upgrade_idle_timeout.get());
         let mut timer = std::pin::pin!(tokio::time::sleep_until(watch.next(state)));
         std::future::poll_fn(|cx| {
             state.register(cx.waker());

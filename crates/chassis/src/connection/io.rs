@@ -6,7 +6,7 @@ use std::{
     io,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -25,6 +25,8 @@ use super::{
     state::{Phase, State},
 };
 use crate::peer::Pace;
+
+mod write;
 
 /// A byte stream that can check for pending input without reading it.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
@@ -72,35 +74,23 @@ pub(crate) struct Io<S> {
     entry: Arc<Entry>,
     slot: Slot<S>,
     pace: Pace,
-    /// None for HTTP/1. Boxed, as most connections have none.
-    frames: Option<Box<Frames>>,
-    /// HTTP/1: only while something is behind a head, or a chunked body is read.
-    behind: Option<Box<Behind>>,
-    is_http1: bool,
+    watch: Watch,
+}
+
+/// What a protocol has watched on its socket. Boxed, as most connections are idle and of HTTP/1.
+#[derive(Debug, Default)]
+pub(crate) enum Watch {
+    #[default]
+    Nothing,
+    /// HTTP/1: the ends of chunked bodies. Only while something is behind a head, or such a body is read.
+    Bodies(Option<Box<Behind>>),
+    /// HTTP/2: malformed requests, and incomplete and excessive frames.
+    Frames(Box<Frames>),
 }
 
 impl<S: Stream> Io<S> {
-    pub(crate) fn new(stream: S, prefix: Bytes, entry: Arc<Entry>, slot: Slot<S>, min_rate: u64) -> Self {
-        Self {
-            stream: Some(stream),
-            prefix,
-            entry,
-            slot,
-            pace: Pace::new(min_rate),
-            frames: None,
-            behind: None,
-            is_http1: false,
-        }
-    }
-
-    /// Switches to HTTP/2: incomplete and excessive frames are reported to the state.
-    pub(super) fn watch_frames(&mut self) {
-        self.frames = Some(Box::new(Frames::new()));
-    }
-
-    /// Checks the ends of chunked bodies.
-    pub(super) fn watch_bodies(&mut self) {
-        self.is_http1 = true;
+    pub(crate) fn new(stream: S, prefix: Bytes, entry: Arc<Entry>, slot: Slot<S>, min_rate: u64, watch: Watch) -> Self {
+        Self { stream: Some(stream), prefix, entry, slot, pace: Pace::new(min_rate), watch }
     }
 
     fn stream(&mut self) -> Pin<&mut S> {
@@ -126,7 +116,7 @@ impl<S: Stream> Io<S> {
 
     /// Bytes came in.
     fn read(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Some(frames) = &mut self.frames else {
+        let Watch::Frames(frames) = &mut self.watch else {
             self.state().received();
             return Ok(());
         };
@@ -145,49 +135,33 @@ impl<S: Stream> Io<S> {
 
     /// Leaves in `buf` what hyper may have now: of HTTP/1 from `start` on, of HTTP/2 from `before` on, behind the preface.
     fn hold(&mut self, start: usize, before: usize, buf: &mut ReadBuf<'_>) -> io::Result<()> {
-        match &mut self.frames {
-            Some(frames) => frames.blocks.take(before, buf),
-            None if self.is_http1 => return behind::hold(&mut self.behind, &self.entry.state, start, buf),
-            None => {}
+        match &mut self.watch {
+            Watch::Frames(frames) => frames.blocks.take(before, buf),
+            Watch::Bodies(behind) => return behind::hold(behind, &self.entry.state, start, buf),
+            Watch::Nothing => {}
         }
         Ok(())
-    }
-
-    /// Whether something may be held back.
-    fn has_held(&self) -> bool {
-        self.behind.is_some() || self.frames.is_some()
     }
 
     /// Passes on what is held back and may go now. False if nothing is.
     fn release(&mut self, buf: &mut ReadBuf<'_>) -> io::Result<bool> {
-        if let Some(frames) = &mut self.frames {
-            return Ok(frames.blocks.give(buf));
+        match &mut self.watch {
+            Watch::Frames(frames) => Ok(frames.blocks.give(buf)),
+            Watch::Bodies(behind @ Some(_)) => {
+                let is_some = behind::release(behind, &self.entry.state, buf)?;
+                if is_some {
+                    self.state().received();
+                }
+                Ok(is_some)
+            }
+            _ => Ok(false),
         }
-        let is_some = behind::release(&mut self.behind, &self.entry.state, buf)?;
-        if is_some {
-            self.state().received();
-        }
-        Ok(is_some)
     }
 
     /// The peer ends. Whether something is left to pass on.
     fn ends_torn(&mut self) -> bool {
-        self.frames.as_mut().is_some_and(|frames| frames.blocks.end())
-    }
-
-    fn wrote(&mut self, result: &Poll<io::Result<usize>>, upgraded: bool) -> io::Result<()> {
-        self.entry.state.set_blocked(result.is_pending());
-        if upgraded && result.is_ready() {
-            self.entry.state.set_moved();
-        }
-        match result {
-            Poll::Pending => self.pace.wait(),
-            Poll::Ready(Ok(bytes)) if !self.pace.moved(*bytes as u64) => {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "the peer reads more slowly than server.min_rate"));
-            }
-            Poll::Ready(_) => {}
-        }
-        Ok(())
+        let Watch::Frames(frames) = &mut self.watch else { return false };
+        frames.blocks.end()
     }
 }
 
@@ -208,7 +182,7 @@ impl<S: Stream> AsyncRead for Io<S> {
         }
         let upgraded = self.check_cut(cx)?;
         loop {
-            if self.has_held() && self.release(buf)? {
+            if self.release(buf)? {
                 return Poll::Ready(Ok(()));
             }
             let before = buf.filled().len();
@@ -234,51 +208,6 @@ impl<S: Stream> AsyncRead for Io<S> {
                 return result;
             }
         }
-    }
-}
-
-impl<S: Stream> AsyncWrite for Io<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let upgraded = self.check_cut(cx)?;
-        let result = self.stream().poll_write(cx, buf);
-        self.wrote(&result, upgraded)?;
-        if let (Some(frames), Poll::Ready(Ok(bytes))) = (&mut self.frames, &result) {
-            frames.send(&buf[..*bytes]);
-        }
-        result
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let upgraded = self.check_cut(cx)?;
-        let result = self.stream().poll_write_vectored(cx, bufs);
-        self.wrote(&result, upgraded)?;
-        if let (Some(frames), Poll::Ready(Ok(bytes))) = (&mut self.frames, &result) {
-            let mut left = *bytes;
-            for buf in bufs {
-                let sent = left.min(buf.len());
-                frames.send(&buf[..sent]);
-                left -= sent;
-            }
-        }
-        result
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.as_ref().is_some_and(AsyncWrite::is_write_vectored)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream().poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = ready!(self.stream().poll_shutdown(cx));
-        self.state().set_blocked(false);
-        Poll::Ready(result)
     }
 }
 

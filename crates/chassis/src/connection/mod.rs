@@ -26,6 +26,7 @@ pub(crate) mod linger;
 mod multiplexed;
 mod orders;
 mod outbound;
+mod refusals;
 pub(crate) mod registry;
 pub(crate) mod service;
 mod settings;

@@ -15,7 +15,7 @@ const STREAMS: u32 = 250;
 ///
 /// h2 also bounds the small DATA frames that wait: each costs what it is short of 256 bytes, and half of the connection's
 /// window is the budget; beyond it the connection ends. So the connection's window is 32 times a stream's: a stalled stream
-/// of frames of 15 bytes, or ten streams of 100, end at their windows and not at the budget.
+/// of frames of 16 bytes, or ten streams of 100, end at their windows and not at the budget.
 const STREAM_WINDOW: u32 = 256 * 1024;
 
 /// Of its own for each connection, as its executor is.

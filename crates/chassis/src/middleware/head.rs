@@ -21,8 +21,8 @@ pub(super) struct Head<'a> {
     /// Forwarding headers.
     pub(super) is_forwarded: bool,
     pub(super) has_deadline: bool,
-    /// `Transfer-Encoding`.
-    pub(super) is_coded: bool,
+    /// A `Transfer-Encoding`.
+    pub(super) coding: Option<&'a HeaderValue>,
     pub(super) length: Option<&'a HeaderValue>,
 }
 
@@ -37,7 +37,7 @@ impl<'a> Head<'a> {
                 "x-request-id" => head.request_id = head.request_id.or(Some(value)),
                 "user-agent" => head.user_agent = head.user_agent.or(Some(value)),
                 "content-length" => head.length = Some(value),
-                "transfer-encoding" => head.is_coded = true,
+                "transfer-encoding" => head.coding = Some(value),
                 "x-forwarded-for" | "forwarded" => head.is_forwarded = true,
                 "grpc-timeout" | "x-envoy-expected-rq-timeout-ms" | "x-request-timeout" => head.has_deadline = true,
                 "traceparent" | "tracestate" | "baggage" | "b3" => head.has_trace = true,

@@ -107,7 +107,7 @@ impl Observation {
                     request.version(),
                     connection.is_some_and(ConnectionInfo::has_to_name_a_host),
                 ),
-                is_coded: head.is_coded,
+                is_coded: head.coding.is_some(),
                 is_counted: false,
             };
         if context.trace.sampled {

@@ -39,7 +39,6 @@ use crate::{
     lifecycle::Lifecycle,
     middleware::routes::Routes,
     peer::{Abort, ConnectionInfo},
-    problem::{Code, Problem},
     request::{self, RequestContext},
     router::Router,
     tasks::Tasks,
@@ -76,7 +75,7 @@ impl Request {
     pub fn read<'a>(variables: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Result<Self, Box<Response>> {
         cgi::read(variables).map(Self).map_err(|bad| {
             tracing::debug!(?bad, "a request was refused");
-            let problem = Problem::new(Code::MalformedRequest).with_detail(bad.detail());
+            let problem = bad.problem();
             let context = Arc::new(RequestContext::anonymous());
             Box::new(request::enter(&context, || problem.into_response()))
         })

@@ -138,7 +138,7 @@ mod tests {
                 let text = [before.as_bytes(), &[byte], b"a-z/?%&"].concat();
                 let code = encode(&text);
                 assert_eq!(decode(&code).as_deref(), Some(&text[..]));
-                let must = byte != b'\t' && (byte < b' ' || byte > b'~');
+                let must = byte != b'\t' && !(b' '..=b'~').contains(&byte);
                 assert!(!must || is_suspicious(&code), "{byte} behind {before:?}");
                 assert!(!must || is_suspicious(&encode(&text[..=before.len()])), "{byte} at the end");
             }
