@@ -42,7 +42,7 @@ impl Bodies {
 
 /// What was held back of a connection, and how its next bytes are read.
 #[derive(Debug)]
-pub(super) struct Behind {
+pub(crate) struct Behind {
     held: Bytes,
     mode: Mode,
 }

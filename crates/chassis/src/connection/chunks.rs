@@ -113,7 +113,7 @@ fn extension(at: At, byte: u8) -> Option<At> {
     let is_space = matches!(byte, b' ' | b'\t');
     Some(match (at, byte) {
         (
-            At::Digits | At::BeforeExtension | At::BehindQuoted | At::ExtensionName | At::BehindName | At::Token,
+            At::Digits | At::BeforeExtension | At::ExtensionName | At::BehindName | At::Token | At::BehindQuoted,
             b';',
         ) => At::BeforeName,
         (At::Digits | At::BeforeExtension | At::Token | At::BehindQuoted, _) if is_space => At::BeforeExtension,

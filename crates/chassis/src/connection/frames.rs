@@ -8,11 +8,17 @@
 //!
 //! Next: [`super::state`].
 
+use std::io::IoSlice;
+
 use tokio::time::Instant;
+
+use super::{
+    blocks::Blocks,
+    refusals::{HEADERS, Refusals},
+};
 
 // RFC 9113, section 6.
 const DATA: u8 = 0;
-const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
 const PUSH_PROMISE: u8 = 5;
 const CONTINUATION: u8 = 9;
@@ -51,7 +57,7 @@ pub(super) enum Seen {
 
 /// Both directions of one connection.
 #[derive(Debug)]
-pub(super) struct Frames {
+pub(crate) struct Frames {
     received: Walk,
     sent: Walk,
     /// The header block goes on in another frame.
@@ -61,6 +67,11 @@ pub(super) struct Frames {
     half: Option<Half>,
     credit: u32,
     refilled: Instant,
+    /// Those that were received, on their way to h2.
+    pub(super) blocks: Blocks,
+    pub(super) refusals: Refusals,
+    /// Before the bytes that are being written, in case only a part of them is.
+    before: (Walk, u32),
 }
 
 impl Frames {
@@ -74,6 +85,9 @@ impl Frames {
             half: Some(Half::Frame),
             credit: AT_ONCE,
             refilled: Instant::now(),
+            blocks: Blocks::default(),
+            refusals: Refusals::default(),
+            before: Default::default(),
         }
     }
 
@@ -84,6 +98,10 @@ impl Frames {
             // Frames of one block, and all up to the first SETTINGS, count as one: a further one extends no deadline.
             has_begun |= self.received.is_between() && !self.in_block && self.is_settled;
             let Some((kind, flags)) = self.received.step(&mut bytes) else { continue };
+            self.refusals.received(kind, flags, self.received.stream());
+            if kind == SETTINGS {
+                self.refusals.settings(&bytes[..self.received.left.min(bytes.len())]);
+            }
             if !self.take(kind, flags) {
                 return Seen::Flood;
             }
@@ -94,12 +112,41 @@ impl Frames {
         if is_same { Seen::Same } else { Seen::Now(half) }
     }
 
-    /// Bytes were sent: their frames allow for replies.
-    pub(super) fn send(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            if let Some((DATA | HEADERS, _)) = self.sent.step(&mut bytes) {
-                self.credit = MOST.min(self.credit + PER_FRAME_SENT);
+    /// Bytes are about to be sent: their frames allow for replies. Returns how many go before a frame that is replaced.
+    pub(super) fn send(&mut self, bufs: &[IoSlice<'_>]) -> usize {
+        self.before = (self.sent.clone(), self.credit);
+        let mut count = 0;
+        for buf in bufs {
+            let mut bytes = &buf[..];
+            while !bytes.is_empty() {
+                if self.sent.is_between() && self.refusals.is_refusal(bytes) {
+                    return count;
+                }
+                let before = bytes.len();
+                self.send_some(&mut bytes);
+                count += before - bytes.len();
             }
+        }
+        count
+    }
+
+    /// Only `count` of them were.
+    pub(super) fn sent_only(&mut self, bufs: &[IoSlice<'_>], mut count: usize) {
+        (self.sent, self.credit) = std::mem::take(&mut self.before);
+        for buf in bufs {
+            let mut bytes = &buf[..count.min(buf.len())];
+            count -= bytes.len();
+            while !bytes.is_empty() {
+                self.send_some(&mut bytes);
+            }
+        }
+    }
+
+    fn send_some(&mut self, bytes: &mut &[u8]) {
+        let Some((kind, _)) = self.sent.step(bytes) else { return };
+        self.refusals.sent(kind, self.sent.stream());
+        if matches!(kind, DATA | HEADERS) {
+            self.credit = MOST.min(self.credit + PER_FRAME_SENT);
         }
     }
 
@@ -141,7 +188,7 @@ impl Frames {
 }
 
 /// Where in a frame one direction is.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Walk {
     header: [u8; 9],
     /// Received bytes of the header.
@@ -154,6 +201,12 @@ struct Walk {
 impl Walk {
     fn is_between(&self) -> bool {
         self.have == 0 && self.left == 0
+    }
+
+    /// Of the last frame.
+    fn stream(&self) -> u32 {
+        let [.., a, b, c, d] = self.header;
+        u32::from_be_bytes([a & 0x7f, b, c, d])
     }
 
     /// Consumes bytes up to the end of a header or a payload. Returns kind and flags if they complete a header.
@@ -180,79 +233,4 @@ impl Walk {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SETTLED: [u8; 9] = [0, 0, 0, SETTINGS, 0, 0, 0, 0, 0];
-    const PING: [u8; 17] = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
-
-    fn settled() -> Frames {
-        let mut frames = Frames::new();
-        assert_eq!(frames.receive(&SETTLED), Seen::Now(None));
-        frames
-    }
-
-    #[test]
-    fn the_first_settings_are_waited_for() {
-        let mut frames = Frames::new();
-        assert_eq!(frames.receive(&SETTLED[..4]), Seen::Same);
-        assert_eq!(frames.receive(&SETTLED[4..]), Seen::Now(None));
-    }
-
-    #[test]
-    fn whatever_way_bytes_are_cut_a_frame_is_whole_at_its_end() {
-        for cut in 1..PING.len() {
-            let mut frames = settled();
-            assert_eq!(frames.receive(&PING[..cut]), Seen::Now(Some(Half::Frame)), "{cut}");
-            assert_eq!(frames.receive(&PING[cut..]), Seen::Now(None), "{cut}");
-        }
-    }
-
-    #[test]
-    fn another_half_frame_is_another_wait_and_more_of_it_is_not() {
-        let mut frames = settled();
-        assert_eq!(frames.receive(&[&PING[..], &PING[..3]].concat()), Seen::Now(Some(Half::Frame)));
-        assert_eq!(frames.receive(&PING[3..5]), Seen::Same);
-        assert_eq!(frames.receive(&[&PING[5..], &PING[..3]].concat()), Seen::Now(Some(Half::Frame)));
-    }
-
-    #[test]
-    fn a_header_block_is_one_thing() {
-        let mut frames = settled();
-        assert_eq!(frames.receive(&[0, 0, 1, HEADERS, 1, 0, 0, 0, 1, 0x82]), Seen::Now(Some(Half::Frame)));
-        assert_eq!(frames.receive(&[0, 0, 0, CONTINUATION, 0, 0, 0, 0, 1]), Seen::Same);
-        assert_eq!(frames.receive(&[0, 0, 0, CONTINUATION, END_HEADERS, 0, 0, 0, 1]), Seen::Now(None));
-    }
-
-    #[test]
-    fn a_piece_of_a_body_is_told_apart() {
-        let mut frames = settled();
-        assert_eq!(frames.receive(&[0, 0, 2, DATA]), Seen::Now(Some(Half::Frame)));
-        assert_eq!(frames.receive(&[0, 0, 0, 0, 1, b'a']), Seen::Now(Some(Half::Data)));
-        assert_eq!(frames.receive(b"b"), Seen::Now(None));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_hundred_a_second_are_no_flood() {
-        let mut frames = settled();
-        for _ in 0..100 {
-            tokio::time::advance(std::time::Duration::from_secs(1)).await;
-            assert_eq!(frames.receive(&PING.repeat(99)), Seen::Same);
-        }
-        assert_eq!(frames.receive(&PING.repeat(1100)), Seen::Flood);
-    }
-
-    #[test]
-    fn frames_of_answers_allow_for_more() {
-        let mut frames = settled();
-        for _ in 0..1000 {
-            frames.send(&[0, 0, 1, DATA, 0, 0, 0, 0, 1, b'a']);
-            assert_eq!(frames.receive(&PING.repeat(10)), Seen::Same);
-        }
-        for _ in 0..200 {
-            // Acknowledging a PING allows for none.
-            frames.send(&PING);
-        }
-        assert_eq!(frames.receive(&PING.repeat(1000)), Seen::Flood);
-    }
-}
+mod tests;

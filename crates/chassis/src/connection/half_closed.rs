@@ -32,9 +32,7 @@ const AHEAD: usize = 24;
 
 /// Looks for the end of the peer's side.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
-    /// Where hyper does not look itself.
-    is_on: bool,
+pub(super) struct Ends {
     /// hyper waits for input: the end is its own to see.
     pub(super) reads: bool,
     /// The peer has ended its side while its request is served, where the reader looks for it itself.
@@ -43,20 +41,7 @@ pub(super) struct Watch {
     silent: Option<Pin<Box<Sleep>>>,
 }
 
-impl Watch {
-    pub(super) fn on() -> Self {
-        Self { is_on: true, ..Self::default() }
-    }
-
-    pub(super) const fn is_on(&self) -> bool {
-        self.is_on
-    }
-
-    /// Whether nobody else would see the end.
-    pub(super) fn is_needed(&self) -> bool {
-        self.is_on && !self.reads
-    }
-
+impl Ends {
     /// A part of the answer was written: a peer that has left resets it, and the next write fails.
     pub(super) fn wrote(&mut self) {
         self.silent = None;

@@ -11,36 +11,29 @@ use std::{
 
 use bytes::Bytes;
 use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 
 use super::{
     Protocol,
     closed::{Closed, Ended},
     drive::{Work, drive},
     executor::Executor,
-    io::{Io, Slot, Stream, take},
+    frames::Frames,
+    io::{Io, Slot, Stream, Watch, take},
     limits::Limits,
     linger::{answer, linger, linger_while_read, part},
+    multiplexed,
     registry::Entry,
     service::Service,
     sniff::{Sniff, Sniffed},
     state::{Phase, State},
-    upgraded::Watch,
+    upgraded,
 };
 use crate::{
     peer::{ConnectionInfo, Respond},
     problem::{self, Code, Problem},
     request::{self, RequestContext},
 };
-
-/// 250: what Kestrel and others grant; the admission behind it bounds the work.
-const STREAMS: u32 = 250;
-/// 256 KiB, four times nginx's: a body that nobody reads yet waits in h2, up to this.
-///
-/// h2 also bounds the small DATA frames that wait: each costs what it is short of 256 bytes, and half of the connection's
-/// window is the budget; beyond it the connection ends. So the connection's window is 32 times a stream's: a stalled stream
-/// of frames of 15 bytes, or ten streams of 100, end at their windows and not at the budget.
-const STREAM_WINDOW: u32 = 256 * 1024;
 
 /// hyper's own limit of header fields, which costs nothing.
 const PARSER_HEADERS: usize = 100;
@@ -91,37 +84,20 @@ impl<R: Respond> Shared<R> {
         }
     }
 
-    /// Of its own for each connection, as its executor is.
-    fn http2(&self, state: &Arc<State>) -> http2::Builder<Executor> {
-        let mut http2 = http2::Builder::new(Executor::new(state));
-        http2
-            .timer(TokioTimer::new())
-            .max_header_list_size(u32::try_from(2 * self.max_head).unwrap_or(u32::MAX))
-            // 64 KiB: the part of a response that never counts.
-            .max_send_buf_size(64 * 1024)
-            .max_concurrent_streams(STREAMS)
-            // All of them may be cancelled at once: h2's default of 20 ends the connection of a proxy whose clients left
-            // together. Beyond it, a client that opens and cancels without end gets ENHANCE_YOUR_CALM.
-            .max_pending_accept_reset_streams(STREAMS as usize)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(32 * STREAM_WINDOW);
-        http2
-    }
-
     fn service(&self, info: ConnectionInfo, entry: &Arc<Entry>) -> Service<R> {
         Service::new(self.routes.clone(), Arc::clone(entry), Arc::clone(&self.limits), info)
     }
 
-    fn io<S: Stream>(&self, stream: S, prefix: Bytes, entry: &Arc<Entry>, slot: &Slot<S>) -> TokioIo<Io<S>> {
+    fn io<S: Stream>(
+        &self,
+        stream: S,
+        prefix: Bytes,
+        entry: &Arc<Entry>,
+        slot: &Slot<S>,
+        watch: Watch,
+    ) -> TokioIo<Io<S>> {
         let min_rate = self.limits.settings().min_rate.get();
-        TokioIo::new(Io::new(stream, prefix, Arc::clone(entry), Arc::clone(slot), min_rate))
-    }
-
-    /// The same of HTTP/1.
-    fn watched_io<S: Stream>(&self, stream: S, prefix: Bytes, entry: &Arc<Entry>, slot: &Slot<S>) -> TokioIo<Io<S>> {
-        let mut io = self.io(stream, prefix, entry, slot);
-        io.inner_mut().watch_http1();
-        io
+        TokioIo::new(Io::new(stream, prefix, Arc::clone(entry), Arc::clone(slot), min_rate, watch))
     }
 
     async fn run_http1<S: Stream>(&self, stream: S, prefix: Bytes, info: ConnectionInfo, entry: &Arc<Entry>) -> Closed {
@@ -129,7 +105,7 @@ impl<R: Respond> Shared<R> {
         // Without a local of its own: the future would hold the socket's state twice.
         let mut work = Http1(
             self.http1
-                .serve_connection(self.watched_io(stream, prefix, entry, &slot), self.service(info, entry))
+                .serve_connection(self.io(stream, prefix, entry, &slot, Watch::Bodies(None)), self.service(info, entry))
                 .with_upgrades(),
         );
         let driven = drive(&self.limits, &entry.state, &mut work).await;
@@ -174,10 +150,11 @@ impl<R: Respond> Shared<R> {
 
     async fn run_http2<S: Stream>(&self, stream: S, prefix: Bytes, info: ConnectionInfo, entry: &Arc<Entry>) -> Closed {
         let slot = Slot::default();
-        let mut io = self.io(stream, prefix, entry, &slot);
-        io.inner_mut().watch_frames();
+        let io = self.io(stream, prefix, entry, &slot, Watch::Frames(Box::new(Frames::new())));
         entry.state.multiplex();
-        let mut work = Http2(Box::pin(self.http2(&entry.state).serve_connection(io, self.service(info, entry))));
+        let mut work = Http2(Box::pin(
+            multiplexed::builder(&entry.state, self.max_head).serve_connection(io, self.service(info, entry)),
+        ));
         let driven = drive(&self.limits, &entry.state, &mut work).await;
         drop(work);
         match driven {
@@ -207,7 +184,7 @@ impl<R: Respond> Shared<R> {
         state.enter(Phase::Upgraded);
         state.set_moved();
         let settings = self.limits.settings().clone();
-        let mut watch = Watch::new(settings.max_upgrade_age.get(), settings.upgrade_idle_timeout.get());
+        let mut watch = upgraded::Watch::new(settings.max_upgrade_age.get(), settings.upgrade_idle_timeout.get());
         let mut timer = std::pin::pin!(tokio::time::sleep_until(watch.next(state)));
         std::future::poll_fn(|cx| {
             state.register(cx.waker());

@@ -6,7 +6,7 @@ use std::{
     io,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -21,11 +21,13 @@ use super::{
     behind::{self, Behind},
     closed::Closed,
     frames::{Frames, Seen},
-    half_closed::{self, Watch},
+    half_closed::{self, Ends},
     registry::Entry,
     state::{Phase, State},
 };
 use crate::peer::Pace;
+
+mod write;
 
 /// A byte stream that can check for pending input without reading it.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
@@ -84,27 +86,24 @@ pub(crate) struct Io<S> {
     entry: Arc<Entry>,
     slot: Slot<S>,
     pace: Pace,
-    /// None for HTTP/1. Boxed, as most connections have none.
-    frames: Option<Box<Frames>>,
-    /// HTTP/1: only while something is behind a head, or a chunked body is read.
-    behind: Option<Box<Behind>>,
     watch: Watch,
+    ends: Ends,
+}
+
+/// What a protocol has watched on its socket. Boxed, as most connections are idle and of HTTP/1.
+#[derive(Debug, Default)]
+pub(crate) enum Watch {
+    #[default]
+    Nothing,
+    /// HTTP/1: the ends of chunked bodies. Only while something is behind a head, or such a body is read.
+    Bodies(Option<Box<Behind>>),
+    /// HTTP/2: malformed requests, and incomplete and excessive frames.
+    Frames(Box<Frames>),
 }
 
 impl<S: Stream> Io<S> {
-    pub(crate) fn new(stream: S, prefix: Bytes, entry: Arc<Entry>, slot: Slot<S>, min_rate: u64) -> Self {
-        let (stream, pace, watch) = (Some(stream), Pace::new(min_rate), Watch::default());
-        Self { stream, prefix, entry, slot, pace, frames: None, behind: None, watch }
-    }
-
-    /// HTTP/1, with hyper's `half_close`: the end of the peer's side is looked for here, and those of chunked bodies.
-    pub(super) fn watch_http1(&mut self) {
-        self.watch = Watch::on();
-    }
-
-    /// Switches to HTTP/2: incomplete and excessive frames are reported to the state.
-    pub(super) fn watch_frames(&mut self) {
-        self.frames = Some(Box::new(Frames::new()));
+    pub(crate) fn new(stream: S, prefix: Bytes, entry: Arc<Entry>, slot: Slot<S>, min_rate: u64, watch: Watch) -> Self {
+        Self { stream: Some(stream), prefix, entry, slot, pace: Pace::new(min_rate), watch, ends: Ends::default() }
     }
 
     fn stream(&mut self) -> Pin<&mut S> {
@@ -130,7 +129,7 @@ impl<S: Stream> Io<S> {
 
     /// Bytes came in.
     fn read(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Some(frames) = &mut self.frames else {
+        let Watch::Frames(frames) = &mut self.watch else {
             self.state().received();
             return Ok(());
         };
@@ -147,22 +146,41 @@ impl<S: Stream> Io<S> {
         }
     }
 
-    fn hold(&mut self, start: usize, buf: &mut ReadBuf<'_>) -> io::Result<()> {
-        if self.watch.is_on() { behind::hold(&mut self.behind, &self.entry.state, start, buf) } else { Ok(()) }
-    }
-
-    fn release(&mut self, buf: &mut ReadBuf<'_>) -> io::Result<bool> {
-        let is_some = behind::release(&mut self.behind, &self.entry.state, buf)?;
-        if is_some {
-            self.state().received();
+    /// Leaves in `buf` what hyper may have now: of HTTP/1 from `start` on, of HTTP/2 from `before` on, behind the preface.
+    fn hold(&mut self, start: usize, before: usize, buf: &mut ReadBuf<'_>) -> io::Result<()> {
+        match &mut self.watch {
+            Watch::Frames(frames) => frames.blocks.take(before, buf),
+            Watch::Bodies(behind) => return behind::hold(behind, &self.entry.state, start, buf),
+            Watch::Nothing => {}
         }
-        Ok(is_some)
+        Ok(())
     }
 
-    /// The peer has ended its side, and the reader is told.
+    /// Passes on what is held back and may go now. False if nothing is.
+    fn release(&mut self, buf: &mut ReadBuf<'_>) -> io::Result<bool> {
+        match &mut self.watch {
+            Watch::Frames(frames) => Ok(frames.blocks.give(buf)),
+            Watch::Bodies(behind @ Some(_)) => {
+                let is_some = behind::release(behind, &self.entry.state, buf)?;
+                if is_some {
+                    self.state().received();
+                }
+                Ok(is_some)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// The peer ends. Whether something is left to pass on.
+    fn ends_torn(&mut self) -> bool {
+        let Watch::Frames(frames) = &mut self.watch else { return false };
+        frames.blocks.end()
+    }
+
+    /// The peer has ended its side, and the reader, who is not hyper, is told.
     fn ended(&mut self) -> io::Result<()> {
-        if self.frames.is_none() && !self.watch.is_on() && self.state().phase() == Phase::Busy {
-            self.watch.half_closed = true;
+        if matches!(self.watch, Watch::Nothing) && self.state().phase() == Phase::Busy {
+            self.ends.half_closed = true;
             if self.stream.as_ref().is_some_and(Stream::has_left) {
                 return Err(half_closed::left());
             }
@@ -170,30 +188,16 @@ impl<S: Stream> Io<S> {
         Ok(())
     }
 
+    /// HTTP/1, with hyper's `half_close`: the end of the peer's side is looked for here.
     fn look_for_end(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let Watch::Bodies(behind) = &self.watch else { return Ok(()) };
         // What is held back comes before what would be read here.
-        let has_input = self.prefix.has_remaining() || self.behind.as_ref().is_some_and(|behind| !behind.is_empty());
-        if !self.watch.is_needed() || has_input || self.state().phase() != Phase::Busy {
+        let has_input = self.prefix.has_remaining() || behind.as_ref().is_some_and(|behind| !behind.is_empty());
+        if self.ends.reads || has_input || self.state().phase() != Phase::Busy {
             return Ok(());
         }
         let stream = self.stream.as_mut().expect("present until dropped");
-        self.prefix = self.watch.look(stream, cx).inspect_err(|_| self.entry.state.set_closing(Closed::Peer))?;
-        Ok(())
-    }
-
-    fn wrote(&mut self, result: &Poll<io::Result<usize>>, upgraded: bool) -> io::Result<()> {
-        self.entry.state.set_blocked(result.is_pending());
-        if (upgraded || self.watch.half_closed) && result.is_ready() {
-            self.entry.state.set_moved();
-        }
-        self.watch.wrote();
-        match result {
-            Poll::Pending => self.pace.wait(),
-            Poll::Ready(Ok(bytes)) if !self.pace.moved(*bytes as u64) => {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "the peer reads more slowly than server.min_rate"));
-            }
-            Poll::Ready(_) => {}
-        }
+        self.prefix = self.ends.look(stream, cx).inspect_err(|_| self.entry.state.set_closing(Closed::Peer))?;
         Ok(())
     }
 }
@@ -201,6 +205,7 @@ impl<S: Stream> Io<S> {
 impl<S: Stream> AsyncRead for Io<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.prefix.has_remaining() {
+            let start = buf.filled().len();
             let length = self.prefix.len().min(buf.remaining());
             buf.put_slice(&self.prefix.split_to(length));
             // With what lies behind it: hyper would make its buffer larger for a second read.
@@ -209,81 +214,40 @@ impl<S: Stream> AsyncRead for Io<S> {
                 result?;
             }
             self.read(&buf.filled()[before..])?;
-            self.hold(before - length, buf)?;
+            self.hold(start, before, buf)?;
             return Poll::Ready(Ok(()));
         }
         let upgraded = self.check_cut(cx)?;
-        if self.behind.is_some() && self.release(buf)? {
-            return Poll::Ready(Ok(()));
-        }
-        let before = buf.filled().len();
-        let result = self.stream().poll_read(cx, buf);
-        self.watch.reads = result.is_pending();
-        if result.is_pending() {
-            if self.state().probe.load(Relaxed) {
-                let input = self.stream.as_ref().is_some_and(Stream::has_input);
-                self.state().input.store(input, Relaxed);
+        loop {
+            if self.release(buf)? {
+                return Poll::Ready(Ok(()));
             }
-            return Poll::Pending;
-        }
-        if buf.filled().len() > before {
-            self.read(&buf.filled()[before..])?;
-            if upgraded {
-                self.state().set_moved();
+            let before = buf.filled().len();
+            let result = self.stream().poll_read(cx, buf);
+            self.ends.reads = result.is_pending();
+            if result.is_pending() {
+                if self.state().probe.load(Relaxed) {
+                    let input = self.stream.as_ref().is_some_and(Stream::has_input);
+                    self.state().input.store(input, Relaxed);
+                }
+                return Poll::Pending;
+            }
+            let is_end = buf.filled().len() == before;
+            if is_end {
+                self.ended()?;
             } else {
-                self.hold(before, buf)?;
+                self.read(&buf.filled()[before..])?;
+                if upgraded {
+                    self.state().set_moved();
+                    return result;
+                }
+                self.hold(before, before, buf)?;
             }
-        } else {
-            self.ended()?;
-        }
-        result
-    }
-}
-
-impl<S: Stream> AsyncWrite for Io<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let upgraded = self.check_cut(cx)?;
-        let result = self.stream().poll_write(cx, buf);
-        self.wrote(&result, upgraded)?;
-        if let (Some(frames), Poll::Ready(Ok(bytes))) = (&mut self.frames, &result) {
-            frames.send(&buf[..*bytes]);
-        }
-        result
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let upgraded = self.check_cut(cx)?;
-        let result = self.stream().poll_write_vectored(cx, bufs);
-        self.wrote(&result, upgraded)?;
-        if let (Some(frames), Poll::Ready(Ok(bytes))) = (&mut self.frames, &result) {
-            let mut left = *bytes;
-            for buf in bufs {
-                let sent = left.min(buf.len());
-                frames.send(&buf[..sent]);
-                left -= sent;
+            // All of it may be held back; nothing would mean the end.
+            if buf.filled().len() > before || (is_end && !self.ends_torn()) {
+                return result;
             }
         }
-        result
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.as_ref().is_some_and(AsyncWrite::is_write_vectored)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // hyper flushes whenever it has nothing left to do, also while a handler is at work.
-        self.look_for_end(cx)?;
-        self.stream().poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = ready!(self.stream().poll_shutdown(cx));
-        self.state().set_blocked(false);
-        Poll::Ready(result)
     }
 }
 

@@ -10,6 +10,7 @@
 //! Next: `service`, which dispatches each request.
 
 mod behind;
+mod blocks;
 pub(crate) mod body;
 mod chunks;
 pub(crate) mod closed;
@@ -23,8 +24,10 @@ pub(crate) mod http;
 pub(crate) mod io;
 mod limits;
 pub(crate) mod linger;
+mod multiplexed;
 mod orders;
 mod outbound;
+mod refusals;
 pub(crate) mod registry;
 pub(crate) mod service;
 mod settings;

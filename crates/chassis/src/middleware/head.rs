@@ -10,7 +10,6 @@ use super::{coding::Coded, host::Host};
 
 /// A summary of a head. If a flag is set, the header exists.
 #[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each says that a field was seen")]
 pub(super) struct Head<'a> {
     /// As HTTP/1 writes the fields: each line has a colon, a space, CR and LF.
     pub(super) bytes: usize,
@@ -22,8 +21,8 @@ pub(super) struct Head<'a> {
     /// Forwarding headers.
     pub(super) is_forwarded: bool,
     pub(super) has_deadline: bool,
-    /// `Transfer-Encoding`.
-    pub(super) is_coded: bool,
+    /// A `Transfer-Encoding`.
+    pub(super) coding: Option<&'a HeaderValue>,
     pub(super) length: Option<&'a HeaderValue>,
     pub(super) coded: Coded,
 }
@@ -39,7 +38,7 @@ impl<'a> Head<'a> {
                 "x-request-id" => head.request_id = head.request_id.or(Some(value)),
                 "user-agent" => head.user_agent = head.user_agent.or(Some(value)),
                 "content-length" => head.length = Some(value),
-                "transfer-encoding" => head.is_coded = true,
+                "transfer-encoding" => head.coding = Some(value),
                 "cookie" => head.coded.cookies += 1,
                 "accept-encoding" => head.coded.has_weights |= value.as_bytes().contains(&b';'),
                 "content-encoding" => head.coded.is_encoded = true,

@@ -36,7 +36,6 @@ use crate::{
 };
 
 /// A request from its head to the last byte of its response. If dropped earlier, it counts as 499: client disconnected.
-#[expect(clippy::struct_excessive_bools, reason = "each says what a request has")]
 pub(super) struct Observation {
     pub(super) stack: Arc<Stack>,
     pub(super) route: Arc<Route>,
@@ -115,7 +114,7 @@ impl Observation {
                     request.version(),
                     connection.is_some_and(ConnectionInfo::has_to_name_a_host),
                 ),
-                is_coded: head.is_coded,
+                is_coded: head.coding.is_some(),
                 is_counted: false,
             };
         if context.trace.sampled {

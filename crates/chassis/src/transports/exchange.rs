@@ -30,7 +30,7 @@ use crate::{
         Entry, Limits, Stream,
         closed::{Closed, Ended},
         drive::{Work, drive},
-        io::{Io, Slot, take},
+        io::{Io, Slot, Watch, take},
         linger::linger,
     },
     middleware::routes::Routes,
@@ -88,7 +88,7 @@ impl Inner {
         }
         let (slot, state) = (Slot::default(), &entry.state);
         let min_rate = self.limits.settings().min_rate.get();
-        let io = Io::new(stream, Bytes::new(), Arc::clone(entry), Arc::clone(&slot), min_rate);
+        let io = Io::new(stream, Bytes::new(), Arc::clone(entry), Arc::clone(&slot), min_rate, Watch::default());
         let connection = CgiConnection { inner: self, entry, peer };
         let driven = drive(&self.limits, state, &mut Conversation(Box::pin(converse(io, connection)))).await;
         let (Ok(reason) | Err(reason)) = driven;

@@ -11,6 +11,7 @@ mod ends;
 mod frames;
 mod heads;
 mod http2;
+mod malformed;
 mod memory;
 mod slow;
 

@@ -1,0 +1,179 @@
+//! Requests that h2 refuses with a reset of their stream get a 400, as they do in HTTP/1.
+//!
+//! A balancer counts resets against the replica, and a request that its own client malformed is no fault of the replica's.
+//! h2 has no hook for it: it writes `RST_STREAM` with `PROTOCOL_ERROR` where a stream was never answered. So that frame is
+//! replaced on its way to the socket, by a head with `:status 400` that ends the stream. It has no body, which would need a
+//! window that h2 keeps.
+//!
+//! Next: [`super::io`].
+
+use bytes::{Buf, Bytes};
+
+// RFC 9113, section 6.
+pub(super) const HEADERS: u8 = 1;
+pub(super) const RST_STREAM: u8 = 3;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+/// The frame that is replaced: a header, and an error code.
+pub(super) const RESET: usize = 13;
+const PROTOCOL_ERROR: [u8; 4] = [0, 0, 0, 1];
+/// `:status: 400`, and `content-length: 0` without a place in the table (RFC 7541, appendix A).
+const FIELDS: [u8; 5] = [0x8c, 0x0f, 0x0d, 1, b'0'];
+/// 512: twice our limit of streams. One more is reset, not answered.
+const MOST: usize = 512;
+/// h2 ends a connection at 1,024 resets of its own. Half of them, and the connection is asked to end before.
+const WORN: u32 = 512;
+
+/// The streams of one connection that are not answered yet.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    open: Vec<Opened>,
+    newest: u32,
+    refused: u32,
+    /// The peer made its table smaller: the next block must say that it was seen (RFC 7541, section 4.2), and that is h2's.
+    is_resized: bool,
+    /// What is written instead of a reset.
+    out: Bytes,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Opened {
+    stream: u32,
+    has_ended: bool,
+}
+
+impl Refusals {
+    /// The peer sent a frame's header.
+    pub(super) fn received(&mut self, kind: u8, flags: u8, stream: u32) {
+        match kind {
+            HEADERS if stream > self.newest => {
+                self.newest = stream;
+                if self.open.len() < MOST {
+                    self.open.push(Opened { stream, has_ended: flags & END_STREAM != 0 });
+                }
+            }
+            RST_STREAM => self.forget(stream),
+            _ => {}
+        }
+    }
+
+    /// The peer sent SETTINGS: pairs of an identifier and a value. 1 is the size of its table, at first 4,096.
+    pub(super) fn settings(&mut self, payload: &[u8]) {
+        let is_smaller = |pair: &[u8]| pair[..2] == [0, 1] && pair[2..4] == [0, 0] && pair[4] < 0x10;
+        self.is_resized |= payload.chunks_exact(6).any(is_smaller);
+    }
+
+    /// A frame's header goes out.
+    pub(super) fn sent(&mut self, kind: u8, stream: u32) {
+        if matches!(kind, HEADERS | RST_STREAM) {
+            self.is_resized &= kind != HEADERS;
+            self.forget(stream);
+        }
+    }
+
+    /// Whether the frame at the start of `bytes` is to be written otherwise.
+    pub(super) fn is_refusal(&self, bytes: &[u8]) -> bool {
+        let Some(frame) = bytes.first_chunk::<RESET>() else { return false };
+        frame[3] == RST_STREAM && frame[9..] == PROTOCOL_ERROR && !self.is_resized && self.place(frame).is_some()
+    }
+
+    /// Has it written otherwise. False if it is not to be.
+    pub(super) fn replace(&mut self, bytes: &[u8]) -> bool {
+        let Some(at) = bytes.first_chunk().filter(|_| self.is_refusal(bytes)).and_then(|frame| self.place(frame))
+        else {
+            return false;
+        };
+        let opened = self.open.swap_remove(at);
+        self.refused += 1;
+        let mut out = write(HEADERS, END_STREAM | END_HEADERS, opened.stream, &FIELDS);
+        if !opened.has_ended {
+            // NO_ERROR: the rest of the request is not needed (RFC 9113, section 8.1).
+            out.extend(write(RST_STREAM, 0, opened.stream, &[0; 4]));
+        }
+        self.out = out.into();
+        true
+    }
+
+    fn place(&self, frame: &[u8; RESET]) -> Option<usize> {
+        let stream = u32::from_be_bytes([frame[5], frame[6], frame[7], frame[8]]);
+        self.open.iter().position(|open| open.stream == stream)
+    }
+
+    /// What is being written instead of a frame.
+    pub(super) fn out(&self) -> &Bytes {
+        &self.out
+    }
+
+    /// So much of it was. Whether that was all.
+    pub(super) fn advance(&mut self, count: usize) -> bool {
+        self.out.advance(count);
+        self.out.is_empty()
+    }
+
+    /// Whether h2 is about to end the connection for its resets.
+    pub(super) fn is_worn(&self) -> bool {
+        self.refused >= WORN
+    }
+
+    fn forget(&mut self, stream: u32) {
+        if let Some(at) = self.open.iter().position(|open| open.stream == stream) {
+            self.open.swap_remove(at);
+        }
+    }
+}
+
+fn write(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).expect("a few bytes");
+    [&[0, 0, length, kind, flags], &stream.to_be_bytes()[..], payload].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reset(stream: u32, code: u32) -> Vec<u8> {
+        write(RST_STREAM, 0, stream, &code.to_be_bytes())
+    }
+
+    #[test]
+    fn a_stream_that_was_never_answered_gets_a_400_once() {
+        let mut refusals = Refusals::default();
+        refusals.received(HEADERS, END_STREAM, 1);
+        assert!(!refusals.replace(&reset(1, 2)), "another code");
+        assert!(!refusals.replace(&reset(3, 1)), "another stream");
+        assert!(refusals.replace(&reset(1, 1)));
+        assert_eq!(refusals.out()[..], [&[0, 0, 5, 1, 5, 0, 0, 0, 1], &FIELDS[..]].concat()[..]);
+        assert!(!refusals.advance(9) && refusals.advance(5));
+        assert!(!refusals.replace(&reset(1, 1)), "again");
+    }
+
+    #[test]
+    fn a_stream_that_was_answered_is_reset() {
+        let mut refusals = Refusals::default();
+        refusals.received(HEADERS, 0, 1);
+        refusals.sent(HEADERS, 1);
+        // Its trailers.
+        refusals.received(HEADERS, END_STREAM, 1);
+        assert!(!refusals.replace(&reset(1, 1)));
+    }
+
+    #[test]
+    fn the_rest_of_a_request_that_goes_on_is_not_asked_for() {
+        let mut refusals = Refusals::default();
+        refusals.received(HEADERS, 0, 1);
+        assert!(refusals.replace(&reset(1, 1)));
+        assert!(refusals.out().ends_with(&reset(1, 0)));
+    }
+
+    #[test]
+    fn a_table_that_became_smaller_is_told_of_by_h2_first() {
+        let mut refusals = Refusals::default();
+        refusals.settings(&[0, 3, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0]);
+        for stream in [1, 3] {
+            refusals.received(HEADERS, END_STREAM, stream);
+        }
+        assert!(!refusals.replace(&reset(1, 1)));
+        refusals.sent(HEADERS, 1);
+        assert!(refusals.replace(&reset(3, 1)));
+    }
+}
