@@ -101,11 +101,11 @@ async fn has_read_one(connection: &mut Connection) -> bool {
     let mut length = 0;
     loop {
         let Ok(line) = connection.read_line().await else { return false };
-        match line.trim_end() {
-            "" => break,
-            field => {
-                length = field.strip_prefix("content-length: ").map_or(length, |text| text.parse().expect("a length"))
-            }
+        if line.trim_end().is_empty() {
+            break;
+        }
+        if let Some(text) = line.strip_prefix("content-length: ") {
+            length = text.trim_end().parse().expect("a length");
         }
     }
     length == 0 || connection.receive_bytes(length).await.is_ok()
