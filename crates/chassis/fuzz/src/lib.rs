@@ -101,5 +101,6 @@ pub fn forwarded(data: &[u8]) {
     }
     let peer = std::net::IpAddr::from([10, 0, 0, 1]);
     forwarded::client(&headers, peer, |address| address.is_ipv4());
-    let _ = (forwarded::scheme(&headers), forwarded::host(&headers));
+    let trusts = |address: std::net::IpAddr| address.is_ipv4();
+    let _ = (forwarded::scheme(&headers, peer, trusts), forwarded::host(&headers, peer, trusts));
 }
