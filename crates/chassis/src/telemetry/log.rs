@@ -176,7 +176,7 @@ fn key(format: Format, out: &mut Vec<u8>, name: &str) {
     }
 }
 
-/// Appends the ids of the current request, and of the span where one is recorded.
+/// Appends the ids of the current request, and in JSON of the span where one is recorded: nobody types it at a terminal.
 fn identity(format: Format, line: &mut Vec<u8>) {
     let active = active_span();
     request::with_current(|request| {
@@ -189,7 +189,6 @@ fn identity(format: Format, line: &mut Vec<u8>) {
             format.field(line, name!("trace_id"), Value::Id(trace_id));
         }
     });
-    // Nobody types a span's id from a terminal.
     if let (Format::Json, Some((_, span_id))) = (format, active) {
         format.field(line, name!("span_id"), Value::Printed(format_args!("{span_id}")));
     }
@@ -290,16 +289,12 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_text_within_a_request_have_short_ids_behind_their_fields() {
-        let text = Format::Text(Colour::Plain);
-        let lines =
-            lines(text, || request::enter(&context(0xabc << 100, false), || info!(target: "here", n = 1, "inside")));
-        assert_eq!(&lines[0][24..], "  INFO here: inside n=1 request_id=r-1 trace_id=0000abc0");
-    }
-
-    #[test]
-    fn text_is_one_readable_line() {
-        let lines = lines(Format::Text(Colour::Plain), || info!(target: "here", name = "a b", n = 1, "two\nlines"));
+    fn text_is_one_readable_line_with_short_ids_at_its_end() {
+        let lines = lines(Format::Text(Colour::Plain), || {
+            info!(target: "here", name = "a b", n = 1, "two\nlines");
+            request::enter(&context(0xabc << 100, false), || info!(target: "here", n = 1, "inside"));
+        });
         assert_eq!(&lines[0][24..], r#"  INFO here: two\nlines name="a b" n=1"#);
+        assert_eq!(&lines[1][24..], "  INFO here: inside n=1 request_id=r-1 trace_id=0000abc0");
     }
 }
