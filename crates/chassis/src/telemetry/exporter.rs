@@ -3,7 +3,7 @@
 //! A separate runtime keeps exports off the requests' threads, and lets them go on while the others shut down. What the
 //! thread itself emits is never exported: an exporter must not feed itself.
 //!
-//! Next: [`super::target`].
+//! Next: [`super::otlp`].
 
 use std::{
     future::Future,
@@ -17,24 +17,15 @@ use std::{
 use bytes::Bytes;
 use futures_util::future::join_all;
 use opentelemetry::{Context, InstrumentationScope};
-use opentelemetry_proto::{
-    tonic::collector::{logs::v1::ExportLogsServiceRequest, trace::v1::ExportTraceServiceRequest},
-    transform::{
-        common::tonic::ResourceAttributesWithSchema, logs::tonic::group_logs_by_resource_and_scope,
-        trace::tonic::group_spans_by_resource_and_scope,
-    },
-};
-use opentelemetry_sdk::{
-    Resource,
-    logs::{LogBatch, SdkLogRecord},
-};
-use prost::Message;
+use opentelemetry_otlp::{LogExporter, SpanExporter};
+use opentelemetry_sdk::{Resource, logs::SdkLogRecord};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{
     Settings, StartError,
     console::Console,
     metrics::Metrics,
+    otlp::Requests,
     processor::Finished,
     protobuf::Encoder,
     queue::Queue,
@@ -83,7 +74,7 @@ impl Exports {
             exports.spans = Some(exports.connect(console, settings.otlp_timeout.get(), metrics, &mut tasks));
         }
         if let Some(target) = settings.target(Signal::Logs)? {
-            let logs = Logs { resource: resource.into(), sender: Sender::new(&target, EXPORT_LOGS)? };
+            let logs = Logs { requests: Requests::of_logs(resource)?, sender: Sender::new(&target, EXPORT_LOGS)? };
             exports.logs = Some(exports.connect(logs, target.timeout, metrics, &mut tasks));
         }
         if !tasks.is_empty() {
@@ -138,14 +129,14 @@ fn failed(error: io::Error) -> StartError {
 struct Spans {
     encoder: Encoder,
     /// For spans of handlers.
-    resource: ResourceAttributesWithSchema,
+    requests: Requests<SpanExporter>,
     sender: Sender,
 }
 
 impl Spans {
     fn new(resource: &Resource, target: &Target) -> Result<Self, StartError> {
         let sender = Sender::new(target, EXPORT_TRACES)?;
-        Ok(Self { encoder: Encoder::new(resource), resource: resource.into(), sender })
+        Ok(Self { encoder: Encoder::new(resource), requests: Requests::of_spans(resource)?, sender })
     }
 }
 
@@ -165,8 +156,7 @@ impl Export for Spans {
         let mut message = if servers.is_empty() { Vec::new() } else { self.encoder.request(&servers) };
         drop(servers);
         if !others.is_empty() {
-            let resource_spans = group_spans_by_resource_and_scope(others, &self.resource);
-            ExportTraceServiceRequest { resource_spans }.encode(&mut message).expect("a vector grows");
+            message.extend_from_slice(&self.requests.encode(others));
         }
         self.sender.frame(message)
     }
@@ -177,7 +167,7 @@ impl Export for Spans {
 }
 
 struct Logs {
-    resource: ResourceAttributesWithSchema,
+    requests: Requests<LogExporter>,
     sender: Sender,
 }
 
@@ -186,9 +176,7 @@ impl Export for Logs {
     const SIGNAL: &'static str = "logs";
 
     fn encode(&self, batch: Vec<LogItem>) -> Bytes {
-        let borrowed: Vec<_> = batch.iter().map(|(record, scope)| (record, scope)).collect();
-        let resource_logs = group_logs_by_resource_and_scope(&LogBatch::new(&borrowed), &self.resource);
-        self.sender.frame(ExportLogsServiceRequest { resource_logs }.encode_to_vec())
+        self.sender.frame(self.requests.encode(&batch).into())
     }
 
     async fn send(&self, request: Bytes) -> Result<Taken, Refusal> {

@@ -20,6 +20,7 @@ mod identity;
 mod json;
 mod log;
 mod metrics;
+mod otlp;
 mod pairs;
 mod panic;
 mod processor;
