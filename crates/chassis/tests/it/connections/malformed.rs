@@ -82,6 +82,8 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
         ("two paths", of(&[&[0x82, 0x86], &path, &path, &authority])),
         ("an empty method", of(&[&indexed(2, b""), &[0x86], &path, &authority])),
         ("a malformed method", of(&[&indexed(2, b"G T"), &[0x86], &path, &authority])),
+        ("CONNECT", of(&[&indexed(2, b"CONNECT"), &authority])),
+        ("CONNECT with a length", connect(&[indexed(2, b"CONNECT"), authority.clone(), length(b"5")].concat())),
         ("an empty path", of(&[&[0x82, 0x86], &indexed(4, b""), &authority])),
         ("a path without a slash", of(&[&[0x82, 0x86], &indexed(4, b"hello"), &authority])),
         ("a query alone", of(&[&[0x82, 0x86], &indexed(4, b"?a"), &authority])),
@@ -101,6 +103,11 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
         ("an upper-case name in the second", torn(&[], &field(b"Y", b"z"))),
         ("an upper-case name across two frames", torn(b"\x00\x02X", b"-\x01a")),
     ]
+}
+
+/// A head whose body is to come.
+fn connect(block: &[u8]) -> Vec<u8> {
+    raw(HEADERS, END_HEADERS, OWN, block)
 }
 
 /// A head in two frames.
