@@ -33,10 +33,6 @@ const AHEAD: usize = 24;
 /// Looks for the end of the peer's side.
 #[derive(Debug, Default)]
 pub(super) struct Ends {
-    /// hyper waits for input: the end is its own to see.
-    pub(super) reads: bool,
-    /// The peer has ended its side while its request is served, where the reader looks for it itself.
-    pub(super) half_closed: bool,
     /// The end was seen, and nothing was written since.
     silent: Option<Pin<Box<Sleep>>>,
 }

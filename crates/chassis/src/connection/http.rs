@@ -105,7 +105,10 @@ impl<R: Respond> Shared<R> {
         // Without a local of its own: the future would hold the socket's state twice.
         let mut work = Http1(
             self.http1
-                .serve_connection(self.io(stream, prefix, entry, &slot, Watch::Bodies(None)), self.service(info, entry))
+                .serve_connection(
+                    self.io(stream, prefix, entry, &slot, Watch::Bodies(None, false)),
+                    self.service(info, entry),
+                )
                 .with_upgrades(),
         );
         let driven = drive(&self.limits, &entry.state, &mut work).await;

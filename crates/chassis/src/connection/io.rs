@@ -95,8 +95,11 @@ pub(crate) struct Io<S> {
 pub(crate) enum Watch {
     #[default]
     Nothing,
+    /// The same, and the peer has ended its side while its request is served.
+    HalfClosed,
     /// HTTP/1: the ends of chunked bodies. Only while something is behind a head, or such a body is read.
-    Bodies(Option<Box<Behind>>),
+    /// The flag: hyper waits for input, so the end of the peer's side is its own to see.
+    Bodies(Option<Box<Behind>>, bool),
     /// HTTP/2: malformed requests, and incomplete and excessive frames.
     Frames(Box<Frames>),
 }
@@ -150,8 +153,8 @@ impl<S: Stream> Io<S> {
     fn hold(&mut self, start: usize, before: usize, buf: &mut ReadBuf<'_>) -> io::Result<()> {
         match &mut self.watch {
             Watch::Frames(frames) => frames.blocks.take(before, buf),
-            Watch::Bodies(behind) => return behind::hold(behind, &self.entry.state, start, buf),
-            Watch::Nothing => {}
+            Watch::Bodies(behind, _) => return behind::hold(behind, &self.entry.state, start, buf),
+            Watch::Nothing | Watch::HalfClosed => {}
         }
         Ok(())
     }
@@ -160,7 +163,7 @@ impl<S: Stream> Io<S> {
     fn release(&mut self, buf: &mut ReadBuf<'_>) -> io::Result<bool> {
         match &mut self.watch {
             Watch::Frames(frames) => Ok(frames.blocks.give(buf)),
-            Watch::Bodies(behind @ Some(_)) => {
+            Watch::Bodies(behind @ Some(_), _) => {
                 let is_some = behind::release(behind, &self.entry.state, buf)?;
                 if is_some {
                     self.state().received();
@@ -179,8 +182,8 @@ impl<S: Stream> Io<S> {
 
     /// The peer has ended its side, and the reader, who is not hyper, is told.
     fn ended(&mut self) -> io::Result<()> {
-        if matches!(self.watch, Watch::Nothing) && self.state().phase() == Phase::Busy {
-            self.ends.half_closed = true;
+        if matches!(self.watch, Watch::Nothing | Watch::HalfClosed) && self.state().phase() == Phase::Busy {
+            self.watch = Watch::HalfClosed;
             if self.stream.as_ref().is_some_and(Stream::has_left) {
                 return Err(half_closed::left());
             }
@@ -190,10 +193,10 @@ impl<S: Stream> Io<S> {
 
     /// HTTP/1, with hyper's `half_close`: the end of the peer's side is looked for here.
     fn look_for_end(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let Watch::Bodies(behind) = &self.watch else { return Ok(()) };
+        let Watch::Bodies(behind, reads) = &self.watch else { return Ok(()) };
         // What is held back comes before what would be read here.
         let has_input = self.prefix.has_remaining() || behind.as_ref().is_some_and(|behind| !behind.is_empty());
-        if self.ends.reads || has_input || self.state().phase() != Phase::Busy {
+        if *reads || has_input || self.state().phase() != Phase::Busy {
             return Ok(());
         }
         let stream = self.stream.as_mut().expect("present until dropped");
@@ -224,7 +227,9 @@ impl<S: Stream> AsyncRead for Io<S> {
             }
             let before = buf.filled().len();
             let result = self.stream().poll_read(cx, buf);
-            self.ends.reads = result.is_pending();
+            if let Watch::Bodies(_, reads) = &mut self.watch {
+                *reads = result.is_pending();
+            }
             if result.is_pending() {
                 if self.state().probe.load(Relaxed) {
                     let input = self.stream.as_ref().is_some_and(Stream::has_input);

@@ -100,7 +100,7 @@ impl<S: Stream> Io<S> {
 
     fn wrote(&mut self, result: &Poll<io::Result<usize>>, upgraded: bool) -> io::Result<()> {
         self.entry.state.set_blocked(result.is_pending());
-        if (upgraded || self.ends.half_closed) && result.is_ready() {
+        if (upgraded || matches!(self.watch, Watch::HalfClosed)) && result.is_ready() {
             self.entry.state.set_moved();
         }
         self.ends.wrote();
