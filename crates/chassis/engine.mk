@@ -41,7 +41,10 @@ test-full: tools lint ## Runs all checks with the full number of restarts and re
 	FULL=yes cargo test --locked --package clone -- --include-ignored
 	FULL=yes $(MAKE) template-load
 	SCHEMATHESIS_EXAMPLES=500 $(MAKE) api links
-	$(MAKE) bench-check
+	$(MAKE) bench-check peers
+
+peers: tools ## Asks the service, nginx and Caddy the same 117 requests, and prints where they differ, each with its reason.
+	template/tests/peers/check
 
 bench: ## Measures the cost of a request, a connection and a start, compared with others: docs/performance.md. QUICK=yes for a look, PARTS=cpu for some.
 	scripts/gate tools/install bench
