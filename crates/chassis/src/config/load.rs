@@ -86,8 +86,7 @@ pub fn load<A: AppSettings>(sources: &Sources) -> Result<Loaded<A>, SettingError
 
 /// The same, where `last` is the overlay that goes on where the new one does not fit.
 pub(super) fn load_after<A: AppSettings>(sources: &Sources, last: &[Leaf]) -> Result<Loaded<A>, SettingErrors> {
-    let keys = Keys::of::<A>();
-    let mut errors = SettingErrors::default();
+    let (keys, mut errors) = (Keys::of::<A>(), SettingErrors::default());
     let files: Vec<Leaf> = sources.files.iter().flat_map(|path| from_file(&keys, path, &mut errors)).collect();
     let all_read = errors.is_empty();
     let otel::Standard { leaves: standard, silencing, remarks } = otel::read(&sources.environment, &mut errors);
@@ -101,8 +100,7 @@ pub(super) fn load_after<A: AppSettings>(sources: &Sources, last: &[Leaf]) -> Re
         Err(errors) => (Vec::new(), ignored(&errors)),
     };
     let with = |overlay: &[Leaf]| {
-        let layers = [&port, &files, overlay, &standard, &own, &silencing];
-        assemble(&keys, &layers, SettingErrors::default(), true)
+        assemble(&keys, &[&port, &files, overlay, &standard, &own, &silencing], SettingErrors::default(), true)
     };
     if notes.is_empty() {
         match with(&overlay) {

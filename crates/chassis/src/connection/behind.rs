@@ -77,7 +77,8 @@ pub(super) fn hold(
     if behind.is_none() {
         let bytes = &buf.filled()[start..];
         let is_cut = state.bodies.is_cut.load(Relaxed);
-        if bytes.starts_with(b"GET ") && bytes.ends_with(b"\r\n\r\n") || !is_cut && state.phase() == Phase::Busy {
+        let is_head = bytes.starts_with(b"GET ") && bytes.ends_with(b"\r\n\r\n");
+        if is_head || state.phase() == Phase::Upgraded || !is_cut && state.phase() == Phase::Busy {
             if is_cut {
                 state.bodies.is_cut.store(false, Relaxed);
             }
@@ -131,21 +132,28 @@ impl Behind {
         if matches!(self.mode, Mode::Cut) {
             self.mode = match state.phase() {
                 _ if state.bodies.is_chunked.swap(false, Relaxed) => Mode::Chunks(Chunks::default()),
-                Phase::Busy => Mode::Free,
+                Phase::Busy | Phase::Upgraded => Mode::Free,
                 _ => Mode::Head(Line::Empty),
             };
         }
         state.bodies.is_cut.store(false, Relaxed);
         match &mut self.mode {
-            Mode::Head(line) => match line.end(bytes) {
-                Some(end) => {
-                    bound_length(&mut bytes[..end]);
+            Mode::Head(line) => {
+                // The rest of a line is none.
+                let from = if *line == Line::Empty {
+                    0
+                } else {
+                    bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |end| end + 1)
+                };
+                let end = line.end(bytes);
+                let to = end.unwrap_or(bytes.len());
+                bound_length(&mut bytes[from..to]);
+                if end.is_some() {
                     state.bodies.is_cut.store(true, Relaxed);
                     self.mode = Mode::Cut;
-                    end
                 }
-                None => bytes.len(),
-            },
+                to
+            }
             Mode::Chunks(chunks) => match chunks.walk(bytes) {
                 Found::Body => bytes.len(),
                 Found::End(end) => {
@@ -173,7 +181,9 @@ impl Line {
             let line = std::mem::replace(self, Self::Empty).with(&bytes[start..start + length]);
             start += length + 1;
             if line != Self::Filled {
-                return Some(start);
+                // A run of empty lines goes at once: each part that hyper gets has it read all of them again.
+                let more = bytes[start..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+                return Some(start + more);
             }
         }
         *self = self.with(&bytes[start..]);
@@ -195,7 +205,8 @@ const LONGEST: &[u8; 20] = b"18446744073709551613";
 /// Writes [`LONGEST`] over a `Content-Length` beyond it, which has as many digits or more.
 fn bound_length(head: &mut [u8]) {
     const NAME: &[u8] = b"content-length:";
-    for line in head.split_mut(|&byte| byte == b'\n') {
+    for line in head.split_inclusive_mut(|&byte| byte == b'\n') {
+        let Some((b'\n', line)) = line.split_last_mut() else { continue };
         if line.len() < NAME.len() + LONGEST.len() || !line[..NAME.len()].eq_ignore_ascii_case(NAME) {
             continue;
         }
@@ -209,6 +220,48 @@ fn bound_length(head: &mut [u8]) {
             let (before, last) = digits.split_at_mut(digits.len() - LONGEST.len());
             before.fill(b'0');
             last.copy_from_slice(LONGEST);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What hyper gets of a head that comes in `parts`, and in how many pieces.
+    fn passed(parts: &[&str]) -> (String, usize) {
+        let (state, mut behind) = (State::new(), Behind { held: Bytes::new(), mode: Mode::Head(Line::Empty) });
+        let (mut text, mut pieces) = (Vec::new(), 0);
+        for part in parts {
+            let mut bytes = part.as_bytes().to_vec();
+            let mut rest = bytes.as_mut_slice();
+            while !rest.is_empty() {
+                let count = behind.pass(&state, rest);
+                let (now, later) = rest.split_at_mut(count);
+                text.extend_from_slice(now);
+                (rest, pieces) = (later, pieces + 1);
+            }
+        }
+        (String::from_utf8(text).expect("a head"), pieces)
+    }
+
+    #[test]
+    fn a_length_beyond_64_bits_is_bounded_wherever_its_head_is_cut() {
+        let (head, length) = ("POST / HTTP/1.1\r\n", "Content-Length: 99999999999999999999\r\n");
+        let bounded = format!("{head}Content-Length: 18446744073709551613\r\n\r\n");
+        let whole = format!("{head}{length}\r\n");
+        for parts in [&[whole.as_str()][..], &[head, length, "\r\n"], &[&whole[..whole.len() - 2], "\r\n"]] {
+            assert_eq!(passed(parts).0, bounded, "{parts:?}");
+        }
+        // A name that only ends like it.
+        assert_eq!(passed(&["POST / HTTP/1.1\r\nX-", length, "\r\n"]).0, format!("{head}X-{length}\r\n"));
+    }
+
+    /// hyper reads all that it has again for each piece: 40,000 of them would take it seconds.
+    #[test]
+    fn empty_lines_before_a_head_are_one_piece() {
+        for line in ["\n", "\r\n"] {
+            assert_eq!(passed(&[&line.repeat(20_000)]).1, 1, "{line:?}");
         }
     }
 }

@@ -100,7 +100,7 @@ impl Frames {
             let Some((kind, flags)) = self.received.step(&mut bytes) else { continue };
             self.refusals.received(kind, flags, self.received.stream());
             if kind == SETTINGS {
-                self.refusals.settings(&bytes[..self.received.left.min(bytes.len())]);
+                self.refusals.settings(bytes.get(..self.received.left));
             }
             if !self.take(kind, flags) {
                 return Seen::Flood;
@@ -143,8 +143,8 @@ impl Frames {
     }
 
     fn send_some(&mut self, bytes: &mut &[u8]) {
-        let Some((kind, _)) = self.sent.step(bytes) else { return };
-        self.refusals.sent(kind, self.sent.stream());
+        let Some((kind, flags)) = self.sent.step(bytes) else { return };
+        self.refusals.sent(kind, flags, self.sent.stream());
         if matches!(kind, DATA | HEADERS) {
             self.credit = MOST.min(self.credit + PER_FRAME_SENT);
         }

@@ -4,6 +4,7 @@
 
 use std::{
     io,
+    os::fd::AsFd,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     task::{Context, Poll},
@@ -11,6 +12,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
+use nix::libc::MSG_NOSIGNAL;
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -52,7 +54,7 @@ impl Stream for TcpStream {
     }
 
     fn has_left(&self) -> bool {
-        SockRef::from(self).send(&[]).is_err()
+        has_left(self)
     }
 }
 
@@ -66,8 +68,13 @@ impl Stream for UnixStream {
     fn reset(&self) {}
 
     fn has_left(&self) -> bool {
-        SockRef::from(self).send(&[]).is_err()
+        has_left(self)
     }
+}
+
+/// Nothing is sent, and no signal is raised: the program may be another's.
+fn has_left(socket: &impl AsFd) -> bool {
+    SockRef::from(socket).send_with_flags(&[], MSG_NOSIGNAL).is_err()
 }
 
 /// Holds the socket after hyper has released it.
@@ -196,7 +203,9 @@ impl<S: Stream> Io<S> {
         let Watch::Bodies(behind, reads) = &self.watch else { return Ok(()) };
         // What is held back comes before what would be read here.
         let has_input = self.prefix.has_remaining() || behind.as_ref().is_some_and(|behind| !behind.is_empty());
-        if *reads || has_input || self.state().phase() != Phase::Busy {
+        // What hyper gave up reading it never reads again.
+        let reads = *reads && !self.state().unread.load(Relaxed);
+        if reads || has_input || self.state().phase() != Phase::Busy {
             return Ok(());
         }
         let stream = self.stream.as_mut().expect("present until dropped");

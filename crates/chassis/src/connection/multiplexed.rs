@@ -11,12 +11,13 @@ use super::{executor::Executor, state::State};
 
 /// 250: what Kestrel and others grant; the admission behind it bounds the work.
 const STREAMS: u32 = 250;
-/// 256 KiB, four times nginx's: a body that nobody reads yet waits in h2, up to this.
+/// 128 KiB, twice nginx's: a body that nobody reads yet waits in h2, up to this.
 ///
 /// h2 also bounds the small DATA frames that wait: each costs what it is short of 256 bytes, and half of the connection's
 /// window is the budget; beyond it the connection ends. So the connection's window is 32 times a stream's: a stalled stream
-/// of frames of 16 bytes, or ten streams of 100, end at their windows and not at the budget.
-const STREAM_WINDOW: u32 = 256 * 1024;
+/// of frames of 16 bytes, or ten streams of 100, end at their windows and not at the budget. It is also the most that a
+/// connection makes us hold of bodies that wait unread: 4 MiB.
+const STREAM_WINDOW: u32 = 128 * 1024;
 
 /// Of its own for each connection, as its executor is.
 pub(super) fn builder(state: &Arc<State>, max_head: usize) -> http2::Builder<Executor> {

@@ -12,6 +12,8 @@ use bytes::{Buf, Bytes};
 // RFC 9113, section 6.
 pub(super) const HEADERS: u8 = 1;
 pub(super) const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 /// The frame that is replaced: a header, and an error code.
@@ -32,6 +34,8 @@ pub(super) struct Refusals {
     refused: u32,
     /// The peer made its table smaller: the next block must say that it was seen (RFC 7541, section 4.2), and that is h2's.
     is_resized: bool,
+    /// That was seen.
+    is_acknowledged: bool,
     /// What is written instead of a reset.
     out: Bytes,
 }
@@ -58,15 +62,20 @@ impl Refusals {
     }
 
     /// The peer sent SETTINGS: pairs of an identifier and a value. 1 is the size of its table, at first 4,096.
-    pub(super) fn settings(&mut self, payload: &[u8]) {
+    /// None: they are torn, and may say so.
+    pub(super) fn settings(&mut self, payload: Option<&[u8]>) {
         let is_smaller = |pair: &[u8]| pair[..2] == [0, 1] && pair[2..4] == [0, 0] && pair[4] < 0x10;
-        self.is_resized |= payload.chunks_exact(6).any(is_smaller);
+        if payload.is_none_or(|payload| payload.chunks_exact(6).any(is_smaller)) {
+            (self.is_resized, self.is_acknowledged) = (true, false);
+        }
     }
 
     /// A frame's header goes out.
-    pub(super) fn sent(&mut self, kind: u8, stream: u32) {
+    pub(super) fn sent(&mut self, kind: u8, flags: u8, stream: u32) {
+        self.is_acknowledged |= kind == SETTINGS && flags & ACK != 0;
         if matches!(kind, HEADERS | RST_STREAM) {
-            self.is_resized &= kind != HEADERS;
+            // h2 says the new size in the first block behind its acknowledgement.
+            self.is_resized &= kind != HEADERS || !self.is_acknowledged;
             self.forget(stream);
         }
     }
@@ -151,7 +160,7 @@ mod tests {
     fn a_stream_that_was_answered_is_reset() {
         let mut refusals = Refusals::default();
         refusals.received(HEADERS, 0, 1);
-        refusals.sent(HEADERS, 1);
+        refusals.sent(HEADERS, END_HEADERS, 1);
         // Its trailers.
         refusals.received(HEADERS, END_STREAM, 1);
         assert!(!refusals.replace(&reset(1, 1)));
@@ -167,13 +176,20 @@ mod tests {
 
     #[test]
     fn a_table_that_became_smaller_is_told_of_by_h2_first() {
-        let mut refusals = Refusals::default();
-        refusals.settings(&[0, 3, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0]);
-        for stream in [1, 3] {
-            refusals.received(HEADERS, END_STREAM, stream);
+        // Torn SETTINGS may say so.
+        for payload in [Some(&[0, 3, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0][..]), None] {
+            let mut refusals = Refusals::default();
+            refusals.settings(payload);
+            for stream in [1, 3, 5] {
+                refusals.received(HEADERS, END_STREAM, stream);
+            }
+            assert!(!refusals.replace(&reset(1, 1)));
+            // Written before it was seen.
+            refusals.sent(HEADERS, END_HEADERS, 3);
+            assert!(!refusals.replace(&reset(1, 1)));
+            refusals.sent(SETTINGS, ACK, 0);
+            refusals.sent(HEADERS, END_HEADERS, 5);
+            assert!(refusals.replace(&reset(1, 1)));
         }
-        assert!(!refusals.replace(&reset(1, 1)));
-        refusals.sent(HEADERS, 1);
-        assert!(refusals.replace(&reset(3, 1)));
     }
 }

@@ -56,9 +56,10 @@ impl Identity {
         if self == Self::Accepted {
             return;
         }
-        let accepted = items(headers).filter(|(_, is_accepted)| *is_accepted).count();
-        let mut list: Vec<&str> = Vec::with_capacity(accepted + 1);
-        list.extend(entries(headers).filter(|entry| item(entry).1));
+        // A coding that is refused stays refused: `*` would accept it.
+        let is_of_all = |name: &str| name == "*" || name.eq_ignore_ascii_case("identity");
+        let stays = |entry: &&str| matches!(item(entry), (name, is_accepted) if is_accepted || !is_of_all(name));
+        let mut list: Vec<&str> = entries(headers).filter(stays).collect();
         list.push("identity;q=0.001");
         if let Ok(list) = HeaderValue::from_str(&list.join(", ")) {
             headers.insert(header::ACCEPT_ENCODING, list);
@@ -131,7 +132,8 @@ mod tests {
             (&["identity;q=0"], RefusedWithAll, "identity;q=0.001"),
             (&["Identity ; Q = 0.000"], RefusedWithAll, "identity;q=0.001"),
             (&["*;q=0"], RefusedWithAll, "identity;q=0.001"),
-            (&["gzip;q=0, *;q=0"], RefusedWithAll, "identity;q=0.001"),
+            (&["gzip;q=0, *;q=0"], RefusedWithAll, "gzip;q=0, identity;q=0.001"),
+            (&["identity;q=0, br;q=0, *"], Refused, "br;q=0, *, identity;q=0.001"),
             (&["gzip, *;q=0"], Refused, "gzip, identity;q=0.001"),
             (&["identity;q=0", "br;q=0.3"], Refused, "br;q=0.3, identity;q=0.001"),
             (&["identity;q=0, *"], Refused, "*, identity;q=0.001"),

@@ -9,7 +9,7 @@
 //! Two headers are not on every response and are set elsewhere: `Connection: close` in
 //! `connection::service`, and `Strict-Transport-Security` in `transports::https`. The admin listener's responses do not
 //! pass through here; nor do the 408 for a head that never completed (`timed_out` in `connection::http`) and hyper's own
-//! 400, 414 and 431 for a head that cannot be parsed.
+//! 400, 414 and 431 for a head that cannot be parsed, and what `connection::refusals` says instead of a reset of h2's.
 //!
 //! Next: [`super::observation`], which observes the end.
 

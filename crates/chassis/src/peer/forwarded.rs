@@ -3,7 +3,8 @@
 //! Each proxy appends the address of its peer. So the list is read from the right, as long as the proxy that added
 //! an entry is trusted; entries further left may be forged. `Forwarded` counts only without
 //! `X-Forwarded-For`: nearly all proxies set that one, and would pass on a client's own `Forwarded`. Headers
-//! from a peer outside `server.trusted_peers` are ignored. Scheme and host are those that the same client requested.
+//! from a peer outside `server.trusted_peers` are ignored. Of `X-Forwarded-Proto` and `X-Forwarded-Host` the last entry counts,
+//! which the nearest proxy wrote: not each proxy that appends an address appends to those. An element of `Forwarded` has all.
 //!
 //! Next: [`super::info`].
 
@@ -22,7 +23,7 @@ pub(super) fn client(headers: &HeaderMap, peer: IpAddr, trusts: impl Fn(IpAddr) 
 
 /// `http` or `https`, as the client requested it. A WebSocket's scheme is that of its handshake: Traefik says `wss`.
 pub(super) fn scheme(headers: &HeaderMap, peer: IpAddr, trusts: impl Fn(IpAddr) -> bool) -> Option<&'static str> {
-    let said = match listed(headers, &PROTO, || walk(headers, peer, &trusts).1) {
+    let said = match entries(headers, &PROTO).next() {
         Some(said) => Cow::Borrowed(said),
         None => parameter(element(headers, peer, &trusts)?, "proto")?,
     };
@@ -35,7 +36,7 @@ pub(super) fn scheme(headers: &HeaderMap, peer: IpAddr, trusts: impl Fn(IpAddr) 
 
 /// The host that the client requested.
 pub(super) fn host(headers: &HeaderMap, peer: IpAddr, trusts: impl Fn(IpAddr) -> bool) -> Option<&str> {
-    let said = match listed(headers, &HOST, || walk(headers, peer, &trusts).1) {
+    let said = match entries(headers, &HOST).next() {
         Some(said) => said,
         None => match parameter(element(headers, peer, &trusts)?, "host")? {
             Cow::Borrowed(said) => said,
@@ -72,17 +73,11 @@ fn walk_list(
     client
 }
 
-/// What the proxy that saw the client says in a list. Most proxies replace the list by one entry, and some append to it; then
-/// the entry's place is that of the client's address.
-fn listed<'a>(headers: &'a HeaderMap, name: &HeaderName, place: impl FnOnce() -> usize) -> Option<&'a str> {
-    let mut entries = entries(headers, name);
-    let (last, before) = (entries.next()?, entries.next());
-    let Some(before) = before else { return Some(last) };
-    [last, before].into_iter().chain(entries).take(place() + 1).last()
-}
-
 /// The element of `Forwarded` that the proxy wrote that saw the client.
 fn element(headers: &HeaderMap, peer: IpAddr, trusts: impl Fn(IpAddr) -> bool) -> Option<&str> {
+    if headers.contains_key(&FOR) {
+        return None;
+    }
     elements(headers).take(walk(headers, peer, trusts).1 + 1).last()
 }
 

@@ -124,10 +124,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// A body with a coding, such as gzip, is decoded by a layer of the app's or by nobody.
 pub(super) fn refuse_coded(headers: &HeaderMap) -> Result<(), Problem> {
     let is_coded = |value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
-    match headers.get(header::CONTENT_ENCODING) {
-        Some(value) if is_coded(value) => Err(Problem::coded_body()),
-        _ => Ok(()),
-    }
+    if headers.get_all(header::CONTENT_ENCODING).iter().any(is_coded) { Err(Problem::coded_body()) } else { Ok(()) }
 }
 
 /// The content type without parameters, in lower case.

@@ -20,6 +20,7 @@ use super::{Chassis, StartError, control::on_a_thread};
 use crate::{
     config::{AppSettings, Settings},
     router::Router,
+    telemetry::panic_message,
 };
 
 /// The app's function, run to its end on the present thread; none if it is cancelled before.
@@ -39,7 +40,7 @@ where
         match panic::catch_unwind(start) {
             Ok(routes) => Some(routes?.map_err(failed)),
             // The panic's own line is that of the hook.
-            Err(_) => Some(Err(failed("it panicked"))),
+            Err(panic) => Some(Err(failed(format!("it panicked: {}", panic_message(&*panic))))),
         }
     })
 }

@@ -71,7 +71,7 @@ pub struct Settings {
     /// Largest request head; a larger one gets 431.
     pub max_head: Size,
     /// Most header fields of a request; more get 431. Above 100 it costs HTTP/1 requests about 5 % more instructions.
-    #[schemars(range(min = 1, max = 1_000_000))]
+    #[schemars(range(min = 1, max = 1_000))]
     pub max_headers: usize,
     /// Longest request target; a longer one gets 414.
     pub max_uri: Size,

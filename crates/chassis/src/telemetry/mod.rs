@@ -46,6 +46,7 @@ pub(crate) use access::{AccessLog, AccessRecord};
 pub(crate) use filter::LogControl;
 pub use identity::Identity;
 pub(crate) use metrics::render;
+pub(crate) use panic::message as panic_message;
 pub(crate) use propagation::Propagation;
 pub(crate) use sampler::Tracing;
 pub(crate) use scope::{Scope, start_shared};

@@ -88,7 +88,7 @@ fn place(info: &PanicHookInfo<'_>) -> String {
 }
 
 /// The panic's message, if it is text.
-fn message(payload: &(dyn Any + Send)) -> &str {
+pub(crate) fn message(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&'static str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("panicked with a non-text value")
 }

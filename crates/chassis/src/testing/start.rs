@@ -3,7 +3,6 @@
 //! Next: `pending`.
 
 use std::{
-    any::Any,
     fmt,
     panic::{self, AssertUnwindSafe},
     thread,
@@ -24,7 +23,7 @@ use crate::{
     program,
     replica::{Addresses, Chassis, Given, StartError, run_shared},
     router::Router,
-    telemetry::{Colour, Identity, Output},
+    telemetry::{Colour, Identity, Output, panic_message},
 };
 
 /// What each service has unless the test says otherwise.
@@ -110,7 +109,7 @@ where
     match panic::catch_unwind(AssertUnwindSafe(|| run_shared(given, sources, identity, app))) {
         Ok(Ok(exit)) => Ok(exit.code()),
         Ok(Err(error)) => Err(error),
-        Err(panicked) => Err(StartError::new("the service panicked", message(&*panicked))),
+        Err(panicked) => Err(StartError::new("the service panicked", panic_message(&*panicked))),
     }
 }
 
@@ -118,9 +117,4 @@ where
 pub(super) async fn end(ended: &mut watch::Receiver<Option<Ended>>) -> Ended {
     let ended = ended.wait_for(Option::is_some).await.map(|ended| ended.clone());
     ended.ok().flatten().unwrap_or_else(|| Err(StartError::new("running", "its thread is gone")))
-}
-
-fn message(panicked: &(dyn Any + Send)) -> &str {
-    let text = panicked.downcast_ref::<&'static str>().copied();
-    text.or_else(|| panicked.downcast_ref::<String>().map(String::as_str)).unwrap_or("with a value that is no text")
 }

@@ -19,7 +19,7 @@ async fn a_proxys_word_is_read_as_proxies_write_it() {
             let echo = echo(spoken, &server, &[("x-forwarded-proto", proto)]).await;
             assert_eq!(echo["scheme"], expected, "{spoken:?} {proto}");
         }
-        let chain = [("x-forwarded-for", "192.0.2.1, 127.0.0.1"), ("x-forwarded-proto", "https,http")];
+        let chain = [("x-forwarded-for", "192.0.2.1, 127.0.0.1"), ("x-forwarded-proto", "http,https")];
         assert_eq!(echo(spoken, &server, &chain).await["scheme"], "https", "{spoken:?}");
         let quoted = "for=\"[2001:db8::1]:_x\";host=\"a,for=198.51.100.9\";proto=\"HTT\\PS\", for=127.0.0.1;proto=http";
         let echo = echo(spoken, &server, &[("forwarded", quoted)]).await;

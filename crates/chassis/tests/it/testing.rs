@@ -202,7 +202,7 @@ fn an_address_in_use_and_the_apps_own_error_and_its_panic_are_errors_of_the_star
     assert_eq!(error, "starting the app: no database");
     let panics = async |(): &(), _: &Chassis| -> Result<Router, Infallible> { panic!("no luck") };
     let error = Service::start(service::SERVICE, panics, none).wait().expect_err("it does not start").to_string();
-    assert_eq!(error, "the service panicked: no luck");
+    assert_eq!(error, "starting the app: it panicked: no luck");
 }
 
 #[test]

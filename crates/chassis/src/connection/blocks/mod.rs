@@ -58,15 +58,28 @@ impl Blocks {
     pub(super) fn take(&mut self, start: usize, buf: &mut ReadBuf<'_>) {
         let mut at = start;
         if self.held.is_empty() {
-            while at < buf.filled().len() {
-                let Step::Pass(count) = self.step(&buf.filled()[at..]) else { break };
-                at += count;
+            let mut behind = at;
+            while behind < buf.filled().len() {
+                match self.step(&buf.filled()[behind..]) {
+                    Step::Pass(count) => behind += count,
+                    Step::Wait => break,
+                    // Not once more: what it kept counts once.
+                    Step::Replace(count, bytes) => {
+                        self.ready.extend_from_slice(&bytes);
+                        at = behind;
+                        behind += count;
+                        break;
+                    }
+                }
+                at = behind;
             }
             if at == buf.filled().len() {
                 return;
             }
+            self.held.extend_from_slice(&buf.filled()[behind..]);
+        } else {
+            self.held.extend_from_slice(&buf.filled()[at..]);
         }
-        self.held.extend_from_slice(&buf.filled()[at..]);
         buf.set_filled(at);
         self.advance();
     }
@@ -215,4 +228,51 @@ fn joined(first: &Frame, bytes: &[u8]) -> Joined {
         }
     }
     Joined::Never
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(stream: u8, fields: &[u8]) -> Vec<u8> {
+        let length = u8::try_from(fields.len()).expect("a short block");
+        [&[0, 0, length, HEADERS, END_STREAM | END_HEADERS, 0, 0, 0, stream], fields].concat()
+    }
+
+    /// What h2 gets of `bytes`, which come in two parts.
+    fn passed(blocks: &mut Blocks, bytes: &[u8], cut: usize) -> Vec<u8> {
+        let mut passed = Vec::new();
+        for part in [&bytes[..cut], &bytes[cut..]] {
+            let mut room = [0; 256];
+            let mut buf = ReadBuf::new(&mut room);
+            buf.put_slice(part);
+            blocks.take(0, &mut buf);
+            passed.extend_from_slice(buf.filled());
+            loop {
+                let mut buf = ReadBuf::new(&mut room);
+                if !blocks.give(&mut buf) {
+                    break;
+                }
+                passed.extend_from_slice(buf.filled());
+            }
+        }
+        passed
+    }
+
+    /// A block is checked once, however it comes: what it puts into the table counts once.
+    #[test]
+    fn a_field_from_before_a_malformed_one_stays_right() {
+        let get = [0x82, 0x86, 0x84];
+        let literal = |name: u8| [&get[..], &[0x40, 1, name, 1, b'a']].concat();
+        let right = headers(1, &literal(b'x'));
+        let malformed = headers(3, &literal(b'X'));
+        // Two back: the first one's.
+        let again = headers(5, &[&get[..], &[0xbf]].concat());
+        let bytes = [&right[..], &malformed, &again].concat();
+        for cut in 0..=bytes.len() {
+            let passed = passed(&mut Blocks::default(), &bytes, cut);
+            assert!(passed.starts_with(&right), "cut at {cut}");
+            assert!(passed.ends_with(&again), "cut at {cut}: {passed:x?}");
+        }
+    }
 }
