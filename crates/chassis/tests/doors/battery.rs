@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::{
-    cases::{Case, Wrong},
+    cases::{Case, Wrong, disconnect_all},
     door::Door,
     fronts::Fronts,
 };
@@ -13,11 +13,15 @@ async fn every_door_passes_the_battery() {
     let fronts = Fronts::start(&[]).await;
     let mut rows: Vec<(Door, Vec<String>)> = Vec::new();
     let mut wrong: Vec<Wrong> = Vec::new();
+    let watchful = fronts.doors().filter(|(door, _)| !door.is_blind()).map(|(_, address)| address);
+    // At all doors at once; where that fails, one by one, so that the door has a name.
+    let is_noticed = disconnect_all(&watchful.collect::<Vec<_>>()).await.is_ok();
     for (door, address) in fronts.doors() {
         let mut row = Vec::new();
         for case in Case::ALL {
             let begun = Instant::now();
-            row.push(match case.run(door, address).await {
+            let is_known = case == Case::Disconnect && is_noticed;
+            row.push(match if is_known { Ok(()) } else { case.run(door, address).await } {
                 Ok(()) => case.left_out(door).unwrap_or("yes").to_owned(),
                 Err(what) => {
                     wrong.push(format!("{} {}: {what}", case.name(), door.name));

@@ -276,20 +276,27 @@ async fn bad_body(door: Door, address: SocketAddr) -> Result<(), Wrong> {
 }
 
 async fn disconnect(door: Door, address: SocketAddr) -> Result<(), Wrong> {
-    if door.is_blind() {
-        return Ok(());
-    }
-    let count = async |of: &str| get(address, of).await.ok()?.text().parse::<usize>().ok();
+    if door.is_blind() { Ok(()) } else { disconnect_all(&[address]).await }
+}
+
+/// A client leaves at each of these doors of one program: its handlers are told, which takes seconds for all alike.
+pub(crate) async fn disconnect_all(doors: &[SocketAddr]) -> Result<(), Wrong> {
+    let count = async |of: &str| get(doors[0], of).await.ok()?.text().parse::<usize>().ok();
     let before = count("/slow/cancelled").await.ok_or("no count")?;
-    let mut connection = Connection::open(address).await.map_err(|failure| format!("{failure:?}"))?;
-    let request = b"GET /slow?ms=12000 HTTP/1.1\r\nhost: test\r\n\r\n";
-    connection.send(request).await.map_err(|failure| format!("{failure:?}"))?;
-    // Once the handler runs, the client leaves.
-    let running = within(Duration::from_secs(5), async || (count("/slow/running").await? == 1).then_some(()));
+    let mut connections = Vec::new();
+    for &door in doors {
+        let mut connection = Connection::open(door).await.map_err(|failure| format!("{failure:?}"))?;
+        let request = b"GET /slow?ms=12000 HTTP/1.1\r\nhost: test\r\n\r\n";
+        connection.send(request).await.map_err(|failure| format!("{failure:?}"))?;
+        connections.push(connection);
+    }
+    // Once the handlers run, the clients leave.
+    let all = doors.len();
+    let running = within(Duration::from_secs(5), async || (count("/slow/running").await? == all).then_some(()));
     running.await.ok_or("the handler does not run")?;
-    drop(connection);
-    // Over TCP it has 5 s more, as its client may have ended its side alone. One that is not cancelled ends by itself after
+    drop(connections);
+    // Over TCP each has 5 s more, as its client may have ended its side alone. One that is not cancelled ends by itself after
     // 12 s, and is not counted.
-    let found = within(Duration::from_secs(9), async || (count("/slow/cancelled").await? > before).then_some(()));
+    let found = within(Duration::from_secs(9), async || (count("/slow/cancelled").await? >= before + all).then_some(()));
     found.await.ok_or_else(|| "the handler went on after its client had left".to_owned())
 }
