@@ -297,6 +297,7 @@ pub(crate) async fn disconnect_all(doors: &[SocketAddr]) -> Result<(), Wrong> {
     drop(connections);
     // Over TCP each has 5 s more, as its client may have ended its side alone. One that is not cancelled ends by itself after
     // 12 s, and is not counted.
-    let found = within(Duration::from_secs(9), async || (count("/slow/cancelled").await? >= before + all).then_some(()));
+    let found =
+        within(Duration::from_secs(9), async || (count("/slow/cancelled").await? >= before + all).then_some(()));
     found.await.ok_or_else(|| "the handler went on after its client had left".to_owned())
 }
