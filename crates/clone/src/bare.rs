@@ -51,16 +51,21 @@ fn overlay(template: &Tree) -> Tree {
 /// What the generated files say of the sample's settings.
 fn cut_settings(tree: &mut Tree) -> Result<(), String> {
     let reference = tree.text("docs/configuration.md")?;
-    let (head, _) = reference
-        .split_once("\n| key | default | environment | reloadable | meaning |\n|---|---|---|---|---|\n| `app.")
-        .ok_or("docs/configuration.md: no settings of the app at its end")?;
-    let head = head.to_owned();
-    tree.set("docs/configuration.md", head);
+    let cut = without_table(reference).ok_or("docs/configuration.md: no table of the app's settings")?;
+    tree.set("docs/configuration.md", cut);
     for path in ["docs/settings.schema.json", "helm/values.schema.json"] {
         let cut = without_properties(tree.text(path)?).ok_or_else(|| format!("{path}: no settings \"app\""))?;
         tree.set(path, cut);
     }
     Ok(())
+}
+
+/// `reference` without the table of the app's settings; the sections behind it stay.
+fn without_table(reference: &str) -> Option<String> {
+    let table = "\n| key | default | environment | reloadable | meaning |\n|---|---|---|---|---|\n| `app.";
+    let (head, rest) = reference.split_once(table)?;
+    let tail = rest.find("\n\n## ").map_or("", |end| &rest[end + 1..]);
+    Some(format!("{head}{tail}"))
 }
 
 /// The schema `json`, as its generators indent it, with an "app" that has no properties.
@@ -79,6 +84,22 @@ fn without_properties(json: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reference_loses_the_apps_table_and_no_section() {
+        let table = |key: &str| {
+            format!(
+                "\n| key | default | environment | reloadable | meaning |\n|---|---|---|---|---|\n| `{key}` | … |\n"
+            )
+        };
+        let server = format!("# Configuration\n\n## server\n{}", table("server.a"));
+        let app = format!("\n## app\n\nThe app's.\n{}", table("app.a"));
+        let names = "\n## OpenTelemetry's names\n\n| name |\n|---|\n| `OTEL_A` |\n";
+        let bare = format!("{server}\n## app\n\nThe app's.\n{names}");
+        assert_eq!(without_table(&format!("{server}{app}{names}")).unwrap(), bare);
+        assert_eq!(without_table(&format!("{server}{app}")).unwrap(), format!("{server}\n## app\n\nThe app's.\n"));
+        assert_eq!(without_table(&server), None);
+    }
 
     #[test]
     fn a_schema_loses_the_apps_properties_and_no_others() {

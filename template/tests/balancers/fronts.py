@@ -55,7 +55,7 @@ class Front:
     def told(self):
         """What is left of a loss in its logs and its counters; nothing where it keeps none of that kind."""
         texts = [path.read_text() for path in (self.log, self.folder / "access") if path.exists()]
-        bad = re.compile(r"/lost.* 50[234]|AH01102|AH00898|prematurely closed|timed out.*/lost|logger\":\"http.log.error")
+        bad = re.compile(r"/lost.* 50[234]|50[234] .*\"(?:GET|POST) /lost|AH01102|AH00898|prematurely closed|timed out.*/lost|logger\":\"http.log.error")
         logged = any(bad.search(line) for text in texts for line in text.splitlines())
         return {"logged": logged, "counted": getattr(self, f"_{self.name.split('-')[0]}_counted", lambda: None)()}
 
@@ -82,7 +82,7 @@ class Front:
     def _nginx(self, ports):
         is_documented = self.form == "documented"
         fails = " max_fails=0" if is_documented else ""
-        more = "proxy_connect_timeout 1s; proxy_next_upstream error timeout; proxy_next_upstream_tries 2;" if is_documented else ""
+        more = "proxy_connect_timeout 1s; proxy_next_upstream error timeout;" if is_documented else ""
         servers = "".join(f"    server 127.0.0.1:{port}{fails};\n" for port in ports)
         # 1.30 needs neither line: it keeps connections by itself.
         is_old = self.name == "nginx-1.22"

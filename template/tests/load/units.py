@@ -79,7 +79,7 @@ class Counting(unittest.TestCase):
 
     def test_what_clients_were_answered_and_a_replica_logs(self):
         trace = k6.Trace()
-        for status, name in (("200", "/x"), ("0", "/x"), ("200", "/healthz"), ("503", "/x")):
+        for status, name in (("200", "/x"), ("0", "/x"), ("200", "/healthz"), ("200", "http://a:8080/healthz"), ("503", "/x")):
             trace.request({"metric_value": "1", "status": status, "scenario": "s", "error_code": "", "name": name, "timestamp": 1})
         self.assertEqual(trace.answered, 2)
 
@@ -94,6 +94,14 @@ class Counting(unittest.TestCase):
             run.fleet = types.SimpleNamespace(served=lambda served=served: served)
             runner.Run.count(run)
             self.assertEqual(run.checks[0][3], holds, (served, early))
+
+    def test_nothing_is_compared_where_a_setting_changes_the_lines(self):
+        runner = importlib.machinery.SourceFileLoader("run", str(GATE / "run")).load_module()
+        for name in ("ACCESS_LOG", "LOG_FILTER", "LOG_FORMAT"):
+            options = types.SimpleNamespace(setting={f"APP__TELEMETRY__{name}": "x"})
+            run = types.SimpleNamespace(options=options, fleet=object(), checks=[])
+            runner.Run.count(run)
+            self.assertEqual(run.checks, [], name)
 
     def test_the_relay_loses_each_nth_of_each_method(self):
         lossy = relay.Relay(0, 3)

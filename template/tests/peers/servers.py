@@ -1,4 +1,4 @@
-"""The servers that are asked: ours, nginx, Caddy (which is Go's net/http), and Go's own where `go` is there.
+"""The servers that are asked: ours, nginx, Caddy, and Go where it is (Caddy is Go's net/http behind a proxy of its own).
 
 Each has `/hello` and `/upload`, at an address for HTTP/1 and one for HTTP/2 without TLS.
 

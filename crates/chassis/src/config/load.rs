@@ -91,16 +91,16 @@ pub(super) fn load_after<A: AppSettings>(sources: &Sources, last: &[Leaf]) -> Re
     let all_read = errors.is_empty();
     let otel::Standard { leaves: standard, silencing, remarks } = otel::read(&sources.environment, &mut errors);
     let own = content::resolve(&keys, variables::leaves(&sources.environment, &mut errors), &mut errors);
-    let names: Vec<String> = keys.leaves().into_iter().map(|key| key.name).collect();
-    variables::near_misses(&sources.environment, &names, &mut errors);
-    let port: Vec<Leaf> = port::leaf(&sources.environment, &[&files, &own], &mut errors).into_iter().collect();
-    let base = assemble(&keys, &[&port, &files, &standard, &own, &silencing], errors, all_read)?;
+    variables::near_misses(&sources.environment, &keys, &mut errors);
+    let port = if all_read { port::leaf(&sources.environment, &[&files, &own], &mut errors) } else { None };
+    let port = port.as_slice();
+    let base = assemble(&keys, &[port, &files, &standard, &own, &silencing], errors, all_read)?;
     let (overlay, mut notes) = match overlay(&keys, sources) {
         Ok(overlay) => (overlay, Vec::new()),
         Err(errors) => (Vec::new(), ignored(&errors)),
     };
     let with = |overlay: &[Leaf]| {
-        assemble(&keys, &[&port, &files, overlay, &standard, &own, &silencing], SettingErrors::default(), true)
+        assemble(&keys, &[port, &files, overlay, &standard, &own, &silencing], SettingErrors::default(), true)
     };
     if notes.is_empty() {
         match with(&overlay) {

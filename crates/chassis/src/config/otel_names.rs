@@ -85,7 +85,7 @@ pub(super) fn table() -> String {
         let usage = match same[0].usage {
             Usage::Followed => "followed",
             Usage::Refused => "refused",
-            Usage::Warned => "warned of",
+            Usage::Warned => "no effect, with a warning",
         };
         let _ = writeln!(text, "| {} | {usage} | {} |", names.join(", "), same[0].effect);
     }
@@ -95,7 +95,7 @@ pub(super) fn table() -> String {
 const INTRODUCTION: &str = "
 ## OpenTelemetry's names
 
-The standard names rank above files and below `APP__` names; an empty value means unset. A name of one signal ranks above that of all signals, unless a stronger layer sets the key of all: `APP__TELEMETRY__OTLP_ENDPOINT` holds for both. A value of a followed name that is not supported prevents the start. A name that has no effect is named by a warning at the start, and so is a name that the specification does not have. `server check` and `/config` show what is used.
+The standard names rank above files and below `APP__` names; an empty value means unset. A name of one signal ranks above that of all signals, unless a stronger layer sets the key of all: `APP__TELEMETRY__OTLP_ENDPOINT` applies to both signals. A value of a followed name that is not supported prevents the start. A name that has no effect is named by a warning at the start, and so is a name that the specification does not have. `server check` and `/config` show what is used.
 
 | name | what happens | meaning here |
 |---|---|---|

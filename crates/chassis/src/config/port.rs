@@ -15,7 +15,8 @@ use crate::{
 const NAME: &str = "PORT";
 const KEY: [&str; 2] = ["server", "listen"];
 
-/// The listener that `PORT` asks for, unless one of `above` sets the listeners.
+/// The listener that `PORT` asks for, unless one of `above` sets the listeners. A file that was not read might do so, too:
+/// then nobody asks.
 pub(super) fn leaf(environment: &Environment, above: &[&[Leaf]], errors: &mut SettingErrors) -> Option<Leaf> {
     let is_listen = |leaf: &Leaf| leaf.path.iter().map(String::as_str).eq(KEY);
     if above.iter().copied().flatten().any(is_listen) {

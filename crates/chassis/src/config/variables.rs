@@ -5,7 +5,10 @@
 //!
 //! Next: [`super::content`].
 
-use super::value::{Leaf, Value};
+use super::{
+    keys::Keys,
+    value::{Leaf, Value},
+};
 use crate::{
     process::Environment,
     values::{SettingError, SettingErrors, Source},
@@ -35,7 +38,8 @@ pub(super) fn leaves(environment: &Environment, errors: &mut SettingErrors) -> V
 }
 
 /// Names that would be a setting's if `separate` were `__` throughout: `APP_SERVER_LISTEN`.
-pub(super) fn near_misses(environment: &Environment, keys: &[String], errors: &mut SettingErrors) {
+pub(super) fn near_misses(environment: &Environment, keys: &Keys, errors: &mut SettingErrors) {
+    let keys: Vec<String> = keys.leaves().into_iter().map(|key| key.name).collect();
     let flat = |name: &str| name.to_ascii_lowercase().replace("__", "_");
     for name in environment.variables().map(|(name, _)| name).filter(|name| !name.starts_with(PREFIX)) {
         let meant = |key: &&String| flat(&name_of(key)) == flat(name);

@@ -30,9 +30,9 @@ impl Export for Console {
     type Item = Finished;
     const SIGNAL: &'static str = "traces";
 
-    fn encode(&self, batch: Vec<Finished>) -> Bytes {
+    fn encode(&self, batch: Vec<Finished>) -> Result<Bytes, String> {
         let lines = batch.iter().map(|span| format!("{}\n", line(span)));
-        lines.collect::<String>().into()
+        Ok(lines.collect::<String>().into())
     }
 
     async fn send(&self, request: Bytes) -> Result<Taken, Refusal> {

@@ -145,7 +145,7 @@ impl Export for Spans {
     const SIGNAL: &'static str = "traces";
 
     /// Both kinds in one message: one after the other, the encoded lists of a field are one list.
-    fn encode(&self, batch: Vec<Finished>) -> Bytes {
+    fn encode(&self, batch: Vec<Finished>) -> Result<Bytes, String> {
         let (mut servers, mut others) = (Vec::with_capacity(batch.len()), Vec::new());
         for span in batch {
             match span {
@@ -156,9 +156,9 @@ impl Export for Spans {
         let mut message = if servers.is_empty() { Vec::new() } else { self.encoder.request(&servers) };
         drop(servers);
         if !others.is_empty() {
-            message.extend_from_slice(&self.requests.encode(others));
+            message.extend_from_slice(&self.requests.encode(others)?);
         }
-        self.sender.frame(message)
+        Ok(self.sender.frame(message))
     }
 
     async fn send(&self, request: Bytes) -> Result<Taken, Refusal> {
@@ -175,8 +175,8 @@ impl Export for Logs {
     type Item = LogItem;
     const SIGNAL: &'static str = "logs";
 
-    fn encode(&self, batch: Vec<LogItem>) -> Bytes {
-        self.sender.frame(self.requests.encode(&batch).into())
+    fn encode(&self, batch: Vec<LogItem>) -> Result<Bytes, String> {
+        Ok(self.sender.frame(self.requests.encode(&batch)?.into()))
     }
 
     async fn send(&self, request: Bytes) -> Result<Taken, Refusal> {

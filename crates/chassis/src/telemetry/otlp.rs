@@ -8,6 +8,7 @@
 
 use std::{
     future::Future,
+    mem,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -48,7 +49,7 @@ impl Requests<SpanExporter> {
     }
 
     /// An encoded `ExportTraceServiceRequest`.
-    pub(super) fn encode(&self, spans: Vec<SpanData>) -> Bytes {
+    pub(super) fn encode(&self, spans: Vec<SpanData>) -> Result<Bytes, String> {
         self.kept.after(self.exporter.export(spans))
     }
 }
@@ -63,7 +64,7 @@ impl Requests<LogExporter> {
     }
 
     /// An encoded `ExportLogsServiceRequest`.
-    pub(super) fn encode(&self, records: &[LogItem]) -> Bytes {
+    pub(super) fn encode(&self, records: &[LogItem]) -> Result<Bytes, String> {
         let borrowed: Vec<_> = records.iter().map(|(record, scope)| (record, scope)).collect();
         self.kept.after(self.exporter.export(LogBatch::new(&borrowed)))
     }
@@ -83,11 +84,16 @@ fn failed(error: ExporterBuildError) -> StartError {
 struct Kept(Arc<Mutex<Bytes>>);
 
 impl Kept {
-    /// The message of an `export`, which waits for nobody.
-    fn after(&self, export: impl Future<Output = OTelSdkResult>) -> Bytes {
+    /// The message of an `export`, which waits for nobody; without it nothing may be sent, for a collector would take an
+    /// empty message as a whole batch.
+    fn after(&self, export: impl Future<Output = OTelSdkResult>) -> Result<Bytes, String> {
         let exported = export.now_or_never();
-        debug_assert!(matches!(exported, Some(Ok(()))), "{exported:?}");
-        std::mem::take(&mut *self.lock())
+        let message = mem::take(&mut *self.lock());
+        match exported {
+            Some(Ok(())) => Ok(message),
+            Some(Err(error)) => Err(format!("the batch could not be encoded: {error}")),
+            None => Err("the batch could not be encoded: the exporter waits".into()),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Bytes> {
@@ -106,5 +112,24 @@ impl HttpClient for Kept {
     {
         *self.lock() = request.into_body();
         Box::pin(async { Ok(Response::new(Bytes::new())) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use opentelemetry_sdk::error::OTelSdkError;
+
+    use super::*;
+
+    #[test]
+    fn what_an_exporter_did_not_encode_is_no_message() {
+        let kept = Kept::default();
+        *kept.lock() = Bytes::from_static(b"message");
+        assert_eq!(kept.after(ready(Ok(()))), Ok(Bytes::from_static(b"message")));
+        let reason = kept.after(ready(Err(OTelSdkError::InternalFailure("out of order".into())))).unwrap_err();
+        assert!(reason.contains("could not be encoded") && reason.contains("out of order"), "{reason}");
+        assert!(kept.after(pending()).is_err());
     }
 }

@@ -45,7 +45,7 @@ const fn warned(name: &'static str, effect: &'static str) -> Standard {
 /// Metrics are not pushed.
 const SCRAPED: &str = "metrics are scraped from `/metrics`";
 /// The queue's bounds are for all replicas alike.
-const BOUNDED: &str = "the queue has 4,096 items or 4 MiB and sends 512 at most, each second; the time is that of `OTEL_EXPORTER_OTLP_TIMEOUT`";
+const BOUNDED: &str = "the queue holds 4,096 items or 4 MiB; batches of at most 512 are sent as soon as one is full, and each second; the time is that of `OTEL_EXPORTER_OTLP_TIMEOUT`";
 /// What clients choose is cut before it is in a span.
 const CUT: &str =
     "paths are cut at 1,024 bytes, `user-agent` and host at 256; a span has at most 128 attributes, events and links";
@@ -54,7 +54,7 @@ const CUT: &str =
 pub(crate) const NAMES: &[Standard] = &[
     followed(
         "OTEL_SDK_DISABLED",
-        "`true`: nothing is exported, whatever else is set, `APP__` names too; trace headers go on",
+        "`true`: nothing is exported, whatever else is set, `APP__` names too; trace headers go on, and values that cannot be followed are refused all the same",
     ),
     followed(RESOURCE_ATTRIBUTES, "attributes of the resource, over the service's own"),
     followed(SERVICE_NAME, "`service.name` of the resource"),
@@ -142,7 +142,7 @@ pub(crate) const NAMES: &[Standard] = &[
     Standard {
         name: "OTEL_CONFIG_FILE",
         usage: Usage::Refused,
-        effect: "its file would take the place of all other names",
+        effect: "is not supported; set the other names, or a settings file",
     },
 ];
 

@@ -35,7 +35,7 @@ const COMPLAINT_INTERVAL: Duration = Duration::from_secs(30);
 /// stormed by all replicas.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// 30 s: what the exporters of opentelemetry-otlp heed at most of the wait that a collector names.
+/// 30 s: what the exporters of opentelemetry-otlp heed at most of the wait that a collector names; the pause comes on top.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Sends batches somewhere.
@@ -44,8 +44,8 @@ pub(super) trait Export: Send + Sync + 'static {
     /// As in `telemetry_dropped_total{signal}`.
     const SIGNAL: &'static str;
 
-    /// One request with `batch`.
-    fn encode(&self, batch: Vec<Self::Item>) -> Bytes;
+    /// One request with `batch`, or why there is none.
+    fn encode(&self, batch: Vec<Self::Item>) -> Result<Bytes, String>;
 
     /// Sends it, once.
     fn send(&self, request: Bytes) -> impl Future<Output = Result<Taken, Refusal>> + Send;
@@ -173,7 +173,7 @@ impl<E: Export> Worker<E> {
         if self.resume.is_some_and(|resume| resume >= end) {
             return Err(HELD_BACK.into());
         }
-        let request = self.exporter.encode(batch);
+        let request = self.exporter.encode(batch)?;
         let mut reason = None;
         let outcome = select! {
             outcome = deliver(&self.exporter, request, (limit, &self.bound), &mut self.resume, &mut reason) => outcome,
@@ -237,8 +237,9 @@ fn next_pause(pause: &mut Duration, again: Again) -> Option<Duration> {
         Again::After(asked) => asked.min(LONGEST_WAIT),
     };
     let doubled = (*pause * 2).min(LONGEST_PAUSE);
-    // Half to one and a half of it: replicas that failed together do not come back together.
-    Some(mem::replace(pause, doubled).mul_f64(0.5 + fastrand::f64()).max(asked))
+    // Half to one and a half of it, also behind a wait that was asked for: replicas that failed together, or were told the
+    // same wait, do not come back together.
+    Some(asked + mem::replace(pause, doubled).mul_f64(0.5 + fastrand::f64()))
 }
 
 /// When an export has to end.

@@ -47,12 +47,11 @@ fn mozilla() -> RootCertStore {
     webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()
 }
 
+/// A system's bundle may have roots in a form that rustls does not read: they are left out, and the others hold.
 fn authorities(path: &str) -> Result<RootCertStore, Error> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(path)? {
-        roots.add(certificate)?;
-    }
-    Ok(roots)
+    let (added, _) = roots.add_parsable_certificates(certificates(path)?);
+    if added == 0 { Err("it has no certificate that can be read".into()) } else { Ok(roots) }
 }
 
 fn certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, Error> {

@@ -85,6 +85,14 @@ fn port_is_followed_where_nothing_else_sets_the_listeners() {
 }
 
 #[test]
+fn port_is_not_judged_where_a_file_that_may_rank_above_it_was_not_read() {
+    let directory = Directory::new();
+    let broken = directory.write("broken.toml", "[server\n");
+    let errors = load::<App>(&sources(&[("PORT", "serial")], &[&broken])).unwrap_err().to_string();
+    assert!(errors.contains("broken.toml") && !errors.contains("PORT"), "{errors}");
+}
+
+#[test]
 fn names_that_differ_in_case_only_are_refused() {
     let pairs = [("APP__SERVER__BACKLOG", "1"), ("APP__server__backlog", "2")];
     let shown = with_environment(&pairs).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-use std::{future, thread};
+use std::{collections::BTreeSet, future, thread};
 
 use prometheus::IntCounter;
 
@@ -14,15 +14,17 @@ enum Answer {
     Well,
     Badly,
     Never,
+    /// It is not even asked.
+    Unencoded,
 }
 
 impl Export for Fake {
     type Item = u32;
     const SIGNAL: &'static str = "traces";
 
-    fn encode(&self, batch: Vec<u32>) -> Bytes {
+    fn encode(&self, batch: Vec<u32>) -> Result<Bytes, String> {
         lock(&self.1).push(batch.len());
-        Bytes::new()
+        if self.0 == Answer::Unencoded { Err("out of order".into()) } else { Ok(Bytes::new()) }
     }
 
     async fn send(&self, _: Bytes) -> Result<Taken, Refusal> {
@@ -30,6 +32,7 @@ impl Export for Fake {
             Answer::Well => Ok(Taken::default()),
             Answer::Badly => Err(Refusal { reason: "away".into(), again: Again::Never }),
             Answer::Never => future::pending().await,
+            Answer::Unencoded => unreachable!("there is nothing to send"),
         }
     }
 }
@@ -77,6 +80,15 @@ fn a_failed_export_is_counted_and_not_tried_again() {
 }
 
 #[test]
+fn a_batch_that_cannot_be_encoded_is_counted_and_nothing_is_sent() {
+    let (queue, flusher, fake, dropped) = start(Answer::Unencoded);
+    queue.push(1);
+    queue.push(2);
+    assert!(flush(&flusher, Duration::from_secs(5)));
+    assert_eq!((dropped.get(), lock(&fake.1).iter().sum::<usize>()), (2, 2));
+}
+
+#[test]
 fn a_hanging_export_cannot_hold_up_a_flush() {
     let (queue, flusher, _, dropped) = start(Answer::Never);
     for item in 0..5000 {
@@ -103,15 +115,19 @@ fn an_export_ends_after_its_timeout_without_a_flush_having_a_deadline() {
 }
 
 #[test]
-fn pauses_double_up_to_a_bound_and_a_wait_that_is_asked_for_is_kept() {
+fn pauses_double_up_to_a_bound_and_come_on_top_of_a_wait_that_is_asked_for() {
     let mut pause = FIRST_PAUSE;
     for expected in [200, 400, 800, 1600, 3200, 5000, 5000] {
         let (expected, next) = (Duration::from_millis(expected), next_pause(&mut pause, Again::Soon).unwrap());
         assert!(next >= expected / 2 && next < expected * 3 / 2, "{next:?} for {expected:?}");
     }
-    let asked = |seconds| next_pause(&mut FIRST_PAUSE.clone(), Again::After(Duration::from_secs(seconds)));
-    assert_eq!(asked(7), Some(Duration::from_secs(7)));
-    assert_eq!(asked(3600), Some(LONGEST_WAIT));
-    assert!(asked(0).unwrap() >= FIRST_PAUSE / 2);
+    let asked = |seconds| next_pause(&mut FIRST_PAUSE.clone(), Again::After(Duration::from_secs(seconds))).unwrap();
+    for (seconds, heeded) in [(0, 0), (7, 7), (3600, LONGEST_WAIT.as_secs())] {
+        let (heeded, next) = (Duration::from_secs(heeded), asked(seconds));
+        assert!(next >= heeded + FIRST_PAUSE / 2 && next < heeded + FIRST_PAUSE * 3 / 2, "{next:?} for {seconds} s");
+    }
+    // All replicas are told the same: they come back apart.
+    let instants: BTreeSet<_> = (0..20).map(|_| asked(5)).collect();
+    assert!(instants.len() > 10, "{instants:?}");
     assert_eq!(next_pause(&mut pause, Again::Never), None);
 }

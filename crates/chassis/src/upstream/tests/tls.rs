@@ -186,15 +186,37 @@ async fn a_byte_order_mark_before_the_authorities_is_no_part_of_them() {
     secure(SocketAddr::from(([127, 0, 0, 1], 1)), certificate.path()).map(drop).expect("an upstream");
 }
 
+/// PEM whose content is no certificate: a system's bundle may have one root that rustls does not read.
+const UNREADABLE: &str = "-----BEGIN CERTIFICATE-----\nAQIDBAUG\n-----END CERTIFICATE-----\n";
+
+#[tokio::test]
+async fn an_authority_that_cannot_be_read_does_not_keep_the_others_of_its_bundle_out() {
+    let certificate = Certificate::new("bundle");
+    let address = certificate.serve(&[b"h2"], Router::new().fallback(version)).await;
+    for bundle in [[UNREADABLE.as_bytes(), &certificate.pem], [&certificate.pem, UNREADABLE.as_bytes()]] {
+        fs::write(&certificate.file, bundle.concat()).unwrap();
+        let upstream = secure(address, certificate.path()).expect("an upstream");
+        assert_eq!(upstream.get("/").await.unwrap().status(), StatusCode::OK);
+    }
+}
+
 #[test]
 fn a_file_of_authorities_that_cannot_be_used_is_an_error_of_the_start() {
     let address = SocketAddr::from(([127, 0, 0, 1], 1));
     let empty = std::env::temp_dir().join(format!("upstream-empty-{}.pem", std::process::id()));
     fs::write(&empty, "no certificate").unwrap();
-    for (file, cause) in [("/nowhere/ca.pem", "No such file"), (empty.to_str().unwrap(), "it has no certificate")] {
+    let unreadable = std::env::temp_dir().join(format!("upstream-unreadable-{}.pem", std::process::id()));
+    fs::write(&unreadable, UNREADABLE).unwrap();
+    for (file, cause) in [
+        ("/nowhere/ca.pem", "No such file"),
+        (empty.to_str().unwrap(), "it has no certificate"),
+        (unreadable.to_str().unwrap(), "it has no certificate that can be read"),
+    ] {
         let error = secure(address, Some(file.to_owned())).unwrap_err();
         assert!(matches!(error, UpstreamError::CaFile(_)), "{error:?}");
         assert!(error.reason().contains(cause), "{}", error.reason());
     }
-    fs::remove_file(empty).unwrap();
+    for file in [empty, unreadable] {
+        fs::remove_file(file).unwrap();
+    }
 }
