@@ -183,6 +183,19 @@ async def both_forms(name, program):
     return await asyncio.gather(*(section(turns, name, program, form) for form in ("usual", "documented")), *more)
 
 
+def asked(name, program, sections):
+    """The sections of one balancer. What differs from `sections` is asked once more: on a busy machine an answer may be late."""
+    why = "it differs"
+    try:
+        found = asyncio.run(both_forms(name, program))
+        if sections is None or all(sections.get(lines[0]) == "\n".join(lines) for lines in found):
+            return found
+    except AssertionError as error:
+        why = error
+    print(f"battery: {name} is asked once more: {why}", flush=True)
+    return asyncio.run(both_forms(name, program))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*")
@@ -199,7 +212,7 @@ def main():
             continue
         if not program:
             sys.exit(f"battery: {name} is missing; run: make tools")
-        for lines in asyncio.run(both_forms(name, program)):
+        for lines in asked(name, program, None if options.update else sections):
             text = "\n".join(lines)
             if options.update:
                 sections[lines[0]] = text
