@@ -5,7 +5,7 @@
 //! lengths must agree, hop-by-hop fields and `Proxy` (httpoxy) are dropped, and fields that name a client are dropped
 //! if they occur twice. The path is `REQUEST_URI` as it was sent; `PATH_INFO` is decoded and loses `%2F`.
 //!
-//! Next: [`super::exchange`], which dispatches the request.
+//! Next: [`super::refusal`].
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,7 +15,6 @@ use http::{
 };
 
 use super::software::Software;
-use crate::problem::{Code, Problem};
 
 /// A request head and the other CGI variables.
 #[derive(Debug)]
@@ -45,20 +44,6 @@ pub(crate) enum Bad {
     Host,
     Value,
     Headers,
-}
-
-impl Bad {
-    /// For the client.
-    pub(crate) fn problem(self) -> Problem {
-        Problem::new(Code::MalformedRequest).with_detail(match self {
-            Self::Method => "The request method is invalid.",
-            Self::Target => "The request target is invalid.",
-            Self::Length => "The body length is invalid.",
-            Self::TooLong => return Problem::new(Code::BodyTooLarge),
-            Self::Host => "The request has conflicting hosts.",
-            Self::Value | Self::Headers => "The headers are invalid.",
-        })
-    }
 }
 
 /// A variable: its name and its value.

@@ -24,6 +24,8 @@ mod https;
 mod out;
 #[cfg(feature = "proxy-protocol")]
 mod proxy;
+#[cfg(any(feature = "fastcgi", feature = "uwsgi", feature = "guest"))]
+mod refusal;
 pub(crate) mod settings;
 #[cfg(any(feature = "fastcgi", feature = "uwsgi", feature = "guest"))]
 #[cfg_attr(not(feature = "fastcgi"), allow(dead_code))]
