@@ -18,7 +18,6 @@ fn upload(method: &str, body: &str) -> String {
     format!("{method} /upload HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n{body}")
 }
 
-/// hyper's decoder takes the first group of them, and loses the second request in the trailers of the first for some.
 #[tokio::test]
 async fn a_chunked_body_that_does_not_end_as_it_must_is_400_and_the_last() {
     let _turn = shared().await;
