@@ -1,8 +1,7 @@
 //! The grammar of a chunked body, to its last byte (RFC 9112, section 7.1).
 //!
-//! hyper's decoder takes more: a bare LF inside a trailer section, or as its first byte, makes it read on to the end of what
-//! follows, so the next request of the connection would be lost in the trailers of this one. It also takes spaces behind a
-//! size, and anything but a line end in an extension. Two readers that see different ends are what request smuggling needs.
+//! hyper's decoder takes more than that. Two readers that see different ends of one message are what request smuggling
+//! needs, so each byte is held to the grammar before hyper has it.
 //!
 //! Next: [`super::body`].
 
