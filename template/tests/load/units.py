@@ -58,6 +58,11 @@ class Samples(unittest.TestCase):
         idle = "\n".join(line for line in METRICS.splitlines() if "duration" not in line)
         self.assertEqual(samples.parse(idle)["requests"], 0)
 
+    def test_a_replica_that_starts_has_no_metrics_of_its_server_yet(self):
+        text = "\n".join(line for line in METRICS.splitlines() if not line.startswith(("http_", "overload_")))
+        self.assertEqual(samples.parse(text.replace('phase="ready"', 'phase="starting"'))["phase"], "starting")
+        with self.assertRaisesRegex(ValueError, "http_server_connections"):
+            samples.parse(text)
 
     def test_shares_are_what_replicas_counted_since_over_a_restart_too(self):
         asked = samples.Sampler({})
