@@ -85,8 +85,8 @@ impl ConnectionInfo {
         forwarded::client(headers, peer, |address| self.0.bounds.trusts(address))
     }
 
-    /// `https` or `http`, as requested by the client: from `X-Forwarded-Proto` of a trusted proxy, else `Forwarded`,
-    /// else its CGI variables; otherwise as used by the peer.
+    /// `https` or `http`, as requested by the client: from `X-Forwarded-Proto` of a trusted proxy, else (without
+    /// `X-Forwarded-For`) `Forwarded`, else its CGI variables; otherwise as used by the peer.
     #[must_use]
     pub fn scheme(&self, headers: &HeaderMap) -> &'static str {
         let trusts = |address| self.0.bounds.trusts(address);
@@ -94,8 +94,8 @@ impl ConnectionInfo {
         said.unwrap_or(self.0.scheme)
     }
 
-    /// The host and port requested by the client: from `X-Forwarded-Host` of a trusted proxy, else from `Forwarded`,
-    /// else the target's own (`:authority` of HTTP/2, the absolute form of HTTP/1.1), else `Host`.
+    /// The host and port requested by the client: from `X-Forwarded-Host` of a trusted proxy, else (without
+    /// `X-Forwarded-For`) from `Forwarded`, else the target's own (`:authority` of HTTP/2, the absolute form of HTTP/1.1), else `Host`.
     #[must_use]
     pub fn host<'a>(&self, uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
         let trusts = |address| self.0.bounds.trusts(address);
