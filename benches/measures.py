@@ -9,7 +9,8 @@ import shutil
 import statistics
 import subprocess
 
-from servers import LAYERS, LOAD_CPU, OWN, SERVER_CPU, SERVICE, Server, free_port, need, own, peers, pinned, service, steps, usual
+from servers import (LAYERS, LOAD_CPU, OWN, SERVER_CPU, SERVICE, Server, free_port, naive, need, own, peers, pinned, service,
+                     steps, usual)
 
 # A canary that is this far from the run's best says that something else was running.
 NOISE = 0.06
@@ -47,6 +48,7 @@ def main_rows(collector, scratch):
     rows = {BASE: own("hyper_http1"), "bare axum": own("axum_bare"), **steps(collector), **there}
     rows["usual stack"] = usual(LAYERS, collector)
     rows["usual stack, 100 %"] = usual(LAYERS, collector, 1)
+    rows["usual stack, naive"] = naive(collector)
     return rows, absent
 
 
@@ -165,7 +167,7 @@ def instructions(collector, scratch, quick):
     """Instructions per request by callgrind: the difference of two runs, so that start and end cancel out."""
     few, many = (500, 2500) if quick else (1000, 9000)
     specs = {"raw epoll": own("raw"), BASE: own("hyper_http1"), "bare axum": own("axum_bare"), **steps(collector),
-             "usual stack": usual(LAYERS, collector)}
+             "usual stack": usual(LAYERS, collector), "usual stack, naive": naive(collector)}
     rows = {}
     for name, spec in specs.items():
         counts = [counted(name, spec, requests, scratch) for requests in (few, many)]

@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 OWN = ROOT / "target/benches/release"
 SERVICE = ROOT / "target/release"
 SERVER_CPU, LOAD_CPU = 0, 1
-LAYERS = 9  # of the usual stack, see src/bin/usual.rs
+LAYERS, NAIVE_LAYERS = 8, 9  # of the usual stacks, see src/bin/usual.rs and src/bin/usual_naive.rs
 
 
 def find(name):
@@ -148,8 +148,12 @@ def own(name, *arguments):
     return lambda server: ([OWN / name, server.address, *arguments], {})
 
 
-def usual(layers, collector, ratio=0.1):
-    return lambda server: ([OWN / "usual", server.address, layers, server.directory / "lines", collector.url, ratio], {})
+def usual(layers, collector, ratio=0.1, program="usual"):
+    return lambda server: ([OWN / program, server.address, layers, server.directory / "lines", collector.url, ratio], {})
+
+
+def naive(collector, ratio=0.1):
+    return usual(NAIVE_LAYERS, collector, ratio, "usual_naive")
 
 
 NGINX = """daemon off; master_process off; pid {directory}/pid; error_log {directory}/error warn;

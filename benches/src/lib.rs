@@ -1,5 +1,7 @@
 //! What the stand-ins share.
 
+pub mod usual;
+
 use std::{io, net::SocketAddr};
 
 use axum::serve::ListenerExt;
