@@ -1,5 +1,6 @@
 //! What the stand-ins share.
 
+pub mod quotes;
 pub mod usual;
 
 use std::{io, net::SocketAddr};
@@ -23,12 +24,13 @@ pub fn address() -> SocketAddr {
     argument.parse().expect("the first argument is an address")
 }
 
-/// One worker beside the main thread, as the service has on one CPU.
+/// One worker beside the main thread, as the service has on one CPU; or as many as tokio's own variable says.
 ///
 /// # Errors
-/// When the thread cannot be started.
+/// When a thread cannot be started.
 pub fn runtime() -> io::Result<Runtime> {
-    Builder::new_multi_thread().worker_threads(1).enable_all().build()
+    let workers = std::env::var("TOKIO_WORKER_THREADS").ok().and_then(|count| count.parse().ok()).unwrap_or(1);
+    Builder::new_multi_thread().worker_threads(workers).enable_all().build()
 }
 
 /// A listener whose connections send at once.

@@ -3,25 +3,25 @@
 //! `load ADDRESS closed CONNECTIONS SECONDS` asks again at each answer; `load ADDRESS count CONNECTIONS REQUESTS` does
 //! so a number of times; `load ADDRESS open CONNECTIONS SECONDS RATE` asks at fixed instants and measures from them, so
 //! that a slow server does not slow its own clock; `load ADDRESS hold CONNECTIONS` asks once on each connection, says
-//! so, and keeps them until its input ends; `load ADDRESS start CPU PATH COMMAND...` starts a server on a CPU and tells
-//! when it answered.
+//! so, and keeps them until its input ends, `load ADDRESS hold2 CONNECTIONS` likewise by HTTP/2; `load ADDRESS tls SECONDS
+//! new|resumed CERTIFICATE` makes handshakes, with one request each; `load ADDRESS start CPU GROUP PATH COMMAND...` starts
+//! a server on a CPU, in a control group or in `-`, none, and tells when it answered.
+
+mod http2;
+mod start;
+mod tls;
 
 use std::{
     collections::VecDeque,
     error::Error,
     io::{ErrorKind, Read, Write},
     net::TcpStream,
-    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use nix::{
-    sched::{CpuSet, sched_setaffinity},
-    sys::{
-        epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
-        resource::{Resource, getrlimit, setrlimit},
-    },
-    unistd::Pid,
+use nix::sys::{
+    epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
+    resource::{Resource, getrlimit, setrlimit},
 };
 use serde_json::{Value, json};
 
@@ -34,7 +34,12 @@ fn main() -> Outcome<()> {
     let number = |at: usize| -> Outcome<f64> { Ok(arguments.get(at).ok_or("an argument is missing")?.parse()?) };
     let mode = arguments.first().ok_or("a mode is missing")?;
     let result = match mode.as_str() {
-        "start" => start(to_count(number(1)?), &arguments[2..])?,
+        "start" => start::start(to_count(number(1)?), &arguments[2..])?,
+        "hold2" => hold2(to_count(number(1)?))?,
+        "tls" => {
+            let [_, _, kind, file] = &arguments[..] else { return Err("an argument is missing".into()) };
+            tls::handshakes(Duration::from_secs_f64(number(1)?), kind == "resumed", file)?
+        }
         mode => {
             let mut clients = Clients::open(to_count(number(1)?))?;
             match mode {
@@ -55,6 +60,25 @@ fn to_count(number: f64) -> usize {
     number as usize
 }
 
+/// As many connections as the system lets this process have.
+fn allow_files() -> Outcome<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
+}
+
+fn hold2(count: usize) -> Outcome<Value> {
+    allow_files()?;
+    let held: Vec<TcpStream> = (0..count).map(|_| http2::connect()).collect::<Result<_, _>>()?;
+    hold(held.len())
+}
+
+/// Says that the connections are there, and waits for the end of the input.
+fn hold(count: usize) -> Outcome<Value> {
+    println!("{}", json!({ "held": count }));
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(json!({ "closed": count }))
+}
+
 struct Client {
     stream: TcpStream,
     asked: Instant,
@@ -70,8 +94,7 @@ struct Clients {
 
 impl Clients {
     fn open(count: usize) -> Outcome<Self> {
-        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+        allow_files()?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let mut all = Vec::with_capacity(count);
         for at in 0..count {
@@ -164,9 +187,7 @@ impl Clients {
     }
 
     fn hold(&mut self) -> Outcome<Value> {
-        println!("{}", json!({ "held": self.all.len() }));
-        std::io::stdin().read_to_end(&mut Vec::new())?;
-        Ok(json!({ "closed": self.all.len() }))
+        hold(self.all.len())
     }
 
     fn report(&mut self, elapsed: Duration) -> Value {
@@ -177,33 +198,4 @@ impl Clients {
             "p50": at(500), "p90": at(900), "p99": at(990), "p999": at(999), "max": self.times.last(),
         })
     }
-}
-
-/// Starts a command and asks for a path until that answers with 200.
-fn start(cpu: usize, arguments: &[String]) -> Outcome<Value> {
-    let [path, program, arguments @ ..] = arguments else { return Err("an argument is missing".into()) };
-    let mut cpus = CpuSet::new();
-    cpus.set(cpu)?;
-    let begun = Instant::now();
-    let mut child = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    sched_setaffinity(Pid::from_raw(i32::try_from(child.id())?), &cpus)?;
-    let answered = loop {
-        if begun.elapsed() > Duration::from_secs(10) || child.try_wait()?.is_some() {
-            break None;
-        }
-        if asks_once(path).is_ok_and(|answered| answered) {
-            break Some(begun.elapsed());
-        }
-    };
-    child.kill()?;
-    child.wait()?;
-    Ok(json!({ "answered": answered.ok_or("the server did not answer")?.as_secs_f64() }))
-}
-
-fn asks_once(path: &str) -> std::io::Result<bool> {
-    let mut stream = TcpStream::connect(bench::address())?;
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: bench.test\r\n\r\n").as_bytes())?;
-    let mut answer = [0; 4096];
-    let length = stream.read(&mut answer)?;
-    Ok(answer[..length].starts_with(b"HTTP/1.1 200"))
 }
