@@ -1,11 +1,11 @@
-//! The smallest app on the chassis: one answer, and as many other routes as asked for. `make bench` measures it.
+//! The smallest app on the chassis: one answer, and other routes as asked for. `make bench` measures it.
 //!
-//! A crate of its own, so that it has the features of the program that ships and none of the tests. `cargo run --package
-//! hello`, with the settings of the service and `APP__APP__ROUTES`.
+//! A crate of its own, so that it has the features of the program that ships and none of the tests; `tls` is for the rows
+//! of TLS. `cargo run --package hello`, with the settings of the service, `APP__APP__ROUTES` and `APP__APP__LARGE`.
 
 use std::{convert::Infallible, process::ExitCode};
 
-use axum::routing::get;
+use axum::{body::Bytes, routing::get};
 use chassis::{
     Chassis,
     config::{Check, SettingErrors},
@@ -21,13 +21,15 @@ fn main() -> ExitCode {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Settings {
-    /// Routes in all.
+    /// Routes in all, but for `/large`.
     routes: usize,
+    /// Bytes of `/large`; without, there is none.
+    large: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { routes: 1 }
+        Self { routes: 1, large: 0 }
     }
 }
 
@@ -37,6 +39,11 @@ impl Check for Settings {
 
 fn routes(settings: &Settings) -> Router {
     let hello = Router::new().route("/hello", get(async || "Hello, World!"));
-    (1..settings.routes)
-        .fold(hello, |router, number| router.route(&format!("/v1/others{number}/{{id}}"), get(async || "other")))
+    let routes = (1..settings.routes)
+        .fold(hello, |router, number| router.route(&format!("/v1/others{number}/{{id}}"), get(async || "other")));
+    if settings.large == 0 {
+        return routes;
+    }
+    let large = Bytes::from(vec![b'x'; settings.large]);
+    routes.route("/large", get(async move || large.clone()))
 }
