@@ -1,4 +1,5 @@
-// net/http, as one would write it: `hello-go ADDRESS` alone, `hello-go ADDRESS LINES` with metrics and an access log.
+// net/http, as one would write it: `hello-go ADDRESS` alone, `hello-go ADDRESS LINES` with metrics and an access log; with
+// HELLO_H2C=yes also HTTP/2 without TLS.
 package main
 
 import (
@@ -10,6 +11,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/h2c"
 )
 
 type line struct {
@@ -66,6 +69,9 @@ func main() {
 	if len(os.Args) > 2 {
 		all = observed(routes, os.Args[2])
 		routes.Handle("/metrics", promhttp.Handler())
+	}
+	if os.Getenv("HELLO_H2C") != "" {
+		all = h2c.NewHandler(all, &http2.Server{})
 	}
 	panic(http.ListenAndServe(os.Args[1], all))
 }

@@ -36,15 +36,24 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def pinned(cpu):
-    return lambda: os.sched_setaffinity(0, {cpu})
+def pinned(*cpus):
+    return lambda: os.sched_setaffinity(0, set(cpus))
+
+
+def answers(server):
+    """Whether `/hello` answers by HTTP/1."""
+    try:
+        with urllib.request.urlopen(f"http://{server.address}/hello", timeout=5) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
 
 
 class Server:
-    """A running server, pinned; `command` gets its address."""
+    """A running server, pinned to `cpus`; `spec` gets its address, and `ready` tells when it answers."""
 
-    def __init__(self, name, spec, scratch, wrap=()):
-        self.name, self.port = name, free_port()
+    def __init__(self, name, spec, scratch, wrap=(), ready=None, cpus=(SERVER_CPU,)):
+        self.name, self.port, self.ready = name, free_port(), ready or answers
         self.address = f"127.0.0.1:{self.port}"
         self.directory = scratch / name.replace(" ", "-").replace("/", "-").replace("%", "")
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -53,19 +62,16 @@ class Server:
         log = open(self.directory / "log", "w")
         self.process = subprocess.Popen(
             [*wrap, *map(str, command)], env={**clean, **environment}, stdin=subprocess.DEVNULL, stdout=log,
-            stderr=subprocess.STDOUT, preexec_fn=pinned(SERVER_CPU), cwd=self.directory)
+            stderr=subprocess.STDOUT, preexec_fn=pinned(*cpus), cwd=self.directory)
         self.wait_ready()
 
     def wait_ready(self):
         for _ in range(1200):
             if self.process.poll() is not None:
                 break
-            try:
-                with urllib.request.urlopen(f"http://{self.address}/hello", timeout=5) as answer:
-                    if answer.status == 200:
-                        return
-            except OSError:
-                time.sleep(0.05)
+            if self.ready(self):
+                return
+            time.sleep(0.05)
         tail = (self.directory / "log").read_text()[-2000:]
         self.stop()
         raise SystemExit(f"bench: {self.name} did not start:\n{tail}")
@@ -125,27 +131,27 @@ class Collector:
         self.process.wait(20)
 
 
-def service(collector=None, ratio=None, access_log=True, overload=True, routes=1, program="hello"):
-    """The service: everything on but what is turned off here."""
+def service(collector=None, ratio=None, access_log=True, overload=True, routes=1, program="hello", scheme="http", **more):
+    """The service: everything on but what is turned off here; `more` are further variables."""
     def spec(server):
         environment = {
-            "APP__SERVER__LISTEN": f"http://{server.address}", "APP__ADMIN__LISTEN": "127.0.0.1:0",
+            "APP__SERVER__LISTEN": f"{scheme}://{server.address}", "APP__ADMIN__LISTEN": "127.0.0.1:0",
             "APP__LIFECYCLE__DRAIN_DELAY": "0s",
             "APP__TELEMETRY__LOG_FORMAT": "json",
             "APP__TELEMETRY__ACCESS_LOG": str(access_log).lower(), "APP__OVERLOAD__ENABLED": str(overload).lower(),
         }
-        if program == "hello":
+        if program.startswith("hello"):
             environment["APP__APP__ROUTES"] = str(routes)
         if collector:
             environment["APP__TELEMETRY__OTLP_ENDPOINT"] = collector.url
         if ratio is not None:
             environment["APP__TELEMETRY__SAMPLE_RATIO"] = str(ratio)
-        return [SERVICE / program], environment
+        return [SERVICE / program], {**environment, **{key: str(value) for key, value in more.items()}}
     return spec
 
 
-def own(name, *arguments):
-    return lambda server: ([OWN / name, server.address, *arguments], {})
+def own(name, *arguments, **variables):
+    return lambda server: ([OWN / name, server.address, *arguments], {key: str(value) for key, value in variables.items()})
 
 
 def usual(layers, collector, ratio=0.1, program="usual"):
@@ -154,70 +160,3 @@ def usual(layers, collector, ratio=0.1, program="usual"):
 
 def naive(collector, ratio=0.1):
     return usual(NAIVE_LAYERS, collector, ratio, "usual_naive")
-
-
-NGINX = """daemon off; master_process off; pid {directory}/pid; error_log {directory}/error warn;
-events {{ worker_connections 20000; }}
-http {{ access_log {access}; keepalive_requests 1000000000; default_type text/plain;
-client_body_temp_path {directory}/a; proxy_temp_path {directory}/b; fastcgi_temp_path {directory}/c;
-uwsgi_temp_path {directory}/d; scgi_temp_path {directory}/e;
-server {{ listen {address} backlog=1024; location /hello {{ return 200 "Hello, World!"; }} }} }}
-"""
-
-
-def nginx(access):
-    def spec(server):
-        text = NGINX.format(directory=server.directory, address=server.address, access=access)
-        (server.directory / "nginx.conf").write_text(text)
-        return [find("nginx"), "-p", server.directory, "-c", server.directory / "nginx.conf"], {}
-    return spec
-
-
-NODE = """require('http').createServer((_, answer) => { answer.setHeader('content-type', 'text/plain');
-answer.end('Hello, World!'); }).listen({port: +process.argv[1], host: '127.0.0.1', backlog: 1024});"""
-
-# What Debian's packages of Go libraries install.
-GO_LIBRARIES = pathlib.Path("/usr/share/gocode")
-
-
-def go(scratch):
-    """net/http, built here: alone, and with what a service has."""
-    program = scratch / "hello-go"
-    environment = {**os.environ, "GO111MODULE": "off", "GOPATH": str(GO_LIBRARIES), "GOCACHE": str(scratch / "go-cache"), "GOFLAGS": ""}
-    subprocess.run([find("go"), "build", "-o", program, ROOT / "benches/hello.go"], env=environment, check=True)
-    one_cpu = {"GOMAXPROCS": "1"}
-    return {
-        "Go net/http": lambda server: ([program, server.address], one_cpu),
-        "Go net/http, metrics and access log": lambda server: ([program, server.address, server.directory / "lines"], one_cpu),
-    }
-
-
-def peers(scratch):
-    """What is installed, and the names of what is not."""
-    there, absent = {}, []
-    if find("nginx"):
-        there["nginx, return 200"] = nginx("off")
-        there["nginx with its access log"] = nginx("lines combined buffer=32k flush=1s")
-    else:
-        absent.append("nginx")
-    if find("node"):
-        there["Node http"] = lambda server: ([find("node"), "-e", NODE, server.port], {})
-    else:
-        absent.append("Node http")
-    if find("go") and (GO_LIBRARIES / "src/github.com/prometheus/client_golang").exists():
-        there |= go(scratch)
-    else:
-        absent.append("Go net/http")
-    return there, absent
-
-
-def steps(collector):
-    """The service from as little as its settings allow to everything at full sampling."""
-    return {
-        "service, no access log, admission or traces": service(access_log=False, overload=False),
-        "service, with admission": service(access_log=False),
-        "service, with the access log": service(),
-        "service, traces at 0 %": service(collector, 0),
-        "service, everything on": service(collector),
-        "service, everything on, 100 %": service(collector, 1),
-    }

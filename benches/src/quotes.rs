@@ -93,7 +93,7 @@ impl Parcel {
             breakdown: vec![item("base", base), item("weight", weight), item("fuel", fuel)],
             lane,
             chargeable_weight_g,
-            rates: Rates { version: "2026-01", source: "built_in" },
+            rates: Rates { version: "2026-01", source: "built-in" },
         })
     }
 }
