@@ -39,12 +39,12 @@ PARTS = {
     "tls": f"{H2LOAD} rustls with ring beside nginx with OpenSSL; TLS 1.3, a certificate of P-256. Keep-alive: 32 connections of "
            "HTTP/1, and 8 of HTTP/2 with 32 streams each. Handshakes: connections with one request each, full ones and "
            "ones that resume a session by a ticket.",
-    "json": f"{H2LOAD} `POST /v1/quotes` of the sample service on 32 connections, 117 bytes in and 251 out; the bare ones read the same request by serde's "
+    "json": f"{H2LOAD} `POST /v1/quotes` of the sample service on 32 connections, 116 bytes in and 254 out; the bare ones read the same request by serde's "
             "derived code, compute the same price, and answer the same bytes.",
     "large": f"{H2LOAD} Answers of 64 KiB on 32 connections. nginx has a file, `sendfile` and its cache of open files.",
     "grpc": f"{H2LOAD} The [recipe](../crates/recipes/examples/grpc.rs)'s unary call on 8 connections with 32 streams each.",
-    "threads": "As above, with one and with two worker threads on as many CPUs, hyper with as many beside. On a machine with "
-               "two CPUs the load shares the second.",
+    "threads": "As above, with one and with two worker threads, hyper with as many beside; each on two CPUs, of which the load "
+               "has one too where there are but two: beside the load a request is cheaper, so that all have the choice.",
     "instructions": "By callgrind, in user space: the difference between two runs of a different length, so that start and "
                     "end cancel out. h2c: 8 connections with 32 streams each; JSON: as above.",
     "memory": "Resident memory of the process; each connection has had one answer and is then idle.",

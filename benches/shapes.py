@@ -3,13 +3,14 @@
 h2load makes the requests: it speaks HTTP/2 and TLS. What counts is the server's CPU time for each completed request.
 """
 
+import os
 import re
 import subprocess
 
 import peers
 from chunks import canaried, load, say
 from names import BASE, FULL, GO, HYPER2, HYPER_JSON, NGINX, TONIC
-from servers import LOAD_CPU, need, own, pinned, service
+from servers import LOAD_CPU, SERVER_CPU, need, own, pinned, service
 
 LARGE = 64 << 10
 # A request of the sample service.
@@ -152,13 +153,18 @@ def handshakes(server, kind, certificate):
     return report
 
 
+def two_cpus():
+    """The server's and the load's, or a free one where there is a third."""
+    return SERVER_CPU, max(os.sched_getaffinity(0) - {SERVER_CPU, LOAD_CPU}, default=LOAD_CPU)
+
+
 def threads(collector, scratch, quick):
-    """One worker thread, and two on as many CPUs, beside hyper with as many."""
+    """One worker thread and two, each on two CPUs, beside hyper with as many."""
     result = {}
     for count in (1, 2):
         say(f"{count} worker threads")
         specs = {BASE: own("hyper_http1", TOKIO_WORKER_THREADS=count), FULL: service(collector, APP__RUNTIME__WORKER_THREADS=count)}
-        result[str(count)] = canaried(specs, scratch, rounds(quick), cpus=tuple(range(count)))
+        result[str(count)] = canaried(specs, scratch, rounds(quick), cpus=two_cpus())
     return result
 
 
