@@ -36,7 +36,7 @@ PARTS = {
     "latency": "Each request is due at a fixed instant and measured from it, so that a server that falls behind cannot slow "
                "the clock.",
     "http2": f"{H2LOAD} Without TLS, with prior knowledge, on 8 connections.",
-    "tls": f"{H2LOAD} rustls with ring beside nginx with OpenSSL; TLS 1.3, a certificate of P-256. Keep-alive: 32 connections of "
+    "tls": f"{H2LOAD} rustls with ring beside nginx with OpenSSL; TLS 1.3, a certificate of P-256. Keep-alive: 8 connections of "
            "HTTP/1, and 8 of HTTP/2 with 32 streams each. Handshakes: connections with one request each, full ones and "
            "ones that resume a session by a ticket.",
     "json": f"{H2LOAD} `POST /v1/quotes` of the sample service on 32 connections, 116 bytes in and 254 out; the bare ones read the same request by serde's "
@@ -100,11 +100,17 @@ def cpu_rows(data, base):
         yield (name, micros(row["cpu"]), ratio(row, base), spread, f"{row['rate']:,.0f}")
 
 
-def cpu_table(data, base=BASE, what="request"):
-    """The raw responder's own work is a GET of 13 bytes: beside other work it is left out."""
-    head = ("", f"CPU µs a {what}", f"to {base}", "middle half", f"{what}s a second")
-    rows = list(cpu_rows(data, data["rows"].get(base)))
-    return table(head, rows if base == BASE and what == "request" else rows[1:]) + discards(data)
+def cpu_table(data, base=None):
+    """The raw responder's own work is a GET of 13 bytes: beside other work, which has another `base`, it is left out."""
+    head = ("", "CPU µs a request", f"to {base or BASE}", "middle half", "requests a second")
+    rows = list(cpu_rows(data, data["rows"].get(base or BASE)))
+    return table(head, rows[1:] if base else rows) + discards(data)
+
+
+def shakes_table(data, base):
+    rows = [(name, f"{1e9 / row['cpu']:,.0f}", micros(row["cpu"]), ratio(row, data["rows"].get(base))) if row else (name, "–", "–", "–")
+            for name, row in data["rows"].items()]
+    return table(("", "handshakes a CPU second", "CPU µs", f"to {base}"), rows) + discards(data)
 
 
 def discards(data):
@@ -129,10 +135,10 @@ def http2(data):
 
 
 def tls(data):
-    base, keep, shake = data["base"], "Keep-alive requests, HTTP/", "Handshakes, "
-    tables = [(f"{keep}1", "http1", "request"), (f"{keep}2", "http2", "request"), (f"{shake}full", "new", "handshake"),
-              (f"{shake}resumed", "resumed", "handshake")]
-    return "\n\n".join(f"{title}:\n\n" + cpu_table(data[key], base, what) for title, key, what in tables) + absent(data)
+    keep, shake = "Keep-alive requests, HTTP/", "Handshakes, "
+    tables = [(f"{keep}1", "http1", cpu_table), (f"{keep}2", "http2", cpu_table), (f"{shake}full", "new", shakes_table),
+              (f"{shake}resumed", "resumed", shakes_table)]
+    return "\n\n".join(f"{title}:\n\n{write(data[key], data['base'])}" for title, key, write in tables) + absent(data)
 
 
 def one_shape(data):

@@ -46,7 +46,7 @@ test-full: tools lint ## Runs all checks with the full number of restarts and re
 peers: tools ## Asks the service, nginx and Caddy the same 117 requests, and prints where they differ, each with its reason.
 	template/tests/peers/check
 
-bench: ## Measures the cost of a request, a connection and a start, compared with others: docs/performance.md. QUICK=yes for a look, PARTS=cpu for some.
+bench: ## Measures the cost of requests, connections and a start, beside others: docs/performance.md. QUICK=yes for a look, PARTS="cpu json" for some; `benches/run --list` names them with their durations.
 	scripts/gate tools/install bench
 	benches/run $(if $(QUICK),--quick) $(PARTS)
 

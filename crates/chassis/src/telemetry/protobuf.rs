@@ -1,8 +1,9 @@
 //! Server spans as OTLP protocol buffers, encoded in one pass.
 //!
 //! The exporter's crate copies each name and value of a span into messages of its own, twice measures them, and frees
-//! them again: 33,000 instructions a span, more than all else that a request costs. This knows one kind of span, and needs
-//! 2,000. It handles no other kind: spans of handlers use the crate's encoder.
+//! them again: 21,900 instructions a span with opentelemetry-proto 0.33.1, as many as all else that a request costs. This
+//! knows one kind of span, and needs 4,400: at the default ratio it saves 1,750 a request. It handles no other kind: spans
+//! of handlers use the crate's encoder.
 //!
 //! The numbers of the fields are those of `opentelemetry/proto/trace/v1/trace.proto`, 1.0 and later.
 //!
