@@ -46,6 +46,10 @@ impl<S: Stream> Io<S> {
     fn write(&mut self, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let upgraded = self.check_cut(cx)?;
         let Watch::Frames(frames) = &mut self.watch else { return self.write_some(cx, bufs, upgraded) };
+        // Nothing wakes the driver for it: it polls again at the end of its turn.
+        if self.entry.state.streams.holds_writes() {
+            return Poll::Pending;
+        }
         let is_begun = !frames.refusals.out().is_empty();
         let planned = if is_begun { 0 } else { frames.send(bufs) };
         let next = bufs.iter().find(|buf| !buf.is_empty());
