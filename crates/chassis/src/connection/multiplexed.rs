@@ -18,7 +18,7 @@ use super::{
     service::Service,
     state::State,
 };
-use crate::peer::Respond;
+use crate::peer::{ConnectionInfo, Respond};
 
 /// 250: what Kestrel and others grant; the admission behind it bounds the work.
 const STREAMS: u32 = 250;
@@ -36,11 +36,14 @@ type Connection<S, R> = http2::Connection<TokioIo<Io<S>>, Service<R>, Executor>;
 pub(super) struct Http2<'a, S: Stream, R: Respond> {
     connection: Pin<Box<Connection<S, R>>>,
     state: &'a State,
+    routes: R,
+    info: ConnectionInfo,
 }
 
 impl<'a, S: Stream, R: Respond> Http2<'a, S, R> {
     pub(super) fn new(io: TokioIo<Io<S>>, service: Service<R>, state: &'a Arc<State>, max_head: usize) -> Self {
-        Self { connection: Box::pin(builder(state, max_head).serve_connection(io, service)), state }
+        let (routes, info) = (service.routes.clone(), service.info.clone());
+        Self { connection: Box::pin(builder(state, max_head).serve_connection(io, service)), state, routes, info }
     }
 }
 
@@ -52,6 +55,9 @@ impl<S: Stream, R: Respond> Work for Http2<'_, S, R> {
             let polled = self.connection.as_mut().poll(cx);
             // hyper writes before each request that it begins; instead, the responses to one read leave together.
             if !self.state.streams.end_turn() || polled.is_ready() {
+                for _ in 0..self.state.streams.take_refused() {
+                    self.routes.refused(&self.info);
+                }
                 return polled;
             }
         }

@@ -9,7 +9,7 @@ use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{
-            AtomicBool, AtomicU64,
+            AtomicBool, AtomicU32, AtomicU64,
             Ordering::{Relaxed, SeqCst},
         },
     },
@@ -29,6 +29,8 @@ pub(crate) struct Streams {
     gathers: AtomicBool,
     /// Something was to be written meanwhile.
     is_held: AtomicBool,
+    /// Requests that h2 refused, and that nobody has counted yet.
+    refused: AtomicU32,
 }
 
 /// Each response has a slot, so that its end needs no search.
@@ -124,6 +126,16 @@ impl Streams {
             self.lock().turn = None;
         }
         self.is_held.swap(false, Relaxed)
+    }
+
+    /// A request was answered without its service.
+    pub(super) fn refuse(&self) {
+        self.refused.fetch_add(1, Relaxed);
+    }
+
+    /// How many were since the last time.
+    pub(super) fn take_refused(&self) -> u32 {
+        self.refused.swap(0, Relaxed)
     }
 
     /// Resets each response that has waited for its peer for `timeout`. Returns when to check again.

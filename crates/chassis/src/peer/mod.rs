@@ -37,6 +37,9 @@ pub(crate) trait Respond: Clone + Send + Sync + 'static {
 
     /// Answers `request`.
     fn respond(&self, request: Request) -> Self::Answer;
+
+    /// A malformed request of HTTP/2 got a 400 before it could be read.
+    fn refused(&self, connection: &ConnectionInfo);
 }
 
 /// The operations that a service can perform on its connection.
