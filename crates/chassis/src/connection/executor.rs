@@ -1,56 +1,75 @@
-//! The streams of an HTTP/2 connection as tasks that can be cancelled individually.
+//! The streams of an HTTP/2 connection: those that are not over at once become tasks that can be cancelled individually.
 //!
-//! hyper polls a response body only while the peer's window is open, so a stalled stream cannot end itself. We own its
-//! task: dropping it releases the stream, and h2 sends `RST_STREAM`.
+//! Most responses are ready at the first poll, so it comes before there is a task: that saves its allocation, its turn in
+//! the queue and its wake-up. hyper polls a response body only while the peer's window is open, so a stalled stream
+//! cannot end itself. We own its task: dropping it releases the stream, and h2 sends `RST_STREAM`.
 //!
 //! Next: [`super::streams`].
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
+    time::Duration,
 };
 
-use pin_project_lite::pin_project;
+use tokio::runtime::Handle;
 
 use super::{state::State, streams::Stream};
 
-/// Spawns what hyper makes of the requests of one connection.
+/// 1 ms: about a hundred small requests. What follows them in the same read is left to the other workers.
+const AT_ONCE: Duration = Duration::from_millis(1);
+
+/// Runs what hyper makes of the requests of one connection.
 #[derive(Clone, Debug)]
-pub(super) struct Executor(Arc<State>);
+pub(super) struct Executor {
+    state: Arc<State>,
+    at_once: Duration,
+}
 
 impl Executor {
     pub(super) fn new(state: &Arc<State>) -> Self {
-        Self(Arc::clone(state))
+        // A single worker has nobody to leave anything to.
+        let is_alone = Handle::current().metrics().num_workers() == 1;
+        Self { state: Arc::clone(state), at_once: if is_alone { Duration::MAX } else { AT_ONCE } }
     }
 }
 
-impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Executor {
-    fn execute(&self, future: F) {
+impl<F: Future<Output = ()> + Send + Unpin + 'static> hyper::rt::Executor<F> for Executor {
+    fn execute(&self, mut future: F) {
         // hyper calls the service, and then hands over the stream of that request.
-        match self.0.streams.take_begun() {
-            Some(stream) => tokio::spawn(Resettable { future: Some(future), stream }),
-            None => tokio::spawn(future),
+        let Some(begun) = self.state.streams.take_begun() else {
+            tokio::spawn(future);
+            return;
         };
+        if begun.waited > self.at_once || poll_once(&mut future).is_pending() {
+            tokio::spawn(Resettable { future: Some(future), stream: begun.stream });
+        } else {
+            begun.stream.set_done();
+        }
     }
 }
 
-pin_project! {
-    struct Resettable<F> {
-        #[pin]
-        future: Option<F>,
-        stream: Arc<Stream>,
-    }
+/// Nothing wakes it: its task polls it again. A panic ends it alone, as it does a task.
+fn poll_once(future: &mut (impl Future<Output = ()> + Unpin)) -> Poll<()> {
+    let mut cx = Context::from_waker(Waker::noop());
+    catch_unwind(AssertUnwindSafe(|| Pin::new(future).poll(&mut cx))).unwrap_or(Poll::Ready(()))
 }
 
-impl<F: Future<Output = ()>> Future for Resettable<F> {
+struct Resettable<F> {
+    future: Option<F>,
+    stream: Arc<Stream>,
+}
+
+impl<F: Future<Output = ()> + Unpin> Future for Resettable<F> {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
-        let Some(future) = this.future.as_mut().as_pin_mut() else { return Poll::Ready(()) };
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let Some(future) = this.future.as_mut() else { return Poll::Ready(()) };
         if !this.stream.is_reset() {
-            if future.poll(cx).is_ready() {
+            if Pin::new(future).poll(cx).is_ready() {
                 this.stream.set_done();
                 return Poll::Ready(());
             }
@@ -59,7 +78,7 @@ impl<F: Future<Output = ()>> Future for Resettable<F> {
                 return Poll::Pending;
             }
         }
-        this.future.set(None);
+        this.future = None;
         Poll::Ready(())
     }
 }

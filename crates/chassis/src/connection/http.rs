@@ -10,19 +10,18 @@ use std::{
 };
 
 use bytes::Bytes;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 
 use super::{
     Protocol,
     closed::{Closed, Ended},
     drive::{Work, drive},
-    executor::Executor,
     frames::Frames,
     io::{Io, Slot, Stream, Watch, take},
     limits::Limits,
     linger::{answer, linger, linger_while_read, part},
-    multiplexed,
+    multiplexed::Http2,
     registry::Entry,
     service::Service,
     sniff::{Sniff, Sniffed},
@@ -155,9 +154,7 @@ impl<R: Respond> Shared<R> {
         let slot = Slot::default();
         let io = self.io(stream, prefix, entry, &slot, Watch::Frames(Box::new(Frames::new())));
         entry.state.multiplex();
-        let mut work = Http2(Box::pin(
-            multiplexed::builder(&entry.state, self.max_head).serve_connection(io, self.service(info, entry)),
-        ));
+        let mut work = Http2::new(io, self.service(info, entry), &entry.state, self.max_head);
         let driven = drive(&self.limits, &entry.state, &mut work).await;
         drop(work);
         match driven {
@@ -238,23 +235,6 @@ impl<S: Stream, R: Respond> Work for Http1<S, R> {
 
     fn finish(&mut self) -> bool {
         Pin::new(&mut self.0).graceful_shutdown();
-        true
-    }
-}
-
-type Http2Connection<S, R> = http2::Connection<TokioIo<Io<S>>, Service<R>, Executor>;
-
-struct Http2<S: Stream, R: Respond>(Pin<Box<Http2Connection<S, R>>>);
-
-impl<S: Stream, R: Respond> Work for Http2<S, R> {
-    type Output = hyper::Result<()>;
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
-    }
-
-    fn finish(&mut self) -> bool {
-        self.0.as_mut().graceful_shutdown();
         true
     }
 }

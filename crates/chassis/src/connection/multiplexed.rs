@@ -1,13 +1,24 @@
-//! What an HTTP/2 connection may take and hold, by h2's own limits.
+//! An HTTP/2 connection, and what it may take and hold by h2's own limits.
 //!
 //! Next: [`super::frames`], which bounds what h2 does not.
 
-use std::sync::Arc;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use hyper::server::conn::http2;
-use hyper_util::rt::TokioTimer;
+use hyper_util::rt::{TokioIo, TokioTimer};
 
-use super::{executor::Executor, state::State};
+use super::{
+    drive::Work,
+    executor::Executor,
+    io::{Io, Stream},
+    service::Service,
+    state::State,
+};
+use crate::peer::{ConnectionInfo, Respond};
 
 /// 250: what Kestrel and others grant; the admission behind it bounds the work.
 const STREAMS: u32 = 250;
@@ -19,8 +30,47 @@ const STREAMS: u32 = 250;
 /// connection makes us hold of bodies that wait unread: 4 MiB.
 const STREAM_WINDOW: u32 = 128 * 1024;
 
+type Connection<S, R> = http2::Connection<TokioIo<Io<S>>, Service<R>, Executor>;
+
+/// A connection that hyper serves.
+pub(super) struct Http2<'a, S: Stream, R: Respond> {
+    connection: Pin<Box<Connection<S, R>>>,
+    state: &'a State,
+    routes: R,
+    info: ConnectionInfo,
+}
+
+impl<'a, S: Stream, R: Respond> Http2<'a, S, R> {
+    pub(super) fn new(io: TokioIo<Io<S>>, service: Service<R>, state: &'a Arc<State>, max_head: usize) -> Self {
+        let (routes, info) = (service.routes.clone(), service.info.clone());
+        Self { connection: Box::pin(builder(state, max_head).serve_connection(io, service)), state, routes, info }
+    }
+}
+
+impl<S: Stream, R: Respond> Work for Http2<'_, S, R> {
+    type Output = hyper::Result<()>;
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let polled = self.connection.as_mut().poll(cx);
+            // hyper writes before each request that it begins; instead, the responses to one read leave together.
+            if !self.state.streams.end_turn() || polled.is_ready() {
+                for _ in 0..self.state.streams.take_refused() {
+                    self.routes.refused(&self.info);
+                }
+                return polled;
+            }
+        }
+    }
+
+    fn finish(&mut self) -> bool {
+        self.connection.as_mut().graceful_shutdown();
+        true
+    }
+}
+
 /// Of its own for each connection, as its executor is.
-pub(super) fn builder(state: &Arc<State>, max_head: usize) -> http2::Builder<Executor> {
+fn builder(state: &Arc<State>, max_head: usize) -> http2::Builder<Executor> {
     let mut http2 = http2::Builder::new(Executor::new(state));
     http2
         .timer(TokioTimer::new())
@@ -35,3 +85,6 @@ pub(super) fn builder(state: &Arc<State>, max_head: usize) -> http2::Builder<Exe
         .initial_connection_window_size(32 * STREAM_WINDOW);
     http2
 }
+
+#[cfg(test)]
+mod tests;

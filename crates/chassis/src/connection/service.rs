@@ -39,10 +39,10 @@ impl std::error::Error for Aborted {}
 
 /// Serves the requests of one connection, which `R` answers.
 pub(crate) struct Service<R> {
-    routes: R,
+    pub(super) routes: R,
     entry: Arc<Entry>,
     limits: Arc<Limits>,
-    info: ConnectionInfo,
+    pub(super) info: ConnectionInfo,
 }
 
 impl<R> Service<R> {

@@ -9,7 +9,7 @@ use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{
-            AtomicBool, AtomicU64,
+            AtomicBool, AtomicU32, AtomicU64,
             Ordering::{Relaxed, SeqCst},
         },
     },
@@ -23,15 +23,25 @@ use tokio::time::Instant;
 
 /// The responses that are on their way.
 #[derive(Debug, Default)]
-pub(crate) struct Streams(Mutex<Slots>);
+pub(crate) struct Streams {
+    slots: Mutex<Slots>,
+    /// Requests have begun in this turn of the driver, so writes wait for its end: their responses leave together.
+    gathers: AtomicBool,
+    /// Something was to be written meanwhile.
+    is_held: AtomicBool,
+    /// Requests that h2 refused, and that nobody has counted yet.
+    refused: AtomicU32,
+}
 
 /// Each response has a slot, so that its end needs no search.
 #[derive(Debug, Default)]
 struct Slots {
     all: Vec<Option<Arc<Stream>>>,
     free: Vec<usize>,
-    /// The one whose task hyper is about to spawn.
-    begun: Option<Arc<Stream>>,
+    /// The one that hyper is about to hand over.
+    begun: Option<Begun>,
+    /// When the first request of this turn of the driver began.
+    turn: Option<Instant>,
     /// None of them has stalled for long before this instant.
     look_at: Option<Instant>,
     /// A stalled response cannot be reset: hyper is done with it, and h2 holds the rest.
@@ -46,6 +56,14 @@ impl Slots {
     fn count(&self) -> usize {
         self.all.len() - self.free.len()
     }
+}
+
+/// A request that has just begun.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) stream: Arc<Stream>,
+    /// For those before it in the same turn of the driver.
+    pub(super) waited: Duration,
 }
 
 /// One response.
@@ -82,13 +100,42 @@ impl Streams {
             rest: Mutex::default(),
         });
         slots.all[slot] = Some(Arc::clone(&stream));
-        slots.begun = Some(Arc::clone(&stream));
+        let waited = begun.duration_since(*slots.turn.get_or_insert(begun));
+        slots.begun = Some(Begun { stream: Arc::clone(&stream), waited });
+        self.gathers.store(true, Relaxed);
         stream
     }
 
-    /// The request that has just begun, for its task.
-    pub(super) fn take_begun(&self) -> Option<Arc<Stream>> {
+    /// The request that has just begun, for who runs it.
+    pub(super) fn take_begun(&self) -> Option<Begun> {
         self.lock().begun.take()
+    }
+
+    /// Whether what is to be written waits for the end of this turn.
+    pub(super) fn holds_writes(&self) -> bool {
+        let gathers = self.gathers.load(Relaxed);
+        if gathers {
+            self.is_held.store(true, Relaxed);
+        }
+        gathers
+    }
+
+    /// All requests of this turn have begun. Whether something waits to be written.
+    pub(super) fn end_turn(&self) -> bool {
+        if self.gathers.swap(false, Relaxed) {
+            self.lock().turn = None;
+        }
+        self.is_held.swap(false, Relaxed)
+    }
+
+    /// A request was answered without its service.
+    pub(super) fn refuse(&self) {
+        self.refused.fetch_add(1, Relaxed);
+    }
+
+    /// How many were since the last time.
+    pub(super) fn take_refused(&self) -> u32 {
+        self.refused.swap(0, Relaxed)
     }
 
     /// Resets each response that has waited for its peer for `timeout`. Returns when to check again.
@@ -142,7 +189,7 @@ impl Streams {
     }
 
     fn lock(&self) -> MutexGuard<'_, Slots> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -14,7 +14,10 @@ const MAX_LENGTH: usize = 128;
 
 /// The request's id, where `incoming` is the caller's.
 pub(super) fn request_id(incoming: Option<&HeaderValue>) -> HeaderValue {
-    incoming.filter(|value| is_valid(value.as_bytes())).cloned().unwrap_or_else(request::new_id)
+    let mut id = incoming.filter(|value| is_valid(value.as_bytes())).cloned().unwrap_or_else(request::new_id);
+    // No value comes twice. HPACK would give each a place in its tables, and h2 compares it with all that are there.
+    id.set_sensitive(true);
+    id
 }
 
 /// Letters, digits and `-_.:+/=@`: no special characters for logs, URLs or shells.

@@ -38,6 +38,7 @@ mod host;
 mod id;
 mod protect;
 mod observation;
+mod refused;
 mod rejection;
 mod response;
 pub(crate) mod route;

@@ -16,9 +16,9 @@ use axum::{
 use http::{Method, header};
 use tower_service::Service as _;
 
-use super::{Stack, cors, host::Host, request_future::RequestFuture, route::Route};
+use super::{Stack, cors, host::Host, refused, request_future::RequestFuture, route::Route};
 use crate::{
-    peer::Respond,
+    peer::{ConnectionInfo, Respond},
     problem::{Code, Problem},
 };
 
@@ -113,6 +113,12 @@ impl Respond for Routes {
 
     fn respond(&self, request: Request) -> Answer {
         self.call(request)
+    }
+
+    fn refused(&self, connection: &ConnectionInfo) {
+        if let Self::Inside(table) = self {
+            refused::count(&table.stack, &table.unmatched, connection);
+        }
     }
 }
 

@@ -32,11 +32,14 @@ pub(crate) const MAX_HEADERS: usize = 96;
 
 /// The service of a connection's requests.
 pub(crate) trait Respond: Clone + Send + Sync + 'static {
-    /// A pending response.
-    type Answer: Future<Output = Response> + Send + 'static;
+    /// A pending response. `Unpin`, so that one of HTTP/2 may move to a task of its own after its first poll.
+    type Answer: Future<Output = Response> + Send + Unpin + 'static;
 
     /// Answers `request`.
     fn respond(&self, request: Request) -> Self::Answer;
+
+    /// A malformed request of HTTP/2 got a 400 before it could be read.
+    fn refused(&self, connection: &ConnectionInfo);
 }
 
 /// The operations that a service can perform on its connection.

@@ -95,7 +95,7 @@ async fn access_line(server: &Server, id: &str) -> Value {
     eventually(&what, Duration::from_secs(5), find).await
 }
 
-fn access(server: &Server) -> Vec<Value> {
+pub(crate) fn access(server: &Server) -> Vec<Value> {
     lines(server).into_iter().filter(|line| line["target"] == "access").collect()
 }
 

@@ -31,7 +31,12 @@ pub(super) enum Verdict {
 impl Fields {
     pub(super) fn check(&mut self, block: &[u8]) -> Verdict {
         let (mut rest, mut inserted) = (block, self.inserted);
-        while !rest.is_empty() {
+        while let Some(first) = rest.first() {
+            // A field by its number, as nearly all of a repeated block are: what is in the tables was looked at.
+            if matches!(first, 0x80..=0xfe) && self.poisoned.is_empty() {
+                rest = &rest[1..];
+                continue;
+            }
             // What is no HPACK is h2's to refuse, with the connection.
             let Some(field) = Field::next(&mut rest) else { return Verdict::Fine };
             if field.is_malformed() || self.is_poisoned(&field, inserted) {

@@ -10,7 +10,10 @@ use std::{
 
 use tokio::io::AsyncWrite;
 
-use super::{super::refusals::RESET, Io, Stream, Watch};
+use super::{
+    super::refusals::{RESET, Refused},
+    Io, Stream, Watch,
+};
 
 impl<S: Stream> AsyncWrite for Io<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
@@ -46,10 +49,19 @@ impl<S: Stream> Io<S> {
     fn write(&mut self, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let upgraded = self.check_cut(cx)?;
         let Watch::Frames(frames) = &mut self.watch else { return self.write_some(cx, bufs, upgraded) };
+        // Nothing wakes the driver for it: it polls again at the end of its turn.
+        if self.entry.state.streams.holds_writes() {
+            return Poll::Pending;
+        }
         let is_begun = !frames.refusals.out().is_empty();
         let planned = if is_begun { 0 } else { frames.send(bufs) };
         let next = bufs.iter().find(|buf| !buf.is_empty());
-        if is_begun || (planned == 0 && next.is_some_and(|next| frames.refusals.replace(next))) {
+        let refused = next.filter(|_| !is_begun && planned == 0);
+        let refused = refused.and_then(|next| frames.refusals.replace(next, self.entry.state.requests()));
+        if refused == Some(Refused::AtOnce) {
+            self.entry.state.streams.refuse();
+        }
+        if is_begun || refused.is_some() {
             return self.write_instead(cx);
         }
         let written = match next {

@@ -1,7 +1,14 @@
 //! Malformed requests of HTTP/2 (RFC 9113, section 8.1.1): each gets a 400 on its own stream, and ends no other.
 
+use std::time::Duration;
+
+use serde_json::Value;
+
 use super::frames::{self, DATA, END_STREAM, Frame, GOAWAY, HEADERS, RST_STREAM, raw, request};
-use crate::harness::{http::Connection, server::Server, shared};
+use crate::{
+    harness::{eventually, http::Connection, server::Server, shared},
+    logs::access,
+};
 
 const END_HEADERS: u8 = 4;
 const CONTINUATION: u8 = 9;
@@ -157,6 +164,33 @@ async fn a_malformed_request_gets_a_400_and_ends_no_other() {
             let own = beside_others(&server, what, &case, cut).await;
             assert_eq!(own[0].status(), Some(400), "{what}, cut at {cut}: {:?}", own[0].payload);
         }
+    }
+}
+
+/// As one that matches no route. A malformed body is its request's, which the handler has by then.
+#[tokio::test]
+async fn a_malformed_head_is_counted_and_logged_once() {
+    let _turn = shared().await;
+    let server = Server::start_example("streams", &[("APP__TELEMETRY__ACCESS_LOG", "true")]).await;
+    let heads = [with(b"X-Up", b"a"), with(b"te", b"gzip"), connect(&[get(), field(b"X", b"a")].concat())];
+    for head in &heads {
+        beside_others(&server, "a malformed head", head, 0).await;
+    }
+    let body = upload(&[], &raw(HEADERS, END_STREAM | END_HEADERS, OWN, &field(b"X", b"y")));
+    beside_others(&server, "a malformed trailer", &body, body.len() - 1).await;
+    let labels = r#"http_request_method="_OTHER",http_response_status_code="400",http_route="""#;
+    server.series_becomes("http_server_request_duration_seconds_count", labels, 3.0).await;
+    let lines = async || {
+        let lines = access(&server).into_iter().filter(|line| line["http.response.status_code"] == 400);
+        let lines: Vec<_> = lines.collect();
+        (lines.len() >= heads.len()).then_some(lines)
+    };
+    let lines = eventually("their access lines", Duration::from_secs(5), lines).await;
+    assert_eq!(lines.len(), heads.len());
+    for (name, expected) in
+        [("http.request.method", "_OTHER"), ("network.protocol.version", "2"), ("client.address", "127.0.0.1")]
+    {
+        assert_eq!(lines[0][name], Value::from(expected), "{name} in {}", lines[0]);
     }
 }
 

@@ -1,0 +1,35 @@
+//! Malformed requests of HTTP/2 that were answered on their way to h2: counted and logged as those that match no route.
+//!
+//! Of HTTP/1 the connection ends with such a request, and is counted for it.
+//!
+//! Next: [`super::observation`].
+
+use std::time::Duration;
+
+use http::{StatusCode, Version};
+
+use super::{Stack, route::Route};
+use crate::{peer::ConnectionInfo, request::RequestContext, telemetry::AccessRecord};
+
+/// What is known of it is its connection.
+pub(super) fn count(stack: &Stack, unmatched: &Route, connection: &ConnectionInfo) {
+    const METHOD: &str = "_OTHER";
+    let mut trace = stack.tracing.begin();
+    trace.sampled = false;
+    let context = RequestContext { trace, ..RequestContext::anonymous() };
+    unmatched.observe(METHOD, StatusCode::BAD_REQUEST, 0.0);
+    stack.access.write(&AccessRecord {
+        request_id: context.id(),
+        trace: &context.trace,
+        method: METHOD,
+        route: &unmatched.template,
+        path: "",
+        version: Version::HTTP_2,
+        status: StatusCode::BAD_REQUEST,
+        duration: Duration::ZERO,
+        request_bytes: None,
+        response_bytes: 0,
+        client: Some(connection.peer().ip()),
+        user_agent: None,
+    });
+}
