@@ -8,7 +8,7 @@ use std::{
     net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
     time::Instant,
 };
@@ -165,7 +165,10 @@ impl Observation {
 
     /// Counts and logs the request, once.
     pub(super) fn end(mut self, status: StatusCode, bytes: u64, ended: Instant) {
-        self.stack.served.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.stack.served.completed.fetch_add(1, Relaxed);
+        if status.is_server_error() {
+            self.stack.served.failed.fetch_add(1, Relaxed);
+        }
         self.count(status, bytes, ended);
     }
 

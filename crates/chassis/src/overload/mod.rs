@@ -171,6 +171,11 @@ impl Overload {
         }
     }
 
+    /// How full the fullest pool is; 1 is full.
+    pub(crate) fn saturation(&self) -> f64 {
+        self.0.list().iter().map(|pool| pool.saturation()).fold(0.0, f64::max)
+    }
+
     /// A limiter for one more route on `runtime`, in the pool `name` or the runtime's default pool. The pool is created
     /// where there is none yet.
     ///

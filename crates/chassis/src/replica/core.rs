@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use super::start::Verdicts;
 use crate::{
     admin::probes::Probes,
+    balancer::Balancer,
     config::{AppSettings, Live},
     connection::{self, Connections, Limits},
     middleware::{self, Served, Stack},
@@ -41,9 +42,14 @@ impl Core {
         let (all, registry) = (live.get(), telemetry.registry());
         let settings = InForce::new(&all.server);
         let overload = Overload::new(&all.overload, all.runtime.work_threads(), registry);
+        let balancer = Balancer::new(Arc::clone(&settings.balancer), registry);
+        let counts = Arc::clone(served);
+        // Ends with the runtime.
+        tokio::spawn(balancer.clone().run(overload.clone(), verdicts.lifecycle.drain_token(), move || counts.counts()));
         let parts = middleware::Parts {
             settings: Arc::clone(&settings.middleware),
             overload: overload.clone(),
+            balancer,
             faults: verdicts.faults.clone(),
             tracing: telemetry.tracing().clone(),
             access: telemetry.access_log().clone(),
