@@ -65,7 +65,7 @@ struct Inner {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) completed: u64,
-    /// Those with a status of 500 or above.
+    /// Those with a 5xx or 429: refused, or not served.
     pub(crate) failed: u64,
 }
 
@@ -77,6 +77,11 @@ impl Balancer {
         registry.register(Box::new(utilization.clone())).expect("registered once");
         let told = AtomicU8::new(0);
         Self(Arc::new(Inner { settings, told, report: ArcSwapOption::empty(), utilization }))
+    }
+
+    /// How full the replica is, 0 to 1.
+    pub(crate) fn utilization(&self) -> f64 {
+        self.0.utilization.get()
     }
 
     /// Adds to the headers of a response to a trusted peer.

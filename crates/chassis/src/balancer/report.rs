@@ -91,10 +91,14 @@ mod tests {
         );
         // By protoc: cpu_utilization: 0.25 rps_fractional: 120.5 eps: 0 (written all the same) application_utilization: 0.5.
         let bytes = [
-            &[0x09][..], &0.25_f64.to_le_bytes(),
-            &[0x31], &120.5_f64.to_le_bytes(),
-            &[0x39], &0.0_f64.to_le_bytes(),
-            &[0x49], &0.5_f64.to_le_bytes(),
+            &[0x09][..],
+            &0.25_f64.to_le_bytes(),
+            &[0x31],
+            &120.5_f64.to_le_bytes(),
+            &[0x39],
+            &0.0_f64.to_le_bytes(),
+            &[0x49],
+            &0.5_f64.to_le_bytes(),
         ]
         .concat();
         assert_eq!(told(LoadReport::Bin), format!("endpoint-load-metrics-bin: {}", STANDARD.encode(bytes)));

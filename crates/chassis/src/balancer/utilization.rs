@@ -26,9 +26,9 @@ pub(crate) struct Load {
     pub(super) utilization: f64,
     /// 0 to 1: CPU time, of what the process may use.
     pub(super) cpu: f64,
-    /// Requests a second that were answered without a server's error.
+    /// Requests a second that were answered, and not by a 5xx or 429.
     pub(super) answered: f64,
-    /// Those that ended with one, a refusal under overload among them.
+    /// Those that were.
     pub(super) failed: f64,
 }
 

@@ -166,7 +166,8 @@ impl Observation {
     /// Counts and logs the request, once.
     pub(super) fn end(mut self, status: StatusCode, bytes: u64, ended: Instant) {
         self.stack.served.completed.fetch_add(1, Relaxed);
-        if status.is_server_error() {
+        // A refusal is quick whatever its status: it must not look like work done.
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             self.stack.served.failed.fetch_add(1, Relaxed);
         }
         self.count(status, bytes, ended);

@@ -26,6 +26,7 @@ use crate::{
 pub(super) struct Core {
     pub(super) settings: InForce,
     pub(super) overload: Overload,
+    pub(super) balancer: Balancer,
     pub(super) stack: Arc<Stack>,
     pub(super) limits: Arc<Limits>,
     pub(super) connections: Arc<Connections>,
@@ -49,7 +50,7 @@ impl Core {
         let parts = middleware::Parts {
             settings: Arc::clone(&settings.middleware),
             overload: overload.clone(),
-            balancer,
+            balancer: balancer.clone(),
             faults: verdicts.faults.clone(),
             tracing: telemetry.tracing().clone(),
             access: telemetry.access_log().clone(),
@@ -63,7 +64,7 @@ impl Core {
         // Trusted peers forward for many clients.
         let rules = connection::Rules { shared: all.server.trusted_peers.clone(), eager: false };
         let connections = Connections::new(max, rules, connection::Metrics::new(Some(registry)));
-        Self { settings, overload, stack, limits, connections }
+        Self { settings, overload, balancer, stack, limits, connections }
     }
 }
 

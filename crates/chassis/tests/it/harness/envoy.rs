@@ -21,7 +21,8 @@ impl Envoy {
 
     /// Weighs `replicas` by the load that they report, from their first response on.
     pub(crate) async fn weighing(replicas: &[SocketAddr]) -> Self {
-        let weights = "envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin";
+        let weights =
+            "envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin";
         let policy = serde_json::json!({"policies": [{"typed_extension_config": {
             "name": "envoy.load_balancing_policies.client_side_weighted_round_robin",
             "typed_config": {
@@ -42,6 +43,27 @@ impl Envoy {
         let panic = serde_json::json!({"healthy_panic_threshold": {"value": 0}});
         let cluster = serde_json::json!({"health_checks": [check], "common_lb_config": panic});
         Self::before(local(free_port()), replicas, &cluster).await
+    }
+
+    /// Asks `replicas` in turn.
+    pub(crate) async fn plain(replicas: &[SocketAddr]) -> Self {
+        Self::before(local(free_port()), replicas, &serde_json::json!({})).await
+    }
+
+    /// Ejects a replica for half a minute after five 5xx in a row, as by Envoy's defaults, but as many as there are.
+    pub(crate) async fn ejecting(replicas: &[SocketAddr]) -> Self {
+        let detection = serde_json::json!({
+            "consecutive_5xx": 5, "interval": "0.5s", "base_ejection_time": "30s", "max_ejection_percent": 100,
+        });
+        Self::before(local(free_port()), replicas, &serde_json::json!({"outlier_detection": detection})).await
+    }
+
+    /// A number of its statistics.
+    pub(crate) async fn statistic(&self, name: &str) -> u64 {
+        let told = http::get(self.admin, &format!("/stats?filter=^{name}$")).await.expect("Envoy's statistics");
+        let text = told.text();
+        let number = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        number.unwrap_or_else(|| panic!("no {name} in {text:?}")).trim().parse().expect("a number")
     }
 
     /// Listens on `address`; `cluster` has the fields of its cluster beyond the plain ones.
