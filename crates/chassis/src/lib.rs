@@ -97,6 +97,7 @@ pub mod connection;
 pub mod middleware;
 
 // What a request meets.
+mod balancer;
 mod overload;
 pub mod upstream;
 pub mod health;

@@ -6,6 +6,7 @@
 //!
 //! Next: `probes`.
 
+pub(crate) mod agent;
 mod guard;
 mod heartbeat;
 pub(crate) mod healthcheck;

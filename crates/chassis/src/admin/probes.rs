@@ -93,6 +93,16 @@ impl Probes {
         self.ready().iter().all(|(name, outcome)| is_start(name) || *outcome != Outcome::Failed)
     }
 
+    /// Whether every check passes, as `/readyz` says.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready().iter().all(|(_, outcome)| *outcome != Outcome::Failed)
+    }
+
+    /// Whether it asks for no new requests, and no other process has taken over.
+    pub(super) fn is_draining(&self) -> bool {
+        self.lifecycle.phase() >= Phase::Draining && !self.is_handed_over()
+    }
+
     /// Whether a new process serves at the same addresses.
     pub(crate) fn is_handed_over(&self) -> bool {
         self.lifecycle.is_handed_over()

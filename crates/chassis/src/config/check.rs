@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use super::Settings;
 use crate::{
-    admin, host, lifecycle, server,
+    host, lifecycle, server,
     transports::settings::Settings as Tls,
     values::{
         Check, SettingError, SettingErrors, is_built_in,
@@ -19,11 +19,12 @@ use crate::{
 /// Checks the engine's settings and, below `app`, the app's own.
 pub(super) fn all<A: Check>(settings: &Settings<A>) -> SettingErrors {
     let mut errors = SettingErrors::default();
-    let sections: [(&str, &dyn Check); 9] = [
+    let sections: [(&str, &dyn Check); 10] = [
         ("server", &settings.server),
         ("tls", &settings.tls),
         ("lifecycle", &settings.lifecycle),
         ("admin", &settings.admin),
+        ("agent", &settings.agent),
         ("overload", &settings.overload),
         ("telemetry", &settings.telemetry),
         ("runtime", &settings.runtime),
@@ -36,7 +37,7 @@ pub(super) fn all<A: Check>(settings: &Settings<A>) -> SettingErrors {
         errors.nest(name, found);
     }
     listeners(&settings.server, &settings.tls, &mut errors);
-    ports(&settings.server, &settings.admin, &mut errors);
+    ports(settings, &mut errors);
     drain(&settings.lifecycle, &settings.server, &mut errors);
     restart(&settings.host, &settings.lifecycle, &mut errors);
     errors
@@ -57,12 +58,26 @@ fn listeners(server: &server::Settings, tls: &Tls, errors: &mut SettingErrors) {
     }
 }
 
-fn ports(server: &server::Settings, admin: &admin::Settings, errors: &mut SettingErrors) {
-    let Ok(address) = admin.listen.parse::<SocketAddr>() else { return };
-    let taken = |url: &String| listen::parse(url).is_ok_and(|url| url.address.fixed_port() == Some(address.port()));
-    if server.listen.iter().any(taken) {
+/// The admin listener and the agent's have a port each that nobody else has.
+fn ports<A>(settings: &Settings<A>, errors: &mut SettingErrors) {
+    let port = |listen: &str| listen.parse::<SocketAddr>().map(|address| address.port()).ok().filter(|port| *port != 0);
+    let admin = port(&settings.admin.listen);
+    let agent = settings.agent.listen.as_deref().and_then(port);
+    let of_server = |port: Option<u16>| {
+        let taken = |url: &String| listen::parse(url).is_ok_and(|url| url.address.fixed_port() == port);
+        port.is_some() && settings.server.listen.iter().any(taken)
+    };
+    if of_server(admin) {
         let keys = ["admin.listen", "server.listen"];
         errors.push(SettingError::between(keys, "the admin listener must have its own port"));
+    }
+    if of_server(agent) {
+        let keys = ["agent.listen", "server.listen"];
+        errors.push(SettingError::between(keys, "the agent check must have its own port"));
+    }
+    if agent.is_some() && agent == admin {
+        let keys = ["agent.listen", "admin.listen"];
+        errors.push(SettingError::between(keys, "the agent check must have its own port"));
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Settings<A> {
     pub lifecycle: lifecycle::Settings,
     /// The admin listener: probes, metrics, live configuration.
     pub admin: admin::Settings,
+    /// The agent check, for HAProxy.
+    pub agent: admin::agent::Settings,
     /// Admission control: how many requests are processed at once.
     #[schemars(extend("x-reloadable" = true))]
     pub overload: overload::Settings,

@@ -72,7 +72,7 @@ pub(super) async fn linger_while_read(mut stream: impl Stream, state: &State, to
 }
 
 /// Sends a last response, and lingers.
-pub(super) async fn answer(mut stream: impl Stream, state: &State, response: &[u8]) {
+pub(crate) async fn answer(mut stream: impl Stream, state: &State, response: &[u8]) {
     if let Ok(Ok(())) = timeout(TOTAL_IN_DRAIN, stream.write_all(response)).await {
         linger(stream, state).await;
     }

@@ -63,6 +63,7 @@ use self::{
     uploads::Uploads,
 };
 use crate::{
+    balancer::{Balancer, Counts},
     faults::Faults,
     overload::Overload,
     telemetry::{AccessLog, Tracing},
@@ -72,6 +73,7 @@ use crate::{
 pub(crate) struct Stack {
     settings: Arc<ArcSwap<Settings>>,
     overload: Overload,
+    balancer: Balancer,
     uploads: Uploads,
     faults: Faults,
     tracing: Tracing,
@@ -83,13 +85,20 @@ pub(crate) struct Stack {
 
 /// Counts completed requests since the start.
 #[derive(Debug, Default)]
-pub struct Served(AtomicU64);
+pub struct Served {
+    completed: AtomicU64,
+    failed: AtomicU64,
+}
 
 impl Served {
     /// The number of completed requests.
     #[must_use]
     pub fn get(&self) -> u64 {
-        self.0.load(Relaxed)
+        self.completed.load(Relaxed)
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        Counts { completed: self.get(), failed: self.failed.load(Relaxed) }
     }
 }
 
@@ -97,6 +106,7 @@ impl Served {
 pub(crate) struct Parts {
     pub(crate) settings: Arc<ArcSwap<Settings>>,
     pub(crate) overload: Overload,
+    pub(crate) balancer: Balancer,
     pub(crate) faults: Faults,
     pub(crate) tracing: Tracing,
     pub(crate) access: AccessLog,
@@ -106,10 +116,10 @@ pub(crate) struct Parts {
 
 impl Stack {
     pub(crate) fn new(parts: Parts, registry: &Registry) -> Arc<Self> {
-        let Parts { settings, overload, faults, tracing, access, work, served } = parts;
+        let Parts { settings, overload, balancer, faults, tracing, access, work, served } = parts;
         let metrics = RouteMetrics::new(registry);
         let uploads = Uploads::new(Arc::clone(&settings), registry);
-        Arc::new(Self { settings, overload, uploads, faults, tracing, access, metrics, work, served })
+        Arc::new(Self { settings, overload, balancer, uploads, faults, tracing, access, metrics, work, served })
     }
 
     /// The route `template`, whose methods are those of `handlers`; `pool` is the name of its pool where it has one of its own.

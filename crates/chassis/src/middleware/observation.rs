@@ -8,7 +8,7 @@ use std::{
     net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
     time::Instant,
 };
@@ -165,7 +165,11 @@ impl Observation {
 
     /// Counts and logs the request, once.
     pub(super) fn end(mut self, status: StatusCode, bytes: u64, ended: Instant) {
-        self.stack.served.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.stack.served.completed.fetch_add(1, Relaxed);
+        // A refusal is quick whatever its status: it must not look like work done.
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            self.stack.served.failed.fetch_add(1, Relaxed);
+        }
         self.count(status, bytes, ended);
     }
 

@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Instant};
 
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
-use http::{HeaderMap, Method, Version, header};
+use http::{HeaderMap, Method, StatusCode, Version, header};
 
 use super::{
     body::{self, Bound, Bounds},
@@ -160,9 +160,10 @@ pub(super) async fn wait(
     class: Class,
 ) -> Result<AdmissionPermit, Problem> {
     let retry_after = limiter.retry_after();
+    let status = StatusCode::from_u16(limiter.refusal_status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
     limiter.admit(class, deadline).await.map_err(|shed| match shed {
         Shed::Deadline => Problem::new(Code::DeadlineExceeded),
-        Shed::QueueFull | Shed::QueueTimeout | Shed::Displaced => Problem::overloaded(retry_after),
+        Shed::QueueFull | Shed::QueueTimeout | Shed::Displaced => Problem::overloaded(retry_after).with_status(status),
     })
 }
 

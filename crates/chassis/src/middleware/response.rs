@@ -54,6 +54,9 @@ pub(super) fn finish(observation: Observation, response: Response, ended: Instan
         false => response,
     };
     headers(response.headers_mut(), &observation.context);
+    if observation.is_trusted() {
+        observation.stack.balancer.tell(response.headers_mut());
+    }
     let status = response.status();
     if matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED) {
         observation.end(status, 0, ended);

@@ -245,6 +245,11 @@ impl Limiter {
         self.pool.retry_after()
     }
 
+    /// The status of a shed request: 503 or 429.
+    pub(crate) fn refusal_status(&self) -> u16 {
+        self.pool.refusal_status()
+    }
+
     pub(super) fn limit(&self) -> usize {
         self.limit.load(Relaxed)
     }

@@ -67,6 +67,9 @@ pub struct Settings {
     pub queue_timeout: Duration,
     /// `Retry-After` of a shed request, with a jitter of ±50 %; at least one second.
     pub retry_after: Duration,
+    /// Status of a shed request: 503, or 429 where a balancer ejects replicas that answer with 5xx (outlier detection) and would take a full fleet apart.
+    #[schemars(extend("enum" = [503, 429]))]
+    pub refusal_status: u16,
 }
 
 impl Default for Settings {
@@ -80,6 +83,7 @@ impl Default for Settings {
             queue_length: 256,
             queue_timeout: Duration::from_millis(50),
             retry_after: Duration::from_secs(2),
+            refusal_status: 503,
         }
     }
 }
@@ -110,6 +114,7 @@ impl Check for Settings {
         errors.require(work, "work_max_in_flight", "expected `auto`, or a number above zero, at most 1000000");
         let patient = self.retry_after > Duration::default();
         errors.require(patient, "retry_after", "expected a duration above zero");
+        errors.require(matches!(self.refusal_status, 503 | 429), "refusal_status", "expected 503 or 429");
     }
 }
 
@@ -169,6 +174,11 @@ impl Overload {
         for pool in &*self.0.list() {
             pool.set(settings, settings.bounds(pool.runtime, self.0.work_threads));
         }
+    }
+
+    /// How full the fullest pool is; 1 is full.
+    pub(crate) fn saturation(&self) -> f64 {
+        self.0.list().iter().map(|pool| pool.saturation()).fold(0.0, f64::max)
     }
 
     /// A limiter for one more route on `runtime`, in the pool `name` or the runtime's default pool. The pool is created

@@ -12,7 +12,7 @@ use std::{
     sync::{
         Arc, Mutex, MutexGuard, Weak,
         atomic::{
-            AtomicBool, AtomicUsize,
+            AtomicBool, AtomicU16, AtomicUsize,
             Ordering::{Relaxed, SeqCst},
         },
     },
@@ -52,6 +52,7 @@ pub(crate) struct Pool {
     queue_timeout: AtomicUsize,
     /// Milliseconds.
     retry_after: AtomicUsize,
+    refusal_status: AtomicU16,
     shed: [IntCounter; Shed::ALL.len()],
 }
 
@@ -70,6 +71,7 @@ impl Pool {
             queue_length: AtomicUsize::new(0),
             queue_timeout: AtomicUsize::new(0),
             retry_after: AtomicUsize::new(0),
+            refusal_status: AtomicU16::new(0),
             shed: Shed::ALL.map(|reason| shed.with_label_values(&[name, reason.label()])),
         })
     }
@@ -81,6 +83,7 @@ impl Pool {
         self.queue_length.store(settings.queue_length, Relaxed);
         self.queue_timeout.store(milliseconds(settings.queue_timeout), Relaxed);
         self.retry_after.store(milliseconds(settings.retry_after), Relaxed);
+        self.refusal_status.store(settings.refusal_status, Relaxed);
         self.ceiling.store(bounds.ceiling(), Relaxed);
         self.limiters().for_each(|limiter| limiter.set(bounds));
     }
@@ -148,6 +151,11 @@ impl Pool {
     /// the same time.
     pub(super) fn retry_after(&self) -> Duration {
         Duration::from_millis(self.retry_after.load(Relaxed) as u64).mul_f64(0.5 + fastrand::f64())
+    }
+
+    /// The status of a shed request.
+    pub(super) fn refusal_status(&self) -> u16 {
+        self.refusal_status.load(Relaxed)
     }
 
     pub(super) fn in_flight(&self) -> usize {

@@ -81,6 +81,10 @@ impl Problem {
         Self { status, code, detail: None, errors: Vec::new(), retry_after: None, challenge: None }
     }
 
+    pub(crate) fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
     /// 500, and nothing else: log the cause where you make this.
     #[must_use]
     pub fn internal() -> Self {

@@ -2,6 +2,7 @@
 //!
 //! Next: [`Environment`].
 
+pub(crate) mod cpu;
 mod environment;
 mod exit;
 mod invocation;

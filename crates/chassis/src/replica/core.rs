@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use super::start::Verdicts;
 use crate::{
     admin::probes::Probes,
+    balancer::Balancer,
     config::{AppSettings, Live},
     connection::{self, Connections, Limits},
     middleware::{self, Served, Stack},
@@ -25,6 +26,7 @@ use crate::{
 pub(super) struct Core {
     pub(super) settings: InForce,
     pub(super) overload: Overload,
+    pub(super) balancer: Balancer,
     pub(super) stack: Arc<Stack>,
     pub(super) limits: Arc<Limits>,
     pub(super) connections: Arc<Connections>,
@@ -41,9 +43,14 @@ impl Core {
         let (all, registry) = (live.get(), telemetry.registry());
         let settings = InForce::new(&all.server);
         let overload = Overload::new(&all.overload, all.runtime.work_threads(), registry);
+        let balancer = Balancer::new(Arc::clone(&settings.balancer), registry);
+        let counts = Arc::clone(served);
+        // Ends with the runtime.
+        tokio::spawn(balancer.clone().run(overload.clone(), verdicts.lifecycle.drain_token(), move || counts.counts()));
         let parts = middleware::Parts {
             settings: Arc::clone(&settings.middleware),
             overload: overload.clone(),
+            balancer: balancer.clone(),
             faults: verdicts.faults.clone(),
             tracing: telemetry.tracing().clone(),
             access: telemetry.access_log().clone(),
@@ -57,7 +64,7 @@ impl Core {
         // Trusted peers forward for many clients.
         let rules = connection::Rules { shared: all.server.trusted_peers.clone(), eager: false };
         let connections = Connections::new(max, rules, connection::Metrics::new(Some(registry)));
-        Self { settings, overload, stack, limits, connections }
+        Self { settings, overload, balancer, stack, limits, connections }
     }
 }
 

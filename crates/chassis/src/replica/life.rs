@@ -134,6 +134,7 @@ impl<A: AppSettings> Replica<A> {
                 // Before the loops end: the probes must not see a listener fail.
                 self.lifecycle.hand_over();
                 self.admin.hand_over();
+                self.agent_stop.cancel();
                 self.door.stop.cancel();
             }
         }

@@ -14,6 +14,7 @@
 //! Next: [`super::listener`].
 
 mod app;
+mod bind;
 mod chassis;
 mod control;
 #[cfg(feature = "guest")]
@@ -48,7 +49,7 @@ use self::{
     start::Prepared,
 };
 use crate::{
-    admin,
+    admin::{self, agent},
     config::{AppSettings, Live, Settings, Sources},
     host::{self, Host},
     process::Watcher,
@@ -113,7 +114,8 @@ where
 
 /// The URLs of all listeners.
 fn listeners<A>(settings: &Settings<A>) -> Vec<String> {
-    settings.server.listen.iter().cloned().chain([admin::url(&settings.admin.listen)]).collect()
+    let agent = settings.agent.listen.iter().map(|listen| agent::url(listen));
+    settings.server.listen.iter().cloned().chain([admin::url(&settings.admin.listen)]).chain(agent).collect()
 }
 
 /// What was made before any thread ran.

@@ -1,11 +1,8 @@
 //! Creates and starts the parts of a replica, in order.
 //!
-//! Next: [`super::life`].
+//! Next: [`super::bind`].
 
-use std::{
-    io,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::sync::{Arc, atomic::AtomicBool};
 
 use prometheus::Registry;
 use serde_json::json;
@@ -15,17 +12,19 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     Addresses, Before, Chassis, StartError,
     app::{self, App},
+    bind::{bind, bind_agent, cannot_bind},
     core::{Core, healthz},
 };
 use crate::{
-    admin::{self, Admin, Heartbeat, Running, Scrape, probes::Probes},
+    admin::{self, Admin, Heartbeat, Running, Scrape, agent::Agent, probes::Probes},
+    balancer::Balancer,
     config::{self, AppSettings, Live},
     connection::Connections,
     faults::Faults,
     health::Checks,
     host::Host,
     lifecycle::Lifecycle,
-    listener::{Access, Bound},
+    listener::{Bound, Tcp},
     middleware::Served,
     overload::Overload,
     router::Router,
@@ -33,7 +32,6 @@ use crate::{
     tasks::Tasks,
     telemetry::{Identity, Telemetry},
     transports::{self, Certificates, Doors, Purpose, Shared},
-    values::{Source, listen},
 };
 
 /// A running replica.
@@ -47,6 +45,8 @@ pub(super) struct Replica<A> {
     pub(super) host: Host,
     pub(super) certificates: Certificates,
     pub(super) admin: Running,
+    /// Ends the agent's listener before the process does: another one has it.
+    pub(super) agent_stop: CancellationToken,
     pub(super) door: Door,
 }
 
@@ -54,6 +54,7 @@ pub(super) struct Replica<A> {
 pub(super) struct Prepared<A> {
     replica: Replica<A>,
     probes: Probes,
+    agent: Option<Tcp>,
     servers: Servers,
 }
 
@@ -83,6 +84,7 @@ impl<A: AppSettings> Prepared<A> {
         }
         let chassis = Chassis::new(telemetry, &verdicts, identity).map_err(metrics)?;
         let listeners = bind(&live, &host, io)?;
+        let agent = live.get().agent.listen.as_ref().map(|listen| bind_agent(&live, &host, listen)).transpose()?;
         if let Some(listening) = listening {
             let app = listeners.iter().find_map(|(bound, _)| bound.tcp_address());
             // Whoever waited may have gone.
@@ -95,9 +97,21 @@ impl<A: AppSettings> Prepared<A> {
             Door::new(listeners, routes, &live, telemetry, &verdicts, (&chassis.served, &certificates), work);
         let Verdicts { lifecycle, faults, probes, .. } = verdicts;
         let (telemetry, tasks) = (Arc::clone(telemetry), chassis.tasks);
-        let replica =
-            Replica { live, config_metrics, telemetry, lifecycle, tasks, faults, host, certificates, admin, door };
-        Ok(Self { replica, probes, servers })
+        let agent_stop = CancellationToken::new();
+        let replica = Replica {
+            live,
+            config_metrics,
+            telemetry,
+            lifecycle,
+            tasks,
+            faults,
+            host,
+            certificates,
+            admin,
+            agent_stop,
+            door,
+        };
+        Ok(Self { replica, probes, agent, servers })
     }
 
     /// Resolves when this replica may accept: immediately, unless it takes over from another process.
@@ -107,8 +121,11 @@ impl<A: AppSettings> Prepared<A> {
 
     /// Accepts.
     pub(super) async fn open(self, io: &Handle) -> Replica<A> {
-        let Self { mut replica, servers, .. } = self;
+        let Self { mut replica, probes, agent, servers } = self;
         replica.admin.accept();
+        if let Some(listener) = agent {
+            Agent::new(probes, replica.door.balancer.clone()).accept(listener, replica.agent_stop.clone());
+        }
         replica.door.accept(servers, io);
         replica.lifecycle.ready();
         replica.tasks.start(io);
@@ -175,6 +192,7 @@ fn prepare_admin<A: AppSettings>(
 pub(super) struct Door {
     pub(super) settings: InForce,
     pub(super) overload: Overload,
+    pub(super) balancer: Balancer,
     pub(super) connections: Arc<Connections>,
     pub(super) stop: CancellationToken,
     pub(super) loops: TaskTracker,
@@ -191,7 +209,7 @@ impl Door {
         (served, certificates): (&Arc<Served>, &Certificates),
         work: &Handle,
     ) -> (Self, Servers) {
-        let Core { settings, overload, stack, limits, connections } =
+        let Core { settings, overload, balancer, stack, limits, connections } =
             Core::new(live, telemetry, verdicts, served, work);
         let (all, registry) = (live.get(), telemetry.registry());
         routes.warn_beyond(all.lifecycle.drain_timeout.get());
@@ -204,7 +222,14 @@ impl Door {
             certificates: certificates.clone(),
             registry,
         });
-        let door = Self { settings, overload, connections, stop: CancellationToken::new(), loops: TaskTracker::new() };
+        let door = Self {
+            settings,
+            overload,
+            balancer,
+            connections,
+            stop: CancellationToken::new(),
+            loops: TaskTracker::new(),
+        };
         let servers = Servers {
             doors,
             errors: AcceptErrors::new(Some(registry)),
@@ -229,32 +254,6 @@ struct Servers {
     errors: AcceptErrors,
     /// Each with the flag for its running loop.
     listeners: Vec<((Bound, Purpose), Arc<AtomicBool>)>,
-}
-
-/// Binds every URL of `server.listen`, inside `io`.
-fn bind<A: AppSettings>(live: &Arc<Live<A>>, host: &Host, io: &Handle) -> Result<Vec<(Bound, Purpose)>, StartError> {
-    let _inside = io.enter();
-    let all = live.get();
-    let settings = &all.server;
-    let source = live.loaded().source("server.listen");
-    let access = Access { mode: &settings.unix_mode, owner: settings.unix_owner.as_deref() };
-    let bind = |url: &String| {
-        let refused = |_| io::Error::new(io::ErrorKind::InvalidInput, "not a listen URL");
-        let bound = listen::parse(url).map_err(refused).and_then(|listen| {
-            let (bound, at) = host.open(url, listen.address.path(), &access, settings.backlog)?;
-            Ok((bound, at, listen.door))
-        });
-        let (bound, at, door) = bound.map_err(|error| cannot_bind("app", url, &source, &error))?;
-        tracing::info!(target: "listener", listener = "app", url = %format_args!("{}{at}", door.scheme()), "listening");
-        let (proxied, redirects) = (settings.proxy_protocol.contains(url), all.tls.redirect.contains(url));
-        Ok((bound, Purpose { door, proxied, redirects }))
-    };
-    settings.listen.iter().map(bind).collect()
-}
-
-fn cannot_bind(listener: &str, address: &str, source: &Source, error: &io::Error) -> StartError {
-    let key = if listener == "admin" { "admin.listen" } else { "server.listen" };
-    StartError::new(format!("binding the {listener} listener on {address} ({key} from {source})"), error)
 }
 
 /// `GET /config`.

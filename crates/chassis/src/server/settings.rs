@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    balancer::{self, LoadReport},
     connection, middleware,
     values::{
         Auto, Check, Duration, SettingError, SettingErrors, Size, is_built_in,
@@ -87,6 +88,12 @@ pub struct Settings {
     /// Number of requests after which a connection is asked to close; `0` disables it.
     #[schemars(extend("x-reloadable" = true))]
     pub max_requests_per_connection: u64,
+    /// The form of the load report that responses to trusted peers carry for balancers that weigh by load (ORCA, as Envoy, Istio and Google's balancers read it): `off`, `json`, `text` or `bin`.
+    #[schemars(extend("x-reloadable" = true))]
+    pub load_report: LoadReport,
+    /// Whether responses to trusted peers carry `x-envoy-immediate-health-check-fail` while draining: Envoy with active health checks then sends no more requests at once, without waiting for the next check.
+    #[schemars(extend("x-reloadable" = true))]
+    pub immediate_health_check_fail: bool,
     /// Networks whose deadline and forwarding headers are honoured; by default loopback and the private ranges.
     #[schemars(with = "Vec<String>")]
     pub trusted_peers: Vec<IpNet>,
@@ -96,6 +103,7 @@ impl Default for Settings {
     fn default() -> Self {
         // Theirs, with the reasons beside them.
         let (connection, middleware) = (connection::Settings::default(), middleware::Settings::default());
+        let balancer = balancer::Settings::default();
         Self {
             listen: vec!["http://[::]:8080".into()],
             proxy_protocol: Vec::new(),
@@ -123,6 +131,8 @@ impl Default for Settings {
             max_upgrade_age: connection.max_upgrade_age,
             upgrade_idle_timeout: connection.upgrade_idle_timeout,
             max_requests_per_connection: connection.max_requests_per_connection,
+            load_report: balancer.load_report,
+            immediate_health_check_fail: balancer.immediate_health_check_fail,
             trusted_peers: connection.trusted_peers,
         }
     }
@@ -133,6 +143,7 @@ impl Default for Settings {
 pub(crate) struct InForce {
     pub(crate) connection: Arc<ArcSwap<connection::Settings>>,
     pub(crate) middleware: Arc<ArcSwap<middleware::Settings>>,
+    pub(crate) balancer: Arc<ArcSwap<balancer::Settings>>,
 }
 
 impl InForce {
@@ -140,12 +151,14 @@ impl InForce {
         Self {
             connection: Arc::new(ArcSwap::from_pointee(settings.connection())),
             middleware: Arc::new(ArcSwap::from_pointee(settings.middleware())),
+            balancer: Arc::new(ArcSwap::from_pointee(settings.balancer())),
         }
     }
 
     pub(crate) fn store(&self, settings: &Settings) {
         self.connection.store(Arc::new(settings.connection()));
         self.middleware.store(Arc::new(settings.middleware()));
+        self.balancer.store(Arc::new(settings.balancer()));
     }
 }
 
@@ -182,6 +195,14 @@ impl Settings {
             max_head: self.max_head,
             max_headers: self.max_headers,
             max_uri: self.max_uri,
+        }
+    }
+
+    /// The part for load balancers.
+    fn balancer(&self) -> balancer::Settings {
+        balancer::Settings {
+            load_report: self.load_report,
+            immediate_health_check_fail: self.immediate_health_check_fail,
         }
     }
 

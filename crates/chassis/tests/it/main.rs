@@ -8,6 +8,7 @@
 mod harness;
 
 mod api;
+mod balancer;
 mod blocked;
 mod browser;
 mod chassis;

@@ -7,7 +7,7 @@ use crate::harness::{
 };
 
 /// The contract's names.
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 23] = [
     "http_server_request_duration_seconds",
     "http_server_active_requests",
     "http_server_connections",
@@ -16,6 +16,7 @@ const NAMES: [&str; 22] = [
     "overload_limit",
     "overload_in_flight",
     "overload_saturation_ratio",
+    "replica_utilization_ratio",
     "overload_shed_total",
     "lifecycle_phase",
     "health_check_up",

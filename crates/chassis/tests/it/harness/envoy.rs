@@ -1,4 +1,5 @@
-//! Envoy as a pod's sidecar: what comes to the pod goes through it to the replica.
+//! Envoy: as a pod's sidecar, through which everything comes to the replica; and before some replicas, as a mesh or a
+//! gateway balances.
 
 use std::net::SocketAddr;
 
@@ -15,9 +16,61 @@ pub(crate) struct Envoy {
 impl Envoy {
     /// Listens on `address`, for a replica on `upstream`. Nothing is retried.
     pub(crate) async fn start(address: SocketAddr, upstream: SocketAddr) -> Self {
+        Self::before(address, &[upstream], &serde_json::json!({})).await
+    }
+
+    /// Weighs `replicas` by the load that they report, from their first response on.
+    pub(crate) async fn weighing(replicas: &[SocketAddr]) -> Self {
+        let weights =
+            "envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin";
+        let policy = serde_json::json!({"policies": [{"typed_extension_config": {
+            "name": "envoy.load_balancing_policies.client_side_weighted_round_robin",
+            "typed_config": {
+                "@type": format!("type.googleapis.com/{weights}"),
+                "blackout_period": "0s",
+                "weight_update_period": "0.1s",
+            },
+        }}]});
+        Self::before(local(free_port()), replicas, &serde_json::json!({"load_balancing_policy": policy})).await
+    }
+
+    /// Checks `replicas` on `/healthz`, once at its start and then every 10 s.
+    pub(crate) async fn checking(replicas: &[SocketAddr]) -> Self {
+        let check = serde_json::json!({
+            "timeout": "1s", "interval": "10s", "no_traffic_interval": "10s",
+            "unhealthy_threshold": 1, "healthy_threshold": 1, "http_health_check": {"path": "/healthz"},
+        });
+        let panic = serde_json::json!({"healthy_panic_threshold": {"value": 0}});
+        let cluster = serde_json::json!({"health_checks": [check], "common_lb_config": panic});
+        Self::before(local(free_port()), replicas, &cluster).await
+    }
+
+    /// Asks `replicas` in turn.
+    pub(crate) async fn plain(replicas: &[SocketAddr]) -> Self {
+        Self::before(local(free_port()), replicas, &serde_json::json!({})).await
+    }
+
+    /// Ejects a replica for half a minute after five 5xx in a row, as by Envoy's defaults, but as many as there are.
+    pub(crate) async fn ejecting(replicas: &[SocketAddr]) -> Self {
+        let detection = serde_json::json!({
+            "consecutive_5xx": 5, "interval": "0.5s", "base_ejection_time": "30s", "max_ejection_percent": 100,
+        });
+        Self::before(local(free_port()), replicas, &serde_json::json!({"outlier_detection": detection})).await
+    }
+
+    /// A number of its statistics.
+    pub(crate) async fn statistic(&self, name: &str) -> u64 {
+        let told = http::get(self.admin, &format!("/stats?filter=^{name}$")).await.expect("Envoy's statistics");
+        let text = told.text();
+        let number = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        number.unwrap_or_else(|| panic!("no {name} in {text:?}")).trim().parse().expect("a number")
+    }
+
+    /// Listens on `address`; `cluster` has the fields of its cluster beyond the plain ones.
+    async fn before(address: SocketAddr, replicas: &[SocketAddr], cluster: &serde_json::Value) -> Self {
         let scratch = Scratch::new("envoy");
         let admin = local(free_port());
-        let config = scratch.write("envoy.json", &config(address, upstream, admin));
+        let config = scratch.write("envoy.json", &config(address, replicas, cluster, admin));
         let mut command = Command::new(tools::find("envoy"));
         // Without hot restart: many of them run beside each other here.
         command.args(["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning", "--config-path"]);
@@ -46,7 +99,7 @@ impl Envoy {
     }
 }
 
-fn config(address: SocketAddr, upstream: SocketAddr, admin: SocketAddr) -> String {
+fn config(address: SocketAddr, replicas: &[SocketAddr], more: &serde_json::Value, admin: SocketAddr) -> String {
     let at = |address: SocketAddr| serde_json::json!({"socket_address": {"address": address.ip().to_string(), "port_value": address.port()}});
     let route = serde_json::json!({"match": {"prefix": "/"}, "route": {"cluster": "replica", "timeout": "10s"}});
     let manager = serde_json::json!({
@@ -64,17 +117,21 @@ fn config(address: SocketAddr, upstream: SocketAddr, admin: SocketAddr) -> Strin
         "name": "envoy.filters.network.http_connection_manager",
         "typed_config": manager,
     }]}]);
-    let endpoint = serde_json::json!([{"lb_endpoints": [{"endpoint": {"address": at(upstream)}}]}]);
+    let endpoint = |replica: &SocketAddr| serde_json::json!({"endpoint": {"address": at(*replica)}});
+    let endpoints: Vec<_> = replicas.iter().map(endpoint).collect();
+    let mut cluster = serde_json::json!({
+        "name": "replica",
+        "type": "STATIC",
+        "connect_timeout": "5s",
+        "load_assignment": {"cluster_name": "replica", "endpoints": [{"lb_endpoints": endpoints}]},
+    });
+    let fields = more.as_object().expect("fields").clone();
+    cluster.as_object_mut().expect("fields").extend(fields);
     serde_json::json!({
         "admin": {"address": at(admin)},
         "static_resources": {
             "listeners": [{"name": "pod", "address": at(address), "filter_chains": chain}],
-            "clusters": [{
-                "name": "replica",
-                "type": "STATIC",
-                "connect_timeout": "5s",
-                "load_assignment": {"cluster_name": "replica", "endpoints": endpoint},
-            }],
+            "clusters": [cluster],
         },
     })
     .to_string()

@@ -53,12 +53,30 @@ impl Proxy {
 
     /// `HAProxy` with `replicas`, each checked on `/healthz` every 100 ms.
     pub(crate) async fn haproxy(replicas: &[SocketAddr]) -> Self {
+        let mut servers = String::new();
+        for (number, replica) in replicas.iter().enumerate() {
+            let _ = writeln!(servers, "  server replica-{number} {replica} check inter 100ms fall 1 rise 1");
+        }
+        Self::haproxy_with(&servers).await
+    }
+
+    async fn haproxy_with(servers: &str) -> Self {
         let scratch = Scratch::new("haproxy");
         let address = local(free_port());
-        let config = scratch.write("haproxy.cfg", &haproxy_config(address, replicas));
+        let config = scratch.write("haproxy.cfg", &haproxy_config(address, servers));
         let mut command = Command::new(tools::find("haproxy"));
         command.arg("-db").arg("-f").arg(&config);
         Self::start(command, address, config, scratch).await
+    }
+
+    /// `HAProxy` with `replicas`, each with the address of its agent check, asked every 100 ms; health is not checked.
+    pub(crate) async fn haproxy_asking(replicas: &[(SocketAddr, SocketAddr)]) -> Self {
+        let mut servers = String::new();
+        for (number, (replica, agent)) in replicas.iter().enumerate() {
+            let agent = format!("agent-check agent-addr {} agent-port {} agent-inter 100ms", agent.ip(), agent.port());
+            let _ = writeln!(servers, "  server replica-{number} {replica} weight 100 {agent}");
+        }
+        Self::haproxy_with(&servers).await
     }
 
     /// Writes a new upstream list and reloads, as a controller does. A reload closes nginx's own idle connections to
@@ -184,11 +202,7 @@ fn upstream(name: &str, replicas: &[SocketAddr], retries: Retries) -> String {
     format!("  upstream {name} {{\n{servers}    keepalive 64;\n    keepalive_requests 1000000;\n  }}\n")
 }
 
-fn haproxy_config(address: SocketAddr, replicas: &[SocketAddr]) -> String {
-    let mut servers = String::new();
-    for (number, replica) in replicas.iter().enumerate() {
-        let _ = writeln!(servers, "  server replica-{number} {replica} check inter 100ms fall 1 rise 1");
-    }
+fn haproxy_config(address: SocketAddr, servers: &str) -> String {
     format!(
         "global
   maxconn 4096
