@@ -26,7 +26,7 @@ mod limits;
 pub(crate) mod linger;
 mod multiplexed;
 mod orders;
-mod outbound;
+pub(crate) mod outbound;
 mod refusals;
 pub(crate) mod registry;
 pub(crate) mod service;

@@ -8,6 +8,8 @@ use crate::{
     beside::{Healthy, ROOM_KIB, size},
     frames,
     harness::{exclusive, http::Connection, peers, server::Server},
+    packet::packet,
+    peer,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -133,15 +135,18 @@ async fn closed_windows_hold_little_and_each_stalled_stream_is_reset_by_itself()
     healthy.none_failed("closed windows").await;
 }
 
-#[tokio::test]
-async fn readers_that_stop_are_reset_when_they_hold_too_much() {
+/// 100 readers, each of which sends `request` for a MiB to `door` and reads nothing of the answer.
+async fn readers_that_stop(door: usize, request: &[u8], beside: &str) {
     let _turn = exclusive().await;
-    let (server, healthy, before) = start(&[("APP__SERVER__MAX_RESPONSE_MEMORY", "4MiB")]).await;
+    let listen = "http://127.0.0.1:0,fastcgi://127.0.0.1:0,uwsgi://127.0.0.1:0";
+    let settings = [("APP__SERVER__LISTEN", listen), ("APP__SERVER__MAX_RESPONSE_MEMORY", "4MiB")];
+    let (server, healthy, before) = start(&settings).await;
+    let address = server.urls()[door].rsplit('/').next().expect("an authority").parse().expect("an address");
     let held = async {
         let mut readers = Vec::new();
         for _ in 0..100 {
-            let mut reader = peers::narrow(server.app).await;
-            reader.send(format!("GET {MIB} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes()).await.expect("sending");
+            let mut reader = peers::narrow(address).await;
+            reader.send(request).await.expect("sending");
             readers.push(reader);
         }
         readers
@@ -150,11 +155,27 @@ async fn readers_that_stop_are_reset_when_they_hold_too_much() {
     healthy.answered(500).await;
     let waiting = server.metric("http_server_response_waiting_bytes").await;
     let reset = server.series("http_server_connections_closed_total", "reason=\"memory\"").await;
-    println!("{waiting} bytes wait, {reset} were reset");
+    println!("beside {beside}: {waiting} bytes wait, {reset} were reset");
     drop(held);
     assert!(reset > 0.0, "none was reset");
-    holds(before, peak.max(server.resident_kib()), "readers that stop");
-    healthy.none_failed("readers that stop").await;
+    holds(before, peak.max(server.resident_kib()), beside);
+    healthy.none_failed(beside).await;
+}
+
+#[tokio::test]
+async fn readers_that_stop_are_reset_when_they_hold_too_much() {
+    readers_that_stop(0, format!("GET {MIB} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes(), "readers that stop").await;
+}
+
+#[tokio::test]
+async fn readers_that_stop_over_fastcgi_are_reset_when_they_hold_too_much() {
+    readers_that_stop(1, &peer::request(1, 0, "GET", MIB), "readers that stop over FastCGI").await;
+}
+
+#[tokio::test]
+async fn readers_that_stop_over_uwsgi_are_reset_when_they_hold_too_much() {
+    let request = packet(0, &[("REQUEST_METHOD", "GET"), ("REQUEST_URI", MIB)]);
+    readers_that_stop(2, &request, "readers that stop over uwsgi").await;
 }
 
 /// 500 connections with `bytes` of a head that does not end.

@@ -27,7 +27,7 @@ use crate::{
     problem::{Code, Problem},
     transports::{
         cgi::{self, Head},
-        exchange::{Answer, CgiConnection},
+        exchange::CgiConnection,
         software::Software,
     },
 };
@@ -107,7 +107,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Conversation<'_, R, W> {
     /// Responds to an invalid request.
     async fn refuse(&mut self, begun: Begun, problem: Problem) -> io::Result<Closed> {
         let to = To { id: begun.id, says_close: false };
-        answer::send(&self.writer, to, Answer::refusal(problem)).await?;
+        answer::send(&self.writer, to, self.connection.refusal(problem)).await?;
         self.connection.entry.state.set_unread();
         Ok(Closed::Malformed)
     }
