@@ -74,7 +74,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Conversation<'_, R, W> {
             Opening::Closed => return Ok(Some(self.leaving.unwrap_or(Closed::Peer))),
         };
         self.served = true;
-        let number = self.connection.entry.state.begin_request();
+        let number = self.connection.entry.begin_request();
         let _busy = Part::counted(self.connection.entry);
         let Some(variables) = variables else {
             return self.refuse(begun, Problem::new(Code::HeadTooLarge)).await.map(Some);

@@ -65,7 +65,7 @@ where
     W: AsyncWrite + Unpin,
 {
     let Some(packet) = Packet::read(read).await? else { return Ok(Closed::Peer) };
-    let number = connection.entry.state.begin_request();
+    let number = connection.entry.begin_request();
     let _busy = Part::counted(connection.entry);
     let refusal = match request(&packet) {
         Ok(head) => return exchange(read, out, connection, head, number).await,
