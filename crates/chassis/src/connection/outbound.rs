@@ -172,6 +172,9 @@ impl Outbound {
             *rest = Bytes::new();
             return Err(axum::Error::new("the response was reset"));
         }
+        if let Some(holder) = self.guard.holder.get() {
+            holder.moves();
+        }
         let piece = rest.len().min(most);
         let bytes = Bytes::copy_from_slice(&rest[..piece]);
         bytes::Buf::advance(&mut *rest, piece);
