@@ -56,6 +56,11 @@ const BYTES_PER_CONNECTION: u64 = 64 * 1024;
 /// No replica needs more; beyond it, more replicas are cheaper than larger kernel tables.
 const MOST_CONNECTIONS: u64 = 65_536;
 
+/// 256 MiB: 256 slow readers of a MiB each.
+const MOST_RESPONSE_MEMORY: u64 = 256 << 20;
+/// Above it, cgroup v1 states that there is no limit: the largest `i64`, rounded down to a page.
+const UNLIMITED: u64 = 1 << 60;
+
 /// How many connections the open-file limit and the memory limit allow, or the setting. Raises the soft file limit to
 /// the hard one, and warns where the setting needs more files than that.
 #[must_use]
@@ -72,11 +77,16 @@ pub(crate) fn max_connections(setting: Auto<usize>) -> usize {
     }
 }
 
-/// Default limit for response bytes buffered for slow readers: an eighth of the memory limit. 64 MiB without one: 64
-/// readers of a MiB each.
+/// Default limit for response bytes buffered for slow readers: an eighth of the memory limit, and at most
+/// [`MOST_RESPONSE_MEMORY`].
 #[must_use]
 pub(crate) fn response_memory() -> usize {
-    memory_limit().map_or(64 << 20, |bytes| usize::try_from(bytes / 8).unwrap_or(usize::MAX))
+    response_memory_of(memory_limit())
+}
+
+fn response_memory_of(memory: Option<u64>) -> usize {
+    let most = memory.map_or(MOST_RESPONSE_MEMORY, |bytes| MOST_RESPONSE_MEMORY.min(bytes / 8));
+    usize::try_from(most).unwrap_or(usize::MAX)
 }
 
 fn most_connections(files: u64, memory: Option<u64>) -> u64 {
@@ -100,7 +110,11 @@ fn memory_limit() -> Option<u64> {
     ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
         .iter()
         .find_map(|path| std::fs::read_to_string(path).ok())
-        .and_then(|text| text.trim().parse().ok())
+        .and_then(|text| limit_in(&text))
+}
+
+fn limit_in(text: &str) -> Option<u64> {
+    text.trim().parse().ok().filter(|bytes| *bytes < UNLIMITED)
 }
 
 #[cfg(test)]
@@ -113,5 +127,12 @@ mod tests {
         assert_eq!(most_connections(1 << 20, Some(64 << 20)), 384);
         assert_eq!(most_connections(32, None), 16);
         assert_eq!(most_connections(u64::MAX, None), 65_536);
+    }
+
+    #[test]
+    fn response_memory_follows_the_memory_limit() {
+        assert_eq!(response_memory_of(limit_in("67108864\n")), 8 << 20);
+        assert_eq!(response_memory_of(limit_in("max\n")), 256 << 20);
+        assert_eq!(response_memory_of(limit_in("9223372036854771712\n")), 256 << 20, "cgroup v1 without a limit");
     }
 }

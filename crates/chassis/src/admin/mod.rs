@@ -162,8 +162,10 @@ impl Running {
     /// What will serve `router` on `listener`, which is bound to `address`.
     pub(crate) fn new(listener: Tcp, address: SocketAddr, router: Router, settings: &Settings) -> Self {
         let lifecycle = Lifecycle::new(None);
-        let limits = Limits::with_total(settings.of_connections(), lifecycle.clone(), settings.request_timeout.get());
-        let rules = Rules { shared: everyone(), eager: true };
+        let bounds = settings.of_connections();
+        let heads = connection::most_of_heads(bounds.max_head.len());
+        let limits = Limits::with_total(bounds, lifecycle.clone(), settings.request_timeout.get());
+        let rules = Rules { shared: everyone(), eager: true, heads };
         let connections = Connections::new(MAX_CONNECTIONS, rules, connection::Metrics::new(None));
         let stop = CancellationToken::new();
         let server = Server {

@@ -16,6 +16,8 @@ use crate::{
 
 /// What every setting's name begins with.
 const PREFIX: &str = "APP__";
+/// What every near miss begins with, in any case.
+const NEAR: &str = "APP_";
 
 /// The settings among the variables; what cannot be one joins `errors`.
 pub(super) fn leaves(environment: &Environment, errors: &mut SettingErrors) -> Vec<Leaf> {
@@ -41,7 +43,10 @@ pub(super) fn leaves(environment: &Environment, errors: &mut SettingErrors) -> V
 pub(super) fn near_misses(environment: &Environment, keys: &Keys, errors: &mut SettingErrors) {
     let keys: Vec<String> = keys.leaves().into_iter().map(|key| key.name).collect();
     let flat = |name: &str| name.to_ascii_lowercase().replace("__", "_");
-    for name in environment.variables().map(|(name, _)| name).filter(|name| !name.starts_with(PREFIX)) {
+    // All others have nothing to be compared with: an environment may be large, and every key is compared with each.
+    let begins = |name: &str| name.get(..NEAR.len()).is_some_and(|start| start.eq_ignore_ascii_case(NEAR));
+    let other = |name: &&str| begins(name) && !name.starts_with(PREFIX);
+    for name in environment.variables().map(|(name, _)| name).filter(other) {
         let meant = |key: &&String| flat(&name_of(key)) == flat(name);
         if let Some(key) = keys.iter().find(meant) {
             errors.push(SettingError::of_source(variable(name), format!("is ignored; did you mean {}?", name_of(key))));

@@ -38,7 +38,7 @@ pub(crate) enum Closed {
     Handshake,
     /// Too many HTTP/2 control frames.
     Flood,
-    /// A stalled reader at the limit of response memory.
+    /// A stalled reader at the limit of response memory, or an incomplete head at the limit of theirs.
     Memory,
 }
 

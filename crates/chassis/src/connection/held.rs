@@ -4,6 +4,9 @@
 //! Only bytes above the first 64 KiB of a response count. At the limit the heaviest stalled response is reset: weight =
 //! the bytes of its whole connection times the duration of the stall. A response that makes progress is not reset.
 //!
+//! A peer that never reads looks like a slow one at first. So responses share 4 MiB until their readers have read on for a
+//! second, and only from then on the whole limit.
+//!
 //! Next: [`super::body`].
 
 use std::{
@@ -27,6 +30,13 @@ const STALL: Duration = Duration::from_millis(100);
 /// 1 s: from then on a longer stall weighs no more.
 const LONG: Duration = Duration::from_secs(1);
 
+/// 4 MiB: with half as much again, and what the allocator keeps, readers that stop cost less than 20 MB.
+const MOST_NEW: usize = 4 << 20;
+/// 1 s: what a socket takes at once is gone by then.
+const NEW: Duration = Duration::from_secs(1);
+/// 3 s: a piece of 32 KiB within that is 11 KB/s.
+const READS_ON: Duration = Duration::from_secs(3);
+
 /// What all responses hold.
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -46,6 +56,9 @@ pub(super) struct Holder {
     state: Arc<State>,
     stream: Option<Arc<Stream>>,
     bytes: Mutex<usize>,
+    begun: Instant,
+    /// Milliseconds from `begun` until its reader last took a piece.
+    moved: AtomicUsize,
     is_reset: AtomicBool,
     /// The rest of a large part over HTTP/1, freed at once when the response is reset.
     rest: Mutex<Bytes>,
@@ -81,6 +94,8 @@ impl Held {
             state: Arc::clone(state),
             stream: stream.cloned(),
             bytes: Mutex::new(0),
+            begun: Instant::now(),
+            moved: AtomicUsize::new(0),
             is_reset: AtomicBool::new(false),
             rest: Mutex::default(),
         });
@@ -91,31 +106,34 @@ impl Held {
     /// Resets stalled responses until the rest fits. Recent stalls are checked again after their grace period, since
     /// no other event may trigger a check.
     fn make_room(self: &Arc<Self>, state: &Arc<State>) {
-        self.reset_most(state);
-        if self.is_over() && !self.looks_again.swap(true, Relaxed) {
+        if self.reset_most(state) && !self.looks_again.swap(true, Relaxed) {
             let (held, state) = (Arc::clone(self), Arc::clone(state));
             tokio::spawn(async move {
                 tokio::time::sleep(STALL).await;
                 held.looks_again.store(false, Relaxed);
-                if held.is_over() {
-                    held.make_room(&state);
-                }
+                held.make_room(&state);
             });
         }
     }
 
-    fn is_over(&self) -> bool {
-        self.total.load(Relaxed) > self.most
-    }
-
-    fn reset_most(&self, state: &Arc<State>) {
-        let all: Vec<_> = self.lock().iter().filter_map(Weak::upgrade).filter(|one| !one.is_reset()).collect();
+    /// Whether there is still too much.
+    fn reset_most(&self, state: &Arc<State>) -> bool {
+        // Without a filter: a holder that is dropped by it, as the last to have it, waits for the lock that is held here.
+        let mut all: Vec<_> = self.lock().iter().filter_map(Weak::upgrade).collect();
+        all.retain(|one| !one.is_reset());
         let own = |one: &&Arc<Holder>| Arc::ptr_eq(&one.state, state);
         let mut others: Vec<_> = all.iter().filter(own).collect();
         if others.len() > 1 {
             reset_down_to(self.most_each, &mut others);
         }
-        reset_down_to(self.most, &mut all.iter().collect());
+        let now = Instant::now();
+        let is_too_new = reset_down_to(self.most_new(), &mut all.iter().filter(|one| !one.reads_on(now)).collect());
+        let is_too_much = reset_down_to(self.most, &mut all.iter().filter(|one| !one.is_reset()).collect());
+        is_too_new || is_too_much
+    }
+
+    fn most_new(&self) -> usize {
+        self.most.min(MOST_NEW)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Weak<Holder>>> {
@@ -123,16 +141,18 @@ impl Held {
     }
 }
 
-fn reset_down_to(most: usize, holders: &mut Vec<&Arc<Holder>>) {
+/// Whether `holders` still hold more than `most`.
+fn reset_down_to(most: usize, holders: &mut Vec<&Arc<Holder>>) -> bool {
     let mut total: usize = holders.iter().map(|holder| holder.bytes()).sum();
     while total > most {
         // At half as much again, any wait is too long.
         let stall = if total > most.saturating_add(most / 2) { Duration::ZERO } else { STALL };
-        let Some(victim) = heaviest(holders, stall) else { return };
+        let Some(victim) = heaviest(holders, stall) else { return true };
         total -= victim.bytes();
         victim.reset();
         holders.retain(|holder| !Arc::ptr_eq(holder, &victim));
     }
+    false
 }
 
 fn heaviest(holders: &[&Arc<Holder>], stall: Duration) -> Option<Arc<Holder>> {
@@ -159,9 +179,20 @@ impl Holder {
         let held = &self.held;
         let total = held.total.fetch_add(bytes.wrapping_sub(before), Relaxed).wrapping_add(bytes.wrapping_sub(before));
         held.gauge.set(i64::try_from(total).unwrap_or(i64::MAX));
-        if bytes > before && (total > held.most || (self.stream.is_some() && total > held.most_each)) {
+        if bytes > before && total > held.most_new().min(held.most_each) {
             held.make_room(&self.state);
         }
+    }
+
+    /// Its reader took a piece.
+    pub(super) fn moves(&self) {
+        self.moved.store(usize::try_from(self.begun.elapsed().as_millis()).unwrap_or(usize::MAX), Relaxed);
+    }
+
+    /// Whether its reader has read on after the first second, and lately.
+    fn reads_on(&self, now: Instant) -> bool {
+        let moved = Duration::from_millis(self.moved.load(Relaxed) as u64);
+        moved >= NEW && now.saturating_duration_since(self.begun + moved) < READS_ON
     }
 
     fn bytes(&self) -> usize {
@@ -201,3 +232,6 @@ impl Drop for Holder {
         self.held.lock().retain(|holder| holder.strong_count() > 0);
     }
 }
+
+#[cfg(test)]
+mod tests;

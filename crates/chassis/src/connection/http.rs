@@ -123,6 +123,11 @@ impl<R: Respond> Shared<R> {
                 answer(stream, state, &timed_out("The request head did not arrive in time.")).await;
                 Closed::HeaderTimeout
             }
+            Err(Closed::Memory) if state.phase() == Phase::Head => {
+                entry.forget_head();
+                part(stream, &timed_out("The limit for bytes of incomplete request heads was reached.")).await;
+                Closed::Memory
+            }
             Err(Closed::Yielded) => {
                 let response = match state.phase() {
                     Phase::Head => timed_out("The connection limit was reached before the request head was complete."),
@@ -134,7 +139,10 @@ impl<R: Respond> Shared<R> {
                 Closed::Yielded
             }
             Err(reason) => {
-                reset_if_unfinished(&stream, state);
+                // What ends with its connection (HTTP/1.0) must not look complete.
+                if state.unfinished.load(Relaxed) {
+                    stream.reset();
+                }
                 reason
             }
             Ok(result) => {
@@ -239,27 +247,18 @@ impl<S: Stream, R: Respond> Work for Http1<S, R> {
     }
 }
 
-/// An incomplete response that ends with its connection (HTTP/1.0) must not look complete.
-fn reset_if_unfinished(stream: &impl Stream, state: &State) {
-    if state.unfinished.load(Relaxed) {
-        stream.reset();
-    }
-}
-
 /// Why hyper ended a connection.
 fn outcome(result: &hyper::Result<()>, state: &State) -> Closed {
     match result {
         Ok(()) => state.closing().unwrap_or(Closed::Peer),
-        Err(_) if state.closing() == Some(Closed::Aborted) => Closed::Aborted,
-        Err(_) if state.closing() == Some(Closed::Flood) => Closed::Flood,
-        Err(_) if state.closing() == Some(Closed::Malformed) => Closed::Malformed,
-        // It left while its request was served.
-        Err(_) if state.closing() == Some(Closed::Peer) => Closed::Peer,
-        Err(error) if error.is_parse() => Closed::Malformed,
-        Err(error) if error.is_incomplete_message() || error.is_canceled() || error.is_body_write_aborted() => {
-            Closed::Peer
-        }
-        Err(_) => Closed::Error,
+        Err(error) => match state.closing() {
+            // One that left while its request was served is `Peer`.
+            Some(reason @ (Closed::Aborted | Closed::Flood | Closed::Malformed | Closed::Peer)) => reason,
+            _ if state.is_reset_for_memory() => Closed::Memory,
+            _ if error.is_parse() => Closed::Malformed,
+            _ if error.is_incomplete_message() || error.is_canceled() || error.is_body_write_aborted() => Closed::Peer,
+            _ => Closed::Error,
+        },
     }
 }
 

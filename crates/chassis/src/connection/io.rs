@@ -140,7 +140,7 @@ impl<S: Stream> Io<S> {
     /// Bytes came in.
     fn read(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Watch::Frames(frames) = &mut self.watch else {
-            self.state().received();
+            self.entry.received(bytes.len());
             return Ok(());
         };
         match frames.receive(bytes) {
@@ -173,7 +173,8 @@ impl<S: Stream> Io<S> {
             Watch::Bodies(behind @ Some(_), _) => {
                 let is_some = behind::release(behind, &self.entry.state, buf)?;
                 if is_some {
-                    self.state().received();
+                    // Counted when it came.
+                    self.state().received(0);
                 }
                 Ok(is_some)
             }
@@ -230,6 +231,9 @@ impl<S: Stream> AsyncRead for Io<S> {
             return Poll::Ready(Ok(()));
         }
         let upgraded = self.check_cut(cx)?;
+        if self.entry.head_waits() {
+            return Poll::Pending;
+        }
         loop {
             if self.release(buf)? {
                 return Poll::Ready(Ok(()));

@@ -19,6 +19,7 @@ mod executor;
 mod frames;
 pub(crate) mod gathered;
 pub(crate) mod half_closed;
+mod heads;
 mod held;
 pub(crate) mod http;
 pub(crate) mod io;
@@ -26,7 +27,7 @@ mod limits;
 pub(crate) mod linger;
 mod multiplexed;
 mod orders;
-mod outbound;
+pub(crate) mod outbound;
 mod refusals;
 pub(crate) mod registry;
 pub(crate) mod service;
@@ -41,6 +42,7 @@ mod yielding;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use heads::most as most_of_heads;
 pub(crate) use http::Http;
 pub(crate) use io::Stream;
 pub(crate) use limits::Limits;

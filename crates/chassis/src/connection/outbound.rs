@@ -1,7 +1,8 @@
 //! Response bodies, until their last byte was sent.
 //!
 //! Over HTTP/2 a large part of a body is passed on in copies of 16 KiB: what hyper and h2 hold for a closed window is
-//! small, and the part itself is freed at once when the stream is reset. Over HTTP/1 the same is done above 64 KiB.
+//! small, and the part itself is freed at once when the stream is reset. Over HTTP/1, FastCGI and uwsgi the same is done
+//! above 64 KiB.
 //!
 //! Next: [`super::held`].
 
@@ -22,6 +23,8 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use super::{
     body::Part,
     held::{Held, Holder},
+    limits::Limits,
+    registry::Entry,
     streams::Stream,
 };
 
@@ -134,6 +137,12 @@ impl bytes::Buf for Chunk {
 }
 
 impl Outbound {
+    /// Of a door that writes its responses without hyper; the response is a part of its own there.
+    #[cfg_attr(not(any(feature = "fastcgi", feature = "uwsgi")), expect(dead_code, reason = "the doors of CGI"))]
+    pub(crate) fn on(entry: &Arc<Entry>, limits: &Limits, body: Body) -> Self {
+        Self::new(body, InFlightGuard::new(Part::new(entry), &limits.held))
+    }
+
     pub(super) fn new(body: Body, guard: Arc<InFlightGuard>) -> Self {
         if let Some(stream) = &guard.stream {
             stream.waits(true);
@@ -162,6 +171,9 @@ impl Outbound {
         if self.guard.is_reset() {
             *rest = Bytes::new();
             return Err(axum::Error::new("the response was reset"));
+        }
+        if let Some(holder) = self.guard.holder.get() {
+            holder.moves();
         }
         let piece = rest.len().min(most);
         let bytes = Bytes::copy_from_slice(&rest[..piece]);

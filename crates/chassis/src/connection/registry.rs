@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     closed::Closed,
+    heads::Heads,
     state::State,
     yielding::{Ranked, Rules},
 };
@@ -37,6 +38,7 @@ pub(crate) struct Connections {
     open: Mutex<HashMap<u64, Arc<State>>>,
     left: Notify,
     places: Arc<Semaphore>,
+    pub(super) heads: Heads,
     rules: Rules,
     ranked: Mutex<Ranked>,
     metrics: Metrics,
@@ -52,6 +54,7 @@ impl Connections {
             open: Mutex::default(),
             left: Notify::new(),
             places: Arc::new(Semaphore::new(max)),
+            heads: Heads::new(rules.heads),
             rules,
             ranked: Mutex::default(),
             metrics,
@@ -165,7 +168,7 @@ impl Connections {
         self.left.notify_waiters();
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<State>>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<State>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -175,7 +178,7 @@ impl Connections {
 pub(crate) struct Entry {
     id: u64,
     pub(crate) state: Arc<State>,
-    connections: Arc<Connections>,
+    pub(super) connections: Arc<Connections>,
     place: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
@@ -212,6 +215,7 @@ impl Connection for Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
+        self.forget_head();
         self.state.set_without_place();
         self.connections.leave(self.id);
     }

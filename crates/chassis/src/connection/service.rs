@@ -57,7 +57,7 @@ impl<R: Respond> hyper::service::Service<Request<Incoming>> for Service<R> {
     type Future = Answer<R::Answer>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let number = self.entry.state.begin_request();
+        let number = self.entry.begin_request();
         let guard = InFlightGuard::new(Part::counted(&self.entry), &self.limits.held);
         let version = request.version();
         let is_head = request.method() == Method::HEAD;

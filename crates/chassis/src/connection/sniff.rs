@@ -62,7 +62,7 @@ impl<S: Stream> Work for Sniff<'_, S> {
             if read == 0 {
                 return Poll::Ready(Ok(Sniffed::Closed));
             }
-            self.state.received();
+            self.state.received(read);
             self.length += read;
             if let Some(verdict) = self.verdict() {
                 return Poll::Ready(Ok(verdict));

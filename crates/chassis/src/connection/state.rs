@@ -18,7 +18,9 @@ use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{behind::Bodies, closed::Closed, orders::Orders, streams::Streams, waits::Waits, yielding::SHARED};
+use super::{
+    behind::Bodies, closed::Closed, heads::Head, orders::Orders, streams::Streams, waits::Waits, yielding::SHARED,
+};
 
 /// The phase of a connection. Every phase has its own deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +69,7 @@ pub(crate) struct State {
     /// The driver asks whether the socket has input; `io` replies in `input`.
     pub(crate) probe: AtomicBool,
     pub(crate) input: AtomicBool,
+    pub(super) head: Head,
     pub(super) waits: Waits,
     pub(super) bodies: Bodies,
     pub(super) orders: Orders,
@@ -100,6 +103,7 @@ impl State {
             unread: AtomicBool::new(false),
             probe: AtomicBool::new(false),
             input: AtomicBool::new(false),
+            head: Head::default(),
             waits: Waits::default(),
             bodies: Bodies::default(),
             orders: Orders::default(),
@@ -150,9 +154,10 @@ impl State {
     }
 
     /// Bytes came in: between requests they are the start of a head.
-    pub(crate) fn received(&self) {
+    pub(crate) fn received(&self, bytes: usize) {
         match self.phase() {
-            Phase::Silent | Phase::Idle if !self.is_multiplexed() => self.enter(Phase::Head),
+            Phase::Silent | Phase::Idle if !self.is_multiplexed() => self.begin_head(bytes),
+            Phase::Head => self.head.grow(bytes),
             // Its phase restarts with each byte, which shows that the peer is alive.
             Phase::Upgraded => self.since.store(self.now(), Relaxed),
             _ => {}
@@ -278,7 +283,7 @@ mod tests {
     #[test]
     fn a_connection_is_idle_when_its_last_part_ends() {
         let state = State::new();
-        state.received();
+        state.received(1);
         assert_eq!(state.phase(), Phase::Head);
         assert_eq!(state.begin_request(), 1);
         state.begin_part();
@@ -292,7 +297,7 @@ mod tests {
     fn frames_between_requests_of_a_multiplexed_connection_are_no_head() {
         let state = State::new();
         state.multiplex();
-        state.received();
+        state.received(1);
         assert_eq!(state.phase(), Phase::Idle);
     }
 }

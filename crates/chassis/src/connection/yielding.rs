@@ -33,6 +33,8 @@ const STALLED: Duration = Duration::from_secs(1);
 const LATELY: Duration = Duration::from_secs(2);
 /// 256: a scan costs about 50 ns per connection, and serves that many accepts.
 const RANKED: usize = 256;
+/// 1 µs per connection: on any machine a scan is faster, so what took longer was other work.
+const SLOWEST: Duration = Duration::from_micros(1);
 /// 100 ms: the ranking may be outdated after that.
 const FRESH: Duration = Duration::from_millis(100);
 
@@ -46,6 +48,8 @@ pub(crate) struct Rules {
     pub(crate) shared: Vec<IpNet>,
     /// No connection may occupy a slot for long: stalled bodies and slow readers are chosen early.
     pub(crate) eager: bool,
+    /// How many bytes all incomplete heads may hold.
+    pub(crate) heads: usize,
 }
 
 impl Rules {
@@ -126,6 +130,12 @@ type Candidate<'a> = (Rank, Instant, &'a Arc<State>);
 /// Those of a tier, by their addresses.
 type Groups<'a> = HashMap<u64, Vec<Candidate<'a>>>;
 
+/// How long a scan of `count` connections took since `begun`. A busy machine may have run others meanwhile, which is no
+/// reason to wait ten times as long for the next scan.
+pub(super) fn took(begun: Instant, count: usize) -> Duration {
+    begun.elapsed().min(SLOWEST * u32::try_from(count).unwrap_or(u32::MAX))
+}
+
 /// The next candidates.
 #[derive(Debug, Default)]
 pub(super) struct Ranked {
@@ -159,7 +169,9 @@ impl Ranked {
         let begun = Instant::now();
         let mut tiers: [Groups<'_>; 3] = Default::default();
         let mut coming: HashMap<u64, usize> = HashMap::new();
+        let mut count = 0;
         for state in open {
+            count += 1;
             if let Some((rank, since)) = standing(state, begun, eager) {
                 tiers[rank.tier()].entry(state.group()).or_default().push((rank, since, state));
             } else if state.group() != SHARED && is_on_its_way(state, begun) {
@@ -175,7 +187,7 @@ impl Ranked {
         idle.retain(|group, all| *group == SHARED || all.len() + fresh(group) >= most);
         self.rank(idle);
         self.rank(upgraded);
-        self.looked = Some((begun, begun.elapsed()));
+        self.looked = Some((begun, took(begun, count)));
     }
 
     /// Repeatedly takes the oldest of the address with the most.

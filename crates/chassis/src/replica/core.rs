@@ -62,7 +62,9 @@ impl Core {
         let stack = Stack::new(parts, registry);
         let max = runtime::max_connections(all.server.max_connections);
         // Trusted peers forward for many clients.
-        let rules = connection::Rules { shared: all.server.trusted_peers.clone(), eager: false };
+        let shared = all.server.trusted_peers.clone();
+        let heads = connection::most_of_heads(all.server.max_head.len());
+        let rules = connection::Rules { shared, eager: false, heads };
         let connections = Connections::new(max, rules, connection::Metrics::new(Some(registry)));
         Self { settings, overload, balancer, stack, limits, connections }
     }

@@ -32,6 +32,7 @@ use crate::{
         drive::{Work, drive},
         io::{Io, Slot, Watch, take},
         linger::linger,
+        outbound::Outbound,
     },
     middleware::routes::Routes,
     peer::{Abort, ConnectionInfo},
@@ -60,7 +61,7 @@ pub(super) struct CgiConnection<'a> {
 /// A response, before it is written.
 pub(super) struct Answer {
     pub(super) parts: Parts,
-    pub(super) body: Body,
+    pub(super) body: Outbound,
     /// Length of the body, if there is one and it is known.
     pub(super) length: Option<u64>,
     /// Why it is the connection's last, if it is.
@@ -128,25 +129,22 @@ impl CgiConnection<'_> {
         }
         entry.state.answers();
         let closing = inner.limits.ends(&entry.state, number);
-        Some(Answer::new(&method, response, closing))
-    }
-}
-
-impl Answer {
-    fn new(method: &Method, response: Response, closing: Option<Closed>) -> Self {
-        let (parts, body) = response.into_parts();
-        if cgi::is_bodiless(method, parts.status) {
-            return Self { parts, body: Body::empty(), length: None, closing };
-        }
-        let length = body.size_hint().exact();
-        Self { parts, body, length, closing }
+        Some(self.answer(&method, response, closing))
     }
 
     /// A problem for an invalid request; the connection ends with it.
-    pub(super) fn refusal(problem: Problem) -> Self {
+    pub(super) fn refusal(&self, problem: Problem) -> Answer {
         let context = Arc::new(RequestContext::anonymous());
         let response = request::enter(&context, || problem.into_response());
-        Self::new(&Method::GET, response, Some(Closed::Malformed))
+        self.answer(&Method::GET, response, Some(Closed::Malformed))
+    }
+
+    fn answer(&self, method: &Method, response: Response, closing: Option<Closed>) -> Answer {
+        let (parts, body) = response.into_parts();
+        let has_body = !cgi::is_bodiless(method, parts.status);
+        let body = if has_body { body } else { Body::empty() };
+        let length = if has_body { body.size_hint().exact() } else { None };
+        Answer { parts, body: Outbound::on(self.entry, &self.inner.limits, body), length, closing }
     }
 }
 

@@ -7,7 +7,14 @@ use tokio::{task::JoinSet, time::interval};
 use crate::{
     beside::{Healthy, ROOM_KIB, size},
     frames,
-    harness::{exclusive, http::Connection, peers, server::Server},
+    harness::{
+        at, exclusive,
+        http::{Connection, Failure},
+        peers,
+        server::Server,
+    },
+    packet::packet,
+    peer,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -101,17 +108,12 @@ async fn resets(connection: &mut Connection) {
 #[tokio::test]
 async fn closed_windows_hold_little_and_each_stalled_stream_is_reset_by_itself() {
     let _turn = exclusive().await;
-    let settings = [
-        ("APP__SERVER__WRITE_TIMEOUT", "3s"),
-        ("APP__SERVER__MAX_CONNECTION_AGE", "0"),
-        ("APP__SERVER__MAX_RESPONSE_MEMORY", "4MiB"),
-    ];
+    let settings = [("APP__SERVER__WRITE_TIMEOUT", "3s"), ("APP__SERVER__MAX_CONNECTION_AGE", "0")];
     let (server, healthy, before) = start(&settings).await;
     let begun = Instant::now();
     let all = async {
         let mut connections = Vec::new();
-        // Two, as four leave little of the room to what the allocator keeps for itself.
-        for _ in 0..size(2, 4) {
+        for _ in 0..4 {
             connections.push(closed_windows(server.app).await);
         }
         for connection in &mut connections {
@@ -133,15 +135,57 @@ async fn closed_windows_hold_little_and_each_stalled_stream_is_reset_by_itself()
     healthy.none_failed("closed windows").await;
 }
 
+/// Reads a MiB at 100 KB/s.
+async fn read_on(mut reader: Connection) -> Result<(), Failure> {
+    let begun = Instant::now();
+    reader.send(format!("GET {MIB} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes()).await?;
+    for part in 1..=64 {
+        at(begun + part * SECOND / 6).await;
+        reader.receive_bytes(16 * 1024).await?;
+    }
+    Ok(())
+}
+
+/// At the default limits.
 #[tokio::test]
-async fn readers_that_stop_are_reset_when_they_hold_too_much() {
+async fn slow_readers_outlive_those_that_stop() {
     let _turn = exclusive().await;
-    let (server, healthy, before) = start(&[("APP__SERVER__MAX_RESPONSE_MEMORY", "4MiB")]).await;
+    let server = Server::start_example("streams", &[]).await;
+    let begun = Instant::now();
+    let mut slow = JoinSet::new();
+    for second in 0..4 {
+        at(begun + 2 * second * SECOND).await;
+        for _ in 0..4 {
+            slow.spawn(read_on(peers::narrow(server.app).await));
+        }
+    }
+    at(begun + 8 * SECOND).await;
+    let before = server.resident_kib();
+    let mut stopped = Vec::new();
+    for _ in 0..100 {
+        let mut reader = peers::narrow(server.app).await;
+        reader.send(format!("GET {MIB} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes()).await.expect("sending");
+        stopped.push(reader);
+    }
+    server.series_becomes_more("http_server_connections_closed_total", "reason=\"memory\"", 80.0).await;
+    holds(before, server.resident_kib(), "readers that stop beside slow ones");
+    while let Some(done) = slow.join_next().await {
+        assert_eq!(done.expect("a reader"), Ok(()), "a slow reader was reset");
+    }
+}
+
+/// 100 readers, each of which sends `request` for a MiB to `door` and reads nothing of the answer.
+async fn readers_that_stop(door: usize, request: &[u8], beside: &str) {
+    let _turn = exclusive().await;
+    let listen = "http://127.0.0.1:0,fastcgi://127.0.0.1:0,uwsgi://127.0.0.1:0";
+    let settings = [("APP__SERVER__LISTEN", listen)];
+    let (server, healthy, before) = start(&settings).await;
+    let address = server.urls()[door].rsplit('/').next().expect("an authority").parse().expect("an address");
     let held = async {
         let mut readers = Vec::new();
         for _ in 0..100 {
-            let mut reader = peers::narrow(server.app).await;
-            reader.send(format!("GET {MIB} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes()).await.expect("sending");
+            let mut reader = peers::narrow(address).await;
+            reader.send(request).await.expect("sending");
             readers.push(reader);
         }
         readers
@@ -150,11 +194,27 @@ async fn readers_that_stop_are_reset_when_they_hold_too_much() {
     healthy.answered(500).await;
     let waiting = server.metric("http_server_response_waiting_bytes").await;
     let reset = server.series("http_server_connections_closed_total", "reason=\"memory\"").await;
-    println!("{waiting} bytes wait, {reset} were reset");
+    println!("beside {beside}: {waiting} bytes wait, {reset} were reset");
     drop(held);
     assert!(reset > 0.0, "none was reset");
-    holds(before, peak.max(server.resident_kib()), "readers that stop");
-    healthy.none_failed("readers that stop").await;
+    holds(before, peak.max(server.resident_kib()), beside);
+    healthy.none_failed(beside).await;
+}
+
+#[tokio::test]
+async fn readers_that_stop_are_reset_when_they_hold_too_much() {
+    readers_that_stop(0, format!("GET {MIB} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes(), "readers that stop").await;
+}
+
+#[tokio::test]
+async fn readers_that_stop_over_fastcgi_are_reset_when_they_hold_too_much() {
+    readers_that_stop(1, &peer::request(1, 0, "GET", MIB), "readers that stop over FastCGI").await;
+}
+
+#[tokio::test]
+async fn readers_that_stop_over_uwsgi_are_reset_when_they_hold_too_much() {
+    let request = packet(0, &[("REQUEST_METHOD", "GET"), ("REQUEST_URI", MIB)]);
+    readers_that_stop(2, &request, "readers that stop over uwsgi").await;
 }
 
 /// 500 connections with `bytes` of a head that does not end.
@@ -170,13 +230,24 @@ async fn half_heads(server: &Server, bytes: usize) -> Vec<Connection> {
     connections
 }
 
-#[tokio::test]
-async fn heads_without_an_end_hold_little() {
+async fn heads_hold_little(bytes: usize, ended: f64, beside: &str) {
     let _turn = exclusive().await;
     let (server, healthy, before) = start(&[]).await;
-    let (held, peak) = peak(&server, half_heads(&server, 60 * 1024)).await;
+    let (held, peak) = peak(&server, half_heads(&server, bytes)).await;
     healthy.answered(500).await;
+    server.series_becomes_more("http_server_connections_closed_total", "reason=\"memory\"", ended).await;
     drop(held);
-    holds(before, peak.max(server.resident_kib()), "500 heads of 60 KiB");
-    healthy.none_failed("heads without an end").await;
+    holds(before, peak.max(server.resident_kib()), beside);
+    healthy.none_failed(beside).await;
+}
+
+#[tokio::test]
+async fn heads_above_their_limit_without_an_end_hold_little() {
+    heads_hold_little(60 * 1024, 0.0, "500 heads of 60 KiB").await;
+}
+
+/// Each by itself is allowed: 2 MiB in all, and 8 KiB of each, leave room for 91.
+#[tokio::test]
+async fn many_heads_without_an_end_hold_little() {
+    heads_hold_little(31 * 1024, 300.0, "500 heads of 31 KiB").await;
 }

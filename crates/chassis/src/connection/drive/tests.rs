@@ -44,7 +44,7 @@ async fn a_connection_that_was_busy_a_moment_ago_makes_room_once_it_is_quiet() {
 async fn a_head_that_crosses_the_wish_for_its_place_has_a_moment_to_become_whole() {
     let (limits, state) = idle();
     state.yield_place();
-    state.received();
+    state.received(1);
     let mut work = Waits;
     let mut driven = pin!(drive(&limits, &state, &mut work));
     assert!(timeout(ON_ITS_WAY * 9 / 10, driven.as_mut()).await.is_err(), "the rest may be in transit");

@@ -3,7 +3,7 @@
 use super::*;
 
 fn rules() -> Rules {
-    Rules { shared: vec!["10.0.0.0/8".parse().expect("a network")], eager: false }
+    Rules { shared: vec!["10.0.0.0/8".parse().expect("a network")], eager: false, heads: 0 }
 }
 
 fn connection(peer: &str) -> Arc<State> {
@@ -21,7 +21,7 @@ fn idle(peer: &str) -> Arc<State> {
 
 fn half_head(peer: &str) -> Arc<State> {
     let state = connection(peer);
-    state.received();
+    state.received(1);
     state
 }
 
@@ -141,4 +141,15 @@ async fn one_that_became_busy_after_the_look_is_not_asked() {
     ranked.look(open.iter(), false);
     open[0].begin_request();
     assert!(Arc::ptr_eq(&ranked.take(false).expect("the other"), &open[1]));
+}
+
+/// A scan may take a tenth of a processor, and what else a busy machine ran meanwhile is no scan.
+#[test]
+fn a_scan_that_waited_for_a_processor_delays_the_next_one_little() {
+    let open = [idle("192.0.2.1")];
+    let begun = Instant::now();
+    let interrupted = open.iter().inspect(|_| while begun.elapsed() < Duration::from_millis(20) {});
+    let mut ranked = Ranked::default();
+    ranked.look(interrupted, false);
+    assert!(ranked.may_look(), "the next scan waits for ten times the time of others");
 }

@@ -12,7 +12,7 @@
 
 use std::{io, pin::pin};
 
-use axum::body::Body;
+use bytes::Buf;
 use futures_util::poll;
 use http_body_util::BodyExt;
 use tokio::io::AsyncWrite;
@@ -21,9 +21,12 @@ use super::{
     record::{self, Status},
     writer::Writer,
 };
-use crate::transports::{
-    cgi::{self, Start},
-    exchange::Answer,
+use crate::{
+    connection::outbound::Outbound,
+    transports::{
+        cgi::{self, Start},
+        exchange::Answer,
+    },
 };
 
 /// How a response was sent.
@@ -63,7 +66,7 @@ pub(super) async fn send<W: AsyncWrite + Unpin>(writer: &Writer<W>, to: To, answ
     Ok(Sent::Whole)
 }
 
-async fn send_body<W: AsyncWrite + Unpin>(writer: &Writer<W>, id: u16, body: Body) -> io::Result<Sent> {
+async fn send_body<W: AsyncWrite + Unpin>(writer: &Writer<W>, id: u16, body: Outbound) -> io::Result<Sent> {
     let mut body = pin!(body);
     loop {
         let frame = {
@@ -83,7 +86,7 @@ async fn send_body<W: AsyncWrite + Unpin>(writer: &Writer<W>, id: u16, body: Bod
             Some(Ok(frame)) => {
                 // CGI has no trailers.
                 if let Ok(data) = frame.into_data() {
-                    writer.put(|out| record::put_stream(out, record::STDOUT, id, &data)).await?;
+                    writer.put(|out| record::put_stream(out, record::STDOUT, id, data.chunk())).await?;
                 }
             }
         }

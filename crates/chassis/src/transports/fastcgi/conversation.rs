@@ -27,7 +27,7 @@ use crate::{
     problem::{Code, Problem},
     transports::{
         cgi::{self, Head},
-        exchange::{Answer, CgiConnection},
+        exchange::CgiConnection,
         software::Software,
     },
 };
@@ -74,7 +74,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Conversation<'_, R, W> {
             Opening::Closed => return Ok(Some(self.leaving.unwrap_or(Closed::Peer))),
         };
         self.served = true;
-        let number = self.connection.entry.state.begin_request();
+        let number = self.connection.entry.begin_request();
         let _busy = Part::counted(self.connection.entry);
         let Some(variables) = variables else {
             return self.refuse(begun, Problem::new(Code::HeadTooLarge)).await.map(Some);
@@ -107,7 +107,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Conversation<'_, R, W> {
     /// Responds to an invalid request.
     async fn refuse(&mut self, begun: Begun, problem: Problem) -> io::Result<Closed> {
         let to = To { id: begun.id, says_close: false };
-        answer::send(&self.writer, to, Answer::refusal(problem)).await?;
+        answer::send(&self.writer, to, self.connection.refusal(problem)).await?;
         self.connection.entry.state.set_unread();
         Ok(Closed::Malformed)
     }

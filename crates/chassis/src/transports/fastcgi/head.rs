@@ -104,8 +104,9 @@ impl Waiting {
     fn rest<R: AsyncRead + Unpin>(&self, connection: &CgiConnection<'_>, reader: &mut Reader<R>, is_open: bool) {
         let state = &connection.entry.state;
         if is_open || !reader.is_empty() {
-            state.received();
+            state.received(0);
         } else if state.phase() == Phase::Head {
+            connection.entry.forget_head();
             state.resume(self.phase, self.since);
         }
         reader.rest();

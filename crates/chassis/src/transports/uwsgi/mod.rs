@@ -11,6 +11,7 @@ mod stdin;
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, sync::atomic::Ordering::Relaxed, task::Poll};
 
+use bytes::Buf;
 use futures_util::poll;
 use http::StatusCode;
 use http_body_util::BodyExt;
@@ -64,13 +65,13 @@ where
     W: AsyncWrite + Unpin,
 {
     let Some(packet) = Packet::read(read).await? else { return Ok(Closed::Peer) };
-    let number = connection.entry.state.begin_request();
+    let number = connection.entry.begin_request();
     let _busy = Part::counted(connection.entry);
     let refusal = match request(&packet) {
         Ok(head) => return exchange(read, out, connection, head, number).await,
         Err(refusal) => refusal,
     };
-    send(out, Answer::refusal(refusal)).await?;
+    send(out, connection.refusal(refusal)).await?;
     connection.entry.state.set_unread();
     Ok(Closed::Malformed)
 }
@@ -166,7 +167,7 @@ async fn send<W: AsyncWrite + Unpin>(out: &mut Out<W>, answer: Answer) -> io::Re
             Some(Ok(frame)) => {
                 // There are no trailers without chunks.
                 if let Ok(data) = frame.into_data() {
-                    out.buffer.extend_from_slice(&data);
+                    out.buffer.extend_from_slice(data.chunk());
                 }
                 if out.is_full() {
                     out.flush().await?;

@@ -8,6 +8,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::transports::cgi::Pair;
 
+/// 4 KiB: most blocks are shorter.
+const FIRST: usize = 4 * 1024;
+
 /// A block of variables.
 #[derive(Debug)]
 pub(crate) struct Packet(Vec<u8>);
@@ -32,8 +35,13 @@ impl Packet {
         if modifier != 0 {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let mut block = vec![0; usize::from(u16::from_le_bytes([low, high]))];
-        read.read_exact(&mut block).await?;
+        let length = u16::from_le_bytes([low, high]);
+        // Memory for what came, not for what is announced.
+        let mut block = Vec::with_capacity(usize::from(length).min(FIRST));
+        read.take(length.into()).read_to_end(&mut block).await?;
+        if block.len() < usize::from(length) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         Ok(Some(Self(block)))
     }
 

@@ -1,0 +1,206 @@
+//! Limits the bytes of incomplete request heads over all connections, since they stay in memory until the head is complete
+//! or its time is up.
+//!
+//! Only bytes above the first 8 KiB of a head count. At the limit such heads are not read on, and some end with 408: of the
+//! address with the most bytes the oldest first, as [`super::yielding`] does for places. Then the others are read on.
+//!
+//! Next: [`super::drive`], where the chosen connection ends.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool, AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+        },
+    },
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep};
+
+use super::{
+    registry::{Connections, Entry},
+    state::{Phase, State},
+    yielding::{ON_ITS_WAY, SHARED, took},
+};
+
+/// 8 KiB of each head never count: hyper's buffer is that large before the first byte comes.
+const FREE: usize = 8 * 1024;
+/// 64 heads of the largest size, above what never counts: few heads are longer than that, and for a moment.
+const LARGEST: usize = 64;
+/// 5 ms: a head that waits for others to end waits little longer than they may be in transit.
+const AGAIN: Duration = Duration::from_millis(5);
+
+/// How many bytes all incomplete heads may hold where each may have `max_head`.
+pub(crate) const fn most(max_head: usize) -> usize {
+    LARGEST * max_head
+}
+
+/// What all incomplete heads hold.
+#[derive(Debug)]
+pub(super) struct Heads {
+    most: usize,
+    total: AtomicUsize,
+    /// A scan is under way.
+    looks: AtomicBool,
+}
+
+impl Heads {
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, total: AtomicUsize::new(0), looks: AtomicBool::new(false) }
+    }
+
+    fn is_over(&self) -> bool {
+        self.total.load(SeqCst) > self.most
+    }
+}
+
+/// The present head of a connection.
+#[derive(Debug, Default)]
+pub(super) struct Head {
+    bytes: AtomicUsize,
+    /// It must end, to free its memory.
+    ends: AtomicBool,
+    /// It is not read on until others have ended.
+    waits: AtomicBool,
+}
+
+impl State {
+    /// The first bytes of a head came in.
+    pub(super) fn begin_head(&self, bytes: usize) {
+        self.head.bytes.store(bytes, Relaxed);
+        self.enter(Phase::Head);
+    }
+}
+
+impl Head {
+    /// More of it. Only the connection's own task calls it.
+    pub(super) fn grow(&self, bytes: usize) {
+        self.bytes.store(self.bytes.load(Relaxed).saturating_add(bytes), Relaxed);
+    }
+
+    pub(super) fn must_end(&self) -> bool {
+        self.ends.load(Relaxed)
+    }
+
+    fn counted(&self) -> usize {
+        self.bytes.load(Relaxed).saturating_sub(FREE)
+    }
+}
+
+impl Entry {
+    /// Bytes came in: maybe of a head.
+    pub(super) fn received(&self, bytes: usize) {
+        let head = &self.state.head;
+        let before = head.counted();
+        self.state.received(bytes);
+        let now = head.counted();
+        if now != before {
+            let heads = &self.connections.heads;
+            heads.total.fetch_add(now.wrapping_sub(before), SeqCst);
+            if heads.is_over() && !heads.looks.swap(true, SeqCst) {
+                self.connections.spawn(Arc::clone(&self.connections).end_heads());
+            }
+        }
+    }
+
+    /// Whether the rest of a head must wait for room. Its driver is woken then.
+    pub(super) fn head_waits(&self) -> bool {
+        let (head, heads) = (&self.state.head, &self.connections.heads);
+        if head.counted() == 0 || !heads.is_over() || self.state.phase() != Phase::Head {
+            return false;
+        }
+        head.waits.store(true, SeqCst);
+        heads.is_over()
+    }
+
+    /// A request's head is complete. Returns which request of this connection it is, from 1.
+    pub(crate) fn begin_request(&self) -> u64 {
+        self.forget_head();
+        self.state.begin_request()
+    }
+
+    /// The head is complete, or its memory is free.
+    pub(crate) fn forget_head(&self) {
+        let head = &self.state.head;
+        let counted = head.counted();
+        if counted > 0 {
+            head.bytes.store(0, Relaxed);
+            head.ends.store(false, Relaxed);
+            self.connections.heads.total.fetch_sub(counted, SeqCst);
+        }
+    }
+}
+
+/// A head that holds bytes that count, and since when.
+type Candidate<'a> = (Instant, usize, &'a Arc<State>);
+
+impl Connections {
+    /// Ends heads until the rest fits, and lets the rest go on.
+    async fn end_heads(self: Arc<Self>) {
+        loop {
+            while self.heads.is_over() {
+                let begun = Instant::now();
+                for state in self.choose_heads() {
+                    state.head.ends.store(true, Relaxed);
+                    state.wake();
+                }
+                // A tenth of a processor at most.
+                sleep(AGAIN.max(10 * took(begun, self.count()))).await;
+            }
+            self.lock().values().filter(|state| state.head.waits.swap(false, SeqCst)).for_each(|state| state.wake());
+            self.heads.looks.store(false, SeqCst);
+            // Those that came in meanwhile found a scan under way.
+            if !self.heads.is_over() || self.heads.looks.swap(true, SeqCst) {
+                return;
+            }
+        }
+    }
+
+    fn choose_heads(&self) -> Vec<Arc<State>> {
+        let open = self.lock();
+        // A trusted peer forwards for many clients: each of its connections is counted by itself.
+        let group = |id: &u64, state: &State| (state.group(), if state.group() == SHARED { *id } else { 0 });
+        let mut groups: HashMap<(u64, u64), Vec<Candidate<'_>>> = HashMap::new();
+        for (id, state) in open.iter() {
+            let counted = state.head.counted();
+            if counted > 0 && state.phase() == Phase::Head && !state.head.must_end() {
+                groups.entry(group(id, state)).or_default().push((state.since(), counted, state));
+            }
+        }
+        choose(self.heads.most, groups.into_values().collect())
+    }
+}
+
+/// Repeatedly the oldest of the group with the most bytes, until the rest is at most `most`.
+fn choose(most: usize, mut groups: Vec<Vec<Candidate<'_>>>) -> Vec<Arc<State>> {
+    let now = Instant::now();
+    // The next one is last.
+    for all in &mut groups {
+        all.sort_unstable_by_key(|(since, ..)| Reverse(*since));
+    }
+    let weight = |all: &[Candidate<'_>]| all.iter().map(|(_, bytes, _)| bytes).sum::<usize>();
+    let mut total: usize = groups.iter().map(|all| weight(all)).sum();
+    let place = |at: usize, all: &[Candidate<'_>], held: usize| Some((held, Reverse(all.last()?.0), at));
+    let mut heap: BinaryHeap<_> =
+        groups.iter().enumerate().filter_map(|(at, all)| place(at, all, weight(all))).collect();
+    let mut chosen = Vec::new();
+    while total > most {
+        let Some((held, _, at)) = heap.pop() else { break };
+        let Some((since, bytes, state)) = groups[at].pop() else { continue };
+        // The rest of it is probably in transit.
+        if now.saturating_duration_since(since) < ON_ITS_WAY {
+            continue;
+        }
+        total -= bytes;
+        chosen.push(Arc::clone(state));
+        heap.extend(place(at, &groups[at], held - bytes));
+    }
+    chosen
+}
+
+#[cfg(test)]
+mod tests;
