@@ -19,7 +19,6 @@ build: ## Builds the release binary.
 
 tools: ## Installs what the tests use: proxies, load generators, promtool, helm and validators.
 	scripts/gate tools/install $(TOOLS)
-	scripts/gate chart/tools
 
 lint: ## Checks formatting, lints and documentation links.
 	cargo fmt --check

@@ -4,12 +4,17 @@
 TEST_THREADS ?= 8
 # pyo3 asks the interpreter of this name what to link with: Debian's has a shared library, one that pyenv built has none.
 export PYO3_PYTHON ?= $(or $(wildcard /usr/bin/python3),python3)
+# Always both: cargo gives dependencies the features that the named packages ask for, and each other set is built anew.
 ENGINE = --package chassis --package chassis-tests
+# So the engine is built twice: as a service has it, and with every feature.
+WHOLE = $(ENGINE) --all-features
+GUESTS = --package uwsgi-plugin --package wsgi-guest
+EXAMPLES = --package recipes --package links
 # More than what the service drives.
 TOOLS = engine
 ENGINE_GENERATED = first-route
 TEMPLATE_STEPS = template-chart template-ops template-load template-release template-gate docs
-ENGINE_STEPS = guest engine-lint engine package test-host recipes links doors hostile uwsgi-plugin wsgi wsgi-guest fuzz $(TEMPLATE_STEPS)
+ENGINE_STEPS = guest engine-lint engine package test-host examples doors hostile uwsgi-plugin wsgi wsgi-guest fuzz $(TEMPLATE_STEPS)
 
 # What `make deny` checks beside the root's workspace.
 DENY_ALSO = crates/chassis/fuzz/Cargo.toml benches/Cargo.toml
@@ -20,17 +25,18 @@ guest: ## Tests the installation of tools and the numbered steps.
 first-route: ## The pages of crates/clone/bare, from docs/first-route.md.
 	UPDATE=1 cargo test --locked --package clone --test it the_documented_first_route
 
-engine-lint: ## Checks formatting, lints and documentation links of the engine.
+# The feature host is the one that many have alone.
+engine-lint: ## Checks formatting, lints and documentation links of the engine and of everything beside the service.
 	cargo fmt --all --check
 	cargo clippy --locked $(ENGINE) --all-targets -- -D warnings
-	cargo clippy --locked $(ENGINE) --all-targets --all-features -- -D warnings
+	cargo clippy --locked $(ENGINE) --features host --lib --test host -- -D warnings
+	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib --package chassis
 
 engine: tools ## Runs the engine's own tests: units, and its program behind real proxies and under load.
 	cargo test --locked $(ENGINE) -- --test-threads=$(TEST_THREADS)
 
 package: ## The engine's public face, what CHANGELOG.md says of it, and the licences of all dependencies.
-	cargo clippy --locked --package chassis-package --all-targets -- -D warnings
 	cargo test --locked --package chassis-package
 
 test-full: tools lint ## Runs all checks with the full number of restarts and requests.
@@ -40,7 +46,7 @@ test-full: tools lint ## Runs all checks with the full number of restarts and re
 	HOSTILE=full $(MAKE) hostile
 	FULL=yes cargo test --locked --package clone -- --include-ignored
 	FULL=yes $(MAKE) template-load
-	SCHEMATHESIS_EXAMPLES=500 $(MAKE) api links
+	SCHEMATHESIS_EXAMPLES=500 $(MAKE) api examples
 	$(MAKE) bench-check peers
 
 peers: tools ## Asks the service, nginx and Caddy the same 117 requests, and prints where they differ, each with its reason.
@@ -55,40 +61,31 @@ bench-check: ## Checks formatting and lints of what `make bench` builds.
 	cargo fmt --manifest-path benches/Cargo.toml --check
 	cargo clippy --manifest-path benches/Cargo.toml --target-dir target/benches --locked --all-targets -- -D warnings
 
-test-host: ## Tests the feature host: restarts, inherited sockets, privileges (as root), systemd.
-	cargo test --locked $(ENGINE) --features host --lib --bins --test host -- --test-threads=$(TEST_THREADS)
+python: tools # A Python to link with: every feature means the bridge to WSGI as well.
+	template/scripts/wsgi-tools
+
+test-host: python ## Tests the engine's units with every feature, and the feature host: restarts, inherited sockets, privileges (as root), systemd.
+	cargo test --locked $(WHOLE) --lib --test host -- --test-threads=$(TEST_THREADS)
 
 FUZZ_SECONDS ?= 5
 
-# The doors that are cargo features.
-DOORS = fastcgi,proxy-protocol,tls,uwsgi
+doors: python ## Tests every protocol beyond plain HTTP, behind real web servers; each is handed over in a restart.
+	cargo test --locked $(WHOLE) --test doors
 
-# With the feature host as well: every door is handed over in a restart.
-doors: tools ## Tests every protocol beyond plain HTTP, behind real web servers.
-	cargo clippy --locked $(ENGINE) --all-targets --features host,$(DOORS) -- -D warnings
-	cargo test --locked --package chassis --features host,$(DOORS) --lib transports
-	cargo test --locked --package chassis-tests --features host,$(DOORS) --bins --test doors
-
-hostile: tools ## Tests slow, greedy and lying peers beside healthy clients; HOSTILE=full for the size of an attack.
-	cargo test --locked --package chassis-tests --features host,$(DOORS) --bins --test hostile -- --test-threads=1
+hostile: python ## Tests slow, greedy and lying peers beside healthy clients; HOSTILE=full for the size of an attack.
+	cargo test --locked $(WHOLE) --test hostile -- --test-threads=1
 
 uwsgi-plugin: ## Tests the service inside Debian's uWSGI, behind HTTP.
-	cargo clippy --locked --package uwsgi-plugin --all-targets -- -D warnings
-	cargo build --locked --package uwsgi-plugin --lib --example battery_plugin
-	cargo test --locked --package uwsgi-plugin
+	cargo build --locked $(GUESTS) --lib --example battery_plugin
+	cargo test --locked $(GUESTS)
 
-wsgi: ## Tests a Python WSGI application behind the routes: PEP 3333, Flask, Django, a migrated route.
-	template/scripts/wsgi-tools
-	cargo clippy --locked --package wsgi --all-targets -- -D warnings
+wsgi: python ## Tests a Python WSGI application behind the routes: PEP 3333, Flask, Django, a migrated route.
 	cargo test --locked --package wsgi
-	cargo test --locked --package chassis --features wsgi --lib wsgi
-	cargo test --locked --package chassis-tests --features wsgi --bins --test wsgi -- --test-threads=$(TEST_THREADS)
+	cargo test --locked $(WHOLE) --test wsgi -- --test-threads=$(TEST_THREADS)
 
-wsgi-guest: ## Tests the service as a WSGI callable, under gunicorn and wsgiref.validate.
-	template/scripts/wsgi-tools
-	cargo clippy --locked --package wsgi-guest --all-targets -- -D warnings
-	cargo build --locked --package wsgi-guest --lib --example battery
-	cargo test --locked --package chassis-tests --features guest --bins --test wsgi-guest
+wsgi-guest: python ## Tests the service as a WSGI callable, under gunicorn and wsgiref.validate.
+	cargo build --locked $(GUESTS) --lib --example battery
+	cargo test --locked $(WHOLE) --test wsgi-guest
 
 fuzz: ## Fuzzes the parsers of untrusted input, for FUZZ_SECONDS each, from the corpus in crates/chassis/fuzz/.
 	template/scripts/fuzz $(FUZZ_SECONDS)
@@ -121,11 +118,6 @@ template-gate: ## Tests the gate of a clone: fresh, bare, after the first hour, 
 docs: ## Runs the commands in docs/, applies their edits to copies of the tree, and checks links.
 	template/scripts/check-docs
 
-links: tools ## Runs the tests of template/examples/links with a real Postgres, and schemathesis on it.
+examples: tools ## Runs the recipes' tests with a real Redis, those of template/examples/links with a real Postgres, and schemathesis on it.
 	scripts/gate api/tools
-	cargo clippy --locked --package links --all-targets -- -D warnings
-	cargo test --locked --package links
-
-recipes: ## Runs the recipes' tests with a real Redis.
-	cargo clippy --locked --package recipes --all-targets -- -D warnings
-	cargo test --locked --package recipes
+	cargo test --locked $(EXAMPLES)

@@ -1,6 +1,6 @@
 //! The recipes as processes, with a real Redis, and real peers for what they call.
 //!
-//! `make recipes` builds and runs them; Redis is installed by `make tools`.
+//! `make examples` builds and runs them; Redis is installed by `make tools`.
 
 mod grpc;
 mod harness;

@@ -1,6 +1,6 @@
 //! The service in the test's own process, beside a Postgres of the test's own.
 //!
-//! `make links` runs them; Postgres is installed by `make tools`.
+//! `make examples` runs them; Postgres is installed by `make tools`.
 
 mod description;
 mod drain;
