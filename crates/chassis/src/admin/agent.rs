@@ -70,7 +70,7 @@ impl Agent {
 
     /// Accepts on `listener` until `stop`, on the present runtime.
     pub(crate) fn accept(self, listener: Tcp, stop: CancellationToken) {
-        let rules = Rules { shared: everyone(), eager: true };
+        let rules = Rules { shared: everyone(), eager: true, heads: 0 };
         let server = Server {
             listener,
             protocol: self,
