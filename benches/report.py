@@ -212,8 +212,8 @@ def start(data):
 
 
 def quarter(data):
-    free = "" if data["bounded"] else ("No control group could be made here, so the CPU was free; under a quarter, no start is "
-                                       "shorter than its CPU time, and most take less than four times that.\n\n")
+    free = "" if data["bounded"] else ("No control group could be made here, so the CPU was free. Under a quarter, a start that needs "
+                                       "more than 25 ms of CPU takes about four times its CPU time.\n\n")
     return free + start_table(data) + absent(data)
 
 
