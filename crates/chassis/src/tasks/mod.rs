@@ -18,6 +18,7 @@ use std::{
     fmt,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use prometheus::Registry;
@@ -41,6 +42,9 @@ tokio::task_local! {
 pub(crate) fn current() -> Option<&'static str> {
     NAME.try_with(|name| *name).ok()
 }
+
+/// 100 ms: a task is dropped where it awaits next. One that never does is not waited for.
+const CUT_WAIT: Duration = Duration::from_millis(100);
 
 type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Closing = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
@@ -132,6 +136,9 @@ impl Tasks {
     pub(crate) async fn close(&self, deadline: Instant) -> bool {
         let mut all_succeeded = true;
         let Some(runtime) = self.0.runtime.get() else { return all_succeeded };
+        // What was just cut may still hold what is closed now.
+        self.0.tracker.close();
+        let _ = timeout_at(deadline.min(Instant::now() + CUT_WAIT), self.0.tracker.wait()).await;
         while let Some((name, closing)) = { lock(&self.0.closings).pop() } {
             let closing = AbortOnDropHandle::new(runtime.spawn(closing));
             let error = match timeout_at(deadline, closing).await {

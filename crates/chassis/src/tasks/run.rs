@@ -146,7 +146,9 @@ impl Tasks {
         name: &'static str,
         task: impl Future<Output = Result<(), String>> + Send + 'static,
     ) -> Outcome {
-        let outcome = match AbortOnDropHandle::new(tokio::spawn(NAME.scope(name, task))).await {
+        // Tracked, as the driver may be gone before its run is.
+        let task = self.0.tracker.track_future(NAME.scope(name, task));
+        let outcome = match AbortOnDropHandle::new(tokio::spawn(task)).await {
             Ok(Ok(())) => Outcome::Completed,
             Ok(Err(error)) => {
                 tracing::error!(task = name, error, "the background task {name} failed");

@@ -37,6 +37,27 @@ async fn a_task_waits_until_the_replica_is_ready() {
     assert_eq!(runs.load(Relaxed), 1);
 }
 
+/// What a task holds is free when its resources are closed.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_was_cut_is_gone_before_resources_close() {
+    let (_lifecycle, tasks) = tasks();
+    tasks.start(&Handle::current());
+    let held = Arc::new(());
+    let (inside, kept) = (Arc::clone(&held), Arc::downgrade(&held));
+    drop(held);
+    tasks.once("holder", move |_| async move {
+        std::future::pending::<()>().await;
+        drop(inside);
+    });
+    tasks.close_with("resource", async move {
+        let holders = kept.strong_count();
+        if holders == 0 { Ok(()) } else { Err(format!("{holders} still use it")) }
+    });
+    settle().await;
+    assert_eq!(tasks.cut(), 1);
+    assert!(tasks.close(tokio::time::Instant::now() + Duration::from_secs(1)).await);
+}
+
 /// A loop for ever, a result, and nothing are all endings.
 #[tokio::test(start_paused = true)]
 async fn a_task_may_loop_for_ever_and_is_cut() {
