@@ -32,7 +32,7 @@
 //! - handlers are axum's, with any of its extractors and responses; [`problem::Json`], [`problem::Query`],
 //!   [`problem::Path`] and [`problem::FormBody`] tell a client more about what is wrong, as does [`problem::Problem`];
 //! - [`router::Router`] takes what axum's takes, and whole routers of axum's; routes are marked on it: `cpu_bound()`,
-//!   `pool("name")`, `max_body(…)`, `request_timeout(…)`, `cors(…)`; [`openapi`] describes them;
+//!   `pool("name")`, `max_body(…)`, `request_timeout(…)`, `cors(…)`, `decompress()`; [`openapi`] describes them;
 //! - the function that makes the routes gets [`Chassis`]: metrics, checks ([`health`]), what the start waits for
 //!   ([`Chassis::before_ready`]), background tasks ([`Chassis::spawn`], [`Chassis::every`]), the drain ([`lifecycle::Drain`]), and calls to
 //!   other services ([`upstream`]);

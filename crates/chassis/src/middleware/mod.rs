@@ -32,6 +32,7 @@ mod body;
 mod coding;
 mod cors;
 mod deadline;
+pub(crate) mod decompression;
 mod request_future;
 mod head;
 mod host;

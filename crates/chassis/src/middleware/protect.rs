@@ -12,6 +12,7 @@ use http::{HeaderMap, Method, Version, header};
 use super::{
     body::{self, Bound, Bounds},
     coding,
+    decompression::Decoded,
     observation::Observation,
     route::{Kind, Route},
     settings::Settings,
@@ -104,8 +105,12 @@ pub(super) fn bound_body(settings: &Settings, observation: &Observation, request
         connection: request.extensions().get().cloned(),
         upload: Tracked::new(&observation.stack.uploads),
     };
+    let limit = bounds.limit;
     let (body, bound) = body::bound(std::mem::take(request.body_mut()), bounds);
     *request.body_mut() = body;
+    if observation.coded.is_encoded {
+        request.extensions_mut().insert(Decoded { limit, broken: Arc::clone(&bound.broken) });
+    }
     Some(bound)
 }
 

@@ -22,7 +22,7 @@ use axum::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body::Body as _;
 
-use super::{id, observation::Observation, rejection};
+use super::{decompression::Decompressed, id, observation::Observation, rejection};
 use crate::{problem::Problem, request::RequestContext};
 
 /// 64 KiB: a body of known length up to this is counted with its head, as it is written right after it.
@@ -81,11 +81,13 @@ fn not_acceptable() -> Response {
 
 /// An error as a problem: the limit that the body exceeded, else the bare status.
 fn explained(observation: &Observation, response: Response) -> Response {
+    // A route that decompresses says itself which coding it has not.
+    let is_encoded = observation.coded.is_encoded && response.extensions().get::<Decompressed>().is_none();
     let mut response = match observation.bound.as_ref().and_then(|bound| bound.broken.get()) {
         Some(code) if response.status() != code.status() || is_text(&response) => Problem::new(*code).into_response(),
-        _ => rejection::explain(response, observation.coded.is_encoded),
+        _ => rejection::explain(response, is_encoded),
     };
-    if observation.coded.is_encoded && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+    if is_encoded && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
         // RFC 7694, section 3: with this header, it is the coding that is not supported.
         response.headers_mut().entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
     }

@@ -63,7 +63,7 @@ impl Document {
                     .chain(described.problems.iter().copied())
                     .for_each(|code| operation.problem(code));
                 (described.types)(&mut operation);
-                operation.limit_body(described.max_body);
+                operation.bound_body(described.max_body, described.is_decompressed);
                 let requirement = security::requirement(described);
                 if requirement.is_some() {
                     operation.problem(Code::Unauthorized);

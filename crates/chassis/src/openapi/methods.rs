@@ -16,7 +16,11 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Handler, Inputs, Operation, Output, Scheme};
-use crate::{middleware::route::Marks, problem::Code, values::Size};
+use crate::{
+    middleware::{decompression::decompressed, route::Marks},
+    problem::Code,
+    values::Size,
+};
 
 /// Handlers by method, as axum's [`MethodRouter`], with their descriptions.
 #[derive(Clone, Debug)]
@@ -41,6 +45,8 @@ pub(crate) struct Described {
     pub(super) problems: Vec<Code>,
     /// The route's own limit of the body.
     pub(super) max_body: Option<Size>,
+    /// Whether the body may be compressed.
+    pub(super) is_decompressed: bool,
     /// The names of the schemes that a request has to satisfy, each with what it is.
     pub(super) security: Vec<(&'static str, Scheme)>,
     pub(super) types: fn(&mut Operation<'_>),
@@ -52,7 +58,8 @@ impl Described {
     pub(super) fn new(method: &'static str, types: fn(&mut Operation<'_>)) -> Self {
         // Here, not when the document is made: a start must hold the bounds of all routes.
         let unheld = Operation::hold_bounds(types);
-        Self { method, about: "", problems: Vec::new(), max_body: None, security: Vec::new(), types, unheld }
+        let (about, problems, security) = ("", Vec::new(), Vec::new());
+        Self { method, about, problems, max_body: None, is_decompressed: false, security, types, unheld }
     }
 
     /// Says in the description what the route allows.
@@ -143,6 +150,13 @@ impl<S: Clone + Send + Sync + 'static> Methods<S> {
     pub fn max_body(mut self, limit: Size) -> Self {
         self.marks.max_body = Some(limit);
         self
+    }
+
+    /// Decompresses request bodies with `Content-Encoding: gzip` for the methods so far. The limit of the body holds for
+    /// what comes out: beyond it is a 413. Another coding is 415 with `Accept-Encoding: gzip` (RFC 7694).
+    pub fn decompress(mut self) -> Self {
+        self.described.iter_mut().for_each(|described| described.is_decompressed = true);
+        self.map(decompressed)
     }
 
     /// The time until the response's head, instead of `server.request_timeout`: shorter or longer. Later it is a 504. A

@@ -133,10 +133,13 @@ impl<'a> Operation<'a> {
         self.body.insert(Value::Null)["content"][media_type] = Map::new().into();
     }
 
-    /// Says how large the body may be, where the route has a limit of its own.
-    pub(super) fn limit_body(&mut self, limit: Option<Size>) {
-        if let (Some(limit), Some(body)) = (limit, &mut self.body) {
-            body["description"] = format!("At most {limit}.").into();
+    /// Says how large the body may be, where the route has a limit of its own, and whether it may be compressed.
+    pub(super) fn bound_body(&mut self, limit: Option<Size>, is_decompressed: bool) {
+        let limit = limit.map(|limit| format!("At most {limit}."));
+        let coding = is_decompressed.then(|| "May be sent with `Content-Encoding: gzip`.".to_owned());
+        let sentences: Vec<String> = limit.into_iter().chain(coding).collect();
+        if let (false, Some(body)) = (sentences.is_empty(), &mut self.body) {
+            body["description"] = sentences.join(" ").into();
         }
     }
 

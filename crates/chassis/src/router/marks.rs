@@ -122,11 +122,13 @@ mod tests {
 
     #[test]
     fn the_description_says_the_limit_of_a_body() {
-        let router = Router::new().route("/group", take()).max_body(Size::mib(20)).route("/usual", take());
+        let router = Router::new().route("/group", take()).route("/gzip", take().decompress()).max_body(Size::mib(20));
+        let router = router.route("/usual", take());
         let identity = Identity::default();
         let document =
             of(async || Ok::<_, String>(router.documented("Limits", &identity).into_axum())).expect("a document");
         let described = |path: &str| document["paths"][path]["post"]["requestBody"]["description"].clone();
         assert_eq!((described("/group"), described("/usual")), ("At most 20MiB.".into(), serde_json::Value::Null));
+        assert_eq!(described("/gzip"), "At most 20MiB. May be sent with `Content-Encoding: gzip`.");
     }
 }

@@ -76,9 +76,9 @@ async fn what_a_client_accepts_it_gets() {
     }
 }
 
-fn gzip(text: &str) -> Vec<u8> {
+fn gzip(text: impl AsRef<[u8]>) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(text.as_bytes()).expect("compressing");
+    encoder.write_all(text.as_ref()).expect("compressing");
     encoder.finish().expect("compressing")
 }
 
@@ -114,5 +114,70 @@ async fn a_compressed_body_is_415_with_the_codings_that_are_accepted() {
         let answer =
             spoken.ask(&server, Asked { method: "POST", target: "/upload", fields: &fields, body: &body }).await;
         assert!(answer.text().starts_with(&format!("{} ", body.len())), "{spoken:?}");
+    }
+}
+
+/// A JSON string of `length` bytes in all.
+fn json_of(length: usize) -> String {
+    format!("\"{}\"", "a".repeat(length - 2))
+}
+
+/// Its limit is 4 KiB, of what the handler reads.
+#[tokio::test]
+async fn a_route_that_decompresses_reads_gzip_up_to_its_limit() {
+    let server = app(&[]).await;
+    let mut wrong = Vec::new();
+    for spoken in Spoken::ALL {
+        for target in ["/gzip/json", "/gzip/axum-json", "/gzip/text", "/gzip/upload"] {
+            for (coding, length, status) in [
+                ("gzip", 4096, 200),
+                ("x-gzip", 100, 200),
+                ("identity, GZIP", 100, 200),
+                ("gzip", 4097, 413),
+                // 45 KB of gzip.
+                ("gzip", 10_000_000, 413),
+                ("identity", 4096, 200),
+                ("identity", 4097, 413),
+            ] {
+                let text = json_of(length);
+                let body = if coding == "identity" { text.into_bytes() } else { gzip(text) };
+                let fields = [("content-type", "application/json"), ("content-encoding", coding)];
+                let answer = spoken.ask(&server, Asked { method: "POST", target, fields: &fields, body: &body }).await;
+                let expected = (status == 413).then_some("body_too_large");
+                if answer.status != status || code(&answer).as_deref() != expected {
+                    wrong.push(format!(
+                        "{spoken:?} {target} {coding} {length}: {} {:.90}",
+                        answer.status,
+                        answer.text()
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// `Accept-Encoding` stands where the coding is the reason, and only there.
+#[tokio::test]
+async fn a_route_that_decompresses_says_what_is_wrong_with_a_body() {
+    let server = app(&[]).await;
+    let json = "application/json";
+    for spoken in Spoken::ALL {
+        for target in ["/gzip/json", "/gzip/axum-json"] {
+            for (kind, coding, body, status, accepted) in [
+                (json, "br", gzip("1"), 415, Some("gzip")),
+                (json, "gzip, gzip", gzip(gzip("1")), 415, Some("gzip")),
+                ("text/csv", "gzip", gzip("1"), 415, None),
+                (json, "gzip", gzip("not JSON"), 400, None),
+                (json, "gzip", b"not gzip".to_vec(), 400, None),
+                (json, "gzip", gzip(json_of(2000))[..30].to_vec(), 400, None),
+            ] {
+                let fields = [("content-type", kind), ("content-encoding", coding)];
+                let answer = spoken.ask(&server, Asked { method: "POST", target, fields: &fields, body: &body }).await;
+                let found = (answer.status, answer.header("accept-encoding"));
+                assert_eq!(found, (status, accepted), "{spoken:?} {target} {kind} {coding}: {}", answer.text());
+                assert!(code(&answer).is_some(), "{spoken:?} {target} {kind} {coding}: {}", answer.text());
+            }
+        }
     }
 }

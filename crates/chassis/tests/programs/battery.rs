@@ -21,11 +21,13 @@ use axum::{
         IntoResponse, Response,
         sse::{Event, Sse},
     },
-    routing::{any, get, options, post},
+    routing::{MethodRouter, any, get, options, post},
 };
 use chassis::{
     Chassis,
+    config::Size,
     connection::ConnectionInfo,
+    openapi::Methods,
     problem::{FormBody, Json},
     router::Router,
 };
@@ -62,6 +64,7 @@ pub(crate) fn routes() -> Router {
         .route("/form", post(async |form: FormBody<BTreeMap<String, String>>| format!("{:?}", form.0)))
         .route("/axum-json", post(async |json: axum::Json<Value>| json.0.to_string()))
         .route("/text", post(async |text: String| text))
+        .nest("/gzip", decompressing())
         .route("/download", get(download))
         .route("/stream", get(stream_of_parts))
         .route("/sse", get(sse))
@@ -78,6 +81,17 @@ pub(crate) fn routes() -> Router {
         .route("/compressed", get(async || LONG).layer(CompressionLayer::new()))
         .route("/compressed/{status}", any(said).layer(CompressionLayer::new()))
         .route("/cookies", get(cookies))
+}
+
+/// Routes that decompress, and what each reads its body with.
+fn decompressing() -> Router {
+    let of = |handlers: MethodRouter| Methods::from(handlers).decompress();
+    Router::new()
+        .route("/json", of(post(async |json: Json<Value>| json.0.to_string())))
+        .route("/axum-json", of(post(async |json: axum::Json<Value>| json.0.to_string())))
+        .route("/text", of(post(async |text: String| text.len().to_string())))
+        .route("/upload", of(post(upload)))
+        .max_body(Size::kib(4))
 }
 
 /// 2,000 letters: long enough to be compressed.
