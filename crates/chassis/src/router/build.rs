@@ -103,10 +103,10 @@ impl Router {
 }
 
 /// A route without its handlers, and they.
-type Own = (MethodRouter, Route<()>);
+pub(super) type Own = (MethodRouter, Route<()>);
 
 /// The routes of one path each, and those of axum's routers.
-fn apart(routes: impl IntoIterator<Item = Route<()>>) -> (Vec<Own>, Vec<(Mounted, Route<()>)>) {
+pub(super) fn apart(routes: impl IntoIterator<Item = Route<()>>) -> (Vec<Own>, Vec<(Mounted, Route<()>)>) {
     let (mut own, mut mounted) = (Vec::new(), Vec::new());
     for mut route in routes {
         match std::mem::replace(&mut route.handlers, Handlers::Methods(Box::default())) {
@@ -117,13 +117,19 @@ fn apart(routes: impl IntoIterator<Item = Route<()>>) -> (Vec<Own>, Vec<(Mounted
     (own, mounted)
 }
 
-/// The routes of one path. axum's router has all of their methods, so that each can list them in `Allow`.
-fn targets(stack: &Stack, path: &str, routes: Vec<Own>) -> Vec<Target> {
+/// # Panics
+/// Where two routes that do not say their methods are marked differently.
+pub(super) fn refuse_unlike(path: &str, routes: &[Own]) {
     let undescribed = || routes.iter().map(|(_, route)| route).filter(|route| route.described.is_empty());
     assert!(
         undescribed().skip(1).all(|route| undescribed().next().is_some_and(|first| first.is_marked_like(route))),
         "{path:?} has two routes of axum's method routers with different marks: nothing says which is for which method"
     );
+}
+
+/// The routes of one path. axum's router has all of their methods, so that each can list them in `Allow`.
+fn targets(stack: &Stack, path: &str, routes: Vec<Own>) -> Vec<Target> {
+    refuse_unlike(path, &routes);
     let all = |router: axum::Router, (handlers, _): &Own| router.route(path, handlers.clone());
     // With its state, so that each handler becomes a service now; otherwise axum converts it for each request.
     let handlers = routes.iter().fold(axum::Router::new(), all).with_state(());

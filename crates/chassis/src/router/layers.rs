@@ -19,6 +19,11 @@ use crate::{middleware::route::Kind, openapi::Methods};
 
 impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// Wraps the routes added so far in a layer, and what answers in their place: other methods (405), and unmatched paths.
+    ///
+    /// As in axum, the layer is around the 404s of a whole service once this router is merged into one that has no fallback
+    /// and no layers around its own; below a prefix, where it is nested, the 404s are those of the outer router. A request
+    /// for an unmatched path needs no admission and is never shed: for a layer that does work, such as one that looks up a
+    /// key, take [`route_layer`](Self::route_layer), or give the router a fallback.
     #[must_use]
     pub fn layer<L>(mut self, layer: L) -> Self
     where

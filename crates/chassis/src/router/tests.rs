@@ -1,4 +1,9 @@
-use super::{build::not_found, mounted::Mounted, *};
+use super::{
+    build::{apart, not_found, refuse_unlike},
+    mounted::Mounted,
+    *,
+};
+use crate::values::Size;
 use axum::routing::get;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
@@ -82,6 +87,25 @@ fn two_fallbacks_are_refused() {
     let _ = other.clone().merge(other);
 }
 
+fn two_routes(first: Methods, second: Methods) {
+    let router = Router::new().route("/one", first).route("/one", second);
+    refuse_unlike("/one", &apart(router.routes).0);
+}
+
+#[test]
+#[should_panic(expected = "\"/one\" has two routes of axum's method routers with different marks")]
+fn two_undescribed_routes_of_one_path_with_different_marks_are_refused() {
+    two_routes(get(not_found).into(), Methods::from(axum::routing::post(not_found)).max_body(Size::kib(1)));
+}
+
+#[test]
+fn two_routes_of_one_path_may_be_marked_alike_or_say_their_methods() {
+    let limited = |handlers: MethodRouter| Methods::from(handlers).max_body(Size::kib(1));
+    two_routes(limited(get(not_found)), limited(axum::routing::post(not_found)));
+    let described = crate::openapi::post(async || "described").max_body(Size::kib(1));
+    two_routes(get(not_found).into(), described);
+}
+
 /// Auth around a group must not leave a handler outside, whatever its methods.
 #[tokio::test]
 async fn a_route_layer_is_around_every_handler_and_leaves_a_405() {
@@ -101,6 +125,31 @@ async fn a_route_layer_is_around_every_handler_and_leaves_a_405() {
         let Ok(answer) = router.clone().oneshot(request).await;
         let expected = if (method, path) == ("POST", "/ours") { 405 } else { 401 };
         assert_eq!(answer.status(), expected, "{method} {path}");
+    }
+}
+
+/// As axum has it, but for two layered routers: there axum takes the inner one's layer, and the outer one's is lost.
+#[tokio::test]
+async fn the_layer_around_a_404_is_of_the_outer_router_else_of_the_merged_one_and_not_of_a_nested_one() {
+    let marked = |name: &'static str| {
+        let mark = move |request: Request, next: axum::middleware::Next| async move {
+            ([("x-layer", name)], next.run(request).await).into_response()
+        };
+        Router::<()>::new().route(name, get(not_found)).layer(axum::middleware::from_fn(mark))
+    };
+    let plain = || Router::new().route("/plain", get(not_found));
+    for (router, path, expected) in [
+        (plain().merge(marked("/inner")), "/nowhere", Some("/inner")),
+        (plain().merge(marked("/inner")).fallback(not_found), "/nowhere", None),
+        (marked("/outer").merge(plain()), "/nowhere", Some("/outer")),
+        (marked("/outer").merge(marked("/inner")), "/nowhere", Some("/outer")),
+        (plain().nest("/below", marked("/inner")), "/nowhere", None),
+        (plain().nest("/below", marked("/inner")), "/below/nowhere", None),
+    ] {
+        let request = Request::get(path).body(axum::body::Body::empty()).expect("a request");
+        let Ok(answer) = router.into_axum().oneshot(request).await;
+        let layer = answer.headers().get("x-layer").map(|value| value.to_str().expect("letters"));
+        assert_eq!((answer.status().as_u16(), layer), (404, expected), "{path}");
     }
 }
 
