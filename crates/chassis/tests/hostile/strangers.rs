@@ -13,12 +13,7 @@ use tokio::net::TcpStream;
 
 use crate::{
     beside::Healthy,
-    harness::{
-        collector::Collector,
-        exclusive,
-        http::Connection,
-        server::{Server, sum},
-    },
+    harness::{collector::Collector, exclusive, http::Connection, server::Server, sum},
 };
 
 /// Each of the formats asks to be recorded.

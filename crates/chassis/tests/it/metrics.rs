@@ -1,10 +1,6 @@
 //! `/metrics` is valid, complete, and bounded.
 
-use crate::harness::{
-    http::Connection,
-    server::{Server, sum},
-    shared, tools,
-};
+use crate::harness::{http::Connection, server::Server, shared, sum, tools};
 
 /// The contract's names.
 const NAMES: [&str; 22] = [

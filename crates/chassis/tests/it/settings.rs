@@ -1,7 +1,5 @@
 //! Bad settings stop the start with exit 78 and a message that names the key and where it was set.
 
-use std::net::TcpListener;
-
 use crate::harness::{
     Scratch, free_port,
     server::{Server, run_to_exit},
@@ -280,23 +278,5 @@ async fn all_errors_are_named_at_once_and_no_value_is() {
             assert!(refused.text.contains(variable), "no {variable} in: {}", refused.text);
         }
         assert!(!refused.text.contains("hunter2"), "a value is shown: {}", refused.text);
-    }
-}
-
-#[tokio::test]
-async fn a_port_in_use_is_a_runtime_failure_that_names_key_and_address() {
-    let _turn = shared().await;
-    let taken = TcpListener::bind("127.0.0.1:0").expect("binding any port");
-    let address = taken.local_addr().expect("a bound address").to_string();
-    let cases = [
-        ("APP__SERVER__LISTEN", format!("http://{address}"), "server.listen"),
-        ("APP__ADMIN__LISTEN", address.clone(), "admin.listen"),
-    ];
-    for (variable, value, key) in cases {
-        let refused = run_to_exit(&[], &[(variable, &value)]).await;
-        assert_eq!(refused.code, 1, "{variable}: {}", refused.text);
-        for part in [key, address.as_str()] {
-            assert!(refused.text.contains(part), "{variable}: no {part} in: {}", refused.text);
-        }
     }
 }

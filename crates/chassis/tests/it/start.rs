@@ -92,3 +92,21 @@ async fn a_description_needs_no_database() {
     assert_eq!(described.code, 0, "{}", described.text);
     assert!(described.text.contains("/hello"), "{}", described.text);
 }
+
+#[tokio::test]
+async fn a_port_in_use_is_a_runtime_failure_that_names_key_and_address() {
+    let _turn = shared().await;
+    let taken = TcpListener::bind("127.0.0.1:0").expect("binding any port");
+    let address = taken.local_addr().expect("a bound address").to_string();
+    let cases = [
+        ("APP__SERVER__LISTEN", format!("http://{address}"), "server.listen"),
+        ("APP__ADMIN__LISTEN", address.clone(), "admin.listen"),
+    ];
+    for (variable, value, key) in cases {
+        let refused = server::run_to_exit(&[], &[(variable, &value)]).await;
+        assert_eq!(refused.code, 1, "{variable}: {}", refused.text);
+        for part in [key, address.as_str()] {
+            assert!(refused.text.contains(part), "{variable}: no {part} in: {}", refused.text);
+        }
+    }
+}

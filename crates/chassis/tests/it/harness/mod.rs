@@ -72,6 +72,14 @@ pub(crate) fn free_port() -> u16 {
         .expect("a free port between 20000 and 30000")
 }
 
+/// The sum over all label sets of the metric `name` in Prometheus text.
+pub(crate) fn sum(text: &str, name: &str) -> f64 {
+    text.lines()
+        .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
+}
+
 /// `127.0.0.1` and `port`.
 pub(crate) fn local(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))

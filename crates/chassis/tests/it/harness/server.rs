@@ -26,7 +26,7 @@ use super::{
     eventually,
     http::{self, Response},
     log::{Logs, collect, collect_until, listener, text, urls},
-    tools, within,
+    sum, tools, within,
 };
 
 /// What every test starts from; a test's own settings come after and win.
@@ -286,14 +286,6 @@ pub(crate) async fn run_to_exit(arguments: &[&str], settings: &[(&str, &str)]) -
 /// As a shell gives it: the code, or 128 and the signal.
 pub(crate) fn code(status: ExitStatus) -> i32 {
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).expect("a code or a signal")
-}
-
-/// The sum over all label sets of the metric `name` in Prometheus text.
-pub(crate) fn sum(text: &str, name: &str) -> f64 {
-    text.lines()
-        .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])))
-        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-        .sum()
 }
 
 /// How many listeners the environment names; one where it is left to a file.
