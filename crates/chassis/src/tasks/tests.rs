@@ -46,8 +46,8 @@ async fn a_task_that_was_cut_is_gone_before_resources_close() {
     let (inside, kept) = (Arc::clone(&held), Arc::downgrade(&held));
     drop(held);
     tasks.once("holder", move |_| async move {
-        let _held = inside;
         std::future::pending::<()>().await;
+        drop(inside);
     });
     tasks.close_with("resource", async move {
         let holders = kept.strong_count();

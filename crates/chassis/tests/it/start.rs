@@ -103,7 +103,7 @@ async fn a_port_in_use_is_a_runtime_failure_that_names_key_and_address() {
         ("APP__ADMIN__LISTEN", address.clone(), "admin.listen"),
     ];
     for (variable, value, key) in cases {
-        let refused = run_to_exit(&[], &[(variable, &value)]).await;
+        let refused = server::run_to_exit(&[], &[(variable, &value)]).await;
         assert_eq!(refused.code, 1, "{variable}: {}", refused.text);
         for part in [key, address.as_str()] {
             assert!(refused.text.contains(part), "{variable}: no {part} in: {}", refused.text);
