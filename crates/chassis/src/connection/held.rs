@@ -4,8 +4,8 @@
 //! Only bytes above the first 64 KiB of a response count. At the limit the heaviest stalled response is reset: weight =
 //! the bytes of its whole connection times the duration of the stall. A response that makes progress is not reset.
 //!
-//! A peer that never reads looks like a slow one at first. So responses share 4 MiB until their readers have read on for a
-//! second, and only from then on the whole limit.
+//! A peer that never reads looks like a slow one at first. So responses share 4 MiB, or four times the largest, until
+//! their readers have read on for a second, and only from then on the whole limit.
 //!
 //! Next: [`super::body`].
 
@@ -32,6 +32,8 @@ const LONG: Duration = Duration::from_secs(1);
 
 /// 4 MiB: with half as much again, and what the allocator keeps, readers that stop cost less than 20 MB.
 const MOST_NEW: usize = 4 << 20;
+/// 4: so many may begin at once, however large they are.
+const FEW: usize = 4;
 /// 1 s: what a socket takes at once is gone by then.
 const NEW: Duration = Duration::from_secs(1);
 /// 3 s: a piece of 32 KiB within that is 11 KB/s.
@@ -127,7 +129,9 @@ impl Held {
             reset_down_to(self.most_each, &mut others);
         }
         let now = Instant::now();
-        let is_too_new = reset_down_to(self.most_new(), &mut all.iter().filter(|one| !one.reads_on(now)).collect());
+        let mut new: Vec<_> = all.iter().filter(|one| !one.reads_on(now)).collect();
+        let largest = new.iter().map(|one| one.bytes()).max().unwrap_or_default();
+        let is_too_new = reset_down_to(self.most_new().max(FEW * largest).min(self.most), &mut new);
         let is_too_much = reset_down_to(self.most, &mut all.iter().filter(|one| !one.is_reset()).collect());
         is_too_new || is_too_much
     }

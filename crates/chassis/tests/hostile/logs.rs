@@ -48,14 +48,16 @@ async fn long_user_agents_beside_a_stuck_collector_cost_little_memory() {
     assert!(line.contains(&format!("{}…\"", "a".repeat(256))) && line.len() < 1_000, "{line}");
 }
 
-/// How many requests 32 clients get answered while `beside` goes on.
-async fn progress(server: &Server, beside: impl Future<Output = ()>) -> u64 {
+/// How many requests 32 clients get answered while `beside` goes on, and what half of them took at most.
+async fn progress(server: &Server, beside: impl Future<Output = ()>) -> (u64, Duration) {
     let mode = Mode::ThinkTime(Duration::from_millis(5));
     let healthy = Load::start(server.app, 32, mode, "/hello");
     beside.await;
+    let mut latencies = healthy.take_latencies();
+    latencies.sort_unstable();
     let outcomes = healthy.stop().await;
     assert_eq!(outcomes.failed(), 0, "{outcomes}");
-    outcomes.ok
+    (outcomes.ok, latencies[latencies.len() / 2])
 }
 
 #[tokio::test]
@@ -71,7 +73,7 @@ async fn panics_beside_a_stuck_output_hold_nobody_up() {
     fill(&server).await;
     let memory = Memory::of(&server);
     let begun = Instant::now();
-    let beside = progress(&server, async {
+    let (beside, p50) = progress(&server, async {
         let mut connection = Connection::open(server.app).await.expect("connecting");
         for _ in 0..200 {
             // Paced: the healthy clients get some seconds in which to show that they are held up, or not.
@@ -81,8 +83,10 @@ async fn panics_beside_a_stuck_output_hold_nobody_up() {
     })
     .await;
     let lasted = begun.elapsed();
-    let alone = progress(&server, at(Instant::now() + lasted)).await;
+    let (alone, p50_alone) = progress(&server, at(Instant::now() + lasted)).await;
     println!("200 panics in {lasted:?}: {beside} healthy requests beside them, {alone} in the same time without");
+    // Printed, not asserted: a busy machine has its own.
+    println!("p50 {p50:?} beside them, {p50_alone:?} without");
     // They are paced to 2 s; a wait of 100 ms on each would make it 20.
     assert!(lasted < Duration::from_secs(12), "200 panics took {lasted:?}");
     assert!(beside * 2 >= alone, "{beside} requests beside 200 panics, {alone} in the same time without");

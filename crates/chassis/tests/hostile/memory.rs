@@ -73,7 +73,8 @@ async fn four_uploads(server: &Server, bytes: usize, each: usize, beside: &str, 
 #[tokio::test]
 async fn bodies_in_chunks_of_a_byte_cost_what_their_bytes_do() {
     let _turn = exclusive().await;
-    let long = [("APP__SERVER__REQUEST_TIMEOUT", "120s"), ("APP__LIFECYCLE__DRAIN_TIMEOUT", "120s")];
+    // With a write for each byte, a debug build takes minutes for four times 2 MB.
+    let long = [("APP__SERVER__REQUEST_TIMEOUT", "900s"), ("APP__LIFECYCLE__DRAIN_TIMEOUT", "900s")];
     let (server, healthy, before) = start(&long).await;
     // A debug build takes half a minute for four times 2 MB.
     four_uploads(&server, size(500_000, 2_000_000), 2000, "a body in chunks of a byte", &healthy, before).await;
