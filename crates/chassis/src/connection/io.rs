@@ -143,7 +143,9 @@ impl<S: Stream> Io<S> {
             self.entry.received(bytes.len());
             return Ok(());
         };
-        match frames.receive(bytes) {
+        let seen = frames.receive(bytes);
+        self.entry.state.streams.read(frames.refusals.take_read());
+        match seen {
             Seen::Same => Ok(()),
             Seen::Now(half) => {
                 self.state().set_half(half);

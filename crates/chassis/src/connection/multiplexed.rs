@@ -51,16 +51,17 @@ impl<S: Stream, R: Respond> Work for Http2<'_, S, R> {
     type Output = hyper::Result<()>;
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
-            let polled = self.connection.as_mut().poll(cx);
-            // hyper writes before each request that it begins; instead, the responses to one read leave together.
-            if !self.state.streams.end_turn() || polled.is_ready() {
-                for _ in 0..self.state.streams.take_refused() {
-                    self.routes.refused(&self.info);
-                }
-                return polled;
-            }
+        let streams = &self.state.streams;
+        streams.begin_turn();
+        let mut polled = self.connection.as_mut().poll(cx);
+        // hyper writes before each request that it begins; instead, the responses to one read leave together.
+        if streams.end_turn() && polled.is_pending() {
+            polled = self.connection.as_mut().poll(cx);
         }
+        for _ in 0..streams.take_refused() {
+            self.routes.refused(&self.info);
+        }
+        polled
     }
 
     fn finish(&mut self) -> bool {

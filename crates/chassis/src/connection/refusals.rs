@@ -31,8 +31,8 @@ const WORN: u32 = 512;
 pub(super) struct Refusals {
     open: Vec<Opened>,
     newest: u32,
-    /// Requests, but for those that are known to have been refused.
-    requests: u64,
+    /// Requests that were read since the last look.
+    read: u32,
     refused: u32,
     /// The peer made its table smaller: the next block must say that it was seen (RFC 7541, section 4.2), and that is h2's.
     is_resized: bool,
@@ -42,15 +42,6 @@ pub(super) struct Refusals {
     out: Bytes,
 }
 
-/// Which request was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// One that only h2 has seen.
-    AtOnce,
-    /// One that is counted already: its body or its trailers are malformed.
-    Later,
-}
-
 #[derive(Clone, Copy, Debug)]
 struct Opened {
     stream: u32,
@@ -58,12 +49,17 @@ struct Opened {
 }
 
 impl Refusals {
+    /// How many requests were read since the last look.
+    pub(super) fn take_read(&mut self) -> u32 {
+        std::mem::take(&mut self.read)
+    }
+
     /// The peer sent a frame's header.
     pub(super) fn received(&mut self, kind: u8, flags: u8, stream: u32) {
         match kind {
             HEADERS if stream > self.newest => {
                 self.newest = stream;
-                self.requests += 1;
+                self.read += 1;
                 if self.open.len() < MOST {
                     self.open.push(Opened { stream, has_ended: flags & END_STREAM != 0 });
                 }
@@ -98,10 +94,12 @@ impl Refusals {
         frame[3] == RST_STREAM && frame[9..] == PROTOCOL_ERROR && !self.is_resized && self.place(frame).is_some()
     }
 
-    /// Has it written otherwise, where `begun` requests were handed over to be answered. None if it is not to be.
-    pub(super) fn replace(&mut self, bytes: &[u8], begun: u64) -> Option<Refused> {
-        let frame = bytes.first_chunk().filter(|_| self.is_refusal(bytes))?;
-        let at = self.place(frame)?;
+    /// Has it written otherwise. False if it is not to be.
+    pub(super) fn replace(&mut self, bytes: &[u8]) -> bool {
+        let Some(at) = bytes.first_chunk().filter(|_| self.is_refusal(bytes)).and_then(|frame| self.place(frame))
+        else {
+            return false;
+        };
         let opened = self.open.swap_remove(at);
         self.refused += 1;
         let mut out = write(HEADERS, END_STREAM | END_HEADERS, opened.stream, &FIELDS);
@@ -110,11 +108,7 @@ impl Refusals {
             out.extend(write(RST_STREAM, 0, opened.stream, &[0; 4]));
         }
         self.out = out.into();
-        if self.requests == begun {
-            return Some(Refused::Later);
-        }
-        self.requests -= 1;
-        Some(Refused::AtOnce)
+        true
     }
 
     fn place(&self, frame: &[u8; RESET]) -> Option<usize> {
@@ -162,12 +156,12 @@ mod tests {
     fn a_stream_that_was_never_answered_gets_a_400_once() {
         let mut refusals = Refusals::default();
         refusals.received(HEADERS, END_STREAM, 1);
-        assert_eq!(refusals.replace(&reset(1, 2), 0), None, "another code");
-        assert_eq!(refusals.replace(&reset(3, 1), 0), None, "another stream");
-        assert_eq!(refusals.replace(&reset(1, 1), 0), Some(Refused::AtOnce));
+        assert!(!refusals.replace(&reset(1, 2)), "another code");
+        assert!(!refusals.replace(&reset(3, 1)), "another stream");
+        assert!(refusals.replace(&reset(1, 1)));
         assert_eq!(refusals.out()[..], [&[0, 0, 5, 1, 5, 0, 0, 0, 1], &FIELDS[..]].concat()[..]);
         assert!(!refusals.advance(9) && refusals.advance(5));
-        assert_eq!(refusals.replace(&reset(1, 1), 0), None, "again");
+        assert!(!refusals.replace(&reset(1, 1)), "again");
     }
 
     #[test]
@@ -177,24 +171,14 @@ mod tests {
         refusals.sent(HEADERS, END_HEADERS, 1);
         // Its trailers.
         refusals.received(HEADERS, END_STREAM, 1);
-        assert_eq!(refusals.replace(&reset(1, 1), 0), None);
-    }
-
-    /// The handler has it by then, and its response is counted.
-    #[test]
-    fn a_request_that_is_refused_for_its_body_is_told_from_one_of_h2_alone() {
-        let mut refusals = Refusals::default();
-        refusals.received(HEADERS, 0, 1);
-        refusals.received(HEADERS, END_STREAM, 3);
-        assert_eq!(refusals.replace(&reset(3, 1), 1), Some(Refused::AtOnce));
-        assert_eq!(refusals.replace(&reset(1, 1), 1), Some(Refused::Later));
+        assert!(!refusals.replace(&reset(1, 1)));
     }
 
     #[test]
     fn the_rest_of_a_request_that_goes_on_is_not_asked_for() {
         let mut refusals = Refusals::default();
         refusals.received(HEADERS, 0, 1);
-        assert!(refusals.replace(&reset(1, 1), 0).is_some());
+        assert!(refusals.replace(&reset(1, 1)));
         assert!(refusals.out().ends_with(&reset(1, 0)));
     }
 
@@ -207,13 +191,13 @@ mod tests {
             for stream in [1, 3, 5] {
                 refusals.received(HEADERS, END_STREAM, stream);
             }
-            assert_eq!(refusals.replace(&reset(1, 1), 0), None);
+            assert!(!refusals.replace(&reset(1, 1)));
             // Written before it was seen.
             refusals.sent(HEADERS, END_HEADERS, 3);
-            assert_eq!(refusals.replace(&reset(1, 1), 0), None);
+            assert!(!refusals.replace(&reset(1, 1)));
             refusals.sent(SETTINGS, ACK, 0);
             refusals.sent(HEADERS, END_HEADERS, 5);
-            assert!(refusals.replace(&reset(1, 1), 0).is_some());
+            assert!(refusals.replace(&reset(1, 1)));
         }
     }
 }

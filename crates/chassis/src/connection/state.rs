@@ -173,11 +173,6 @@ impl State {
         self.requests.fetch_add(1, Relaxed) + 1
     }
 
-    /// Those that have begun.
-    pub(super) fn requests(&self) -> u64 {
-        self.requests.load(Relaxed)
-    }
-
     pub(crate) fn begin_part(&self) {
         self.parts.fetch_add(1, AcqRel);
     }

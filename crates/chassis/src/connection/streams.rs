@@ -25,7 +25,9 @@ use tokio::time::Instant;
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
     slots: Mutex<Slots>,
-    /// Requests have begun in this turn of the driver, so writes wait for its end: their responses leave together.
+    /// Requests that were read in this turn of the driver and have not begun.
+    read: AtomicU32,
+    /// Writes wait until these have, so that the responses to one read leave together.
     gathers: AtomicBool,
     /// Something was to be written meanwhile.
     is_held: AtomicBool,
@@ -102,7 +104,7 @@ impl Streams {
         slots.all[slot] = Some(Arc::clone(&stream));
         let waited = begun.duration_since(*slots.turn.get_or_insert(begun));
         slots.begun = Some(Begun { stream: Arc::clone(&stream), waited });
-        self.gathers.store(true, Relaxed);
+        self.read.store(self.read.load(Relaxed).saturating_sub(1), Relaxed);
         stream
     }
 
@@ -111,26 +113,40 @@ impl Streams {
         self.lock().begun.take()
     }
 
-    /// Whether what is to be written waits for the end of this turn.
-    pub(super) fn holds_writes(&self) -> bool {
-        let gathers = self.gathers.load(Relaxed);
-        if gathers {
-            self.is_held.store(true, Relaxed);
-        }
-        gathers
+    /// The driver polls: what was read before has begun, or was refused.
+    pub(super) fn begin_turn(&self) {
+        self.read.store(0, Relaxed);
+        self.gathers.store(true, Relaxed);
+        self.lock().turn = None;
     }
 
-    /// All requests of this turn have begun. Whether something waits to be written.
-    pub(super) fn end_turn(&self) -> bool {
-        if self.gathers.swap(false, Relaxed) {
-            self.lock().turn = None;
+    /// So many requests came in.
+    pub(super) fn read(&self, count: u32) {
+        self.read.fetch_add(count, Relaxed);
+    }
+
+    /// Whether what is to be written waits for requests that have not begun.
+    pub(super) fn holds_writes(&self) -> bool {
+        let holds = self.gathers.load(Relaxed) && self.read.load(Relaxed) > 0;
+        if holds {
+            self.is_held.store(true, Relaxed);
         }
+        holds
+    }
+
+    /// All requests of this turn have begun, or were refused. Whether something waits to be written.
+    pub(super) fn end_turn(&self) -> bool {
+        self.gathers.store(false, Relaxed);
         self.is_held.swap(false, Relaxed)
     }
 
-    /// A request was answered without its service.
+    /// A malformed request is answered without its service; not where only its body or its trailers were malformed.
     pub(super) fn refuse(&self) {
-        self.refused.fetch_add(1, Relaxed);
+        let read = self.read.load(Relaxed);
+        if read > 0 {
+            self.read.store(read - 1, Relaxed);
+            self.refused.fetch_add(1, Relaxed);
+        }
     }
 
     /// How many were since the last time.

@@ -4,7 +4,10 @@
 //! other clients'. h2 ends the connection where a name or a value is none (`hpack::header::Header::new`), as it stops in
 //! the middle of the block and its table is lost, and where it refuses a block before all of its frames are there
 //! (`decode_frame`). So such a block is written anew here, in one frame, with fields that h2 answers with a reset of the
-//! stream. A block of more than 16 KiB is passed on as it is.
+//! stream.
+//!
+//! A block of more than 16 KiB stays in several frames, as h2 takes no longer one: there it refuses what is malformed as a request,
+//! not as a field, at the first frame, and the connection ends.
 //!
 //! A block that is whole and well formed is not copied; one that is torn waits here for its rest.
 //!
@@ -31,6 +34,8 @@ const PRIORITY: u8 = 32;
 const LONGEST: usize = 16 * 1024;
 /// h2 takes five CONTINUATION frames of our heads; more of them are its to refuse.
 const MOST_FRAMES: usize = 6;
+/// 64 KiB: twice the default of `server.max_head`, as h2 is told. That much waits here until the block is whole.
+const MOST: usize = 64 * 1024;
 
 /// What has been read of one connection.
 #[derive(Debug, Default)]
@@ -141,6 +146,7 @@ impl Blocks {
                     Step::Pass(0)
                 }
                 Joined::Whole(fields, end) => match self.fields.check(&fields) {
+                    Verdict::Fine if fields.len() > LONGEST => Step::Pass(0),
                     Verdict::Fine => frame.with(&fields, bytes, end),
                     Verdict::Anew(fields) => frame.with(&fields, bytes, end),
                 },
@@ -187,15 +193,21 @@ impl Frame {
         self.flags & PRIORITY != 0 && number(parent) == number(5)
     }
 
-    /// One frame with all of `fields`, instead of those in `bytes` up to `end`; they stay where it would be too long.
+    /// One frame with all of `fields`, or as few as take them, instead of those in `bytes` up to `end`.
     fn with(&self, fields: &[u8], bytes: &[u8], end: usize) -> Step {
-        let Ok(length) = u16::try_from(fields.len()) else { return Step::Pass(0) };
-        if fields.len() > LONGEST {
-            return Step::Pass(0);
+        let mut out = Vec::with_capacity(fields.len() + HEAD);
+        let (mut kind, mut flags, mut rest) = (HEADERS, self.flags & END_STREAM, fields);
+        while flags & END_HEADERS == 0 {
+            let (part, behind) = rest.split_at(rest.len().min(LONGEST));
+            flags |= if behind.is_empty() { END_HEADERS } else { 0 };
+            let [high, low] = u16::try_from(part.len()).expect("at most 16 KiB").to_be_bytes();
+            out.extend([0, high, low, kind, flags]);
+            out.extend_from_slice(&bytes[5..HEAD]);
+            out.extend_from_slice(part);
+            (kind, rest) = (CONTINUATION, behind);
+            flags &= END_HEADERS;
         }
-        let [high, low] = length.to_be_bytes();
-        let flags = self.flags & END_STREAM | END_HEADERS;
-        Step::Replace(end, [&[0, high, low, HEADERS, flags], &bytes[5..HEAD], fields].concat())
+        Step::Replace(end, out)
     }
 }
 
@@ -216,7 +228,7 @@ fn joined(first: &Frame, bytes: &[u8]) -> Joined {
     for _ in 0..MOST_FRAMES {
         let Some(frame) = bytes.get(at..).and_then(Frame::read) else { return Joined::More };
         let is_more = frame.kind == CONTINUATION && bytes[at + 5..at + HEAD] == bytes[5..HEAD];
-        if !is_more || fields.len() + frame.length > LONGEST {
+        if !is_more || fields.len() + frame.length > MOST {
             return Joined::Never;
         }
         let end = at + HEAD + frame.length;

@@ -10,10 +10,7 @@ use std::{
 
 use tokio::io::AsyncWrite;
 
-use super::{
-    super::refusals::{RESET, Refused},
-    Io, Stream, Watch,
-};
+use super::{super::refusals::RESET, Io, Stream, Watch};
 
 impl<S: Stream> AsyncWrite for Io<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
@@ -56,12 +53,11 @@ impl<S: Stream> Io<S> {
         let is_begun = !frames.refusals.out().is_empty();
         let planned = if is_begun { 0 } else { frames.send(bufs) };
         let next = bufs.iter().find(|buf| !buf.is_empty());
-        let refused = next.filter(|_| !is_begun && planned == 0);
-        let refused = refused.and_then(|next| frames.refusals.replace(next, self.entry.state.requests()));
-        if refused == Some(Refused::AtOnce) {
+        let is_refused = !is_begun && planned == 0 && next.is_some_and(|next| frames.refusals.replace(next));
+        if is_refused {
             self.entry.state.streams.refuse();
         }
-        if is_begun || refused.is_some() {
+        if is_begun || is_refused {
             return self.write_instead(cx);
         }
         let written = match next {
