@@ -15,7 +15,7 @@ use std::{
 
 use axum::{body::Body, extract::Request, response::Response};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, StatusCode, Version, uri::PathAndQuery};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::{
@@ -43,7 +43,8 @@ pub(super) struct Observation {
     span: ServerSpan,
     pub(super) started: Instant,
     method: &'static str,
-    uri: Uri,
+    /// None where the target is an authority.
+    target: Option<PathAndQuery>,
     version: Version,
     user_agent: Option<HeaderValue>,
     /// Bytes of the head's fields.
@@ -97,7 +98,7 @@ impl Observation {
                 span: ServerSpan::default(),
                 started,
                 method: method_label(request.method()),
-                uri: request.uri().clone(),
+                target: request.uri().path_and_query().cloned(),
                 version: request.version(),
                 user_agent: head.user_agent.cloned(),
                 head_bytes: head.bytes,
@@ -129,7 +130,7 @@ impl Observation {
         let record = SpanRecord {
             method: self.method,
             route: Some(&*self.route.template).filter(|template| !template.is_empty()),
-            path: self.uri.path(),
+            path: self.path(),
             scheme,
             version: self.version,
             server: host.map(split),
@@ -159,6 +160,10 @@ impl Observation {
         Body::new(Watched { body, observation: Some(self), status, bytes: 0 })
     }
 
+    fn path(&self) -> &str {
+        self.target.as_ref().map_or("", PathAndQuery::path)
+    }
+
     fn user_agent(&self) -> Option<&str> {
         self.user_agent.as_ref().and_then(|value| value.to_str().ok())
     }
@@ -175,14 +180,16 @@ impl Observation {
         }
         let duration = ended.saturating_duration_since(self.started);
         self.route.active().dec();
-        self.route.observe(self.method, status, duration.as_secs_f64());
+        let series = self.route.series(self.method, status);
+        series.durations.observe(duration.as_secs_f64());
         if self.route.kind != Kind::Probe {
             self.stack.access.write(&AccessRecord {
                 request_id: self.context.id(),
                 trace: &self.context.trace,
                 method: self.method,
                 route: &self.route.template,
-                path: self.uri.path(),
+                constants: &series.constants,
+                path: self.path(),
                 version: self.version,
                 status,
                 duration,
