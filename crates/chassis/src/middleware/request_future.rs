@@ -28,10 +28,12 @@ use super::{
     protect::{self, Admission},
     response,
     route::{Kind, Route},
+    settings::Settings,
 };
 use crate::{
     faults::Fault,
     overload::AdmissionPermit,
+    peer::ConnectionInfo,
     problem::{Code, Problem},
     request::{self, RequestContext},
 };
@@ -71,24 +73,29 @@ type Waited = Result<Option<AdmissionPermit>, Response>;
 
 impl RequestFuture {
     /// The app's code starts with the first poll.
-    pub(super) fn begin(stack: Arc<Stack>, route: Arc<Route>, request: Request) -> Self {
-        let (mut observation, context) = Observation::begin(stack, route, &request);
-        let step = Step::begin(&mut observation, request);
+    pub(super) fn begin(
+        stack: Arc<Stack>,
+        route: Arc<Route>,
+        request: Request,
+        connection: Option<ConnectionInfo>,
+    ) -> Self {
+        let settings = stack.settings.load();
+        let (mut observation, context) = Observation::begin(stack, &settings, route, &request, connection);
+        let step = Step::begin(&mut observation, &settings, request);
         Self { observation: Some(observation), context, step, timer: None }
     }
 }
 
 impl Step {
-    fn begin(observation: &mut Observation, mut request: Request) -> Self {
-        let settings = observation.stack.settings.load();
-        if let Err(problem) = protect::check(&settings, &request, observation) {
+    fn begin(observation: &mut Observation, settings: &Settings, mut request: Request) -> Self {
+        if let Err(problem) = protect::check(settings, &request, observation) {
             return Self::Refused { problem: Some(problem) };
         }
         if observation.route.connect_info {
-            protect::note_peer(&mut request);
+            protect::note_peer(observation, &mut request);
         }
         protect::say_anew(observation, &mut request);
-        observation.bound = protect::bound_body(&settings, observation, &mut request);
+        observation.bound = protect::bound_body(settings, observation, &mut request);
         let fault = protect::is_faulty(observation.route.kind)
             .then(|| observation.stack.faults.draw(&observation.route.template))
             .flatten();

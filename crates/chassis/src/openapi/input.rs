@@ -31,8 +31,8 @@ use crate::{
     note = "`axum::routing::get` and the others take it too: that route is not described"
 )]
 pub trait Input {
-    /// Whether it may read axum's [`ConnectInfo`], which is in a request only where somebody may: noting it costs each
-    /// request some 200 instructions.
+    /// Whether it may read [`ConnectionInfo`] or axum's [`ConnectInfo`] from a request's extensions, where they are only if
+    /// somebody may: noting them costs each request some 1,000 instructions.
     const CONNECT_INFO: bool = true;
 
     /// Adds parameters, the body, and the problems of reading them; by default none.
@@ -152,7 +152,7 @@ macro_rules! unseen {
     )+};
 }
 
-unseen! { HeaderMap Method Uri Version MatchedPath NestedPath RawQuery RawPathParams ConnectionInfo }
+unseen! { HeaderMap Method Uri Version MatchedPath NestedPath RawQuery RawPathParams }
 
 #[cfg(feature = "original-uri")]
 unseen! { extract::OriginalUri }
@@ -164,13 +164,12 @@ unseen! { axum_extra::extract::CookieJar }
 impl Input for Request {}
 impl Input for Parts {}
 
+impl Input for ConnectionInfo {}
 impl<T> Input for ConnectInfo<T> {}
+// Of any type: also one of these.
+impl<T> Input for Extension<T> {}
 
 impl<S> Input for State<S> {
-    const CONNECT_INFO: bool = false;
-}
-
-impl<T> Input for Extension<T> {
     const CONNECT_INFO: bool = false;
 }
 
