@@ -4,7 +4,6 @@
 
 use std::{
     any::Any,
-    convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
@@ -15,15 +14,14 @@ use std::{
 use axum::{
     extract::Request,
     response::{IntoResponse, Response},
-    routing::future::RouteFuture,
 };
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
-use tower_service::Service as _;
 
 use super::{
     Stack,
+    dispatch::Pending,
     observation::Observation,
     protect::{self, Admission},
     response,
@@ -60,9 +58,9 @@ pin_project! {
         /// Waits for a place, or for a fault's latency.
         Waiting { wait: Pin<Box<dyn Future<Output = Waited> + Send>>, request: Option<Request> },
         /// The handler runs here.
-        Running { #[pin] handler: RouteFuture<Infallible>, place: Option<AdmissionPermit> },
+        Running { handler: Pending, place: Option<AdmissionPermit> },
         /// The handler runs on the work runtime, which holds the place.
-        Working { task: AbortOnDropHandle<Result<Response, Infallible>> },
+        Working { task: AbortOnDropHandle<Response> },
         /// Answered.
         Done,
     }
@@ -113,16 +111,16 @@ impl Step {
             Some(bound) => place.map(|place| place.lendable(&bound.loan)),
             None => place,
         };
-        let handler = observation.route.handlers.clone().call(request);
+        let handler = observation.route.handlers.call(request);
         if observation.route.kind != Kind::Work {
             return Self::Running { handler, place };
         }
         let work = async move {
-            let answer = handler.await;
-            if let (Some(place), Ok(response)) = (place, &answer) {
+            let response = handler.await;
+            if let Some(place) = place {
                 place.end(Instant::now(), response.status());
             }
-            answer
+            response
         };
         let work = request::scope(Arc::clone(&observation.context), work);
         Self::Working { task: AbortOnDropHandle::new(observation.stack.work.spawn(work)) }
@@ -185,15 +183,15 @@ fn poll_step(mut step: Pin<&mut Step>, observation: &Observation, cx: &mut Conte
                 Ok(place) => Step::run(observation, request.take().expect("waits once"), place),
             },
             StepProjection::Running { handler, .. } => {
-                let polled = catch_unwind(AssertUnwindSafe(|| handler.poll(cx)));
+                let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(handler).poll(cx)));
                 return match polled {
-                    Ok(polled) => polled.map(|Ok(response)| response),
+                    Ok(polled) => polled,
                     Err(panic) => Poll::Ready(panicked(panic)),
                 };
             }
             StepProjection::Working { task } => {
                 return match ready!(Pin::new(task).poll(cx)) {
-                    Ok(Ok(response)) => Poll::Ready(response),
+                    Ok(response) => Poll::Ready(response),
                     Err(error) if error.is_panic() => Poll::Ready(panicked(error.into_panic())),
                     // The runtime is shutting down.
                     Err(_) => Poll::Ready(Problem::internal().into_response()),

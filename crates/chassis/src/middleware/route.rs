@@ -11,7 +11,7 @@ use http::{Method, StatusCode};
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntGauge, Registry};
 use tower_http::cors::CorsLayer;
 
-use super::cors::Cors;
+use super::{cors::Cors, dispatch::Dispatch};
 use crate::{
     overload::{Limiter, Runtime},
     telemetry::Constants,
@@ -127,8 +127,7 @@ pub(crate) struct Route {
     pub(super) kind: Kind,
     /// The limiter of its requests; none if they need no place.
     pub(super) pool: Option<Arc<Limiter>>,
-    /// axum's router with this one path.
-    pub(super) handlers: axum::Router,
+    pub(super) handlers: Dispatch,
     pub(super) max_body: Option<Size>,
     pub(super) request_timeout: Option<Duration>,
     pub(super) cors: Option<Cors>,
@@ -154,7 +153,7 @@ impl Route {
         template: &str,
         kind: Kind,
         pool: Option<Arc<Limiter>>,
-        handlers: axum::Router,
+        handlers: Dispatch,
         metrics: &RouteMetrics,
     ) -> Self {
         let (template, metrics) = (template.into(), metrics.clone());
@@ -182,7 +181,7 @@ impl Route {
     /// The route of preflights: the template is the same, so that it is counted with the rest of the path.
     fn preflight(&self, layer: &CorsLayer) -> Self {
         let handlers = axum::Router::new().fallback(unreachable).layer(layer.clone());
-        Self::new(&self.template, Kind::Preflight, None, handlers, &self.metrics)
+        Self::new(&self.template, Kind::Preflight, None, handlers.into(), &self.metrics)
     }
 
     pub(super) fn active(&self) -> &IntGauge {
@@ -235,7 +234,7 @@ mod tests {
     #[test]
     fn a_series_is_resolved_once_for_each_method_and_status() {
         let registry = Registry::new();
-        let route = Route::new("/things", Kind::Io, None, axum::Router::new(), &RouteMetrics::new(&registry));
+        let route = Route::new("/things", Kind::Io, None, axum::Router::new().into(), &RouteMetrics::new(&registry));
         for _ in 0..3 {
             route.series("GET", StatusCode::OK).durations.observe(0.001);
             route.series("GET", StatusCode::NOT_FOUND).durations.observe(0.001);

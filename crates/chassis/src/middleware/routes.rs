@@ -2,8 +2,8 @@
 //!
 //! axum's router would do, with the middleware as a layer around each route. But a layer is boxed there, and cloned for
 //! each request together with everything inside it, and the request is moved at each step: a sixth of all
-//! instructions. So the route is found here, the middleware is a plain type around it, and axum's router inside has that
-//! one path, for its methods and extractors.
+//! instructions. So the route is found here, and the middleware is a plain type around it; [`super::dispatch`] calls
+//! its handler.
 //!
 //! Next: [`super::observation`].
 
@@ -193,7 +193,7 @@ mod tests {
         let metrics = RouteMetrics::new(&Registry::new());
         let target = |name, methods: &[Method]| Target {
             methods: methods.to_vec(),
-            route: Arc::new(Route::new(name, Kind::Io, None, axum::Router::new(), &metrics)),
+            route: Arc::new(Route::new(name, Kind::Io, None, axum::Router::new().into(), &metrics)),
         };
         let chosen = |targets: &[Target], method| {
             let request = http::Request::builder().method(method).body(axum::body::Body::empty()).expect("a request");

@@ -4,6 +4,7 @@
 //! `cargo run --bin ordinary`, with the same settings and the same admin listener as the service.
 
 mod existing;
+mod ways;
 
 use std::{convert::Infallible, net::SocketAddr, path::Path as Folder, process::ExitCode, time::Duration};
 
@@ -42,6 +43,7 @@ fn router() -> Router {
     Router::new()
         .nest("/extract", extractors())
         .nest("/v1", group())
+        .nest("/ways", ways::routes())
         .nest_service("/files", ServeDir::new(&files))
         .nest("/deep", Router::new().nest_service("/files", ServeDir::new(&files)))
         .merge_axum(existing::app())
