@@ -35,11 +35,11 @@ impl Cors {
         if *request.method() == Method::OPTIONS {
             // Without the layer around it: the route has it inside.
             let preflight = Arc::clone(&self.preflight);
-            return Box::pin(async { RequestFuture::begin(stack, preflight, request).await });
+            return Box::pin(RequestFuture::new(stack, preflight, request));
         }
         let route = Arc::clone(route);
         let inside = service_fn(move |request| {
-            let answer = RequestFuture::begin(Arc::clone(&stack), Arc::clone(&route), request);
+            let answer = RequestFuture::new(Arc::clone(&stack), Arc::clone(&route), request);
             async { Ok::<_, Infallible>(answer.await) }
         });
         let outside = self.layer.layer(inside);

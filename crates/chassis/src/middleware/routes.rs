@@ -93,7 +93,7 @@ impl Routes {
                 let route = Arc::clone(route);
                 // Started by its first poll: hyper calls this for each request that arrives at once on an HTTP/2
                 // connection before it polls one, and only running requests need a place.
-                Box::pin(async { RequestFuture::begin(stack, route, request).await })
+                Box::pin(RequestFuture::new(stack, route, request))
             }
             Self::Bare(router) => {
                 // Old health checkers send no host; an ambiguous one is refused here too.
