@@ -22,6 +22,8 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use super::{
     body::Part,
     held::{Held, Holder},
+    limits::Limits,
+    state::State,
     streams::Stream,
 };
 
@@ -46,7 +48,7 @@ pub(crate) struct Outbound {
 pub(super) struct InFlightGuard {
     part: Part,
     stream: Option<Arc<Stream>>,
-    held: Arc<Held>,
+    limits: Arc<Limits>,
     /// Bytes that hyper and h2 hold, and of which they hold a part.
     alive: AtomicUsize,
     holder: OnceLock<Arc<Holder>>,
@@ -54,17 +56,25 @@ pub(super) struct InFlightGuard {
 }
 
 impl InFlightGuard {
-    pub(super) fn new(part: Part, held: &Arc<Held>) -> Arc<Self> {
+    pub(super) fn new(part: Part, limits: &Arc<Limits>) -> Arc<Self> {
         let state = &part.0.state;
         let stream = state.is_multiplexed().then(|| state.streams.begin());
         let (alive, holder, left) = (AtomicUsize::new(0), OnceLock::new(), AtomicWaker::new());
-        Arc::new(Self { part, stream, held: Arc::clone(held), alive, holder, left })
+        Arc::new(Self { part, stream, limits: Arc::clone(limits), alive, holder, left })
+    }
+
+    pub(super) fn state(&self) -> &Arc<State> {
+        &self.part.0.state
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     fn add(&self, bytes: usize) {
         let alive = self.alive.fetch_add(bytes, AcqRel) + bytes;
         if Held::counts(alive) {
-            let begin = || self.held.begin(&self.part.0.state, self.stream.as_ref());
+            let begin = || self.limits.held.begin(self.state(), self.stream.as_ref());
             self.holder.get_or_init(begin).set(alive);
         }
     }
@@ -100,7 +110,7 @@ impl InFlightGuard {
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
         if let Some(stream) = &self.stream {
-            self.part.0.state.streams.end(stream);
+            self.state().streams.end(stream);
         }
     }
 }

@@ -25,10 +25,12 @@ use super::{
     protect::{self, Admission},
     response,
     route::{Kind, Route},
+    settings::Settings,
 };
 use crate::{
     faults::Fault,
     overload::AdmissionPermit,
+    peer::ConnectionInfo,
     problem::{Code, Problem},
     request::{self, RequestContext},
 };
@@ -48,7 +50,7 @@ pub(crate) struct RequestFuture {
 
 enum Step {
     /// Not polled yet.
-    Arrived { stack: Arc<Stack>, route: Arc<Route> },
+    Arrived { stack: Arc<Stack>, route: Arc<Route>, connection: Option<ConnectionInfo> },
     /// Refused before its handler.
     Refused { problem: Option<Problem> },
     /// Waits for a place, or for a fault's latency.
@@ -66,32 +68,37 @@ type Waited = Result<Option<AdmissionPermit>, Response>;
 
 impl RequestFuture {
     /// It starts with its first poll.
-    pub(super) fn new(stack: Arc<Stack>, route: Arc<Route>, request: Request) -> Self {
-        let step = Step::Arrived { stack, route };
+    pub(super) fn new(
+        stack: Arc<Stack>,
+        route: Arc<Route>,
+        request: Request,
+        connection: Option<ConnectionInfo>,
+    ) -> Self {
+        let step = Step::Arrived { stack, route, connection };
         Self { observation: None, context: None, step, request: Some(request), timer: None }
     }
 
     fn begin(&mut self) {
         let step = std::mem::replace(&mut self.step, Step::Done);
-        let (Step::Arrived { stack, route }, Some(request)) = (step, &self.request) else { return };
-        let (observation, context) = Observation::begin(stack, route, request);
+        let (Step::Arrived { stack, route, connection }, Some(request)) = (step, &self.request) else { return };
+        let settings = stack.settings.load();
+        let (observation, context) = Observation::begin(stack, &settings, route, request, connection);
         self.context = Some(context);
-        self.step = Step::begin(self.observation.insert(observation), &mut self.request);
+        self.step = Step::begin(self.observation.insert(observation), &settings, &mut self.request);
     }
 }
 
 impl Step {
-    fn begin(observation: &mut Observation, arrived: &mut Option<Request>) -> Self {
+    fn begin(observation: &mut Observation, settings: &Settings, arrived: &mut Option<Request>) -> Self {
         let request = arrived.as_mut().expect("not begun");
-        let settings = observation.stack.settings.load();
-        if let Err(problem) = protect::check(&settings, request, observation) {
+        if let Err(problem) = protect::check(settings, request, observation) {
             return Self::Refused { problem: Some(problem) };
         }
         if observation.route.connect_info {
-            protect::note_peer(request);
+            protect::note_peer(observation, request);
         }
         protect::say_anew(observation, request);
-        observation.bound = protect::bound_body(&settings, observation, request);
+        observation.bound = protect::bound_body(settings, observation, request);
         let fault = protect::is_faulty(observation.route.kind)
             .then(|| observation.stack.faults.draw(&observation.route.template))
             .flatten();

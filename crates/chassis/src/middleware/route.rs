@@ -2,9 +2,11 @@
 //!
 //! Next: [`super::observation`].
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use arc_swap::ArcSwap;
 use http::{Method, StatusCode};
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntGauge, Registry};
 use tower_http::cors::CorsLayer;
@@ -12,6 +14,7 @@ use tower_http::cors::CorsLayer;
 use super::{cors::Cors, dispatch::Dispatch};
 use crate::{
     overload::{Limiter, Runtime},
+    telemetry::Constants,
     values::Size,
 };
 
@@ -130,15 +133,19 @@ pub(crate) struct Route {
     pub(super) cors: Option<Cors>,
     pub(super) connect_info: bool,
     metrics: RouteMetrics,
-    /// The histograms in use: a handful of methods and statuses, so a scan beats a hash.
-    resolved: ArcSwap<Vec<Resolved>>,
+    series: OnceLock<Box<Series>>,
 }
 
-#[derive(Clone, Debug)]
-struct Resolved {
+/// What a route has of each method and status in use. They are a handful, so a list beats a hash; it only grows, so it has no
+/// lock.
+#[derive(Debug)]
+pub(super) struct Series {
     method: &'static str,
     status: StatusCode,
-    histogram: Histogram,
+    pub(super) durations: Histogram,
+    /// Of its access lines.
+    pub(super) constants: Constants,
+    next: OnceLock<Box<Self>>,
 }
 
 impl Route {
@@ -160,7 +167,7 @@ impl Route {
             cors: None,
             connect_info: false,
             metrics,
-            resolved: ArcSwap::default(),
+            series: OnceLock::new(),
         }
     }
 
@@ -181,23 +188,21 @@ impl Route {
         &self.metrics.active
     }
 
-    /// Counts a request. `status` 499 means that the client disconnected before the response.
-    pub(super) fn observe(&self, method: &'static str, status: StatusCode, seconds: f64) {
-        let resolved = self.resolved.load();
-        match resolved.iter().find(|known| known.status == status && known.method == method) {
-            Some(known) => known.histogram.observe(seconds),
-            None => self.resolve(method, status).observe(seconds),
+    /// Of requests with this method and status. 499 means that the client disconnected before the response.
+    pub(super) fn series(&self, method: &'static str, status: StatusCode) -> &Series {
+        let mut place = &self.series;
+        loop {
+            let series = place.get_or_init(|| self.begin_series(method, status));
+            if series.status == status && series.method == method {
+                return series;
+            }
+            place = &series.next;
         }
     }
 
-    fn resolve(&self, method: &'static str, status: StatusCode) -> Histogram {
-        let histogram = self.metrics.durations.with_label_values(&[method, &*self.template, status.as_str()]);
-        self.resolved.rcu(|known| {
-            let mut known = Vec::clone(known);
-            known.push(Resolved { method, status, histogram: histogram.clone() });
-            known
-        });
-        histogram
+    fn begin_series(&self, method: &'static str, status: StatusCode) -> Box<Series> {
+        let durations = self.metrics.durations.with_label_values(&[method, &*self.template, status.as_str()]);
+        Box::new(Series { method, status, durations, constants: Constants::default(), next: OnceLock::new() })
     }
 }
 
@@ -231,10 +236,9 @@ mod tests {
         let registry = Registry::new();
         let route = Route::new("/things", Kind::Io, None, axum::Router::new().into(), &RouteMetrics::new(&registry));
         for _ in 0..3 {
-            route.observe("GET", StatusCode::OK, 0.001);
-            route.observe("GET", StatusCode::NOT_FOUND, 0.001);
+            route.series("GET", StatusCode::OK).durations.observe(0.001);
+            route.series("GET", StatusCode::NOT_FOUND).durations.observe(0.001);
         }
-        assert_eq!(route.resolved.load().len(), 2);
         let families = registry.gather();
         let family = families.iter().find(|f| f.name().ends_with("_seconds")).expect("exported");
         assert_eq!(family.get_metric().len(), 2);

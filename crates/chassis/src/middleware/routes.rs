@@ -18,7 +18,7 @@ use tower_service::Service as _;
 
 use super::{Stack, cors, host::Host, request_future::RequestFuture, route::Route};
 use crate::{
-    peer::Respond,
+    peer::{ConnectionInfo, Respond},
     problem::{Code, Problem},
 };
 
@@ -80,22 +80,27 @@ impl Routes {
         let [paths, fallbacks] = [paths.routes, paths.fallbacks].map(table);
         Self::Inside(Arc::new(Table { stack, paths, fallbacks, unmatched, checks }))
     }
+}
 
-    /// Answers `request`.
-    pub(crate) fn call(&self, request: Request) -> Answer {
+impl Respond for Routes {
+    type Answer = Answer;
+
+    fn respond(&self, mut request: Request, connection: &ConnectionInfo) -> Answer {
         match self {
             Self::Inside(table) => {
                 let route = table.find(&request);
                 let stack = Arc::clone(&table.stack);
                 if let Some(cors) = &route.cors {
+                    request.extensions_mut().insert(connection.clone());
                     return cors.call(stack, route, request);
                 }
-                let route = Arc::clone(route);
+                let (route, connection) = (Arc::clone(route), Some(connection.clone()));
                 // Started by its first poll: hyper calls this for each request that arrives at once on an HTTP/2
                 // connection before it polls one, and only running requests need a place.
-                Box::pin(RequestFuture::new(stack, route, request))
+                Box::pin(RequestFuture::new(stack, route, request, connection))
             }
             Self::Bare(router) => {
+                request.extensions_mut().insert(connection.clone());
                 // Old health checkers send no host; an ambiguous one is refused here too.
                 if let Some(detail) = Host::of(request.headers()).check(request.uri(), request.version(), false) {
                     let problem = Problem::new(Code::MalformedRequest).with_detail(detail);
@@ -105,14 +110,6 @@ impl Routes {
                 Box::pin(async { answer.await.unwrap_or_else(|never| match never {}) })
             }
         }
-    }
-}
-
-impl Respond for Routes {
-    type Answer = Answer;
-
-    fn respond(&self, request: Request) -> Answer {
-        self.call(request)
     }
 }
 

@@ -31,8 +31,8 @@ use crate::{
     note = "`axum::routing::get` and the others take it too: that route is not described"
 )]
 pub trait Input {
-    /// Whether it may read axum's [`ConnectInfo`], which is in a request only where somebody may: noting it costs each
-    /// request some 200 instructions.
+    /// Whether it may read [`ConnectionInfo`] or axum's [`ConnectInfo`] from a request's extensions, where they are only if
+    /// somebody may: noting them costs each request some 1,000 instructions.
     const CONNECT_INFO: bool = true;
 
     /// Whether it may read what axum's router notes in a request, as [`MatchedPath`] and axum's `Path` do. A handler
@@ -168,7 +168,7 @@ macro_rules! unseen {
     )+};
 }
 
-unseen! { HeaderMap Method Uri Version RawQuery ConnectionInfo }
+unseen! { HeaderMap Method Uri Version RawQuery }
 
 /// The same, from what axum's router notes.
 macro_rules! noted {
@@ -191,6 +191,10 @@ unseen! { axum_extra::extract::CookieJar }
 impl Input for Request {}
 impl Input for Parts {}
 
+impl Input for ConnectionInfo {
+    const ROUTED: bool = false;
+}
+
 impl<T> Input for ConnectInfo<T> {
     const ROUTED: bool = false;
 }
@@ -200,10 +204,8 @@ impl<S> Input for State<S> {
     const ROUTED: bool = false;
 }
 
-// It may be one of those that axum's router adds.
-impl<T> Input for Extension<T> {
-    const CONNECT_INFO: bool = false;
-}
+// It may be any of those that the engine or axum's router adds.
+impl<T> Input for Extension<T> {}
 
 /// What may be absent.
 impl<T: Input> Input for Option<T> {

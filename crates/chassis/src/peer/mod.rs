@@ -35,8 +35,8 @@ pub(crate) trait Respond: Clone + Send + Sync + 'static {
     /// A pending response.
     type Answer: Future<Output = Response> + Send + 'static;
 
-    /// Answers `request`.
-    fn respond(&self, request: Request) -> Self::Answer;
+    /// Answers `request`, which came on `connection`.
+    fn respond(&self, request: Request, connection: &ConnectionInfo) -> Self::Answer;
 }
 
 /// The operations that a service can perform on its connection.
