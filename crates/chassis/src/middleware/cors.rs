@@ -35,7 +35,7 @@ impl Cors {
         if *request.method() == Method::OPTIONS {
             // Without the layer around it: the route has it inside.
             let preflight = Arc::clone(&self.preflight);
-            return Box::pin(async { begin(stack, preflight, request).await });
+            return Box::pin(begin(stack, preflight, request));
         }
         let route = Arc::clone(route);
         let inside = service_fn(move |request| {
@@ -53,7 +53,7 @@ impl Cors {
 /// Its connection is an extension of the request, which passes through the layer.
 fn begin(stack: Arc<Stack>, route: Arc<Route>, request: Request) -> RequestFuture {
     let connection = request.extensions().get().cloned();
-    RequestFuture::begin(stack, route, request, connection)
+    RequestFuture::new(stack, route, request, connection)
 }
 
 /// The method of a request; of a preflight, the method that it asks for.

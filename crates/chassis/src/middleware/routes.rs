@@ -97,7 +97,7 @@ impl Respond for Routes {
                 let (route, connection) = (Arc::clone(route), Some(connection.clone()));
                 // Started by its first poll: hyper calls this for each request that arrives at once on an HTTP/2
                 // connection before it polls one, and only running requests need a place.
-                Box::pin(async { RequestFuture::begin(stack, route, request, connection).await })
+                Box::pin(RequestFuture::new(stack, route, request, connection))
             }
             Self::Bare(router) => {
                 request.extensions_mut().insert(connection.clone());
