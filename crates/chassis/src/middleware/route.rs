@@ -192,7 +192,7 @@ impl Route {
     pub(super) fn series(&self, method: &'static str, status: StatusCode) -> &Series {
         let mut place = &self.series;
         loop {
-            let series = place.get_or_init(|| self.begin_series(method, status));
+            let series = place.get_or_init(|| Box::new(self.begin_series(method, status)));
             if series.status == status && series.method == method {
                 return series;
             }
@@ -200,9 +200,9 @@ impl Route {
         }
     }
 
-    fn begin_series(&self, method: &'static str, status: StatusCode) -> Box<Series> {
+    fn begin_series(&self, method: &'static str, status: StatusCode) -> Series {
         let durations = self.metrics.durations.with_label_values(&[method, &*self.template, status.as_str()]);
-        Box::new(Series { method, status, durations, constants: Constants::default(), next: OnceLock::new() })
+        Series { method, status, durations, constants: Constants::default(), next: OnceLock::new() }
     }
 }
 
