@@ -176,8 +176,8 @@ impl Observation {
         self.user_agent.as_ref().and_then(|value| value.to_str().ok())
     }
 
-    /// Counts and logs the request, once.
-    pub(super) fn end(mut self, status: StatusCode, bytes: u64, ended: Instant) {
+    /// Counts and logs the request, once. Borrowed, since it is not worth a move.
+    pub(super) fn end(&mut self, status: StatusCode, bytes: u64, ended: Instant) {
         self.stack.served.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.count(status, bytes, ended);
     }
@@ -256,7 +256,7 @@ struct Watched {
 
 impl Watched {
     fn end(&mut self) {
-        if let Some(observation) = self.observation.take() {
+        if let Some(mut observation) = self.observation.take() {
             observation.end(self.status, self.bytes, Instant::now());
         }
     }
