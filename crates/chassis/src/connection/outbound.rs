@@ -25,6 +25,7 @@ use super::{
     held::{Held, Holder},
     limits::Limits,
     registry::Entry,
+    state::State,
     streams::Stream,
 };
 
@@ -49,7 +50,7 @@ pub(crate) struct Outbound {
 pub(super) struct InFlightGuard {
     part: Part,
     stream: Option<Arc<Stream>>,
-    held: Arc<Held>,
+    limits: Arc<Limits>,
     /// Bytes that hyper and h2 hold, and of which they hold a part.
     alive: AtomicUsize,
     holder: OnceLock<Arc<Holder>>,
@@ -57,17 +58,25 @@ pub(super) struct InFlightGuard {
 }
 
 impl InFlightGuard {
-    pub(super) fn new(part: Part, held: &Arc<Held>) -> Arc<Self> {
+    pub(super) fn new(part: Part, limits: &Arc<Limits>) -> Arc<Self> {
         let state = &part.0.state;
         let stream = state.is_multiplexed().then(|| state.streams.begin());
         let (alive, holder, left) = (AtomicUsize::new(0), OnceLock::new(), AtomicWaker::new());
-        Arc::new(Self { part, stream, held: Arc::clone(held), alive, holder, left })
+        Arc::new(Self { part, stream, limits: Arc::clone(limits), alive, holder, left })
+    }
+
+    pub(super) fn state(&self) -> &Arc<State> {
+        &self.part.0.state
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     fn add(&self, bytes: usize) {
         let alive = self.alive.fetch_add(bytes, AcqRel) + bytes;
         if Held::counts(alive) {
-            let begin = || self.held.begin(&self.part.0.state, self.stream.as_ref());
+            let begin = || self.limits.held.begin(self.state(), self.stream.as_ref());
             self.holder.get_or_init(begin).set(alive);
         }
     }
@@ -103,7 +112,7 @@ impl InFlightGuard {
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
         if let Some(stream) = &self.stream {
-            self.part.0.state.streams.end(stream);
+            self.state().streams.end(stream);
         }
     }
 }
@@ -139,8 +148,8 @@ impl bytes::Buf for Chunk {
 impl Outbound {
     /// Of a door that writes its responses without hyper; the response is a part of its own there.
     #[cfg_attr(not(any(feature = "fastcgi", feature = "uwsgi")), expect(dead_code, reason = "the doors of CGI"))]
-    pub(crate) fn on(entry: &Arc<Entry>, limits: &Limits, body: Body) -> Self {
-        Self::new(body, InFlightGuard::new(Part::new(entry), &limits.held))
+    pub(crate) fn on(entry: &Arc<Entry>, limits: &Arc<Limits>, body: Body) -> Self {
+        Self::new(body, InFlightGuard::new(Part::new(entry), limits))
     }
 
     pub(super) fn new(body: Body, guard: Arc<InFlightGuard>) -> Self {

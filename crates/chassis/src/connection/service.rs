@@ -58,7 +58,7 @@ impl<R: Respond> hyper::service::Service<Request<Incoming>> for Service<R> {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let number = self.entry.begin_request();
-        let guard = InFlightGuard::new(Part::counted(&self.entry), &self.limits.held);
+        let guard = InFlightGuard::new(Part::counted(&self.entry), &self.limits);
         let version = request.version();
         let is_head = request.method() == Method::HEAD;
         let has_body = !request.body().is_end_stream();
@@ -68,12 +68,10 @@ impl<R: Respond> hyper::service::Service<Request<Incoming>> for Service<R> {
             self.entry.state.set_unread();
         }
         let expects = has_body && request.headers().contains_key(header::EXPECT);
-        let mut request = request
+        let request = request
             .map(|body| if has_body { Body::new(Inbound::new(body, &self.entry, expects)) } else { Body::empty() });
-        request.extensions_mut().insert(self.info.clone());
-        let response = self.routes.respond(request);
-        let (limits, entry) = (Arc::clone(&self.limits), Arc::clone(&self.entry));
-        Answer { response, limits, entry, guard: Some(guard), number, version, is_head }
+        let response = self.routes.respond(request, &self.info);
+        Answer { response, guard: Some(guard), number, version, is_head }
     }
 }
 
@@ -82,8 +80,6 @@ pin_project! {
     pub(crate) struct Answer<F> {
         #[pin]
         response: F,
-        limits: Arc<Limits>,
-        entry: Arc<Entry>,
         guard: Option<Arc<InFlightGuard>>,
         number: u64,
         version: Version,
@@ -97,7 +93,8 @@ impl<F: Future<Output = Response>> Future for Answer<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut response = ready!(this.response.poll(cx));
-        let state = &this.entry.state;
+        let guard = this.guard.take().expect("answered once");
+        let state = guard.state();
         let http1 = *this.version <= Version::HTTP_11;
         if response.extensions().get::<Abort>().is_some() {
             if http1 {
@@ -108,7 +105,7 @@ impl<F: Future<Output = Response>> Future for Answer<F> {
         if http1 {
             state.answers();
         }
-        match this.limits.ends(state, *this.number) {
+        match guard.limits().ends(state, *this.number) {
             // GOAWAY is the driver's; it keeps age and drain by its own timer.
             Some(Closed::Requests) if !http1 => state.retire(),
             // An upgrade ends this HTTP connection differently.
@@ -124,7 +121,6 @@ impl<F: Future<Output = Response>> Future for Answer<F> {
         if *this.version == Version::HTTP_10 {
             end_of_http10(&mut response, *this.is_head);
         }
-        let guard = this.guard.take().expect("answered once");
         Poll::Ready(Ok(response.map(|body| Outbound::new(body, guard))))
     }
 }

@@ -35,11 +35,11 @@ impl Cors {
         if *request.method() == Method::OPTIONS {
             // Without the layer around it: the route has it inside.
             let preflight = Arc::clone(&self.preflight);
-            return Box::pin(async { RequestFuture::begin(stack, preflight, request).await });
+            return Box::pin(begin(stack, preflight, request));
         }
         let route = Arc::clone(route);
         let inside = service_fn(move |request| {
-            let answer = RequestFuture::begin(Arc::clone(&stack), Arc::clone(&route), request);
+            let answer = begin(Arc::clone(&stack), Arc::clone(&route), request);
             async { Ok::<_, Infallible>(answer.await) }
         });
         let outside = self.layer.layer(inside);
@@ -48,6 +48,12 @@ impl Cors {
             answer.unwrap_or_else(|never| match never {})
         })
     }
+}
+
+/// Its connection is an extension of the request, which passes through the layer.
+fn begin(stack: Arc<Stack>, route: Arc<Route>, request: Request) -> RequestFuture {
+    let connection = request.extensions().get().cloned();
+    RequestFuture::new(stack, route, request, connection)
 }
 
 /// The method of a request; of a preflight, the method that it asks for.

@@ -33,6 +33,7 @@ mod coding;
 mod cors;
 mod deadline;
 pub(crate) mod decompression;
+pub(crate) mod dispatch;
 mod request_future;
 mod head;
 mod host;
@@ -60,6 +61,7 @@ use prometheus::Registry;
 use tokio::runtime::Handle;
 
 use self::{
+    dispatch::Dispatch,
     route::{Kind, Marks, Route, RouteMetrics},
     uploads::Uploads,
 };
@@ -130,9 +132,9 @@ impl Stack {
         kind: Kind,
         pool: Option<&str>,
         marks: &Marks,
-        handlers: axum::Router,
+        handlers: impl Into<Dispatch>,
     ) -> Arc<Route> {
         let pool = kind.runtime().map(|runtime| self.overload.limiter(runtime, pool));
-        Arc::new(Route::new(template, kind, pool, handlers, &self.metrics).marked(marks))
+        Arc::new(Route::new(template, kind, pool, handlers.into(), &self.metrics).marked(marks))
     }
 }

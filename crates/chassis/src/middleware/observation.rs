@@ -15,7 +15,7 @@ use std::{
 
 use axum::{body::Body, extract::Request, response::Response};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, StatusCode, Version, uri::PathAndQuery};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::{
@@ -28,6 +28,7 @@ use super::{
     id,
     protect::content_length,
     route::{Kind, Route, method_label},
+    settings::Settings,
 };
 use crate::{
     peer::ConnectionInfo,
@@ -43,13 +44,15 @@ pub(super) struct Observation {
     span: ServerSpan,
     pub(super) started: Instant,
     method: &'static str,
-    uri: Uri,
+    /// None where the target is an authority.
+    target: Option<PathAndQuery>,
     version: Version,
     user_agent: Option<HeaderValue>,
     /// Bytes of the head's fields.
     pub(super) head_bytes: usize,
     /// Bytes of the request body, if its head declares them.
     pub(super) request_bytes: Option<u64>,
+    pub(super) connection: Option<ConnectionInfo>,
     client: Option<IpAddr>,
     is_trusted: bool,
     /// What the client refuses of the response.
@@ -70,54 +73,60 @@ fn client_gone() -> StatusCode {
 }
 
 impl Observation {
-    pub(super) fn begin(stack: Arc<Stack>, route: Arc<Route>, request: &Request) -> (Self, Arc<RequestContext>) {
+    pub(super) fn begin(
+        stack: Arc<Stack>,
+        settings: &Settings,
+        route: Arc<Route>,
+        request: &Request,
+        connection: Option<ConnectionInfo>,
+    ) -> (Self, Arc<RequestContext>) {
         let started = Instant::now();
         let headers = request.headers();
         let head = Head::scan(headers);
-        let connection = request.extensions().get::<ConnectionInfo>();
-        let trusted = connection.is_some_and(ConnectionInfo::is_trusted);
+        let trusted = connection.as_ref().is_some_and(ConnectionInfo::is_trusted);
         // An untrusted trace could control sampling and attribution: start a new trace.
         let (mut trace, baggage) =
             if trusted && head.has_trace { stack.tracing.sample(headers) } else { (stack.tracing.begin(), None) };
         trace.sampled &= route.kind != Kind::Probe;
         let context = Arc::new(RequestContext {
             id: id::request_id(head.request_id),
-            deadline: deadline_of(&stack, &route, trusted && head.has_deadline, headers, started),
+            deadline: deadline_of(settings, &route, trusted && head.has_deadline, headers, started),
             span: Tracing::context(&trace),
             trace,
             baggage,
         });
         route.active().inc();
         let route_kind = route.kind;
-        let mut observation =
-            Self {
-                stack,
-                route,
-                context: Arc::clone(&context),
-                span: ServerSpan::default(),
-                started,
-                method: method_label(request.method()),
-                uri: request.uri().clone(),
-                version: request.version(),
-                user_agent: head.user_agent.cloned(),
-                head_bytes: head.bytes,
-                request_bytes: content_length(request, head.length.is_some()),
-                client: connection.map(|connection| {
-                    if head.is_forwarded { connection.client(headers) } else { connection.peer().ip() }
-                }),
-                is_trusted: trusted,
-                identity: identity(head.coded.has_weights && route_kind != Kind::Probe, headers),
-                coded: head.coded,
-                bound: None,
-                bad_host: head.host.check(
-                    request.uri(),
-                    request.version(),
-                    connection.is_some_and(ConnectionInfo::has_to_name_a_host),
-                ),
-                is_coded: head.coding.is_some(),
-                is_counted: false,
-            };
+        let mut observation = Self {
+            stack,
+            route,
+            context: Arc::clone(&context),
+            span: ServerSpan::default(),
+            started,
+            method: method_label(request.method()),
+            target: request.uri().path_and_query().cloned(),
+            version: request.version(),
+            user_agent: head.user_agent.cloned(),
+            head_bytes: head.bytes,
+            request_bytes: content_length(request, head.length.is_some()),
+            client: connection
+                .as_ref()
+                .map(|connection| if head.is_forwarded { connection.client(headers) } else { connection.peer().ip() }),
+            is_trusted: trusted,
+            identity: identity(head.coded.has_weights && route_kind != Kind::Probe, headers),
+            coded: head.coded,
+            bound: None,
+            bad_host: head.host.check(
+                request.uri(),
+                request.version(),
+                connection.as_ref().is_some_and(ConnectionInfo::has_to_name_a_host),
+            ),
+            is_coded: head.coding.is_some(),
+            is_counted: false,
+            connection,
+        };
         if context.trace.sampled {
+            let connection = observation.connection.as_ref();
             let scheme = connection.map_or("http", |connection| connection.scheme(headers));
             let host = connection.and_then(|connection| connection.host(request.uri(), headers));
             observation.span = observation.server_span(scheme, host);
@@ -129,7 +138,7 @@ impl Observation {
         let record = SpanRecord {
             method: self.method,
             route: Some(&*self.route.template).filter(|template| !template.is_empty()),
-            path: self.uri.path(),
+            path: self.path(),
             scheme,
             version: self.version,
             server: host.map(split),
@@ -159,12 +168,16 @@ impl Observation {
         Body::new(Watched { body, observation: Some(self), status, bytes: 0 })
     }
 
+    fn path(&self) -> &str {
+        self.target.as_ref().map_or("", PathAndQuery::path)
+    }
+
     fn user_agent(&self) -> Option<&str> {
         self.user_agent.as_ref().and_then(|value| value.to_str().ok())
     }
 
-    /// Counts and logs the request, once.
-    pub(super) fn end(mut self, status: StatusCode, bytes: u64, ended: Instant) {
+    /// Counts and logs the request, once. Borrowed, since it is not worth a move.
+    pub(super) fn end(&mut self, status: StatusCode, bytes: u64, ended: Instant) {
         self.stack.served.completed.fetch_add(1, Relaxed);
         // A refusal is quick whatever its status: it must not look like work done.
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
@@ -179,14 +192,16 @@ impl Observation {
         }
         let duration = ended.saturating_duration_since(self.started);
         self.route.active().dec();
-        self.route.observe(self.method, status, duration.as_secs_f64());
+        let series = self.route.series(self.method, status);
+        series.durations.observe(duration.as_secs_f64());
         if self.route.kind != Kind::Probe {
             self.stack.access.write(&AccessRecord {
                 request_id: self.context.id(),
                 trace: &self.context.trace,
                 method: self.method,
                 route: &self.route.template,
-                path: self.uri.path(),
+                constants: &series.constants,
+                path: self.path(),
                 version: self.version,
                 status,
                 duration,
@@ -214,8 +229,14 @@ fn identity(weighs: bool, headers: &HeaderMap) -> Identity {
 }
 
 /// The route's own timeout, else the server's, or a trusted caller's shorter one.
-fn deadline_of(stack: &Stack, route: &Route, believed: bool, headers: &HeaderMap, started: Instant) -> Option<Instant> {
-    let own = route.request_timeout.unwrap_or_else(|| stack.settings.load().request_timeout.get());
+fn deadline_of(
+    settings: &Settings,
+    route: &Route,
+    believed: bool,
+    headers: &HeaderMap,
+    started: Instant,
+) -> Option<Instant> {
+    let own = route.request_timeout.unwrap_or_else(|| settings.request_timeout.get());
     let asked = believed.then(|| deadline::remaining(headers)).flatten();
     started.checked_add(asked.map_or(own, |asked| asked.min(own)))
 }
@@ -239,7 +260,7 @@ struct Watched {
 
 impl Watched {
     fn end(&mut self) {
-        if let Some(observation) = self.observation.take() {
+        if let Some(mut observation) = self.observation.take() {
             observation.end(self.status, self.bytes, Instant::now());
         }
     }

@@ -21,7 +21,6 @@ use super::{
 };
 use crate::{
     overload::{AdmissionPermit, Class, Limiter, Shed},
-    peer::ConnectionInfo,
     problem::{Code, Problem},
     values::Size,
 };
@@ -38,7 +37,7 @@ pub(super) fn check(settings: &Settings, request: &Request, observation: &Observ
     if observation.is_coded
         && let Some(problem) = transfer_codings::refusal(request.headers())
     {
-        if let Some(connection) = request.extensions().get::<ConnectionInfo>() {
+        if let Some(connection) = &observation.connection {
             connection.abandon_body();
         }
         return Err(problem);
@@ -102,7 +101,7 @@ pub(super) fn bound_body(settings: &Settings, observation: &Observation, request
         limit: max_body(settings, &observation.route).len(),
         timeout: settings.body_timeout.get(),
         min_rate: settings.min_rate.get(),
-        connection: request.extensions().get().cloned(),
+        connection: observation.connection.clone(),
         upload: Tracked::new(&observation.stack.uploads),
     };
     let limit = bounds.limit;
@@ -119,10 +118,11 @@ fn max_body(settings: &Settings, route: &Route) -> Size {
     route.max_body.unwrap_or(settings.max_body)
 }
 
-/// Notes the peer where axum's `ConnectInfo` looks for it.
-pub(super) fn note_peer(request: &mut Request) {
-    if let Some(peer) = request.extensions().get().map(ConnectionInfo::peer) {
-        request.extensions_mut().insert(ConnectInfo(peer));
+/// Notes the connection, and the peer where axum's `ConnectInfo` looks for it.
+pub(super) fn note_peer(observation: &Observation, request: &mut Request) {
+    if let Some(connection) = &observation.connection {
+        request.extensions_mut().insert(ConnectInfo(connection.peer()));
+        request.extensions_mut().insert(connection.clone());
     }
 }
 

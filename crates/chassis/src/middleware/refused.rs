@@ -17,10 +17,12 @@ pub(super) fn count(stack: &Stack, unmatched: &Route, connection: &ConnectionInf
     let mut trace = stack.tracing.begin();
     trace.sampled = false;
     let context = RequestContext { trace, ..RequestContext::anonymous() };
-    unmatched.observe(METHOD, StatusCode::BAD_REQUEST, 0.0);
+    let series = unmatched.series(METHOD, StatusCode::BAD_REQUEST);
+    series.durations.observe(0.0);
     stack.access.write(&AccessRecord {
         request_id: context.id(),
         trace: &context.trace,
+        constants: &series.constants,
         method: METHOD,
         route: &unmatched.template,
         path: "",

@@ -4,7 +4,6 @@
 
 use std::{
     any::Any,
-    convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
@@ -15,107 +14,116 @@ use std::{
 use axum::{
     extract::Request,
     response::{IntoResponse, Response},
-    routing::future::RouteFuture,
 };
-use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
-use tower_service::Service as _;
 
 use super::{
     Stack,
+    dispatch::Pending,
     observation::Observation,
     protect::{self, Admission},
     response,
     route::{Kind, Route},
+    settings::Settings,
 };
 use crate::{
     faults::Fault,
     overload::AdmissionPermit,
+    peer::ConnectionInfo,
     problem::{Code, Problem},
     request::{self, RequestContext},
 };
 
-pin_project! {
-    /// A request on its way through the middleware.
-    pub(crate) struct RequestFuture {
-        // Present until the response has been made.
-        observation: Option<Observation>,
-        context: Arc<RequestContext>,
-        #[pin]
-        step: Step,
-        // Armed when the handler first waits.
-        timer: Option<Pin<Box<Sleep>>>,
-    }
+/// A request on its way through the middleware. All that it keeps is in one allocation, apart from its context and its
+/// handler.
+pub(crate) struct RequestFuture {
+    /// Present from the first poll until the response has been made. First: it is dropped before the handler.
+    observation: Option<Observation>,
+    context: Option<Arc<RequestContext>>,
+    step: Step,
+    /// Present until its handler is called.
+    request: Option<Request>,
+    /// Armed when the handler first waits.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
-pin_project! {
-    #[project = StepProjection]
-    #[project_replace = StepReplacement]
-    enum Step {
-        /// Refused before its handler.
-        Refused { problem: Option<Problem> },
-        /// Waits for a place, or for a fault's latency.
-        Waiting { wait: Pin<Box<dyn Future<Output = Waited> + Send>>, request: Option<Request> },
-        /// The handler runs here.
-        Running { #[pin] handler: RouteFuture<Infallible>, place: Option<AdmissionPermit> },
-        /// The handler runs on the work runtime, which holds the place.
-        Working { task: AbortOnDropHandle<Result<Response, Infallible>> },
-        /// Answered.
-        Done,
-    }
+enum Step {
+    /// Not polled yet.
+    Arrived { stack: Arc<Stack>, route: Arc<Route>, connection: Option<ConnectionInfo> },
+    /// Refused before its handler.
+    Refused { problem: Option<Problem> },
+    /// Waits for a place, or for a fault's latency.
+    Waiting { wait: Pin<Box<dyn Future<Output = Waited> + Send>> },
+    /// The handler runs here.
+    Running { handler: Pending, place: Option<AdmissionPermit> },
+    /// The handler runs on the work runtime, which holds the place.
+    Working { task: AbortOnDropHandle<Response> },
+    /// Answered.
+    Done,
 }
 
 /// A permit if one is needed, or a response instead.
 type Waited = Result<Option<AdmissionPermit>, Response>;
 
 impl RequestFuture {
-    /// The app's code starts with the first poll.
-    pub(super) fn begin(stack: Arc<Stack>, route: Arc<Route>, request: Request) -> Self {
-        let (mut observation, context) = Observation::begin(stack, route, &request);
-        let step = Step::begin(&mut observation, request);
-        Self { observation: Some(observation), context, step, timer: None }
+    /// It starts with its first poll.
+    pub(super) fn new(
+        stack: Arc<Stack>,
+        route: Arc<Route>,
+        request: Request,
+        connection: Option<ConnectionInfo>,
+    ) -> Self {
+        let step = Step::Arrived { stack, route, connection };
+        Self { observation: None, context: None, step, request: Some(request), timer: None }
+    }
+
+    fn begin(&mut self) {
+        let step = std::mem::replace(&mut self.step, Step::Done);
+        let (Step::Arrived { stack, route, connection }, Some(request)) = (step, &self.request) else { return };
+        let settings = stack.settings.load();
+        let (observation, context) = Observation::begin(stack, &settings, route, request, connection);
+        self.context = Some(context);
+        self.step = Step::begin(self.observation.insert(observation), &settings, &mut self.request);
     }
 }
 
 impl Step {
-    fn begin(observation: &mut Observation, mut request: Request) -> Self {
-        let settings = observation.stack.settings.load();
-        if let Err(problem) = protect::check(&settings, &request, observation) {
+    fn begin(observation: &mut Observation, settings: &Settings, arrived: &mut Option<Request>) -> Self {
+        let request = arrived.as_mut().expect("not begun");
+        if let Err(problem) = protect::check(settings, request, observation) {
             return Self::Refused { problem: Some(problem) };
         }
         if observation.route.connect_info {
-            protect::note_peer(&mut request);
+            protect::note_peer(observation, request);
         }
-        protect::say_anew(observation, &mut request);
-        observation.bound = protect::bound_body(&settings, observation, &mut request);
+        protect::say_anew(observation, request);
+        observation.bound = protect::bound_body(settings, observation, request);
         let fault = protect::is_faulty(observation.route.kind)
             .then(|| observation.stack.faults.draw(&observation.route.template))
             .flatten();
-        match protect::admission(observation, &request) {
-            Admission::Admitted(place) if fault.is_none() => Self::run(observation, request, place),
-            admission => {
-                let wait = Box::pin(wait(admission, fault, observation.context.deadline));
-                Self::Waiting { wait, request: Some(request) }
-            }
+        match protect::admission(observation, request) {
+            Admission::Admitted(place) if fault.is_none() => Self::run(observation, arrived, place),
+            admission => Self::Waiting { wait: Box::pin(wait(admission, fault, observation.context.deadline)) },
         }
     }
 
-    fn run(observation: &Observation, request: Request, place: Option<AdmissionPermit>) -> Self {
+    fn run(observation: &Observation, arrived: &mut Option<Request>, place: Option<AdmissionPermit>) -> Self {
+        let request = arrived.take().expect("runs once");
         let place = match &observation.bound {
             Some(bound) => place.map(|place| place.lendable(&bound.loan)),
             None => place,
         };
-        let handler = observation.route.handlers.clone().call(request);
+        let handler = observation.route.handlers.call(request);
         if observation.route.kind != Kind::Work {
             return Self::Running { handler, place };
         }
         let work = async move {
-            let answer = handler.await;
-            if let (Some(place), Ok(response)) = (place, &answer) {
+            let response = handler.await;
+            if let Some(place) = place {
                 place.end(Instant::now(), response.status());
             }
-            answer
+            response
         };
         let work = request::scope(Arc::clone(&observation.context), work);
         Self::Working { task: AbortOnDropHandle::new(observation.stack.work.spawn(work)) }
@@ -139,22 +147,28 @@ impl Future for RequestFuture {
     type Output = Response;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
-        let mut this = self.project();
-        request::enter(this.context, || {
-            let observation = this.observation.as_ref().expect("polled until it is ready");
-            let response = match poll_step(this.step.as_mut(), observation, cx) {
+        let this = self.get_mut();
+        if matches!(this.step, Step::Arrived { .. }) {
+            this.begin();
+        }
+        let Self { observation, context, step, request, timer } = this;
+        let context = context.as_ref().expect("begun");
+        request::enter(context, || {
+            let observed = observation.as_ref().expect("polled until it is ready");
+            let response = match poll_step(step, request, observed, cx) {
                 Poll::Ready(response) => response,
                 Poll::Pending => {
-                    ready!(poll_deadline(this.timer, this.context, cx));
+                    ready!(poll_deadline(timer, context, cx));
                     Problem::new(Code::DeadlineExceeded).into_response()
                 }
             };
             let ended = Instant::now();
-            // Drops the handler and releases its place before the response is written.
-            if let StepReplacement::Running { place: Some(place), .. } = this.step.project_replace(Step::Done) {
+            // A refused request is dropped here, a handler below, which releases its place before the response is written.
+            drop(request.take());
+            if let Step::Running { place: Some(place), .. } = std::mem::replace(step, Step::Done) {
                 place.end(ended, response.status());
             }
-            let observation = this.observation.take().expect("polled until it is ready");
+            let observation = observation.take().expect("polled until it is ready");
             Poll::Ready(response::finish(observation, response, ended))
         })
     }
@@ -167,34 +181,38 @@ fn poll_deadline(timer: &mut Option<Pin<Box<Sleep>>>, context: &RequestContext, 
     timer.as_mut().poll(cx)
 }
 
-fn poll_step(mut step: Pin<&mut Step>, observation: &Observation, cx: &mut Context<'_>) -> Poll<Response> {
+fn poll_step(
+    step: &mut Step,
+    arrived: &mut Option<Request>,
+    observation: &Observation,
+    cx: &mut Context<'_>,
+) -> Poll<Response> {
     loop {
-        let next = match step.as_mut().project() {
-            StepProjection::Refused { problem } => {
+        match step {
+            Step::Refused { problem } => {
                 return Poll::Ready(problem.take().unwrap_or_else(Problem::internal).into_response());
             }
-            StepProjection::Waiting { wait, request } => match ready!(wait.as_mut().poll(cx)) {
+            Step::Waiting { wait } => match ready!(wait.as_mut().poll(cx)) {
                 Err(response) => return Poll::Ready(response),
-                Ok(place) => Step::run(observation, request.take().expect("waits once"), place),
+                Ok(place) => *step = Step::run(observation, arrived, place),
             },
-            StepProjection::Running { handler, .. } => {
-                let polled = catch_unwind(AssertUnwindSafe(|| handler.poll(cx)));
+            Step::Running { handler, .. } => {
+                let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(handler).poll(cx)));
                 return match polled {
-                    Ok(polled) => polled.map(|Ok(response)| response),
+                    Ok(polled) => polled,
                     Err(panic) => Poll::Ready(panicked(panic)),
                 };
             }
-            StepProjection::Working { task } => {
+            Step::Working { task } => {
                 return match ready!(Pin::new(task).poll(cx)) {
-                    Ok(Ok(response)) => Poll::Ready(response),
+                    Ok(response) => Poll::Ready(response),
                     Err(error) if error.is_panic() => Poll::Ready(panicked(error.into_panic())),
                     // The runtime is shutting down.
                     Err(_) => Poll::Ready(Problem::internal().into_response()),
                 };
             }
-            StepProjection::Done => unreachable!("polled until it is ready"),
-        };
-        step.set(next);
+            Step::Arrived { .. } | Step::Done => unreachable!("begun, and polled until it is ready"),
+        }
     }
 }
 

@@ -46,7 +46,7 @@ const EVENT_STREAM: &[u8] = b"text/event-stream";
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The outgoing response. `ended`: when it was created.
-pub(super) fn finish(observation: Observation, response: Response, ended: Instant) -> Response {
+pub(super) fn finish(mut observation: Observation, response: Response, ended: Instant) -> Response {
     let failed = response.status().is_client_error() || response.status().is_server_error();
     let mut response = match failed {
         true => explained(&observation, response),

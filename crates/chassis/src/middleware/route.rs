@@ -2,16 +2,19 @@
 //!
 //! Next: [`super::observation`].
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use arc_swap::ArcSwap;
 use http::{Method, StatusCode};
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntGauge, Registry};
 use tower_http::cors::CorsLayer;
 
-use super::cors::Cors;
+use super::{cors::Cors, dispatch::Dispatch};
 use crate::{
     overload::{Limiter, Runtime},
+    telemetry::Constants,
     values::Size,
 };
 
@@ -124,22 +127,25 @@ pub(crate) struct Route {
     pub(super) kind: Kind,
     /// The limiter of its requests; none if they need no place.
     pub(super) pool: Option<Arc<Limiter>>,
-    /// axum's router with this one path.
-    pub(super) handlers: axum::Router,
+    pub(super) handlers: Dispatch,
     pub(super) max_body: Option<Size>,
     pub(super) request_timeout: Option<Duration>,
     pub(super) cors: Option<Cors>,
     pub(super) connect_info: bool,
     metrics: RouteMetrics,
-    /// The histograms in use: a handful of methods and statuses, so a scan beats a hash.
-    resolved: ArcSwap<Vec<Resolved>>,
+    series: OnceLock<Box<Series>>,
 }
 
-#[derive(Clone, Debug)]
-struct Resolved {
+/// What a route has of each method and status in use. They are a handful, so a list beats a hash; it only grows, so it has no
+/// lock.
+#[derive(Debug)]
+pub(super) struct Series {
     method: &'static str,
     status: StatusCode,
-    histogram: Histogram,
+    pub(super) durations: Histogram,
+    /// Of its access lines.
+    pub(super) constants: Constants,
+    next: OnceLock<Box<Self>>,
 }
 
 impl Route {
@@ -147,7 +153,7 @@ impl Route {
         template: &str,
         kind: Kind,
         pool: Option<Arc<Limiter>>,
-        handlers: axum::Router,
+        handlers: Dispatch,
         metrics: &RouteMetrics,
     ) -> Self {
         let (template, metrics) = (template.into(), metrics.clone());
@@ -161,7 +167,7 @@ impl Route {
             cors: None,
             connect_info: false,
             metrics,
-            resolved: ArcSwap::default(),
+            series: OnceLock::new(),
         }
     }
 
@@ -175,30 +181,28 @@ impl Route {
     /// The route of preflights: the template is the same, so that it is counted with the rest of the path.
     fn preflight(&self, layer: &CorsLayer) -> Self {
         let handlers = axum::Router::new().fallback(unreachable).layer(layer.clone());
-        Self::new(&self.template, Kind::Preflight, None, handlers, &self.metrics)
+        Self::new(&self.template, Kind::Preflight, None, handlers.into(), &self.metrics)
     }
 
     pub(super) fn active(&self) -> &IntGauge {
         &self.metrics.active
     }
 
-    /// Counts a request. `status` 499 means that the client disconnected before the response.
-    pub(super) fn observe(&self, method: &'static str, status: StatusCode, seconds: f64) {
-        let resolved = self.resolved.load();
-        match resolved.iter().find(|known| known.status == status && known.method == method) {
-            Some(known) => known.histogram.observe(seconds),
-            None => self.resolve(method, status).observe(seconds),
+    /// Of requests with this method and status. 499 means that the client disconnected before the response.
+    pub(super) fn series(&self, method: &'static str, status: StatusCode) -> &Series {
+        let mut place = &self.series;
+        loop {
+            let series = place.get_or_init(|| Box::new(self.begin_series(method, status)));
+            if series.status == status && series.method == method {
+                return series;
+            }
+            place = &series.next;
         }
     }
 
-    fn resolve(&self, method: &'static str, status: StatusCode) -> Histogram {
-        let histogram = self.metrics.durations.with_label_values(&[method, &*self.template, status.as_str()]);
-        self.resolved.rcu(|known| {
-            let mut known = Vec::clone(known);
-            known.push(Resolved { method, status, histogram: histogram.clone() });
-            known
-        });
-        histogram
+    fn begin_series(&self, method: &'static str, status: StatusCode) -> Series {
+        let durations = self.metrics.durations.with_label_values(&[method, &*self.template, status.as_str()]);
+        Series { method, status, durations, constants: Constants::default(), next: OnceLock::new() }
     }
 }
 
@@ -230,12 +234,11 @@ mod tests {
     #[test]
     fn a_series_is_resolved_once_for_each_method_and_status() {
         let registry = Registry::new();
-        let route = Route::new("/things", Kind::Io, None, axum::Router::new(), &RouteMetrics::new(&registry));
+        let route = Route::new("/things", Kind::Io, None, axum::Router::new().into(), &RouteMetrics::new(&registry));
         for _ in 0..3 {
-            route.observe("GET", StatusCode::OK, 0.001);
-            route.observe("GET", StatusCode::NOT_FOUND, 0.001);
+            route.series("GET", StatusCode::OK).durations.observe(0.001);
+            route.series("GET", StatusCode::NOT_FOUND).durations.observe(0.001);
         }
-        assert_eq!(route.resolved.load().len(), 2);
         let families = registry.gather();
         let family = families.iter().find(|f| f.name().ends_with("_seconds")).expect("exported");
         assert_eq!(family.get_metric().len(), 2);

@@ -2,8 +2,8 @@
 //!
 //! axum's router would do, with the middleware as a layer around each route. But a layer is boxed there, and cloned for
 //! each request together with everything inside it, and the request is moved at each step: a sixth of all
-//! instructions. So the route is found here, the middleware is a plain type around it, and axum's router inside has that
-//! one path, for its methods and extractors.
+//! instructions. So the route is found here, and the middleware is a plain type around it; [`super::dispatch`] calls
+//! its handler.
 //!
 //! Next: [`super::observation`].
 
@@ -80,22 +80,27 @@ impl Routes {
         let [paths, fallbacks] = [paths.routes, paths.fallbacks].map(table);
         Self::Inside(Arc::new(Table { stack, paths, fallbacks, unmatched, checks }))
     }
+}
 
-    /// Answers `request`.
-    pub(crate) fn call(&self, request: Request) -> Answer {
+impl Respond for Routes {
+    type Answer = Answer;
+
+    fn respond(&self, mut request: Request, connection: &ConnectionInfo) -> Answer {
         match self {
             Self::Inside(table) => {
                 let route = table.find(&request);
                 let stack = Arc::clone(&table.stack);
                 if let Some(cors) = &route.cors {
+                    request.extensions_mut().insert(connection.clone());
                     return cors.call(stack, route, request);
                 }
-                let route = Arc::clone(route);
+                let (route, connection) = (Arc::clone(route), Some(connection.clone()));
                 // Started by its first poll: hyper calls this for each request that arrives at once on an HTTP/2
                 // connection before it polls one, and only running requests need a place.
-                Box::pin(async { RequestFuture::begin(stack, route, request).await })
+                Box::pin(RequestFuture::new(stack, route, request, connection))
             }
             Self::Bare(router) => {
+                request.extensions_mut().insert(connection.clone());
                 // Old health checkers send no host; an ambiguous one is refused here too.
                 if let Some(detail) = Host::of(request.headers()).check(request.uri(), request.version(), false) {
                     let problem = Problem::new(Code::MalformedRequest).with_detail(detail);
@@ -105,14 +110,6 @@ impl Routes {
                 Box::pin(async { answer.await.unwrap_or_else(|never| match never {}) })
             }
         }
-    }
-}
-
-impl Respond for Routes {
-    type Answer = Answer;
-
-    fn respond(&self, request: Request) -> Answer {
-        self.call(request)
     }
 
     fn refused(&self, connection: &ConnectionInfo) {
@@ -202,7 +199,7 @@ mod tests {
         let metrics = RouteMetrics::new(&Registry::new());
         let target = |name, methods: &[Method]| Target {
             methods: methods.to_vec(),
-            route: Arc::new(Route::new(name, Kind::Io, None, axum::Router::new(), &metrics)),
+            route: Arc::new(Route::new(name, Kind::Io, None, axum::Router::new().into(), &metrics)),
         };
         let chosen = |targets: &[Target], method| {
             let request = http::Request::builder().method(method).body(axum::body::Body::empty()).expect("a request");

@@ -25,6 +25,9 @@ pub trait Inputs {
     /// Whether one of them may read axum's `ConnectInfo`.
     const CONNECT_INFO: bool;
 
+    /// Whether one of them may read what axum's router notes.
+    const ROUTED: bool;
+
     /// Describes all of them.
     fn describe(operation: &mut Operation<'_>);
 }
@@ -41,6 +44,7 @@ macro_rules! handlers {
 
         impl<$($input: Input),*> Inputs for ($($input,)*) {
             const CONNECT_INFO: bool = false $(|| $input::CONNECT_INFO)*;
+            const ROUTED: bool = false $(|| $input::ROUTED)*;
 
             fn describe(_operation: &mut Operation<'_>) {
                 $($input::describe(_operation);)*

@@ -31,9 +31,13 @@ use crate::{
     note = "`axum::routing::get` and the others take it too: that route is not described"
 )]
 pub trait Input {
-    /// Whether it may read axum's [`ConnectInfo`], which is in a request only where somebody may: noting it costs each
-    /// request some 200 instructions.
+    /// Whether it may read [`ConnectionInfo`] or axum's [`ConnectInfo`] from a request's extensions, where they are only if
+    /// somebody may: noting them costs each request some 1,000 instructions.
     const CONNECT_INFO: bool = true;
+
+    /// Whether it may read what axum's router notes in a request, as [`MatchedPath`] and axum's `Path` do. A handler
+    /// without such a parameter is called without that router: it costs each request some 2,800 instructions.
+    const ROUTED: bool = true;
 
     /// Adds parameters, the body, and the problems of reading them; by default none.
     fn describe(operation: &mut Operation<'_>) {
@@ -43,9 +47,10 @@ pub trait Input {
 
 /// What is read from a schema: the same in axum's extractors and ours, apart from the problems.
 macro_rules! described {
-    ($($type:ty: |$operation:ident| $what:expr, $($code:ident)*;)+) => {$(
+    (ROUTED = $routed:literal; $($type:ty: |$operation:ident| $what:expr, $($code:ident)*;)+) => {$(
         impl<T: JsonSchema + 'static> Input for $type {
             const CONNECT_INFO: bool = false;
+            const ROUTED: bool = $routed;
 
             fn describe($operation: &mut Operation<'_>) {
                 $what;
@@ -56,6 +61,7 @@ macro_rules! described {
 }
 
 described! {
+    ROUTED = false;
     Json<T>: |operation| {
         operation.hold::<T>();
         operation.body::<T>("application/json");
@@ -71,6 +77,11 @@ described! {
         operation.query::<T>();
     }, MalformedRequest InvalidFields;
     extract::Query<T>: |operation| operation.query::<T>(), MalformedRequest;
+    Form<T>: |operation| operation.form::<T>(), MalformedRequest;
+}
+
+described! {
+    ROUTED = true;
     Path<T>: |operation| {
         if operation.hold::<T>() {
             operation.problem(Code::InvalidFields);
@@ -78,7 +89,6 @@ described! {
         operation.path::<T>();
     }, MalformedRequest;
     extract::Path<T>: |operation| operation.path::<T>(), MalformedRequest;
-    Form<T>: |operation| operation.form::<T>(), MalformedRequest;
 }
 
 /// Bodies without a schema.
@@ -86,6 +96,7 @@ macro_rules! bodies {
     ($($media_type:literal: $($type:ty),+;)+) => {$($(
         impl Input for $type {
             const CONNECT_INFO: bool = false;
+            const ROUTED: bool = false;
 
             fn describe(operation: &mut Operation<'_>) {
                 operation.raw_body($media_type);
@@ -101,6 +112,7 @@ bodies! {
 
 impl Input for String {
     const CONNECT_INFO: bool = false;
+    const ROUTED: bool = false;
 
     fn describe(operation: &mut Operation<'_>) {
         operation.raw_body("text/plain");
@@ -113,6 +125,7 @@ impl Input for String {
 #[cfg(feature = "multipart")]
 impl Input for extract::Multipart {
     const CONNECT_INFO: bool = false;
+    const ROUTED: bool = false;
 
     fn describe(operation: &mut Operation<'_>) {
         operation.object_body("multipart/form-data");
@@ -124,6 +137,7 @@ impl Input for extract::Multipart {
 #[cfg(feature = "ws")]
 impl Input for extract::WebSocketUpgrade {
     const CONNECT_INFO: bool = false;
+    const ROUTED: bool = false;
 
     fn describe(operation: &mut Operation<'_>) {
         operation.with_status(http::StatusCode::SWITCHING_PROTOCOLS, Operation::answers_nothing);
@@ -136,6 +150,7 @@ impl Input for extract::WebSocketUpgrade {
 #[cfg(feature = "axum-extra")]
 impl<H: axum_extra::headers::Header> Input for axum_extra::TypedHeader<H> {
     const CONNECT_INFO: bool = false;
+    const ROUTED: bool = false;
 
     fn describe(operation: &mut Operation<'_>) {
         operation.parameter("header", H::name().as_str(), serde_json::json!({ "type": "string" }), true);
@@ -148,11 +163,23 @@ macro_rules! unseen {
     ($($type:ty)+) => {$(
         impl Input for $type {
             const CONNECT_INFO: bool = false;
+            const ROUTED: bool = false;
         }
     )+};
 }
 
-unseen! { HeaderMap Method Uri Version MatchedPath NestedPath RawQuery RawPathParams ConnectionInfo }
+unseen! { HeaderMap Method Uri Version RawQuery }
+
+/// The same, from what axum's router notes.
+macro_rules! noted {
+    ($($type:ty)+) => {$(
+        impl Input for $type {
+            const CONNECT_INFO: bool = false;
+        }
+    )+};
+}
+
+noted! { MatchedPath NestedPath RawPathParams }
 
 #[cfg(feature = "original-uri")]
 unseen! { extract::OriginalUri }
@@ -164,19 +191,26 @@ unseen! { axum_extra::extract::CookieJar }
 impl Input for Request {}
 impl Input for Parts {}
 
-impl<T> Input for ConnectInfo<T> {}
+impl Input for ConnectionInfo {
+    const ROUTED: bool = false;
+}
+
+impl<T> Input for ConnectInfo<T> {
+    const ROUTED: bool = false;
+}
 
 impl<S> Input for State<S> {
     const CONNECT_INFO: bool = false;
+    const ROUTED: bool = false;
 }
 
-impl<T> Input for Extension<T> {
-    const CONNECT_INFO: bool = false;
-}
+// It may be any of those that the engine or axum's router adds.
+impl<T> Input for Extension<T> {}
 
 /// What may be absent.
 impl<T: Input> Input for Option<T> {
     const CONNECT_INFO: bool = T::CONNECT_INFO;
+    const ROUTED: bool = T::ROUTED;
 
     fn describe(operation: &mut Operation<'_>) {
         operation.optional(T::describe);
@@ -186,6 +220,7 @@ impl<T: Input> Input for Option<T> {
 /// What the handler judges itself: its problems are the handler's.
 impl<T: Input, E> Input for Result<T, E> {
     const CONNECT_INFO: bool = T::CONNECT_INFO;
+    const ROUTED: bool = T::ROUTED;
 
     fn describe(operation: &mut Operation<'_>) {
         operation.without_problems(T::describe);

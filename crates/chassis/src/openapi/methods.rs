@@ -17,7 +17,7 @@ use tower_service::Service;
 
 use super::{Handler, Inputs, Operation, Output, Scheme};
 use crate::{
-    middleware::{decompression::decompressed, route::Marks},
+    middleware::{decompression::decompressed, dispatch::ByMethod, route::Marks},
     problem::Code,
     values::Size,
 };
@@ -26,7 +26,7 @@ use crate::{
 #[derive(Clone, Debug)]
 #[must_use = "handlers do nothing until they are added to a router"]
 pub struct Methods<S = ()> {
-    pub(crate) handlers: MethodRouter<S>,
+    pub(crate) handlers: ByMethod<S>,
     pub(crate) described: Vec<Described>,
     pub(crate) marks: Marks,
     /// Left out of the description on purpose.
@@ -92,6 +92,17 @@ const fn is_get(verb: &str) -> bool {
     matches!(verb.as_bytes(), b"get")
 }
 
+/// `handlers` with `handler`, if it can be called without axum's router.
+fn direct<H, T, I, S>(handlers: ByMethod<S>, method: Method, handler: H) -> ByMethod<S>
+where
+    H: AxumHandler<T, S>,
+    T: 'static,
+    I: Inputs,
+    S: Clone + Send + Sync + 'static,
+{
+    if I::ROUTED { handlers } else { handlers.with_direct(method, handler) }
+}
+
 macro_rules! verbs {
     ($($verb:ident $name:literal)+) => {
         $(
@@ -106,7 +117,9 @@ macro_rules! verbs {
             {
                 let described = Described::new(stringify!($verb), describe::<{ is_get(stringify!($verb)) }, I, H::Output>);
                 let marks = Marks { connect_info: I::CONNECT_INFO, ..Marks::default() };
-                Methods { described: vec![described], marks, answers_others: false, ..routing::$verb(handler).into() }
+                let handlers = ByMethod::from(routing::$verb(handler.clone()));
+                let handlers = direct::<H, T, I, S>(handlers, described.method(), handler);
+                Methods { handlers, described: vec![described], marks, is_left_out: false, answers_others: false }
             }
         )+
 
@@ -120,9 +133,12 @@ macro_rules! verbs {
                     I: Inputs,
                     H::Output: Output,
                 {
-                    self.described.push(Described::new(stringify!($verb), describe::<{ is_get(stringify!($verb)) }, I, H::Output>));
+                    let described = Described::new(stringify!($verb), describe::<{ is_get(stringify!($verb)) }, I, H::Output>);
+                    self.handlers.routed = self.handlers.routed.$verb(handler.clone());
+                    self.handlers = direct::<H, T, I, S>(self.handlers, described.method(), handler);
+                    self.described.push(described);
                     self.marks.connect_info |= I::CONNECT_INFO;
-                    Self { handlers: self.handlers.$verb(handler), ..self }
+                    self
                 }
             )+
         }
@@ -156,7 +172,7 @@ impl<S: Clone + Send + Sync + 'static> Methods<S> {
     /// what comes out: beyond it is a 413. Another coding is 415 with `Accept-Encoding: gzip` (RFC 7694).
     pub fn decompress(mut self) -> Self {
         self.described.iter_mut().for_each(|described| described.is_decompressed = true);
-        self.map(decompressed)
+        Self { handlers: self.handlers.layered(decompressed), ..self }
     }
 
     /// The time until the response's head, instead of `server.request_timeout`: shorter or longer. Later it is a 504. A
@@ -198,7 +214,13 @@ impl<S: Clone + Send + Sync + 'static> Methods<S> {
 
     /// Gives the handlers their state.
     pub fn with_state<T>(self, state: S) -> Methods<T> {
-        self.map(|handlers| handlers.with_state(state))
+        Methods {
+            handlers: self.handlers.with_state(state),
+            described: self.described,
+            marks: self.marks,
+            is_left_out: self.is_left_out,
+            answers_others: self.answers_others,
+        }
     }
 
     /// Wraps the handlers in a layer of tower's, as axum does: also what answers other methods.
@@ -210,7 +232,7 @@ impl<S: Clone + Send + Sync + 'static> Methods<S> {
         <L::Service as Service<Request>>::Error: Into<Infallible> + 'static,
         <L::Service as Service<Request>>::Future: Send + 'static,
     {
-        self.map(|handlers| handlers.layer(layer)).layered()
+        self.layered(|handlers| handlers.layer(layer))
     }
 
     /// Wraps the handlers in a layer of tower's: another method stays a 405. Around axum's own method router it is as
@@ -223,25 +245,13 @@ impl<S: Clone + Send + Sync + 'static> Methods<S> {
         <L::Service as Service<Request>>::Future: Send + 'static,
     {
         let answers_others = self.answers_others;
-        self.map(|handlers| if answers_others { handlers.layer(layer) } else { handlers.route_layer(layer) }).layered()
+        self.layered(|handlers| if answers_others { handlers.layer(layer) } else { handlers.route_layer(layer) })
     }
 
     /// A layer may read what no handler asks for.
-    fn layered(mut self) -> Self {
+    fn layered(mut self, layer: impl FnOnce(MethodRouter<S>) -> MethodRouter<S>) -> Self {
         self.marks.connect_info = true;
-        self
-    }
-}
-
-impl<S> Methods<S> {
-    pub(crate) fn map<T>(self, change: impl FnOnce(MethodRouter<S>) -> MethodRouter<T>) -> Methods<T> {
-        Methods {
-            handlers: change(self.handlers),
-            described: self.described,
-            marks: self.marks,
-            is_left_out: self.is_left_out,
-            answers_others: self.answers_others,
-        }
+        Self { handlers: self.handlers.layered(layer), ..self }
     }
 }
 
@@ -249,6 +259,6 @@ impl<S> Methods<S> {
 impl<S> From<MethodRouter<S>> for Methods<S> {
     fn from(handlers: MethodRouter<S>) -> Self {
         let marks = Marks { connect_info: true, ..Marks::default() };
-        Self { handlers, described: Vec::new(), marks, is_left_out: false, answers_others: true }
+        Self { handlers: handlers.into(), described: Vec::new(), marks, is_left_out: false, answers_others: true }
     }
 }

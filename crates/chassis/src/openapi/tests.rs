@@ -1,3 +1,4 @@
+mod direct;
 mod marks;
 
 use axum::response::{

@@ -81,16 +81,16 @@ impl AdmissionPermit {
     }
 
     fn leave(&mut self, now: Instant, timed_out: bool) {
-        let Some(held) = self.held.take() else { return };
-        let ended = match held {
-            Held::Slot(slot) => Ended { limiter: Arc::clone(&slot.0), waited: Some(Duration::ZERO), _slot: Some(slot) },
-            Held::Loan(loan) => match loan.end() {
-                Some(ended) => ended,
-                None => return,
-            },
-        };
-        if let (true, Some(waited)) = (self.counts, ended.waited) {
-            ended.limiter.ended(self.admitted + waited, now, timed_out);
+        // Counted before its place is free.
+        match self.held.take() {
+            Some(Held::Slot(slot)) if self.counts => slot.0.ended(self.admitted, now, timed_out),
+            Some(Held::Loan(loan)) => {
+                let Some(ended) = loan.end() else { return };
+                if let (true, Some(waited)) = (self.counts, ended.waited) {
+                    ended.limiter.ended(self.admitted + waited, now, timed_out);
+                }
+            }
+            Some(Held::Slot(_)) | None => {}
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Bounds, ClientCertificate, Connection, forwarded};
 
-/// Information about the connection for handlers; an extension of each request.
+/// Information about the connection for handlers: an extractor, and an extension of the requests of routes that may read it.
 #[derive(Clone, Debug)]
 pub struct ConnectionInfo(Arc<Info>);
 

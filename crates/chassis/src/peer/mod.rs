@@ -35,8 +35,8 @@ pub(crate) trait Respond: Clone + Send + Sync + 'static {
     /// A pending response. `Unpin`, so that one of HTTP/2 may move to a task of its own after its first poll.
     type Answer: Future<Output = Response> + Send + Unpin + 'static;
 
-    /// Answers `request`.
-    fn respond(&self, request: Request) -> Self::Answer;
+    /// Answers `request`, which came on `connection`.
+    fn respond(&self, request: Request, connection: &ConnectionInfo) -> Self::Answer;
 
     /// A malformed request of HTTP/2 got a 400 before it could be read.
     fn refused(&self, connection: &ConnectionInfo);

@@ -8,7 +8,7 @@ use std::{borrow::Cow, cell::RefCell, marker::PhantomData, rc::Rc};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     FieldError, Problem, check,
@@ -77,7 +77,8 @@ const MOST_UNKNOWN: usize = 32;
 #[derive(Debug, Default)]
 pub struct Form {
     at: String,
-    fields: Map<String, Value>,
+    /// In a list: an object has few of them, and a scan beats a hash.
+    fields: Vec<(String, Value)>,
     /// False if the object itself was missing or invalid, which is reported once and not for each of its fields.
     present: bool,
     errors: Rc<RefCell<Vec<FieldError>>>,
@@ -88,23 +89,27 @@ pub struct Form {
 impl Form {
     /// Reads `value`, which should be an object.
     #[must_use]
-    pub fn new(value: Value) -> Self {
-        Self::at(String::new(), Some(whole(value)), Rc::default())
+    pub fn new(mut value: Value) -> Self {
+        whole(&mut value);
+        Self::at(String::new(), Some(value), Rc::default())
     }
 
     fn at(at: String, value: Option<Value>, errors: Rc<RefCell<Vec<FieldError>>>) -> Self {
         let wrong = match value {
-            Some(Value::Object(fields)) => return Self { at, fields, present: true, errors, broken: Vec::new() },
+            Some(Value::Object(fields)) => {
+                let fields = fields.into_iter().collect();
+                return Self { at, fields, present: true, errors, broken: Vec::new() };
+            }
             Some(_) => FieldError::new(at.as_str(), "invalid", "expected an object"),
             None => FieldError::new(at.as_str(), "required", "is required"),
         };
         errors.borrow_mut().push(wrong);
-        Self { at, fields: Map::new(), present: false, errors, broken: Vec::new() }
+        Self { at, fields: Vec::new(), present: false, errors, broken: Vec::new() }
     }
 
     /// Reads a required field.
     pub fn require<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
-        match self.fields.remove(name) {
+        match self.take(name) {
             Some(value) => self.read(name, value),
             None if self.present => self.reject(name, "required", "is required"),
             None => None,
@@ -113,7 +118,7 @@ impl Form {
 
     /// Reads an optional or null field.
     pub fn optional<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
-        match self.fields.remove(name) {
+        match self.take(name) {
             None | Some(Value::Null) => None,
             Some(value) => self.read(name, value),
         }
@@ -125,7 +130,8 @@ impl Form {
         if !self.present {
             return Self { present: false, errors: Rc::clone(&self.errors), ..Self::default() };
         }
-        Self::at(self.pointer(name), self.fields.remove(name), Rc::clone(&self.errors))
+        let value = self.take(name);
+        Self::at(self.pointer(name), value, Rc::clone(&self.errors))
     }
 
     /// Records an error of the field; returns `None`, for use in a match arm.
@@ -162,6 +168,11 @@ impl Form {
         if errors.is_empty() { Ok(()) } else { Err(Problem::invalid_fields(errors)) }
     }
 
+    fn take(&mut self, name: &str) -> Option<Value> {
+        let at = self.fields.iter().position(|(known, _)| known == name)?;
+        Some(self.fields.swap_remove(at).1)
+    }
+
     fn read<T: DeserializeOwned>(&mut self, name: &str, value: Value) -> Option<T> {
         match serde_json::from_value(value) {
             Ok(value) => Some(value),
@@ -174,6 +185,6 @@ impl Form {
     }
 
     fn pointer(&self, name: &str) -> String {
-        format!("{}{}", self.at, token(name))
+        [self.at.as_str(), &token(name)].concat()
     }
 }

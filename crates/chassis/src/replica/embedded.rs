@@ -38,7 +38,7 @@ use crate::{
     connection::Entry,
     lifecycle::Lifecycle,
     middleware::routes::Routes,
-    peer::{Abort, ConnectionInfo},
+    peer::{Abort, ConnectionInfo, Respond as _},
     request::{self, RequestContext},
     router::Router,
     tasks::Tasks,
@@ -140,12 +140,12 @@ impl Embedded {
     {
         let Head { parts, client, scheme, .. } = request.0;
         let method = parts.method.clone();
-        let mut request = http::Request::from_parts(parts, body.map_or_else(Body::empty, Body::new));
+        let request = http::Request::from_parts(parts, body.map_or_else(Body::empty, Body::new));
         let entry = self.core.connections.enter(None);
         // Over a Unix socket the host has no address: the peer is local.
         let client = client.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
-        request.extensions_mut().insert(ConnectionInfo::new(client, scheme, None, &entry, &self.core.limits));
-        let response = self.routes.call(request).await;
+        let connection = ConnectionInfo::new(client, scheme, None, &entry, &self.core.limits);
+        let response = self.routes.respond(request, &connection).await;
         if response.extensions().get::<Abort>().is_some() {
             return None;
         }

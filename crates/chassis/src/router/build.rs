@@ -14,6 +14,7 @@ use super::{
 use crate::{
     middleware::{
         Stack,
+        dispatch::{ByMethod, Dispatch},
         route::{Kind, Marks, Route as Inside},
         routes::{Checks, Paths, Routes, Target},
     },
@@ -66,7 +67,7 @@ impl Router {
         }));
         for (handlers, Route { path, kind, pool, marks, .. }) in apart(self.fallbacks).0 {
             let rest = format!("{path}/{{*rest}}");
-            let route = stack.route(&rest, kind, pool.as_deref(), &marks, anywhere(handlers));
+            let route = stack.route(&rest, kind, pool.as_deref(), &marks, anywhere(handlers.routed));
             let paths_below = [format!("{path}/"), path, rest].map(|path| (path, vec![Target::any(&route)]));
             paths.fallbacks.extend(paths_below);
         }
@@ -83,11 +84,11 @@ impl Router {
         // As in `build`: a 404 with layers around it gives way to a fallback of a router of axum's.
         let fallback = self.fallback.filter(|route| route.kind != Kind::Unmatched || !has_other);
         let (fallback, fallbacks) = (apart(fallback).0.pop(), apart(self.fallbacks).0);
-        let mut router = fallback.map(|(handlers, _)| anywhere(handlers)).unwrap_or_default();
+        let mut router = fallback.map(|(handlers, _)| anywhere(handlers.routed)).unwrap_or_default();
         for (handlers, route) in own {
             let handlers = match route.marks.cors().cloned() {
-                Some(cors) => handlers.layer(cors),
-                None => handlers,
+                Some(cors) => handlers.routed.layer(cors),
+                None => handlers.routed,
             };
             router = router.route(&route.path, handlers);
         }
@@ -95,7 +96,7 @@ impl Router {
             router = router.merge(mounted.into_router());
         }
         for (handlers, route) in fallbacks {
-            router = router.nest(&route.path, anywhere(handlers));
+            router = router.nest(&route.path, anywhere(handlers.routed));
         }
         // As in the middleware: axum's own limit holds nowhere.
         router.layer(DefaultBodyLimit::disable())
@@ -103,7 +104,7 @@ impl Router {
 }
 
 /// A route without its handlers, and they.
-pub(super) type Own = (MethodRouter, Route<()>);
+pub(super) type Own = (ByMethod<()>, Route<()>);
 
 /// The routes of one path each, and those of axum's routers.
 pub(super) fn apart(routes: impl IntoIterator<Item = Route<()>>) -> (Vec<Own>, Vec<(Mounted, Route<()>)>) {
@@ -130,12 +131,15 @@ pub(super) fn refuse_unlike(path: &str, routes: &[Own]) {
 /// The routes of one path. axum's router has all of their methods, so that each can list them in `Allow`.
 fn targets(stack: &Stack, path: &str, routes: Vec<Own>) -> Vec<Target> {
     refuse_unlike(path, &routes);
-    let all = |router: axum::Router, (handlers, _): &Own| router.route(path, handlers.clone());
+    let all = |router: axum::Router, (handlers, _): &Own| router.route(path, handlers.routed.clone());
     // With its state, so that each handler becomes a service now; otherwise axum converts it for each request.
-    let handlers = routes.iter().fold(axum::Router::new(), all).with_state(());
-    let target = |(_, route): Own| Target {
-        methods: route.described.iter().map(Described::method).collect(),
-        route: stack.route(path, route.kind, route.pool.as_deref(), &route.marks, handlers.clone()),
+    let all_of_path = routes.iter().fold(axum::Router::new(), all).with_state(());
+    let target = |(own, route): Own| {
+        let handlers = Dispatch::new(own.direct(), all_of_path.clone());
+        Target {
+            methods: route.described.iter().map(Described::method).collect(),
+            route: stack.route(path, route.kind, route.pool.as_deref(), &route.marks, handlers),
+        }
     };
     routes.into_iter().map(target).collect()
 }
@@ -144,10 +148,10 @@ fn targets(stack: &Stack, path: &str, routes: Vec<Own>) -> Vec<Target> {
 fn checks(stack: &Stack, own: &[Own], mounted: &[(Mounted, Route<()>)], has_fallback: bool) -> Option<Checks> {
     let (handlers, route) = own.iter().find(|(_, route)| route.kind == Kind::Probe)?;
     let at_root = || own.iter().filter(|(_, route)| route.path == "/");
-    let is_apps = at_root().any(|(handlers, _)| options::has_handler(handlers))
+    let is_apps = at_root().any(|(handlers, _)| options::has_handler(&handlers.routed))
         || mounted.iter().any(|(mounted, _)| mounted.answers_options_of_root())
         || (has_fallback && at_root().next().is_none() && !mounted.iter().any(|(mounted, _)| mounted.has_root()));
-    let route = stack.route(&route.path, Kind::Probe, None, &route.marks, anywhere(handlers.clone()));
+    let route = stack.route(&route.path, Kind::Probe, None, &route.marks, anywhere(handlers.routed.clone()));
     Some(Checks { route, of_root: !is_apps })
 }
 
@@ -167,7 +171,7 @@ fn spread(stack: &Stack, route: &Route<()>, mounted: &Mounted, paths: &[Path]) -
 /// What answers the paths that no route matches.
 fn unmatched(stack: &Stack, fallback: Option<Route<()>>) -> Arc<Inside> {
     if let Some((handlers, Route { path, kind, pool, marks, .. })) = apart(fallback).0.pop() {
-        return stack.route(&path, kind, pool.as_deref(), &marks, anywhere(handlers));
+        return stack.route(&path, kind, pool.as_deref(), &marks, anywhere(handlers.routed));
     }
     let handlers = axum::Router::new().fallback(not_found);
     stack.route("", Kind::Unmatched, None, &Marks::default(), handlers)

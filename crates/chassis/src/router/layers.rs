@@ -35,7 +35,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     {
         let wrap = |route: Route<S>| {
             let mounted = |mounted: Mounted| mounted.map(|router| router.layer(layer.clone()));
-            route.map(|methods| methods.layer(layer.clone()), mounted).layered()
+            route.map(|methods| methods.layered(|all| all.layer(layer.clone())), mounted).layered()
         };
         let unmatched = || Route::new("", Kind::Unmatched, Methods::from(any(not_found)));
         self.fallback = Some(wrap(self.fallback.unwrap_or_else(unmatched)));
@@ -62,10 +62,10 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         let wrap = |route: Route<S>| {
             let mounted = |mounted: Mounted| mounted.map(|router| router.route_layer(layer.clone()));
             let answers_others = route.answers_others;
-            let inside = |methods: MethodRouter<S>| {
-                if answers_others { methods.layer(layer.clone()) } else { methods.route_layer(layer.clone()) }
+            let inside = |all: MethodRouter<S>| {
+                if answers_others { all.layer(layer.clone()) } else { all.route_layer(layer.clone()) }
             };
-            route.map(inside, mounted).layered()
+            route.map(|methods| methods.layered(inside), mounted).layered()
         };
         self.routes = self.routes.into_iter().map(wrap).collect();
         self

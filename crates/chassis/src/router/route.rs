@@ -2,11 +2,12 @@
 //!
 //! Next: [`super::layers`].
 
-use axum::routing::MethodRouter;
-
 use super::mounted::Mounted;
 use crate::{
-    middleware::route::{Kind, Marks},
+    middleware::{
+        dispatch::ByMethod,
+        route::{Kind, Marks},
+    },
     openapi::{Described, Methods},
 };
 
@@ -28,7 +29,7 @@ pub(super) struct Route<S> {
 #[derive(Clone, Debug)]
 pub(super) enum Handlers<S> {
     /// Of one path. Boxed, as it is five times as large as the other.
-    Methods(Box<MethodRouter<S>>),
+    Methods(Box<ByMethod<S>>),
     /// Of all paths of one of axum's routers.
     Mounted(Mounted),
 }
@@ -36,7 +37,7 @@ pub(super) enum Handlers<S> {
 impl<S> Handlers<S> {
     fn map<T>(
         self,
-        methods: impl FnOnce(MethodRouter<S>) -> MethodRouter<T>,
+        methods: impl FnOnce(ByMethod<S>) -> ByMethod<T>,
         mounted: impl FnOnce(Mounted) -> Mounted,
     ) -> Handlers<T> {
         match self {
@@ -77,7 +78,7 @@ impl<S> Route<S> {
 
     pub(super) fn map<T>(
         self,
-        methods: impl FnOnce(MethodRouter<S>) -> MethodRouter<T>,
+        methods: impl FnOnce(ByMethod<S>) -> ByMethod<T>,
         mounted: impl FnOnce(Mounted) -> Mounted,
     ) -> Route<T> {
         Route {

@@ -13,11 +13,13 @@ use opentelemetry_sdk::logs::SdkLogger;
 use tracing::Level;
 
 use super::{
+    constants::Constants,
     cut::{AGENT, PATH, cut},
     digits,
     filter::{ACCESS, LogControl},
-    format::{Format, Name, Value, name},
+    format::{Format, JsonFields, Name, Put, Value, name},
     sink::{Sink, Urgency},
+    timestamp,
 };
 use crate::request::TraceContext;
 
@@ -32,6 +34,8 @@ pub(crate) struct AccessRecord<'a> {
     pub method: &'static str,
     /// The route's template.
     pub route: &'a str,
+    /// Those of the route's lines with this method and status.
+    pub constants: &'a Constants,
     /// The path without the query, which may hold secrets; written up to 1,024 bytes.
     pub path: &'a str,
     /// The HTTP version.
@@ -76,10 +80,9 @@ impl AccessLog {
             return;
         }
         let mut line = LINE.take();
-        self.format.head(&mut line, level, ACCESS);
         match self.format {
-            Format::Json => record.visit(|name, value| self.format.field(&mut line, name, value)),
-            Format::Text(_) => record.text(self.format, &mut line),
+            Format::Json => record.json(level, &mut line),
+            Format::Text(_) => record.text(self.format, level, &mut line),
         }
         self.format.tail(&mut line);
         self.sink.write(&line, urgency);
@@ -93,30 +96,51 @@ impl AccessLog {
 
 impl AccessRecord<'_> {
     /// Visits each field under its semantic-convention name.
-    fn visit(&self, mut put: impl FnMut(Name, Value<'_>)) {
-        put(name!("request_id"), Value::Plain(self.request_id));
-        put(name!("trace_id"), Value::Id(self.trace.trace_id.0));
-        put(name!("sampled"), Value::Bool(self.trace.sampled));
-        put(name!("http.request.method"), Value::Plain(self.method));
-        put(name!("http.route"), Value::Text(self.route));
-        put(name!("url.path"), Value::Text(&cut(self.path, PATH)));
-        put(name!("network.protocol.version"), Value::Plain(protocol(self.version)));
-        put(name!("http.response.status_code"), Value::Unsigned(self.status.as_u16().into()));
-        put(name!("http.server.request.duration"), Value::Seconds(self.duration));
+    fn visit(&self, fields: &mut impl Put) {
+        self.identified(fields);
+        self.named(fields);
+        fields.put(name!("url.path"), Value::Text(&cut(self.path, PATH)));
+        self.answered(fields);
+        self.measured(fields);
+    }
+
+    fn identified(&self, fields: &mut impl Put) {
+        fields.put(name!("request_id"), Value::Plain(self.request_id));
+        fields.put(name!("trace_id"), Value::Id(self.trace.trace_id.0));
+        fields.put(name!("sampled"), Value::Bool(self.trace.sampled));
+    }
+
+    fn measured(&self, fields: &mut impl Put) {
+        fields.put(name!("http.server.request.duration"), Value::Seconds(self.duration));
         if let Some(bytes) = self.request_bytes {
-            put(name!("http.request.body.size"), Value::Unsigned(bytes));
+            fields.put(name!("http.request.body.size"), Value::Unsigned(bytes));
         }
-        put(name!("http.response.body.size"), Value::Unsigned(self.response_bytes));
+        fields.put(name!("http.response.body.size"), Value::Unsigned(self.response_bytes));
         if let Some(client) = self.client {
-            put(name!("client.address"), Value::Address(client.to_canonical()));
+            fields.put(name!("client.address"), Value::Address(client.to_canonical()));
         }
         if let Some(agent) = self.user_agent {
-            put(name!("user_agent.original"), Value::Text(&cut(agent, AGENT)));
+            fields.put(name!("user_agent.original"), Value::Text(&cut(agent, AGENT)));
         }
     }
 
+    /// Appends the line up to its closing brace.
+    fn json(&self, level: Level, line: &mut Vec<u8>) {
+        line.extend_from_slice(b"{\"timestamp\":\"");
+        timestamp::now(line);
+        line.extend_from_slice(if level == Level::ERROR {
+            br#"","level":"ERROR","target":"access""#
+        } else {
+            br#"","level":"INFO","target":"access""#
+        });
+        self.identified(&mut JsonFields(line));
+        self.constants.append(line, self);
+        self.measured(&mut JsonFields(line));
+    }
+
     /// Appends what a person at a terminal looks for, ids last and short; JSON has the rest.
-    fn text(&self, format: Format, line: &mut Vec<u8>) {
+    fn text(&self, format: Format, level: Level, line: &mut Vec<u8>) {
+        format.head(line, level, ACCESS);
         let path = cut(self.path, PATH);
         for value in [Value::Plain(self.method), Value::Text(&path), Value::Unsigned(self.status.as_u16().into())] {
             line.push(b' ');
@@ -143,7 +167,7 @@ impl AccessRecord<'_> {
         let flags = TraceFlags::default().with_sampled(self.trace.sampled);
         log.set_trace_context(self.trace.trace_id.0.into(), SpanId::INVALID, Some(flags));
         // By their names in `visit`: the trace context above carries these two.
-        self.visit(|name, value| {
+        self.visit(&mut |name: Name, value: Value<'_>| {
             if !matches!(name.plain, "trace_id" | "sampled") {
                 log.add_attribute(name.plain, any_value(value));
             }
@@ -191,12 +215,13 @@ mod tests {
         },
     };
 
-    fn record(trace: &TraceContext) -> AccessRecord<'_> {
+    fn record<'a>(trace: &'a TraceContext, constants: &'a Constants) -> AccessRecord<'a> {
         AccessRecord {
             request_id: "r-1",
             trace,
             method: "POST",
             route: "/v1/quotes/{id}",
+            constants,
             path: "/v1/quotes/\"%0a\u{1}",
             version: Version::HTTP_11,
             status: StatusCode::OK,
@@ -217,14 +242,15 @@ mod tests {
         let trace =
             TraceContext { trace_id: TraceId(0xabcd_ef01_2345 << 80), sampled: true, ..TraceContext::default() };
         let unsampled = TraceContext { sampled: false, ..trace.clone() };
+        let (constants, failures) = <(Constants, Constants)>::default();
         let id = "0123456789abcdef0123456789abcdef";
-        log.write(&AccessRecord { request_id: id, path: "/v1/quotes/7", ..record(&trace) });
+        log.write(&AccessRecord { request_id: id, path: "/v1/quotes/7", ..record(&trace, &constants) });
         let failed = StatusCode::BAD_GATEWAY;
         log.write(&AccessRecord {
             status: failed,
             duration: Duration::from_secs(30),
             client: None,
-            ..record(&unsampled)
+            ..record(&unsampled, &failures)
         });
         assert!(sink.flush(Duration::from_secs(5)));
         let text = captured.text();
@@ -244,10 +270,11 @@ mod tests {
         let control = LogControl::new("info", true).unwrap();
         let log = AccessLog::new(sink.clone(), Format::Json, control.clone(), None);
         let trace = TraceContext { trace_id: TraceId(0xff), sampled: true, ..TraceContext::default() };
-        log.write(&record(&trace));
+        let (constants, failures) = <(Constants, Constants)>::default();
+        log.write(&record(&trace, &constants));
         control.set_filter("info,access=error").unwrap();
-        log.write(&record(&trace));
-        log.write(&AccessRecord { status: StatusCode::BAD_GATEWAY, ..record(&trace) });
+        log.write(&record(&trace, &constants));
+        log.write(&AccessRecord { status: StatusCode::BAD_GATEWAY, ..record(&trace, &failures) });
         assert!(sink.flush(Duration::from_secs(5)));
         let lines: Vec<Json> = captured.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 2);
@@ -262,6 +289,10 @@ mod tests {
             "client.address": "10.0.0.7", "user_agent.original": "curl\n",
         });
         assert_eq!(first, expected);
+        // In this order, and without the timestamp that it begins with.
+        let text = captured.text();
+        let timeless = r#"","level":"INFO","target":"access","request_id":"r-1","trace_id":"000000000000000000000000000000ff","sampled":true,"http.request.method":"POST","http.route":"/v1/quotes/{id}","url.path":"/v1/quotes/\"%0a\u0001","network.protocol.version":"1.1","http.response.status_code":200,"http.server.request.duration":0.001235,"http.response.body.size":42,"client.address":"10.0.0.7","user_agent.original":"curl\n"}"#;
+        assert_eq!(text.lines().next().unwrap()[r#"{"timestamp":"2026-01-31T12:34:56.789Z"#.len()..], *timeless);
         assert_eq!(lines[1]["level"], "ERROR");
     }
 }

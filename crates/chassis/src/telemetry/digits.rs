@@ -41,6 +41,7 @@ pub(super) fn padded<const N: usize>(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Appends 32 lower-case hexadecimal digits.
+#[inline]
 pub(super) fn hexadecimal(out: &mut Vec<u8>, number: u128) {
     out.extend_from_slice(&hexadecimal_digits(number));
 }
@@ -49,31 +50,46 @@ pub(super) fn hexadecimal(out: &mut Vec<u8>, number: u128) {
 pub(super) fn seconds(out: &mut Vec<u8>, duration: Duration) {
     let micros = rounded(duration);
     unsigned(out, micros / 1_000_000);
-    out.push(b'.');
-    let first = out.len() + 1;
-    padded::<6>(out, micros % 1_000_000);
-    while out.len() > first && out.last() == Some(&b'0') {
-        out.pop();
+    let mut fraction = *b".000000";
+    let mut rest = micros % 1_000_000;
+    for place in fraction[1..].iter_mut().rev() {
+        *place = digit(rest % 10);
+        rest /= 10;
     }
+    // The first digit stays. All of it is copied, since a copy of a known length is no call.
+    let zeros = fraction[2..].iter().rev().take_while(|&&place| place == b'0').count();
+    out.extend_from_slice(&fraction);
+    out.truncate(out.len() - zeros);
 }
 
 /// Appends `192.0.2.1`.
 pub(super) fn dotted(out: &mut Vec<u8>, address: Ipv4Addr) {
-    for (at, octet) in address.octets().into_iter().enumerate() {
-        if at > 0 {
-            out.push(b'.');
+    let mut text = [b'.'; 16];
+    let mut length = 0;
+    for octet in address.octets() {
+        for (least, unit) in [(100, 100), (10, 10), (0, 1)] {
+            if octet >= least {
+                text[length] = b'0' + octet / unit % 10;
+                length += 1;
+            }
         }
-        unsigned(out, octet.into());
+        length += 1;
     }
+    let end = out.len() + length - 1;
+    out.extend_from_slice(&text);
+    out.truncate(end);
 }
 
 /// Whole microseconds, to the nearest.
 pub(super) fn rounded(duration: Duration) -> u64 {
-    u64::try_from((duration.as_nanos() + 500) / 1_000).unwrap_or(u64::MAX)
+    // Without 128 bits, whose division is a call.
+    let micros = u64::from((duration.subsec_nanos() + 500) / 1_000);
+    duration.as_secs().saturating_mul(1_000_000).saturating_add(micros)
 }
 
+/// A number below ten.
 #[expect(clippy::cast_possible_truncation, reason = "below ten")]
-const fn digit(number: u64) -> u8 {
+pub(super) const fn digit(number: u64) -> u8 {
     b'0' + number as u8
 }
 

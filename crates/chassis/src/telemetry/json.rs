@@ -54,10 +54,21 @@ const fn is_plain(byte: u8) -> bool {
     byte >= 0x20 && byte != b'"' && byte != b'\\' && byte < 0x7f
 }
 
+/// [`is_plain`] of each byte: a short text is one look-up a byte.
+static PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < u8::MAX {
+        plain[byte as usize] = is_plain(byte);
+        byte += 1;
+    }
+    plain
+};
+
 /// Whether no byte needs an escape; eight at once, by the arithmetic of Sean Anderson's `hasless` and `haszero`.
 fn all_plain(bytes: &[u8]) -> bool {
     match bytes.last_chunk::<8>() {
-        None => bytes.iter().all(|&byte| is_plain(byte)),
+        None => bytes.iter().all(|&byte| PLAIN[usize::from(byte)]),
         // The last eight overlap with those before them.
         Some(last) => is_plain_word(*last) && bytes.as_chunks::<8>().0.iter().all(|word| is_plain_word(*word)),
     }

@@ -10,6 +10,7 @@
 mod access;
 mod check;
 mod console;
+mod constants;
 mod cut;
 mod digits;
 mod exporter;
@@ -43,6 +44,7 @@ mod timestamp;
 mod worker;
 
 pub(crate) use access::{AccessLog, AccessRecord};
+pub(crate) use constants::Constants;
 pub(crate) use filter::LogControl;
 pub use identity::Identity;
 pub(crate) use metrics::render;

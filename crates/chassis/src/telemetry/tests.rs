@@ -219,7 +219,7 @@ fn spans_and_logs_go_over_http_under_their_paths_with_the_standard_headers() {
     let fixture = fixture(&settings);
     fixture.serve(&context(TRACE, true), StatusCode::OK);
     let trace = context(TRACE, true).trace.clone();
-    fixture.telemetry.access_log().write(&access_record(&trace));
+    fixture.telemetry.access_log().write(&access_record(&trace, &Constants::default()));
     assert!(fixture.telemetry.flush(Duration::from_secs(10)));
     let posts = collector.posts();
     let body = |path: &str| {
@@ -238,12 +238,13 @@ fn spans_and_logs_go_over_http_under_their_paths_with_the_standard_headers() {
     assert_eq!((fixture.dropped("traces"), fixture.dropped("logs")), (0, 0));
 }
 
-fn access_record(trace: &request::TraceContext) -> AccessRecord<'_> {
+fn access_record<'a>(trace: &'a request::TraceContext, constants: &'a Constants) -> AccessRecord<'a> {
     AccessRecord {
         request_id: "r-1",
         trace,
         method: "GET",
         route: "/things/{id}",
+        constants,
         path: "/things/7",
         version: Version::HTTP_2,
         status: StatusCode::OK,

@@ -7,11 +7,16 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::digits::padded;
+use super::digits::{digit, padded};
+
+type Text = [u8; 24];
+
+/// Where they begin in a [`Text`].
+const MILLISECONDS: usize = 20;
 
 thread_local! {
     /// The second that was written last on this thread, and its text: thousands of lines share it.
-    static LAST: Cell<(u64, [u8; 20])> = const { Cell::new((u64::MAX, [0; 20])) };
+    static LAST: Cell<(u64, Text)> = const { Cell::new((u64::MAX, [0; _])) };
 }
 
 /// Appends the present as `2026-01-31T12:34:56.789Z`.
@@ -21,29 +26,30 @@ pub(super) fn now(out: &mut Vec<u8>) {
 }
 
 fn write(out: &mut Vec<u8>, seconds: u64, milliseconds: u32) {
-    let (last, text) = LAST.get();
-    if last == seconds {
-        out.extend_from_slice(&text);
-    } else {
-        let begin = out.len();
-        second(out, seconds);
-        LAST.set((seconds, out[begin..].try_into().expect("each part has its fixed length")));
+    let (last, mut text) = LAST.get();
+    if last != seconds {
+        text = second(seconds);
+        LAST.set((seconds, text));
     }
-    padded::<3>(out, milliseconds.into());
-    out.push(b'Z');
+    for (place, unit) in text[MILLISECONDS..].iter_mut().zip([100, 10, 1]) {
+        *place = digit((milliseconds / unit % 10).into());
+    }
+    out.extend_from_slice(&text);
 }
 
-/// `2026-01-31T12:34:56.`
-fn second(out: &mut Vec<u8>, seconds: u64) {
+/// `2026-01-31T12:34:56.000Z`
+fn second(seconds: u64) -> Text {
+    let mut text = Vec::with_capacity(size_of::<Text>());
     let (year, month, day) = date(seconds / 86_400);
-    padded::<4>(out, year);
+    padded::<4>(&mut text, year);
     for (before, number) in
         [(b'-', month), (b'-', day), (b'T', seconds / 3_600 % 24), (b':', seconds / 60 % 60), (b':', seconds % 60)]
     {
-        out.push(before);
-        padded::<2>(out, number);
+        text.push(before);
+        padded::<2>(&mut text, number);
     }
-    out.push(b'.');
+    text.extend_from_slice(b".000Z");
+    text.try_into().expect("each part has its fixed length")
 }
 
 /// Year, month and day of a day since 1970; Howard Hinnant's `civil_from_days` without the years before.

@@ -35,7 +35,7 @@ use crate::{
         outbound::Outbound,
     },
     middleware::routes::Routes,
-    peer::{Abort, ConnectionInfo},
+    peer::{Abort, ConnectionInfo, Respond as _},
     problem::Problem,
     request::{self, RequestContext},
     runtime,
@@ -119,11 +119,10 @@ impl CgiConnection<'_> {
     pub(super) async fn ask(&self, head: Head, body: Body, number: u64) -> Option<Answer> {
         let Self { inner, entry, peer } = self;
         let method = head.parts.method.clone();
-        let mut request = Request::from_parts(head.parts, body);
+        let request = Request::from_parts(head.parts, body);
         // The proxy is not a hop of this request: the peer is the client that it saw.
         let info = ConnectionInfo::new(head.client.unwrap_or(*peer), head.scheme, None, entry, &inner.limits);
-        request.extensions_mut().insert(info);
-        let response = inner.routes.call(request).await;
+        let response = inner.routes.respond(request, &info).await;
         if response.extensions().get::<Abort>().is_some() {
             return None;
         }

@@ -13,6 +13,7 @@ mod blocked;
 mod browser;
 mod chassis;
 mod connections;
+mod dispatch;
 mod doors;
 mod drain;
 mod endings;

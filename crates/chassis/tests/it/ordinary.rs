@@ -115,7 +115,9 @@ async fn a_rejected_field_is_named_and_a_text_of_the_apps_own_stays() {
 async fn a_handler_gets_its_peer_by_axums_name_and_by_ours() {
     let _turn = shared().await;
     let server = start(&[]).await;
-    for path in ["/extract/connect", "/extract/connection", "/peer", "/app/peer"] {
+    let extracted =
+        ["connect", "connection", "extended", "perhaps", "whole", "crossed"].map(|name| format!("/extract/{name}"));
+    for path in extracted.iter().map(String::as_str).chain(["/peer", "/app/peer"]) {
         let mut connection = Connection::open(server.app).await.expect("connecting");
         let own = connection.stream.local_addr().expect("a local address").to_string();
         assert_eq!(connection.get(path).await.expect("an answer").text(), own, "{path}");

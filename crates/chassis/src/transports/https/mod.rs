@@ -17,7 +17,7 @@ pub(crate) use certificates::Certificates;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use axum::extract::Request;
+use axum::{Extension, extract::Request};
 use http::{HeaderValue, header};
 use prometheus::Registry;
 use rustls::ServerConnection;
@@ -38,7 +38,7 @@ use crate::{
         state::Phase,
     },
     middleware::routes::Routes,
-    peer::{ClientCertificate, ConnectionInfo},
+    peer::{ClientCertificate, ConnectionInfo, Respond as _},
 };
 
 /// Serves routes over HTTPS.
@@ -127,14 +127,15 @@ fn strict(routes: Routes, settings: &Settings) -> Routes {
     }
     let below = if settings.hsts_subdomains { "; includeSubDomains" } else { "" };
     let value = HeaderValue::try_from(format!("max-age={age}{below}")).expect("visible letters");
-    let strict = axum::Router::new().fallback(move |request: Request| {
-        let (answer, value) = (routes.call(request), value.clone());
-        async {
-            let mut response = answer.await;
-            // An app's own header takes precedence.
-            response.headers_mut().entry(header::STRICT_TRANSPORT_SECURITY).or_insert(value);
-            response
-        }
-    });
+    let strict =
+        axum::Router::new().fallback(move |Extension(connection): Extension<ConnectionInfo>, request: Request| {
+            let (answer, value) = (routes.respond(request, &connection), value.clone());
+            async {
+                let mut response = answer.await;
+                // An app's own header takes precedence.
+                response.headers_mut().entry(header::STRICT_TRANSPORT_SECURITY).or_insert(value);
+                response
+            }
+        });
     strict.into()
 }

@@ -4,6 +4,7 @@
 //! `cargo run --bin ordinary`, with the same settings and the same admin listener as the service.
 
 mod existing;
+mod ways;
 
 use std::{convert::Infallible, net::SocketAddr, path::Path as Folder, process::ExitCode, time::Duration};
 
@@ -26,7 +27,7 @@ use chassis::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tower_http::services::ServeDir;
+use tower_http::{cors::CorsLayer, services::ServeDir};
 
 fn main() -> ExitCode {
     chassis::main(chassis::service!(), async |(): &(), chassis: &Chassis| {
@@ -42,6 +43,7 @@ fn router() -> Router {
     Router::new()
         .nest("/extract", extractors())
         .nest("/v1", group())
+        .nest("/ways", ways::routes())
         .nest_service("/files", ServeDir::new(&files))
         .nest("/deep", Router::new().nest_service("/files", ServeDir::new(&files)))
         .merge_axum(existing::app())
@@ -83,8 +85,21 @@ fn extractors() -> Router {
         .route("/lost/{id}", get(async |Path((a, b)): Path<(u32, u32)>| (a + b).to_string()))
         .route("/connect", get(peer))
         .route("/connection", get(async |connection: ConnectionInfo| connection.peer().to_string()))
+        .route("/extended", get(async |Extension(connection): Extension<ConnectionInfo>| connection.peer().to_string()))
+        .route(
+            "/perhaps",
+            get(async |it: Option<Extension<ConnectionInfo>>| it.map_or_else(String::new, |it| it.peer().to_string())),
+        )
+        .route("/whole", get(whole))
+        .route("/crossed", get(whole).cors(CorsLayer::permissive()))
         .route("/matched", get(async |path: MatchedPath| path.as_str().to_owned()))
         .route("/own", get(async || (StatusCode::BAD_REQUEST, "this is the app's own text")))
+}
+
+/// Who has the whole request may look for anything in it.
+async fn whole(request: Request) -> String {
+    let connection = request.extensions().get::<ConnectionInfo>();
+    connection.map(|it| it.peer().to_string()).unwrap_or_default()
 }
 
 async fn peer(ConnectInfo(peer): ConnectInfo<SocketAddr>) -> String {
