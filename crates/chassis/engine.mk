@@ -35,6 +35,7 @@ engine-lint: ## Checks formatting, lints and documentation links of the engine a
 
 engine: tools ## Runs the engine's own tests: units, and its program behind real proxies and under load.
 	cargo test --locked $(ENGINE) -- --test-threads=$(TEST_THREADS)
+	cargo test --locked --package heap
 
 package: ## The engine's public face, what CHANGELOG.md says of it, and the licences of all dependencies.
 	cargo test --locked --package chassis-package

@@ -20,7 +20,7 @@ pub(crate) const FOLDER: &str = "crates/chassis";
 /// Where a vendored one is in the clone.
 const VENDORED: &str = "vendor/chassis";
 /// The crates that are vendored: the engine, and what it depends on by path.
-const CRATES: [&str; 2] = ["chassis", "wsgi"];
+const CRATES: [&str; 3] = ["chassis", "heap", "wsgi"];
 /// Parts of the engine that only its own developers need.
 const LEFT: [&str; 4] =
     ["crates/chassis/tests/", "crates/chassis/fuzz/", "crates/chassis/benches/", "crates/chassis/engine.mk"];

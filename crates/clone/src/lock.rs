@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Packages that a repository's commit brings.
-const PACKAGES: [&str; 2] = ["chassis", "wsgi"];
+const PACKAGES: [&str; 3] = ["chassis", "heap", "wsgi"];
 
 /// Has cargo write the lock file anew, all versions kept.
 ///

@@ -17,7 +17,7 @@ const KEYWORDS: [&str; 52] = [
 const CRATES: [&str; 6] = ["alloc", "core", "proc-macro", "std", "test", "build"];
 
 /// The library of every clone, its engine, and what the engine depends on by path: two packages of one name would meet.
-const OURS: [&str; 3] = ["chassis", "service", "wsgi"];
+const OURS: [&str; 4] = ["chassis", "heap", "service", "wsgi"];
 
 /// What YAML reads as something else than a text.
 const YAML: [&str; 8] = ["n", "no", "null", "off", "on", "y", "yes", "nan"];

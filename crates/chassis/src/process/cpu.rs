@@ -1,6 +1,6 @@
 //! The CPU that the process may use, and what it has used.
 //!
-//! Next: [`super::signals`].
+//! Next: [`super::peak`].
 
 use std::{fs, path::Path, thread::available_parallelism, time::Duration};
 

@@ -6,6 +6,7 @@ pub(crate) mod cpu;
 mod environment;
 mod exit;
 mod invocation;
+pub(crate) mod peak;
 mod signals;
 mod watch;
 

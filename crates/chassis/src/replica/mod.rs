@@ -52,7 +52,7 @@ use crate::{
     admin::{self, agent},
     config::{AppSettings, Live, Settings, Sources},
     host::{self, Host},
-    process::Watcher,
+    process::{Watcher, peak},
     router::Router,
     telemetry::{self, Identity, Telemetry},
     transports::Certificates,
@@ -142,6 +142,10 @@ fn start<A: AppSettings>(
     telemetry.watch_runtime("work", work.handle().clone());
     let Control { runtime, signals, asked } = control;
     let exit = runtime.block_on(async {
+        // A process that has several replicas has its memory to itself.
+        if telemetry.scope().is_none() {
+            tokio::spawn(peak::watch());
+        }
         let prepare = async {
             let prepared = Prepared::new(live, identity, telemetry, before, io.handle(), work.handle(), app).await?;
             // Let the runtime process pending signals: a replica that must stop does not begin to serve.

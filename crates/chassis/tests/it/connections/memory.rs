@@ -1,10 +1,10 @@
-//! What an idle connection costs.
+//! What an idle connection costs, and that the memory of many goes back.
 
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::harness::{exclusive, http::Connection, server::Server};
+use crate::harness::{eventually, exclusive, http::Connection, server::Server};
 
 const NUMBER: u32 = 10_000;
 
@@ -32,4 +32,13 @@ async fn ten_thousand_idle_connections_fit_into_memory() {
     assert!(each < 64 * 1024, "{each} B each");
     // None was given up for another.
     assert!((server.metric("http_server_connections").await - f64::from(NUMBER)).abs() < 0.5);
+
+    drop(idle);
+    server.metric_becomes("http_server_connections", 0.0, Duration::from_secs(20)).await;
+    // Once the CPU is not needed, which on a busy machine takes a while.
+    eventually("the memory of the peak is given back", Duration::from_secs(60), async || {
+        (server.resident_kib() < before + 5 * 1024).then_some(())
+    })
+    .await;
+    println!("{} KiB after the peak", server.resident_kib());
 }
