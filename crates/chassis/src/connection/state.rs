@@ -135,7 +135,7 @@ impl State {
     }
 
     /// Returns to a phase that began at `since`: the input meanwhile did not belong to a request.
-    #[cfg_attr(not(feature = "fastcgi"), expect(dead_code, reason = "records of no request are FastCGI's"))]
+    #[cfg_attr(not(any(test, feature = "fastcgi")), expect(dead_code, reason = "records of no request are FastCGI's"))]
     pub(crate) fn resume(&self, phase: Phase, since: Instant) {
         let since = since.saturating_duration_since(self.opened).as_millis();
         self.since.store(u64::try_from(since).unwrap_or(u64::MAX - 1), Relaxed);

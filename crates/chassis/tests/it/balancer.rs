@@ -158,7 +158,7 @@ async fn overrun(status: &str, ejects: bool) -> (f64, u64) {
     let envoy = if ejects { Envoy::ejecting(&addresses).await } else { Envoy::plain(&addresses).await };
     let begun = Instant::now();
     let load = Load::start(envoy.address(), 48, Mode::KeepAlive, "/query?ms=20");
-    let done = eventually("400 are answered", Duration::from_secs(60), async || {
+    let done = eventually("400 are answered", Duration::from_mins(1), async || {
         (load.ok() >= 400).then(|| (load.ok(), begun.elapsed().as_secs_f64()))
     })
     .await;
