@@ -19,6 +19,9 @@ const BINARY: HeaderName = HeaderName::from_static("endpoint-load-metrics-bin");
 /// 0.01: an idle replica is almost empty, not without a load.
 const LEAST: f64 = 0.01;
 
+/// 0.05 requests a second: what is left of a rate some ten seconds after the last request.
+const LEAST_RATE: f64 = 0.05;
+
 /// The form of the load report that responses carry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -37,7 +40,7 @@ pub enum LoadReport {
 impl LoadReport {
     /// None where there is nothing to say.
     pub(super) fn header(self, load: &Load) -> Option<(HeaderName, HeaderValue)> {
-        if load.answered <= 0.0 {
+        if load.answered < LEAST_RATE {
             return None;
         }
         // Names of the message and their numbers there.
@@ -107,7 +110,7 @@ mod tests {
     #[test]
     fn without_requests_there_is_no_report_and_idle_is_not_nothing() {
         assert_eq!(LoadReport::Off.header(&LOAD), None);
-        assert_eq!(LoadReport::Json.header(&Load { answered: 0.0, ..LOAD }), None);
+        assert_eq!(LoadReport::Json.header(&Load { answered: 0.04, ..LOAD }), None);
         let idle = LoadReport::Text.header(&Load { utilization: 0.0, cpu: 0.0, ..LOAD }).expect("a report").1;
         assert!(idle.to_str().expect("text").contains("application_utilization=0.0100"), "{idle:?}");
     }
