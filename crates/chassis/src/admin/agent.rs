@@ -32,7 +32,7 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Address and port for HAProxy's agent check, which weighs this replica by its load; none by default. It tells every peer how full the replica is: never expose it beyond the cluster. Not inside another server.
+    /// Address and port for HAProxy's agent check, which weighs this replica by its load; none by default. It tells every peer how full the replica is: never expose it beyond the cluster. Inside another server (uWSGI) it has no effect.
     pub listen: Option<String>,
 }
 
