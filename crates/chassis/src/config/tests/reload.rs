@@ -163,6 +163,8 @@ max_requests_per_connection = 7
 backlog = 7
 max_head = "7KiB"
 max_uri = "7KiB"
+load_report = "json"
+immediate_health_check_fail = true
 trusted_peers = []
 
 [overload]
@@ -173,6 +175,7 @@ work_max_in_flight = 7
 queue_length = 7
 queue_timeout = "7ms"
 retry_after = "7s"
+refusal_status = 429
 
 [telemetry]
 log_filter = "debug"
