@@ -16,6 +16,8 @@ from fleet import ROOT, Trouble, find
 
 HERE = Path(__file__).resolve().parent
 REQUESTS = ROOT / "load-tests/requests.js"
+# By overload.refusal_status.
+REFUSED = (429, 503)
 
 
 class Trace:

@@ -14,7 +14,7 @@ const deadline = number('DEADLINE_MS', 250);
 // How long the fleet has to recover before it is asked for half of its capacity, which it has to answer, s.
 const recovery = number('RECOVERY', 5);
 
-http.setResponseCallback(http.expectedStatuses(200, 503, 504));
+http.setResponseCallback(http.expectedStatuses(200, 429, 503, 504));
 
 export const options = phase === 'capacity' ? asMuchAsGoes() : flood();
 
@@ -48,11 +48,16 @@ export default function () {
   asked();
 }
 
+// By overload.refusal_status.
+function isRefusal(r) {
+  return r.status === 503 || r.status === 429;
+}
+
 // Answered, or refused in the way that was promised.
 export function asked() {
   check(work(), {
-    'answered or refused': (r) => r.status === 200 || r.status === 503 || r.status === 504,
-    'a refusal says when to come back': (r) => r.status !== 503 || Number(r.headers['Retry-After']) >= 1,
+    'answered or refused': (r) => r.status === 200 || isRefusal(r) || r.status === 504,
+    'a refusal says when to come back': (r) => !isRefusal(r) || Number(r.headers['Retry-After']) >= 1,
   });
 }
 

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from k6 import percentile
+from k6 import REFUSED, percentile
 
 
 class Printer:
@@ -39,8 +39,8 @@ class Printer:
         length = len(trace.at)
         statuses, took = trace.status[self.seen : length], sorted(trace.took[self.seen : length])
         self.seen = length
-        refused = sum(status == 503 for status in statuses)
-        failed = sum(status == 0 or status >= 500 for status in statuses) - refused
+        refused = sum(status in REFUSED for status in statuses)
+        failed = sum(status == 0 or status >= 500 and status not in REFUSED for status in statuses)
         # k6 tells with a delay of up to a second.
         shares = trace.shares(now - span - 1, now - 1) or self.run.samples.shares(now - span - 1, now - 1)
         total = sum(shares.values())

@@ -8,7 +8,7 @@ from html import escape
 
 import plots
 from fleet import ROOT
-from k6 import percentile
+from k6 import REFUSED, percentile
 
 STYLE = """
 :root{color-scheme:light dark;--line:#8884;--ink:#222;--paper:#fff}
@@ -65,7 +65,7 @@ class Data:
         self.bins = [{"ok": 0, "refused": 0, "failed": 0, "took": []} for _ in range(count)]
         for at, took, status in zip(trace.at, trace.took, trace.status):
             if (place := int((at - self.begin) / self.step)) < count:
-                kind = "refused" if status == 503 else "failed" if status == 0 or status >= 500 else "ok"
+                kind = "refused" if status in REFUSED else "failed" if status == 0 or status >= 500 else "ok"
                 self.bins[place][kind] += 1
                 if kind == "ok":
                     self.bins[place]["took"].append(took)

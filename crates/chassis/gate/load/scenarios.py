@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from fleet import Trouble
-from k6 import percentile
+from k6 import REFUSED, percentile
 
 
 @dataclass
@@ -163,7 +163,7 @@ def overload(run):
         ">= 60 % of it", f"{good / capacity:.0%}", good >= 0.6 * capacity,
     )  # fmt: skip
     flood = list(run.trace.between(begin + 2, begin + long, "flood"))
-    refused = sorted(took for status, took in flood if status == 503)
+    refused = sorted(took for status, took in flood if status in REFUSED)
     # Otherwise there was no overload, and the rest shows nothing.
     run.check("refused in the flood", ">= 30 %", f"{len(refused) / max(1, len(flood)):.0%}", len(refused) >= 0.3 * len(flood))
     slowest = percentile(refused, 0.99)

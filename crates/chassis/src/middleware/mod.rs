@@ -48,6 +48,7 @@ pub(crate) mod routes;
 mod settings;
 mod transfer_codings;
 mod uploads;
+mod watched;
 
 pub(crate) use settings::Settings;
 

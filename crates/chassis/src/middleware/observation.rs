@@ -2,21 +2,16 @@
 //!
 //! It does not change the response; [`super::response`] does.
 //!
-//! Next: [`super::id`].
+//! Next: [`super::watched`].
 
 use std::{
     net::IpAddr,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
-    task::{Context, Poll},
     time::Instant,
 };
 
 use axum::{body::Body, extract::Request, response::Response};
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, Version, uri::PathAndQuery};
-use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::{
     Stack,
@@ -29,10 +24,11 @@ use super::{
     protect::content_length,
     route::{Kind, Route, method_label},
     settings::Settings,
+    watched::Watched,
 };
 use crate::{
     peer::ConnectionInfo,
-    request::{self, RequestContext},
+    request::RequestContext,
     telemetry::{AccessRecord, ServerSpan, SpanRecord, Tracing},
 };
 
@@ -165,7 +161,7 @@ impl Observation {
 
     /// `body`, whose end is the request's.
     pub(super) fn watch(self, body: Body, status: StatusCode) -> Body {
-        Body::new(Watched { body, observation: Some(self), status, bytes: 0 })
+        Body::new(Watched::new(body, self, status))
     }
 
     fn path(&self) -> &str {
@@ -246,61 +242,5 @@ fn split(host: &str) -> (&str, Option<u16>) {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (name, port.parse().ok()),
         _ => (host, None),
-    }
-}
-
-/// A response body of unknown length; its end is the request's.
-struct Watched {
-    body: Body,
-    /// Gone when the request has been counted.
-    observation: Option<Observation>,
-    status: StatusCode,
-    bytes: u64,
-}
-
-impl Watched {
-    fn end(&mut self) {
-        if let Some(mut observation) = self.observation.take() {
-            observation.end(self.status, self.bytes, Instant::now());
-        }
-    }
-}
-
-impl HttpBody for Watched {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let this = &mut *self;
-        let Some(observation) = &this.observation else { return Pin::new(&mut this.body).poll_frame(cx) };
-        let polled = request::enter(&observation.context, || {
-            catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.body).poll_frame(cx)))
-        });
-        let polled = polled.unwrap_or_else(|panic| {
-            drop(panic);
-            // The head was sent: breaking the connection is the only way to show that the response is incomplete.
-            Poll::Ready(Some(Err(axum::Error::new("the response body panicked"))))
-        });
-        match &polled {
-            Poll::Ready(Some(Ok(frame))) => this.bytes += frame.data_ref().map_or(0, Bytes::len) as u64,
-            Poll::Ready(_) => this.end(),
-            Poll::Pending => {}
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        // Dropped before its end: the client disconnected during a response whose status it has seen.
-        self.end();
     }
 }

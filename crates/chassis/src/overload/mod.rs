@@ -2,7 +2,7 @@
 //!
 //! One pool for each runtime, and one for each name that routes give; in it each route has a limit of its own, which
 //! follows what that route takes. A request takes a place before its handler runs; where none is free it waits in a
-//! short queue, and is then refused with 503. A place is released when the work ends, not when the client was
+//! short queue, and is then refused with 503 (or `overload.refusal_status`). A place is released when the work ends, not when the client was
 //! answered: a late handler still uses resources. A place is lent to others while its request waits for the client.
 //!
 //! ```text

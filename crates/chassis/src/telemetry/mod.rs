@@ -1,9 +1,8 @@
 //! Logs, metrics and traces.
 //!
 //! Logs go to stdout through a bounded [`sink`], traces (and logs, if enabled) by OTLP from a thread of their
-//! own, metrics are collected in a registry. A request never waits for the reader of any of them: what does
-//! not fit is dropped and counted in `telemetry_dropped_total`. It reads no environment of its own: names come in by a
-//! lookup.
+//! own, metrics are collected in a registry. A request never waits for the reader of any of them: what does not fit is
+//! dropped and counted in `telemetry_dropped_total`. It reads no environment: names come in by a lookup.
 //!
 //! Next: [`span`], what a recorded request leaves behind.
 
