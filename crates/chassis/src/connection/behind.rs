@@ -127,6 +127,10 @@ impl Behind {
         self.held.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.held.len()
+    }
+
     /// How many of `bytes` hyper gets now; not zero, unless the first of them is wrong.
     fn pass(&mut self, state: &State, bytes: &mut [u8]) -> usize {
         if matches!(self.mode, Mode::Cut) {

@@ -187,7 +187,7 @@ fn by_phase(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>
         Phase::Silent if state.is_asked_to_close() => {
             Step::at(state.since() + HEAD_GRACE.min(header_timeout()), Step::Finish(Closed::Drain))
         }
-        Phase::Head if state.head.must_end() => Step::End(Closed::Memory),
+        Phase::Head if state.head_must_end() => Step::End(Closed::Memory),
         Phase::Head if state.is_asked_to_close() => {
             Step::at(state.since() + HEAD_GRACE.min(header_timeout()), Step::End(Closed::HeaderTimeout))
         }

@@ -1,8 +1,8 @@
-//! Limits the bytes of incomplete request heads over all connections, since they stay in memory until the head is complete
-//! or its time is up.
+//! Limits the bytes of incomplete request heads of HTTP/1, FastCGI and uwsgi over all connections, since they stay in memory
+//! until the head is complete or its time is up. HTTP/2 has a limit for each connection, in [`super::blocks`].
 //!
-//! Only bytes above the first 8 KiB of a head count. At the limit such heads are not read on, and some end with 408: of the
-//! address with the most bytes the oldest first, as [`super::yielding`] does for places. Then the others are read on.
+//! Only bytes above the first 8 KiB of a head count. At the limit such heads are not read on, and the oldest head of the
+//! address with the most bytes is answered with 408 (over HTTP/1), as often as needed. Then the others are read on.
 //!
 //! Next: [`super::drive`], where the chosen connection ends.
 
@@ -12,7 +12,7 @@ use std::{
     sync::{
         Arc,
         atomic::{
-            AtomicBool, AtomicUsize,
+            AtomicBool, AtomicU64, AtomicUsize,
             Ordering::{Relaxed, SeqCst},
         },
     },
@@ -46,15 +46,27 @@ pub(super) struct Heads {
     total: AtomicUsize,
     /// A scan is under way.
     looks: AtomicBool,
+    /// A head waits since the scan last woke them.
+    waiting: AtomicBool,
 }
 
 impl Heads {
     pub(super) fn new(most: usize) -> Self {
-        Self { most, total: AtomicUsize::new(0), looks: AtomicBool::new(false) }
+        Self { most, total: AtomicUsize::new(0), looks: AtomicBool::new(false), waiting: AtomicBool::new(false) }
     }
 
     fn is_over(&self) -> bool {
         self.total.load(SeqCst) > self.most
+    }
+
+    #[cfg(test)]
+    pub(super) fn total(&self) -> usize {
+        self.total.load(SeqCst)
+    }
+
+    /// Whether it is over now.
+    fn add(&self, bytes: usize) -> bool {
+        self.total.fetch_add(bytes, SeqCst).wrapping_add(bytes) > self.most
     }
 }
 
@@ -62,8 +74,9 @@ impl Heads {
 #[derive(Debug, Default)]
 pub(super) struct Head {
     bytes: AtomicUsize,
-    /// It must end, to free its memory.
-    ends: AtomicBool,
+    /// The head that must end to free its memory: the milliseconds from `opened` to its start, plus one. It may be complete
+    /// by now, and the present one another.
+    ends: AtomicU64,
     /// It is not read on until others have ended.
     waits: AtomicBool,
 }
@@ -74,16 +87,23 @@ impl State {
         self.head.bytes.store(bytes, Relaxed);
         self.enter(Phase::Head);
     }
+
+    /// The head that began at `since` must end.
+    fn end_head(&self, since: Instant) {
+        let since = since.saturating_duration_since(self.opened).as_millis();
+        self.head.ends.store(u64::try_from(since).unwrap_or(u64::MAX - 1) + 1, Relaxed);
+    }
+
+    pub(super) fn head_must_end(&self) -> bool {
+        let since = self.head.ends.load(Relaxed).checked_sub(1);
+        since.is_some_and(|since| self.opened + Duration::from_millis(since) == self.since())
+    }
 }
 
 impl Head {
     /// More of it. Only the connection's own task calls it.
     pub(super) fn grow(&self, bytes: usize) {
         self.bytes.store(self.bytes.load(Relaxed).saturating_add(bytes), Relaxed);
-    }
-
-    pub(super) fn must_end(&self) -> bool {
-        self.ends.load(Relaxed)
     }
 
     fn counted(&self) -> usize {
@@ -100,8 +120,7 @@ impl Entry {
         let now = head.counted();
         if now != before {
             let heads = &self.connections.heads;
-            heads.total.fetch_add(now.wrapping_sub(before), SeqCst);
-            if heads.is_over() && !heads.looks.swap(true, SeqCst) {
+            if heads.add(now.wrapping_sub(before)) && !heads.looks.swap(true, SeqCst) {
                 self.connections.spawn(Arc::clone(&self.connections).end_heads());
             }
         }
@@ -114,6 +133,8 @@ impl Entry {
             return false;
         }
         head.waits.store(true, SeqCst);
+        // Before the second look: a scan that this look is too late for sees it, and wakes once more.
+        heads.waiting.store(true, SeqCst);
         heads.is_over()
     }
 
@@ -129,7 +150,6 @@ impl Entry {
         let counted = head.counted();
         if counted > 0 {
             head.bytes.store(0, Relaxed);
-            head.ends.store(false, Relaxed);
             self.connections.heads.total.fetch_sub(counted, SeqCst);
         }
     }
@@ -144,30 +164,32 @@ impl Connections {
         loop {
             while self.heads.is_over() {
                 let begun = Instant::now();
-                for state in self.choose_heads() {
-                    state.head.ends.store(true, Relaxed);
+                for (since, state) in self.choose_heads() {
+                    state.end_head(since);
                     state.wake();
                 }
                 // A tenth of a processor at most.
                 sleep(AGAIN.max(10 * took(begun, self.count()))).await;
             }
+            self.heads.waiting.store(false, SeqCst);
             self.lock().values().filter(|state| state.head.waits.swap(false, SeqCst)).for_each(|state| state.wake());
             self.heads.looks.store(false, SeqCst);
-            // Those that came in meanwhile found a scan under way.
-            if !self.heads.is_over() || self.heads.looks.swap(true, SeqCst) {
+            // Those that came in or waited meanwhile found a scan under way.
+            let is_done = !self.heads.is_over() && !self.heads.waiting.load(SeqCst);
+            if is_done || self.heads.looks.swap(true, SeqCst) {
                 return;
             }
         }
     }
 
-    fn choose_heads(&self) -> Vec<Arc<State>> {
+    fn choose_heads(&self) -> Vec<(Instant, Arc<State>)> {
         let open = self.lock();
         // A trusted peer forwards for many clients: each of its connections is counted by itself.
         let group = |id: &u64, state: &State| (state.group(), if state.group() == SHARED { *id } else { 0 });
         let mut groups: HashMap<(u64, u64), Vec<Candidate<'_>>> = HashMap::new();
         for (id, state) in open.iter() {
             let counted = state.head.counted();
-            if counted > 0 && state.phase() == Phase::Head && !state.head.must_end() {
+            if counted > 0 && state.phase() == Phase::Head && !state.head_must_end() {
                 groups.entry(group(id, state)).or_default().push((state.since(), counted, state));
             }
         }
@@ -176,7 +198,7 @@ impl Connections {
 }
 
 /// Repeatedly the oldest of the group with the most bytes, until the rest is at most `most`.
-fn choose(most: usize, mut groups: Vec<Vec<Candidate<'_>>>) -> Vec<Arc<State>> {
+fn choose(most: usize, mut groups: Vec<Vec<Candidate<'_>>>) -> Vec<(Instant, Arc<State>)> {
     let now = Instant::now();
     // The next one is last.
     for all in &mut groups {
@@ -196,7 +218,7 @@ fn choose(most: usize, mut groups: Vec<Vec<Candidate<'_>>>) -> Vec<Arc<State>> {
             continue;
         }
         total -= bytes;
-        chosen.push(Arc::clone(state));
+        chosen.push((since, Arc::clone(state)));
         heap.extend(place(at, &groups[at], held - bytes));
     }
     chosen

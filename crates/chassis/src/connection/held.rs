@@ -5,7 +5,8 @@
 //! the bytes of its whole connection times the duration of the stall. A response that makes progress is not reset.
 //!
 //! A peer that never reads looks like a slow one at first. So responses share 4 MiB, or four times the largest, until
-//! their readers have read on for a second, and only from then on the whole limit.
+//! their readers have read on for a second, and only from then on the whole limit. One that takes less than a part of the
+//! response in 3 s has stopped.
 //!
 //! Next: [`super::body`].
 
@@ -36,8 +37,12 @@ const MOST_NEW: usize = 4 << 20;
 const FEW: usize = 4;
 /// 1 s: what a socket takes at once is gone by then.
 const NEW: Duration = Duration::from_secs(1);
-/// 3 s: a piece of 32 KiB within that is 11 KB/s.
+/// 3 s: 64 KiB within that are 22 KB/s, and a socket shows no less (`UNSENT` in `listener`).
 const READS_ON: Duration = Duration::from_secs(3);
+/// 10 ms: a tenth of a stall, and few looks where thousands of parts come in a second.
+const APART: Duration = Duration::from_millis(10);
+/// A quarter of 4 MiB more than the last look left does not wait that long.
+const MORE: usize = 4;
 
 /// What all responses hold.
 #[derive(Debug)]
@@ -48,6 +53,8 @@ pub(crate) struct Held {
     total: AtomicUsize,
     /// A check is due when the grace period of recent stalls is over.
     looks_again: AtomicBool,
+    /// When room was last looked for, and how much was left.
+    looked: Mutex<Option<(Instant, usize)>>,
     gauge: IntGauge,
 }
 
@@ -59,7 +66,7 @@ pub(super) struct Holder {
     stream: Option<Arc<Stream>>,
     bytes: Mutex<usize>,
     begun: Instant,
-    /// Milliseconds from `begun` until its reader last took a piece.
+    /// Milliseconds from `begun` until its reader last took a part.
     moved: AtomicUsize,
     is_reset: AtomicBool,
     /// The rest of a large part over HTTP/1, freed at once when the response is reset.
@@ -77,6 +84,7 @@ impl Held {
             holders: Mutex::default(),
             total: AtomicUsize::new(0),
             looks_again: AtomicBool::new(false),
+            looked: Mutex::default(),
             gauge,
         })
     }
@@ -108,7 +116,9 @@ impl Held {
     /// Resets stalled responses until the rest fits. Recent stalls are checked again after their grace period, since
     /// no other event may trigger a check.
     fn make_room(self: &Arc<Self>, state: &Arc<State>) {
-        if self.reset_most(state) && !self.looks_again.swap(true, Relaxed) {
+        let is_too_much = self.reset_most(state);
+        *self.looked() = Some((Instant::now(), self.total.load(Relaxed)));
+        if is_too_much && !self.looks_again.swap(true, Relaxed) {
             let (held, state) = (Arc::clone(self), Arc::clone(state));
             tokio::spawn(async move {
                 tokio::time::sleep(STALL).await;
@@ -134,6 +144,20 @@ impl Held {
         let is_too_new = reset_down_to(self.most_new().max(FEW * largest).min(self.most), &mut new);
         let is_too_much = reset_down_to(self.most, &mut all.iter().filter(|one| !one.is_reset()).collect());
         is_too_new || is_too_much
+    }
+
+    /// Whether room must be looked for where responses hold `total`. A look locks them all: few are enough while they fit.
+    fn is_due(&self, total: usize) -> bool {
+        let least = self.most_new().min(self.most_each);
+        if total <= least {
+            return false;
+        }
+        let is_recent = |(at, left): (Instant, usize)| at.elapsed() < APART && total < left + least / MORE;
+        total > self.most || !self.looked().is_some_and(is_recent)
+    }
+
+    fn looked(&self) -> MutexGuard<'_, Option<(Instant, usize)>> {
+        self.looked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn most_new(&self) -> usize {
@@ -183,12 +207,12 @@ impl Holder {
         let held = &self.held;
         let total = held.total.fetch_add(bytes.wrapping_sub(before), Relaxed).wrapping_add(bytes.wrapping_sub(before));
         held.gauge.set(i64::try_from(total).unwrap_or(i64::MAX));
-        if bytes > before && total > held.most_new().min(held.most_each) {
+        if bytes > before && held.is_due(total) {
             held.make_room(&self.state);
         }
     }
 
-    /// Its reader took a piece.
+    /// Its reader took a part.
     pub(super) fn moves(&self) {
         self.moved.store(usize::try_from(self.begun.elapsed().as_millis()).unwrap_or(usize::MAX), Relaxed);
     }

@@ -114,6 +114,8 @@ impl<R: Respond> Shared<R> {
         let stalled = entry.state.stalled_since().is_some();
         // Gives the socket back.
         drop(work);
+        // What a head held is free, also while the connection lingers.
+        entry.forget_head();
         let Some(stream) = take(&slot) else {
             return self.await_upgraded(&slot, entry).await;
         };
@@ -124,7 +126,6 @@ impl<R: Respond> Shared<R> {
                 Closed::HeaderTimeout
             }
             Err(Closed::Memory) if state.phase() == Phase::Head => {
-                entry.forget_head();
                 part(stream, &timed_out("The limit for bytes of incomplete request heads was reached.")).await;
                 Closed::Memory
             }

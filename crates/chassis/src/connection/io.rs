@@ -173,10 +173,13 @@ impl<S: Stream> Io<S> {
         match &mut self.watch {
             Watch::Frames(frames) => Ok(frames.blocks.give(buf)),
             Watch::Bodies(behind @ Some(_), _) => {
+                let before = buf.filled().len();
                 let is_some = behind::release(behind, &self.entry.state, buf)?;
                 if is_some {
-                    // Counted when it came.
-                    self.state().received(0);
+                    let rest = behind.as_ref().map_or(0, |behind| behind.len());
+                    // What came with a head counted then. Of the next one all counts, also what hyper has no room for yet.
+                    let is_new = self.entry.state.phase() != Phase::Head;
+                    self.entry.received(if is_new { buf.filled().len() - before + rest } else { 0 });
                 }
                 Ok(is_some)
             }

@@ -84,6 +84,8 @@ impl InFlightGuard {
     fn remove(&self, bytes: usize) {
         let alive = self.alive.fetch_sub(bytes, AcqRel) - bytes;
         if let Some(holder) = self.holder.get() {
+            // A piece or a whole part: its reader has taken it.
+            holder.moves();
             holder.set(alive);
         }
         if alive == 0 && self.stream.is_some() {
@@ -147,7 +149,7 @@ impl bytes::Buf for Chunk {
 
 impl Outbound {
     /// Of a door that writes its responses without hyper; the response is a part of its own there.
-    #[cfg_attr(not(any(feature = "fastcgi", feature = "uwsgi")), expect(dead_code, reason = "the doors of CGI"))]
+    #[cfg_attr(not(any(test, feature = "fastcgi", feature = "uwsgi")), expect(dead_code, reason = "the doors of CGI"))]
     pub(crate) fn on(entry: &Arc<Entry>, limits: &Arc<Limits>, body: Body) -> Self {
         Self::new(body, InFlightGuard::new(Part::new(entry), limits))
     }
@@ -180,9 +182,6 @@ impl Outbound {
         if self.guard.is_reset() {
             *rest = Bytes::new();
             return Err(axum::Error::new("the response was reset"));
-        }
-        if let Some(holder) = self.guard.holder.get() {
-            holder.moves();
         }
         let piece = rest.len().min(most);
         let bytes = Bytes::copy_from_slice(&rest[..piece]);

@@ -94,6 +94,8 @@ impl Inner {
         let driven = drive(&self.limits, state, &mut Conversation(Box::pin(converse(io, connection)))).await;
         let (Ok(reason) | Err(reason)) = driven;
         ended.reason = reason;
+        // What a head held is free, also while the connection lingers.
+        entry.forget_head();
         let Some(stream) = take(&slot) else { return };
         if state.unfinished.load(Relaxed) {
             stream.reset();

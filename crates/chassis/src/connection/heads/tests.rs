@@ -1,9 +1,32 @@
-//! Which heads end.
+//! Which heads end, and which go on.
+
+use std::{
+    sync::Weak,
+    task::{Wake, Waker},
+};
+
+use bytes::Bytes;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, duplex},
+    time::advance,
+};
 
 use super::{
-    super::{Metrics, Rules},
+    super::{
+        Metrics, Rules,
+        io::{Io, Slot, Watch},
+    },
     *,
 };
+
+/// All their heads may hold `most` bytes.
+fn connections(most: usize) -> Arc<Connections> {
+    Connections::new(2, Rules { heads: most, ..Rules::default() }, Metrics::new(None))
+}
+
+fn total(connections: &Connections) -> usize {
+    connections.heads.total()
+}
 
 fn head(bytes: usize) -> Arc<State> {
     let state = State::new();
@@ -24,7 +47,7 @@ fn chosen(most: usize, groups: &[&[usize]]) -> Vec<(usize, usize)> {
         .zip(groups)
         .map(|(states, all)| states.iter().zip(*all).map(|(state, bytes)| (next(), *bytes, state)).collect());
     let chosen = choose(most, candidates.collect());
-    let place = |one: &Arc<State>| {
+    let place = |(_, one): &(Instant, Arc<State>)| {
         let group = states.iter().position(|all| all.iter().any(|state| Arc::ptr_eq(state, one))).expect("a group");
         (group, states[group].iter().position(|state| Arc::ptr_eq(state, one)).expect("one of it"))
     };
@@ -45,13 +68,14 @@ fn a_head_in_transit_does_not_end() {
     let groups = vec![vec![(begun, 200, &new)], vec![(begun - Duration::from_secs(1), 100, &old)]];
     let chosen = choose(150, groups);
     assert_eq!(chosen.len(), 1);
-    assert!(Arc::ptr_eq(&chosen[0], &old));
+    assert!(Arc::ptr_eq(&chosen[0].1, &old));
 }
 
 #[tokio::test]
 async fn only_what_is_above_the_first_8_kib_of_an_incomplete_head_counts() {
-    let entry = Connections::new(1, Rules::default(), Metrics::new(None)).enter(None);
-    let total = || entry.connections.heads.total.load(Relaxed);
+    let connections = connections(1_000_000);
+    let entry = connections.enter(None);
+    let total = || total(&connections);
     entry.received(FREE);
     assert_eq!(total(), 0);
     entry.received(100);
@@ -65,7 +89,81 @@ async fn only_what_is_above_the_first_8_kib_of_an_incomplete_head_counts() {
     entry.state.resume(Phase::Idle, Instant::now());
     entry.received(FREE + 5);
     assert_eq!(total(), 5, "another head");
-    let connections = Arc::clone(&entry.connections);
     drop(entry);
-    assert_eq!(connections.heads.total.load(Relaxed), 0);
+    assert_eq!(total(), 0);
+}
+
+/// It was chosen, and is complete before it is told so.
+#[tokio::test(start_paused = true)]
+async fn a_head_that_was_chosen_ends_and_not_the_next_one() {
+    let entry = connections(0).enter(None);
+    entry.received(FREE + 1);
+    let chosen = entry.state.since();
+    entry.state.end_head(chosen);
+    assert!(entry.state.head_must_end());
+    entry.begin_request();
+    advance(ON_ITS_WAY).await;
+    entry.state.end_part();
+    entry.received(FREE + 1);
+    assert!(!entry.state.head_must_end(), "told before it was complete");
+    entry.state.end_head(chosen);
+    assert!(!entry.state.head_must_end(), "told after it was complete");
+}
+
+/// At the limit, the second head that a scan wakes goes over it again, so that the first one waits, and is complete at once.
+struct Driver {
+    own: Weak<Entry>,
+    others: Weak<Entry>,
+    woken: Arc<AtomicUsize>,
+}
+
+impl Wake for Driver {
+    fn wake(self: Arc<Self>) {
+        let (own, other) = (self.own.upgrade().expect("open"), self.others.upgrade().expect("open"));
+        if self.woken.fetch_add(1, SeqCst) == 1 {
+            own.received(100);
+            assert!(other.head_waits());
+            own.begin_request();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_waits_while_a_scan_wakes_the_others_is_woken() {
+    let connections = connections(50);
+    let heads = [(); 2].map(|()| connections.enter(None));
+    let woken = Arc::default();
+    for (own, others) in [(&heads[0], &heads[1]), (&heads[1], &heads[0])] {
+        own.received(FREE + 20);
+        own.state.head.waits.store(true, SeqCst);
+        let [own_weak, others] = [own, others].map(Arc::downgrade);
+        own.state.register(&Waker::from(Arc::new(Driver { own: own_weak, others, woken: Arc::clone(&woken) })));
+    }
+    connections.heads.looks.store(true, SeqCst);
+    Arc::clone(&connections).end_heads().await;
+    assert_eq!(woken.load(SeqCst), 2);
+    assert!(heads.iter().all(|one| !one.state.head.waits.load(SeqCst)), "one is not woken");
+    assert!(!connections.heads.looks.load(SeqCst));
+}
+
+/// They were held back with the end of the request before, and count again for their own head.
+#[tokio::test]
+async fn bytes_that_came_with_the_request_before_count() {
+    let connections = connections(1_000_000);
+    let entry = connections.enter(None);
+    let (mut client, server) = duplex(100_000);
+    let first = b"GET / HTTP/1.1\r\n\r\n";
+    let second = format!("GET / HTTP/1.1\r\nx-long: {}", "x".repeat(24_000));
+    client.write_all(&[first, second.as_bytes()].concat()).await.expect("sends");
+    let watch = Watch::Bodies(None, false);
+    let mut io = Io::new(server, Bytes::new(), Arc::clone(&entry), Slot::default(), 0, watch);
+    let mut buf = vec![0; 40_000];
+    assert_eq!(io.read(&mut buf).await.expect("reads"), first.len(), "the first head alone");
+    entry.begin_request();
+    assert_eq!(total(&connections), 0);
+    entry.state.end_part();
+    for _ in 0..2 {
+        assert_eq!(io.read(&mut buf[..12_000]).await.expect("reads"), 12_000);
+        assert_eq!(total(&connections), second.len() - FREE);
+    }
 }
