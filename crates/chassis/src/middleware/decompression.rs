@@ -5,16 +5,21 @@
 //!
 //! Next: [`super::response`].
 
+use std::io;
+
+use async_compression::tokio::bufread::GzipDecoder;
 use axum::{
     body::Body,
     extract::Request,
     middleware::{Next, from_fn},
-    response::Response,
+    response::{IntoResponse, Response},
     routing::MethodRouter,
 };
-use http::{HeaderMap, HeaderValue, header};
+use futures_util::{TryStreamExt, stream};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use tower_http::decompression::RequestDecompressionLayer;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _};
+use tokio_util::io::{ReaderStream, StreamReader};
 
 use super::body::Broken;
 use crate::problem::Code;
@@ -33,11 +38,11 @@ pub(super) struct Decompressed;
 /// Decompresses the bodies of requests to `handlers`; a coding other than gzip is 415 with `Accept-Encoding: gzip`.
 pub(crate) fn decompressed<S: Clone + Send + Sync + 'static>(handlers: MethodRouter<S>) -> MethodRouter<S> {
     let handlers: MethodRouter<S> = handlers.layer(from_fn(limited));
-    let handlers: MethodRouter<S> = handlers.layer(RequestDecompressionLayer::new());
+    let handlers: MethodRouter<S> = handlers.layer(from_fn(decoded));
     handlers.layer(from_fn(named))
 }
 
-/// tower-http knows a coding by its exact name, and reads the first field only.
+/// So that a coding has one name in one field.
 async fn named(mut request: Request, next: Next) -> Response {
     if request.headers().contains_key(header::CONTENT_ENCODING) {
         name_codings(request.headers_mut());
@@ -64,6 +69,31 @@ fn name_codings(headers: &mut HeaderMap) {
         let value = HeaderValue::try_from(codings.join(", ")).unwrap_or(HeaderValue::from_static("unknown"));
         headers.insert(header::CONTENT_ENCODING, value);
     }
+}
+
+/// Decodes the one coding that is known, and refuses others.
+async fn decoded(mut request: Request, next: Next) -> Response {
+    match request.headers().get(header::CONTENT_ENCODING) {
+        None => {}
+        Some(coding) if coding == "gzip" => {
+            for name in [header::CONTENT_ENCODING, header::CONTENT_LENGTH] {
+                request.headers_mut().remove(name);
+            }
+            request = request.map(|body| Body::from_stream(stream::once(unzipped(body)).try_flatten()));
+        }
+        Some(_) => return (StatusCode::UNSUPPORTED_MEDIA_TYPE, [(header::ACCEPT_ENCODING, "gzip")]).into_response(),
+    }
+    next.run(request).await
+}
+
+/// All members of `body`, which make one file (RFC 1952, section 2.2); what follows them has to be another. No body at
+/// all is an empty one.
+async fn unzipped(body: Body) -> io::Result<ReaderStream<impl AsyncRead>> {
+    let mut body = StreamReader::new(TryStreamExt::map_err(body.into_data_stream(), io::Error::other));
+    let is_empty = body.fill_buf().await?.is_empty();
+    let mut decoder = GzipDecoder::new(body);
+    decoder.multiple_members(true);
+    Ok(ReaderStream::new(decoder.take(if is_empty { 0 } else { u64::MAX })))
 }
 
 /// Bounds what comes out.

@@ -4,7 +4,7 @@
 //!
 //! Next: [`super::observation`].
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use http::{StatusCode, Version};
 
@@ -19,6 +19,7 @@ pub(super) fn count(stack: &Stack, unmatched: &Route, connection: &ConnectionInf
     let context = RequestContext { trace, ..RequestContext::anonymous() };
     let series = unmatched.series(METHOD, StatusCode::BAD_REQUEST);
     series.durations.observe(0.0);
+    stack.served.completed.fetch_add(1, Relaxed);
     stack.access.write(&AccessRecord {
         request_id: context.id(),
         trace: &context.trace,

@@ -42,7 +42,7 @@ pub(crate) struct RequestFuture {
     observation: Option<Observation>,
     context: Option<Arc<RequestContext>>,
     step: Step,
-    /// Present until its handler is called.
+    /// Present until its handler is called, or goes to the work runtime.
     request: Option<Request>,
     /// Armed when the handler first waits.
     timer: Option<Pin<Box<Sleep>>>,
@@ -55,8 +55,8 @@ enum Step {
     Refused { problem: Option<Problem> },
     /// Waits for a place, or for a fault's latency.
     Waiting { wait: Pin<Box<dyn Future<Output = Waited> + Send>> },
-    /// The handler runs here.
-    Running { handler: Pending, place: Option<AdmissionPermit> },
+    /// The handler runs here; it is called by the first poll.
+    Running { handler: Option<Pending>, place: Option<AdmissionPermit> },
     /// The handler runs on the work runtime, which holds the place.
     Working { task: AbortOnDropHandle<Response> },
     /// Answered.
@@ -109,17 +109,16 @@ impl Step {
     }
 
     fn run(observation: &Observation, arrived: &mut Option<Request>, place: Option<AdmissionPermit>) -> Self {
-        let request = arrived.take().expect("runs once");
         let place = match &observation.bound {
             Some(bound) => place.map(|place| place.lendable(&bound.loan)),
             None => place,
         };
-        let handler = observation.route.handlers.call(request);
         if observation.route.kind != Kind::Work {
-            return Self::Running { handler, place };
+            return Self::Running { handler: None, place };
         }
+        let (route, request) = (Arc::clone(&observation.route), arrived.take().expect("runs once"));
         let work = async move {
-            let response = handler.await;
+            let response = route.handlers.call(request).await;
             if let Some(place) = place {
                 place.end(Instant::now(), response.status());
             }
@@ -197,7 +196,11 @@ fn poll_step(
                 Ok(place) => *step = Step::run(observation, arrived, place),
             },
             Step::Running { handler, .. } => {
-                let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(handler).poll(cx)));
+                let polled = catch_unwind(AssertUnwindSafe(|| {
+                    // A handler of the app's own type may panic when it is called, or read the current request.
+                    let call = || observation.route.handlers.call(arrived.take().expect("runs once"));
+                    Pin::new(handler.get_or_insert_with(call)).poll(cx)
+                }));
                 return match polled {
                     Ok(polled) => polled,
                     Err(panic) => Poll::Ready(panicked(panic)),

@@ -17,9 +17,8 @@ use super::{
     cut::{AGENT, PATH, cut},
     digits,
     filter::{ACCESS, LogControl},
-    format::{Format, JsonFields, Name, Put, Value, name},
+    format::{Format, JsonFields, Name, Put, Value, json_head, name},
     sink::{Sink, Urgency},
-    timestamp,
 };
 use crate::request::TraceContext;
 
@@ -126,13 +125,8 @@ impl AccessRecord<'_> {
 
     /// Appends the line up to its closing brace.
     fn json(&self, level: Level, line: &mut Vec<u8>) {
-        line.extend_from_slice(b"{\"timestamp\":\"");
-        timestamp::now(line);
-        line.extend_from_slice(if level == Level::ERROR {
-            br#"","level":"ERROR","target":"access""#
-        } else {
-            br#"","level":"INFO","target":"access""#
-        });
+        json_head(line, level);
+        line.extend_from_slice(br#""access""#);
         self.identified(&mut JsonFields(line));
         self.constants.append(line, self);
         self.measured(&mut JsonFields(line));

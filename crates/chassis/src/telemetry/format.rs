@@ -58,16 +58,27 @@ macro_rules! name {
 }
 pub(super) use name;
 
+/// Opens a line of JSON with its time and level; the string of its target follows. One text for each level, as each
+/// request writes one.
+#[inline]
+pub(super) fn json_head(out: &mut Vec<u8>, level: Level) {
+    out.extend_from_slice(b"{\"timestamp\":\"");
+    timestamp::now(out);
+    out.extend_from_slice(match level {
+        Level::ERROR => br#"","level":"ERROR","target":"#,
+        Level::WARN => br#"","level":"WARN","target":"#,
+        Level::INFO => br#"","level":"INFO","target":"#,
+        Level::DEBUG => br#"","level":"DEBUG","target":"#,
+        Level::TRACE => br#"","level":"TRACE","target":"#,
+    });
+}
+
 impl Format {
     /// Opens a line with its time, level and target.
     pub(super) fn head(self, out: &mut Vec<u8>, level: Level, target: &str) {
         match self {
             Self::Json => {
-                out.extend_from_slice(b"{\"timestamp\":\"");
-                timestamp::now(out);
-                out.extend_from_slice(b"\",\"level\":\"");
-                out.extend_from_slice(level.as_str().as_bytes());
-                out.extend_from_slice(b"\",\"target\":");
+                json_head(out, level);
                 json::string(out, target);
             }
             Self::Text(colour) => {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     harness::http::Response,
-    spoken::{Asked, Spoken, app},
+    spoken::{Asked, Spoken, app, ask_in_frames},
 };
 
 fn code(answer: &Response) -> Option<String> {
@@ -128,7 +128,7 @@ async fn a_route_that_decompresses_reads_gzip_up_to_its_limit() {
     let server = app(&[]).await;
     let mut wrong = Vec::new();
     for spoken in Spoken::ALL {
-        for target in ["/gzip/json", "/gzip/axum-json", "/gzip/text", "/gzip/upload"] {
+        for target in ["/gzip/json", "/gzip/described", "/gzip/axum-json", "/gzip/text", "/gzip/upload"] {
             for (coding, length, status) in [
                 ("gzip", 4096, 200),
                 ("x-gzip", 100, 200),
@@ -163,7 +163,7 @@ async fn a_route_that_decompresses_says_what_is_wrong_with_a_body() {
     let server = app(&[]).await;
     let json = "application/json";
     for spoken in Spoken::ALL {
-        for target in ["/gzip/json", "/gzip/axum-json"] {
+        for target in ["/gzip/json", "/gzip/described", "/gzip/axum-json"] {
             for (kind, coding, body, status, accepted) in [
                 (json, "br", gzip("1"), 415, Some("gzip")),
                 (json, "gzip, gzip", gzip(gzip("1")), 415, Some("gzip")),
@@ -179,5 +179,29 @@ async fn a_route_that_decompresses_says_what_is_wrong_with_a_body() {
                 assert!(code(&answer).is_some(), "{spoken:?} {target} {kind} {coding}: {}", answer.text());
             }
         }
+    }
+}
+
+/// RFC 1952, section 2.2: log shippers write such a file. Where its frames end says nothing.
+#[tokio::test]
+async fn a_gzip_body_of_several_members_is_read_to_its_end() {
+    let server = app(&[]).await;
+    let rubbish = [gzip("a text"), b"rubbish".to_vec()].concat();
+    let torn = [gzip("a text"), gzip("another")[..15].to_vec()].concat();
+    for (body, status) in [([gzip("a text"), gzip(", and another")].concat(), 200), (rubbish, 400), (torn, 400)] {
+        // All of it in one frame, and cut anywhere into two.
+        for cut in 0..body.len() {
+            let fields = [("content-encoding", "gzip")];
+            let asked = Asked { method: "POST", target: "/gzip/text", fields: &fields, body: b"" };
+            let frames = [&body[..cut], &body[cut..]];
+            let answer = ask_in_frames(&server, asked, &frames[usize::from(cut == 0)..]).await;
+            assert_eq!(answer.status, status, "cut at {cut} of {}: {}", body.len(), answer.text());
+            assert!(status != 200 || answer.text() == "19", "cut at {cut} of {}: {}", body.len(), answer.text());
+        }
+    }
+    for spoken in Spoken::ALL {
+        let fields = [("content-encoding", "gzip")];
+        let asked = Asked { method: "POST", target: "/gzip/text", fields: &fields, body: b"" };
+        assert_eq!(spoken.ask(&server, asked).await.text(), "0", "no body over {spoken:?}");
     }
 }

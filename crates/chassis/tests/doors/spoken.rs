@@ -1,11 +1,16 @@
 //! One request in each protocol that the app speaks itself, and its answer in one form: for what must be the same whatever
 //! the door.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::{Request, Uri, client::conn::http2};
+use futures_util::stream;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::{
+    Request, Uri,
+    body::{Body, Frame},
+    client::conn::http2,
+};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -60,7 +65,7 @@ impl Spoken {
         let answer = async {
             match self {
                 Self::Http10 | Self::Http1 => http1(self, server, asked).await,
-                Self::Http2 => http2(server, asked).await,
+                Self::Http2 => http2(server, asked, Full::new(Bytes::copy_from_slice(asked.body))).await,
                 Self::Fastcgi => fastcgi(server, asked).await,
                 Self::Uwsgi => uwsgi(server, asked).await,
             }
@@ -155,7 +160,17 @@ fn whole(head: Response, rest: Vec<u8>) -> Response {
     Response { body, ..head }
 }
 
-async fn http2(server: &Server, asked: Asked<'_>) -> Response {
+/// The same over HTTP/2, with a body in these frames.
+pub(crate) async fn ask_in_frames(server: &Server, asked: Asked<'_>, frames: &[&[u8]]) -> Response {
+    let frames: Vec<_> = frames.iter().map(|data| Ok(Frame::data(Bytes::copy_from_slice(data)))).collect();
+    let body = StreamBody::new(stream::iter::<Vec<Result<_, Infallible>>>(frames));
+    http2(server, asked, body).await
+}
+
+async fn http2<B>(server: &Server, asked: Asked<'_>, body: B) -> Response
+where
+    B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
+{
     let stream = TokioIo::new(Spoken::Http2.connect(server).await);
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.expect("HTTP/2");
     let driver = tokio::spawn(connection);
@@ -163,7 +178,7 @@ async fn http2(server: &Server, asked: Asked<'_>) -> Response {
     let fields = asked.fields.iter();
     let request = fields
         .fold(Request::builder().method(asked.method).uri(uri), |request, (name, value)| request.header(*name, *value));
-    let request = request.body(Full::new(Bytes::copy_from_slice(asked.body))).expect("a request");
+    let request = request.body(body).expect("a request");
     let (parts, body) = sender.send_request(request).await.expect("an answer").into_parts();
     let body = body.collect().await.expect("all of it").to_bytes().to_vec();
     driver.abort();

@@ -16,7 +16,7 @@ use crate::harness::{server::Server, shared};
 
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"];
 
-const PATHS: [&str; 17] = [
+const PATHS: [&str; 21] = [
     "/text?a=b",
     "/shared",
     "/long",
@@ -27,6 +27,10 @@ const PATHS: [&str; 17] = [
     "/bare",
     "/problem",
     "/panic",
+    "/own",
+    "/own-panic",
+    "/own-computing",
+    "/own-computing-panic",
     "/ws",
     "/path/1/a",
     "/path/1/%C3%A4%2f%25",

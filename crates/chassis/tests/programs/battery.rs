@@ -27,7 +27,7 @@ use chassis::{
     Chassis,
     config::Size,
     connection::ConnectionInfo,
-    openapi::Methods,
+    openapi::{self, Methods},
     problem::{FormBody, Json},
     router::Router,
 };
@@ -88,6 +88,7 @@ fn decompressing() -> Router {
     let of = |handlers: MethodRouter| Methods::from(handlers).decompress();
     Router::new()
         .route("/json", of(post(async |json: Json<Value>| json.0.to_string())))
+        .route("/described", openapi::post(async |json: Json<Value>| json.0.to_string()).decompress())
         .route("/axum-json", of(post(async |json: axum::Json<Value>| json.0.to_string())))
         .route("/text", of(post(async |text: String| text.len().to_string())))
         .route("/upload", of(post(upload)))

@@ -1,9 +1,15 @@
 //! The same routes three times: called directly, by axum's own method router, and behind a layer. A test compares what they
 //! answer.
 
+use std::{
+    future::{Ready, ready},
+    thread,
+};
+
 use axum::{
     body::{Body, Bytes},
     extract::{RawQuery, Request, State, WebSocketUpgrade},
+    handler::Handler,
     http::{HeaderMap, HeaderName, StatusCode, header},
     middleware::{Next, from_fn},
     response::{IntoResponse, NoContent, Redirect, Response},
@@ -30,6 +36,12 @@ macro_rules! routes {
             .route("/bare", $verbs::get(bare).post(bare))
             .route("/problem", $verbs::get(problem).post(problem))
             .route("/panic", $verbs::get(panicking).post(panicking))
+            .route("/own", $verbs::get(Own { panics: false }))
+            .route("/own-panic", $verbs::get(Own { panics: true }))
+            .route("/own-computing", $verbs::get(Own { panics: false }))
+            .cpu_bound()
+            .route("/own-computing-panic", $verbs::get(Own { panics: true }))
+            .cpu_bound()
             .route("/ws", $verbs::get(upgrade))
             .route("/path/{id}/{name}", $verbs::get(path))
     };
@@ -91,6 +103,27 @@ async fn problem() -> Problem {
 
 async fn panicking() -> StatusCode {
     panic!("as a test asks for")
+}
+
+/// A handler of the app's own type that works in `call`; a function works in its future alone.
+#[derive(Clone)]
+struct Own {
+    panics: bool,
+}
+
+impl openapi::Handler<()> for Own {
+    type Output = String;
+}
+
+impl<S> Handler<Self, S> for Own {
+    type Future = Ready<Response>;
+
+    /// Answers with the current request and the runtime.
+    fn call(self, _: Request, _: S) -> Self::Future {
+        assert!(!self.panics, "as a test asks for");
+        let id = chassis::request::current().map(|request| request.id().to_owned());
+        ready(format!("{id:?} {:?}", thread::current().name()).into_response())
+    }
 }
 
 async fn upgrade(upgrade: WebSocketUpgrade) -> Response {
