@@ -76,7 +76,7 @@ pub(crate) struct Frames {
 
 impl Frames {
     /// Behind the preface.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(max_head: usize) -> Self {
         Self {
             received: Walk::default(),
             sent: Walk::default(),
@@ -85,7 +85,7 @@ impl Frames {
             half: Some(Half::Frame),
             credit: AT_ONCE,
             refilled: Instant::now(),
-            blocks: Blocks::default(),
+            blocks: Blocks::new(max_head),
             refusals: Refusals::default(),
             before: Default::default(),
         }
@@ -97,13 +97,17 @@ impl Frames {
         while !bytes.is_empty() {
             // Frames of one block, and all up to the first SETTINGS, count as one: a further one extends no deadline.
             has_begun |= self.received.is_between() && !self.in_block && self.is_settled;
-            let Some((kind, flags)) = self.received.step(&mut bytes) else { continue };
-            self.refusals.received(kind, flags, self.received.stream());
-            if kind == SETTINGS {
-                self.refusals.settings(bytes.get(..self.received.left));
+            if let Some((kind, flags)) = self.received.step(&mut bytes) {
+                self.refusals.received(kind, flags, self.received.stream());
+                if kind == SETTINGS {
+                    self.refusals.settings(bytes.get(..self.received.left));
+                }
+                if !self.take(kind, flags) {
+                    return Seen::Flood;
+                }
             }
-            if !self.take(kind, flags) {
-                return Seen::Flood;
+            if self.received.is_between() && !self.in_block {
+                self.refusals.block_ended();
             }
         }
         let half = self.half();

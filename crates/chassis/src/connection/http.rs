@@ -161,7 +161,7 @@ impl<R: Respond> Shared<R> {
 
     async fn run_http2<S: Stream>(&self, stream: S, prefix: Bytes, info: ConnectionInfo, entry: &Arc<Entry>) -> Closed {
         let slot = Slot::default();
-        let io = self.io(stream, prefix, entry, &slot, Watch::Frames(Box::new(Frames::new())));
+        let io = self.io(stream, prefix, entry, &slot, Watch::Frames(Box::new(Frames::new(self.max_head))));
         entry.state.multiplex();
         let mut work = Http2::new(io, self.service(info, entry), &entry.state, self.max_head);
         let driven = drive(&self.limits, &entry.state, &mut work).await;
@@ -178,7 +178,7 @@ impl<R: Respond> Shared<R> {
             }
             Err(reason) => {
                 if reason == Closed::Yielded {
-                    // Its streams are tasks, which end shortly after.
+                    // What is left of its streams are tasks, which end shortly after.
                     entry.give_up_place();
                 }
                 reason

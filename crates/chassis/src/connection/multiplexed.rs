@@ -52,7 +52,7 @@ impl<S: Stream, R: Respond> Work for Http2<'_, S, R> {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let streams = &self.state.streams;
-        streams.begin_turn();
+        streams.begin_turn(self.state.blocked_since().is_some());
         let mut polled = self.connection.as_mut().poll(cx);
         // hyper writes before each request that it begins; instead, the responses to one read leave together.
         if streams.end_turn() && polled.is_pending() {

@@ -58,9 +58,10 @@ pub(super) struct InFlightGuard {
 }
 
 impl InFlightGuard {
-    pub(super) fn new(part: Part, limits: &Arc<Limits>) -> Arc<Self> {
+    /// `is_whole`: all of the request has come.
+    pub(super) fn new(part: Part, limits: &Arc<Limits>, is_whole: bool) -> Arc<Self> {
         let state = &part.0.state;
-        let stream = state.is_multiplexed().then(|| state.streams.begin());
+        let stream = state.is_multiplexed().then(|| state.streams.begin(is_whole));
         let (alive, holder, left) = (AtomicUsize::new(0), OnceLock::new(), AtomicWaker::new());
         Arc::new(Self { part, stream, limits: Arc::clone(limits), alive, holder, left })
     }
@@ -151,7 +152,7 @@ impl Outbound {
     /// Of a door that writes its responses without hyper; the response is a part of its own there.
     #[cfg_attr(not(any(test, feature = "fastcgi", feature = "uwsgi")), expect(dead_code, reason = "the doors of CGI"))]
     pub(crate) fn on(entry: &Arc<Entry>, limits: &Arc<Limits>, body: Body) -> Self {
-        Self::new(body, InFlightGuard::new(Part::new(entry), limits))
+        Self::new(body, InFlightGuard::new(Part::new(entry), limits, true))
     }
 
     pub(super) fn new(body: Body, guard: Arc<InFlightGuard>) -> Self {

@@ -31,7 +31,9 @@ const WORN: u32 = 512;
 pub(super) struct Refusals {
     open: Vec<Opened>,
     newest: u32,
-    /// Requests that were read since the last look.
+    /// The block that is read begins a stream.
+    begins: bool,
+    /// Requests whose head was read whole since the last look.
     read: u32,
     refused: u32,
     /// The peer made its table smaller: the next block must say that it was seen (RFC 7541, section 4.2), and that is h2's.
@@ -49,7 +51,7 @@ struct Opened {
 }
 
 impl Refusals {
-    /// How many requests were read since the last look.
+    /// How many heads were read whole since the last look: h2 says nothing of one before its last byte.
     pub(super) fn take_read(&mut self) -> u32 {
         std::mem::take(&mut self.read)
     }
@@ -59,7 +61,7 @@ impl Refusals {
         match kind {
             HEADERS if stream > self.newest => {
                 self.newest = stream;
-                self.read += 1;
+                self.begins = true;
                 if self.open.len() < MOST {
                     self.open.push(Opened { stream, has_ended: flags & END_STREAM != 0 });
                 }
@@ -67,6 +69,11 @@ impl Refusals {
             RST_STREAM => self.forget(stream),
             _ => {}
         }
+    }
+
+    /// A header block is whole.
+    pub(super) fn block_ended(&mut self) {
+        self.read += u32::from(std::mem::take(&mut self.begins));
     }
 
     /// The peer sent SETTINGS: pairs of an identifier and a value. 1 is the size of its table, at first 4,096.

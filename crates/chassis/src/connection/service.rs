@@ -58,10 +58,10 @@ impl<R: Respond> hyper::service::Service<Request<Incoming>> for Service<R> {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let number = self.entry.begin_request();
-        let guard = InFlightGuard::new(Part::counted(&self.entry), &self.limits);
         let version = request.version();
         let is_head = request.method() == Method::HEAD;
         let has_body = !request.body().is_end_stream();
+        let guard = InFlightGuard::new(Part::counted(&self.entry), &self.limits, !has_body);
         let http1 = version <= Version::HTTP_11;
         if http1 && has_body && request.body().size_hint().exact().is_none() && !self.entry.state.bodies.expect_chunks()
         {

@@ -21,18 +21,24 @@ use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
+/// 100: handlers that block hold up their connection for one request in a hundred at most, and one that the system
+/// interrupted costs little.
+const APART: u32 = 100;
+
 /// The responses that are on their way.
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
     slots: Mutex<Slots>,
-    /// Requests that were read in this turn of the driver and have not begun.
+    /// Heads that were read whole in this turn of the driver, and whose requests have not begun.
     read: AtomicU32,
     /// Writes wait until these have, so that the responses to one read leave together.
     gathers: AtomicBool,
     /// Something was to be written meanwhile.
     is_held: AtomicBool,
-    /// Requests that h2 refused, and that nobody has counted yet.
+    /// Streams that h2 refused, and that nobody has looked at yet.
     refused: AtomicU32,
+    /// Requests that are tasks from the start.
+    apart: AtomicU32,
 }
 
 /// Each response has a slot, so that its end needs no search.
@@ -66,6 +72,8 @@ pub(super) struct Begun {
     pub(super) stream: Arc<Stream>,
     /// For those before it in the same turn of the driver.
     pub(super) waited: Duration,
+    /// All of it has come.
+    pub(super) is_whole: bool,
 }
 
 /// One response.
@@ -84,8 +92,8 @@ pub(crate) struct Stream {
 }
 
 impl Streams {
-    /// A request begins, and we wait for the app.
-    pub(super) fn begin(&self) -> Arc<Stream> {
+    /// A request begins, and we wait for the app. `is_whole`: it has no body that is still to come.
+    pub(super) fn begin(&self, is_whole: bool) -> Arc<Stream> {
         let begun = Instant::now();
         let mut slots = self.lock();
         let slot = slots.free.pop().unwrap_or_else(|| {
@@ -103,7 +111,7 @@ impl Streams {
         });
         slots.all[slot] = Some(Arc::clone(&stream));
         let waited = begun.duration_since(*slots.turn.get_or_insert(begun));
-        slots.begun = Some(Begun { stream: Arc::clone(&stream), waited });
+        slots.begun = Some(Begun { stream: Arc::clone(&stream), waited, is_whole });
         self.read.store(self.read.load(Relaxed).saturating_sub(1), Relaxed);
         stream
     }
@@ -113,9 +121,30 @@ impl Streams {
         self.lock().begun.take()
     }
 
-    /// The driver polls: what was read before has begun, or was refused.
-    pub(super) fn begin_turn(&self) {
-        self.read.store(0, Relaxed);
+    /// A request was polled by the driver. Past `at_once`, nothing that is ready to be written waits for others.
+    pub(super) fn polled(&self, begun: &Begun, at_once: Duration) {
+        let took = begun.stream.begun.elapsed();
+        if begun.waited + took > at_once {
+            self.gathers.store(false, Relaxed);
+        }
+        if took > at_once {
+            self.apart.store(APART, Relaxed);
+        }
+    }
+
+    /// Whether the next request is a task from the start: one before it held up the connection.
+    pub(super) fn is_apart(&self) -> bool {
+        let apart = self.apart.load(Relaxed);
+        self.apart.store(apart.saturating_sub(1), Relaxed);
+        apart > 0
+    }
+
+    /// The driver polls. What was read before has begun, or was refused; while the socket takes nothing, its refusal may
+    /// not be seen yet.
+    pub(super) fn begin_turn(&self, is_blocked: bool) {
+        if !is_blocked {
+            self.read.store(0, Relaxed);
+        }
         self.gathers.store(true, Relaxed);
         self.lock().turn = None;
     }
@@ -140,18 +169,18 @@ impl Streams {
         self.is_held.swap(false, Relaxed)
     }
 
-    /// A malformed request is answered without its service; not where only its body or its trailers were malformed.
+    /// A malformed request was answered by its connection.
     pub(super) fn refuse(&self) {
-        let read = self.read.load(Relaxed);
-        if read > 0 {
-            self.read.store(read - 1, Relaxed);
-            self.refused.fetch_add(1, Relaxed);
-        }
+        self.refused.fetch_add(1, Relaxed);
     }
 
-    /// How many were since the last time.
+    /// How many of those have no service: of the others only the body or the trailers were malformed. Asked once all
+    /// requests that can begin have, since h2 does not say which stream a request has.
     pub(super) fn take_refused(&self) -> u32 {
-        self.refused.swap(0, Relaxed)
+        let read = self.read.load(Relaxed);
+        let refused = self.refused.swap(0, Relaxed).min(read);
+        self.read.store(read - refused, Relaxed);
+        refused
     }
 
     /// Resets each response that has waited for its peer for `timeout`. Returns when to check again.
@@ -248,48 +277,4 @@ impl Stream {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_is_blocked_when_all_its_responses_wait_for_the_peer() {
-        let (streams, begun) = (Streams::default(), Instant::now());
-        assert_eq!(streams.blocked_since(0), None);
-        let first = streams.begin();
-        first.waits(true);
-        tokio::time::advance(SECOND).await;
-        let second = streams.begin();
-        assert_eq!(streams.blocked_since(2), None, "a request without a response goes on");
-        second.waits(true);
-        assert_eq!(streams.blocked_since(2), Some(begun + SECOND));
-        assert_eq!(streams.blocked_since(3), None, "a request without a response goes on");
-        second.waits(false);
-        assert_eq!(streams.blocked_since(2), None, "the app is waited for");
-        streams.end(&second);
-        assert_eq!(streams.blocked_since(1), Some(begun));
-        streams.end(&first);
-        assert_eq!(streams.blocked_since(0), None);
-        let third = streams.begin();
-        assert_eq!(streams.lock().all.len(), 2, "the slots of those that ended are used again");
-        streams.end(&third);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn each_stalled_response_is_reset_by_itself() {
-        let (streams, begun) = (Streams::default(), Instant::now());
-        let [stalled, app, later] = [(), (), ()].map(|()| streams.begin());
-        stalled.waits(true);
-        assert_eq!(streams.reset_stalled(SECOND * 2), begun + SECOND * 2);
-        tokio::time::advance(SECOND).await;
-        later.waits(true);
-        tokio::time::advance(SECOND).await;
-        assert_eq!(streams.reset_stalled(SECOND * 2), begun + SECOND * 3);
-        assert_eq!([&stalled, &app, &later].map(|stream| stream.is_reset()), [true, false, false]);
-        later.set_done();
-        tokio::time::advance(SECOND).await;
-        streams.reset_stalled(SECOND * 2);
-        assert!(!later.is_reset() && streams.is_stuck(), "h2 holds the last of it");
-    }
-}
+mod tests;

@@ -13,7 +13,7 @@ use axum::{
     extract::Request,
     response::{IntoResponse as _, Response},
 };
-use http::{Method, header};
+use http::{HeaderValue, Method, header};
 use tower_service::Service as _;
 
 use super::{Stack, cors, host::Host, refused, request_future::RequestFuture, route::Route};
@@ -29,6 +29,9 @@ pub(crate) enum Routes {
     Inside(Arc<Table>),
     /// Without it: the admin listener's.
     Bare(axum::Router),
+    /// With `Strict-Transport-Security` (RFC 6797), which must not be sent over plain HTTP.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "the door https"))]
+    Strict(Arc<(Routes, HeaderValue)>),
 }
 
 /// A pending response. Boxed: hyper reserves space for it in each connection, even an idle one.
@@ -95,8 +98,8 @@ impl Respond for Routes {
                     return cors.call(stack, route, request);
                 }
                 let (route, connection) = (Arc::clone(route), Some(connection.clone()));
-                // Started by its first poll: hyper calls this for each request that arrives at once on an HTTP/2
-                // connection before it polls one, and only running requests need a place.
+                // Started by its first poll: of the requests that arrive at once on an HTTP/2 connection, those that
+                // become tasks may wait long for it, and only running requests need a place.
                 Box::pin(RequestFuture::new(stack, route, request, connection))
             }
             Self::Bare(router) => {
@@ -109,12 +112,24 @@ impl Respond for Routes {
                 let answer = router.clone().call(request);
                 Box::pin(async { answer.await.unwrap_or_else(|never| match never {}) })
             }
+            Self::Strict(strict) => {
+                let (answer, strict) = (strict.0.respond(request, connection), Arc::clone(strict));
+                Box::pin(async move {
+                    let mut response = answer.await;
+                    // An app's own header takes precedence.
+                    let header = response.headers_mut().entry(header::STRICT_TRANSPORT_SECURITY);
+                    header.or_insert_with(|| strict.1.clone());
+                    response
+                })
+            }
         }
     }
 
     fn refused(&self, connection: &ConnectionInfo) {
-        if let Self::Inside(table) = self {
-            refused::count(&table.stack, &table.unmatched, connection);
+        match self {
+            Self::Inside(table) => refused::count(&table.stack, &table.unmatched, connection),
+            Self::Bare(_) => {}
+            Self::Strict(strict) => strict.0.refused(connection),
         }
     }
 }

@@ -6,14 +6,14 @@ const SETTLED: [u8; 9] = [0, 0, 0, SETTINGS, 0, 0, 0, 0, 0];
 const PING: [u8; 17] = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
 
 fn settled() -> Frames {
-    let mut frames = Frames::new();
+    let mut frames = Frames::new(0);
     assert_eq!(frames.receive(&SETTLED), Seen::Now(None));
     frames
 }
 
 #[test]
 fn the_first_settings_are_waited_for() {
-    let mut frames = Frames::new();
+    let mut frames = Frames::new(0);
     assert_eq!(frames.receive(&SETTLED[..4]), Seen::Same);
     assert_eq!(frames.receive(&SETTLED[4..]), Seen::Now(None));
 }

@@ -3,14 +3,21 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    routing::{get, post},
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex},
-    task::JoinHandle,
+    task::{self, JoinHandle},
 };
 
 use super::{
@@ -58,7 +65,7 @@ impl Stream for Counted {
 struct Client {
     stream: DuplexStream,
     writes: Arc<AtomicUsize>,
-    _served: JoinHandle<()>,
+    served: JoinHandle<()>,
 }
 
 impl Client {
@@ -71,7 +78,7 @@ impl Client {
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let http = Http::new(Routes::from(router), limits);
         let served = tokio::spawn(http.serve(Counted(theirs, Arc::clone(&writes)), peer, entry));
-        let mut client = Self { stream, writes, _served: served };
+        let mut client = Self { stream, writes, served };
         client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
         while client.frame().await != (4, 1, 0) {}
         client
@@ -144,4 +151,61 @@ async fn a_panic_ends_its_own_stream() {
     let mut client = Client::connect(router).await;
     client.get(&[(1, "/panic"), (3, "/")]).await;
     assert_eq!(client.ends(2).await, [1]);
+}
+
+/// Longer than what one read may hold up its connection.
+fn work() {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(2) {}
+}
+
+#[tokio::test]
+async fn a_response_waits_for_no_work_of_others() {
+    let mut client = Client::connect(Router::new().route("/", get(async || work()))).await;
+    let before = client.writes.load(Relaxed);
+    client.get(&[1, 3, 5].map(|stream| (stream, "/"))).await;
+    assert_eq!(client.ends(3).await, [0; 0]);
+    assert_eq!(client.writes.load(Relaxed) - before, 3);
+}
+
+/// A router whose handlers note the task that they begin on.
+fn noted() -> (Router, Arc<Mutex<Vec<task::Id>>>) {
+    let tasks = Arc::<Mutex<Vec<_>>>::default();
+    let note = {
+        let tasks = Arc::clone(&tasks);
+        move || tasks.lock().expect("no panic").push(task::id())
+    };
+    let worked = note.clone();
+    let router = Router::new().route("/", post(async move || note())).route(
+        "/work",
+        get(async move || {
+            worked();
+            work();
+        }),
+    );
+    (router, tasks)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_handler_that_blocked_the_next_are_tasks() {
+    let (router, tasks) = noted();
+    let mut client = Client::connect(router).await;
+    for stream in [1, 3] {
+        client.get(&[(stream, "/work")]).await;
+        assert_eq!(client.ends(1).await, [0; 0]);
+    }
+    let own = client.served.id();
+    assert_eq!(tasks.lock().expect("no panic").iter().map(|task| *task == own).collect::<Vec<_>>(), [true, false]);
+}
+
+/// It may block until the rest has come, which its connection reads.
+#[tokio::test]
+async fn a_request_whose_body_is_to_come_is_a_task() {
+    let (router, tasks) = noted();
+    let mut client = Client::connect(router).await;
+    // `POST /`.
+    client.send(&[0, 0, 6, 1, 4, 0, 0, 0, 1, 0x83, 0x86, 0x84, 0x01, 1, b'a']).await;
+    client.send(&[0, 0, 0, 0, 1, 0, 0, 0, 1]).await;
+    assert_eq!(client.ends(1).await, [0; 0]);
+    assert_ne!(tasks.lock().expect("no panic")[0], client.served.id());
 }

@@ -17,8 +17,7 @@ pub(crate) use certificates::Certificates;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use axum::{Extension, extract::Request};
-use http::{HeaderValue, header};
+use http::HeaderValue;
 use prometheus::Registry;
 use rustls::ServerConnection;
 use tokio_rustls::TlsAcceptor;
@@ -38,7 +37,7 @@ use crate::{
         state::Phase,
     },
     middleware::routes::Routes,
-    peer::{ClientCertificate, ConnectionInfo, Respond as _},
+    peer::{ClientCertificate, ConnectionInfo},
 };
 
 /// Serves routes over HTTPS.
@@ -119,7 +118,7 @@ fn certificate(session: &ServerConnection) -> Option<Box<ClientCertificate>> {
     Some(Box::new(ClientCertificate::new(subject, der.to_vec())))
 }
 
-/// The routes with `Strict-Transport-Security` (RFC 6797), which must not be sent over plain HTTP.
+/// The routes with `tls.hsts`.
 fn strict(routes: Routes, settings: &Settings) -> Routes {
     let age = settings.hsts.as_secs();
     if settings.hsts.is_zero() {
@@ -127,15 +126,5 @@ fn strict(routes: Routes, settings: &Settings) -> Routes {
     }
     let below = if settings.hsts_subdomains { "; includeSubDomains" } else { "" };
     let value = HeaderValue::try_from(format!("max-age={age}{below}")).expect("visible letters");
-    let strict =
-        axum::Router::new().fallback(move |Extension(connection): Extension<ConnectionInfo>, request: Request| {
-            let (answer, value) = (routes.respond(request, &connection), value.clone());
-            async {
-                let mut response = answer.await;
-                // An app's own header takes precedence.
-                response.headers_mut().entry(header::STRICT_TRANSPORT_SECURITY).or_insert(value);
-                response
-            }
-        });
-    strict.into()
+    Routes::Strict(Arc::new((routes, value)))
 }

@@ -1,6 +1,9 @@
 //! The listener that sends clients to https, and what tells browsers to stay there.
 
-use super::Secure;
+use super::{
+    Secure,
+    tunnel::{Tunnel, client},
+};
 use crate::harness::{http::Connection, shared};
 
 async fn ask(secure: &Secure, request: &str) -> (u16, Option<String>, Option<String>) {
@@ -67,4 +70,19 @@ async fn hosts_beyond_the_list_are_refused() {
     }
     let got = secure.curl(&["--include"], "/hello/").await;
     assert!(got.text.contains("strict-transport-security: max-age=60; includeSubDomains\r\n"), "{}", got.text);
+}
+
+/// One that h2 refuses, so that no response passes where the header is added.
+#[tokio::test]
+async fn a_malformed_head_of_http2_is_counted_too() {
+    let _turn = shared().await;
+    let secure = Secure::start(&[("APP__TLS__HSTS", "1h")]).await;
+    let tunnel = Tunnel::to(secure.address, client(&secure.authority.certificate(), None)).await;
+    let mut connection = Connection::open(tunnel.address).await.expect("connecting");
+    // SETTINGS, and HEADERS of `GET / HTTP/2` with `te: gzip` (RFC 9113, section 8.2.2).
+    let settings = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let head = b"\0\0\x0f\x01\x05\0\0\0\x01\x82\x86\x84\x01\x01a\0\x02te\x04gzip";
+    connection.send(&[&settings[..], head].concat()).await.expect("sending");
+    let labels = r#"http_request_method="_OTHER",http_response_status_code="400",http_route="""#;
+    secure.server.series_becomes("http_server_request_duration_seconds_count", labels, 1.0).await;
 }
