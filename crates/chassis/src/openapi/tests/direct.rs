@@ -53,6 +53,7 @@ fn a_handler_that_may_read_what_axums_router_notes_is_called_by_it() {
         get(async |_: Own| ()),
         get(async || ()).layer(Extension(1)),
         get(async || ()).route_layer(Extension(1)),
+        post(async |_: Json<Inner>| ()).decompress(),
         routing::get(async || ()).into(),
     ] {
         assert_eq!(direct(methods), [""; 0]);
