@@ -26,12 +26,12 @@ use super::{state::State, streams::Stream};
 
 /// 64 KiB of each response never count: the amount that a socket accepts at once.
 const FREE: usize = 64 * 1024;
-/// 100 ms without progress is a stall below 1.5 times the bound: several round trips.
+/// 100 ms without progress is a stall below 1.25 times the bound: several round trips.
 const STALL: Duration = Duration::from_millis(100);
 /// 1 s: from then on a longer stall weighs no more.
 const LONG: Duration = Duration::from_secs(1);
 
-/// 4 MiB: with half as much again, and what the allocator keeps, readers that stop cost less than 20 MB.
+/// 4 MiB: with a quarter as much again, and what the allocator keeps, readers that stop cost less than 20 MB.
 const MOST_NEW: usize = 4 << 20;
 /// 4: so many may begin at once, however large they are.
 const FEW: usize = 4;
@@ -41,8 +41,8 @@ const NEW: Duration = Duration::from_secs(1);
 const READS_ON: Duration = Duration::from_secs(3);
 /// 10 ms: a tenth of a stall, and few looks where thousands of parts come in a second.
 const APART: Duration = Duration::from_millis(10);
-/// A quarter of 4 MiB more than the last look left does not wait that long.
-const MORE: usize = 4;
+/// A sixteenth of 4 MiB more than the last look left does not wait that long.
+const MORE: usize = 16;
 
 /// What all responses hold.
 #[derive(Debug)]
@@ -173,8 +173,8 @@ impl Held {
 fn reset_down_to(most: usize, holders: &mut Vec<&Arc<Holder>>) -> bool {
     let mut total: usize = holders.iter().map(|holder| holder.bytes()).sum();
     while total > most {
-        // At half as much again, any wait is too long.
-        let stall = if total > most.saturating_add(most / 2) { Duration::ZERO } else { STALL };
+        // At a quarter as much again, any wait is too long.
+        let stall = if total > most.saturating_add(most / 4) { Duration::ZERO } else { STALL };
         let Some(victim) = heaviest(holders, stall) else { return true };
         total -= victim.bytes();
         victim.reset();
