@@ -81,9 +81,9 @@ def peak(collector, scratch, quick):
 
 
 def settled(server):
-    """Resident bytes, when they have been the same for two seconds, or after 20."""
+    """Resident bytes, when they have been the same for twelve seconds, or after 40: what is given back late counts."""
     seen = [server.resident()]
-    while len(seen) < 40 and (len(seen) < 5 or len(set(seen[-5:])) > 1):
+    while len(seen) < 80 and (len(seen) < 25 or len(set(seen[-25:])) > 1):
         time.sleep(0.5)
         seen.append(server.resident())
     return seen[-1]
