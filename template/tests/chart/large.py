@@ -36,7 +36,8 @@ def numeric(schema, defs, path=()):
     """(path, the part of the schema) of every key that may be a number."""
     schema = {**schema, **defs.get(schema.get("$ref", "").removeprefix("#/$defs/"), {})}
     for choice in [schema, *schema.get("anyOf", [])]:
-        if {"integer", "number"} & set([choice["type"]] if isinstance(choice.get("type"), str) else choice.get("type", [])):
+        # Where there are only some numbers to choose from, none is large.
+        if "enum" not in choice and {"integer", "number"} & set([choice["type"]] if isinstance(choice.get("type"), str) else choice.get("type", [])):
             yield path, choice
     for name, part in schema.get("properties", {}).items():
         yield from numeric(part, defs, (*path, name))
