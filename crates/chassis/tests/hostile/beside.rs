@@ -43,6 +43,22 @@ impl Healthy {
         self.before = self.p99();
     }
 
+    /// Waits until many more were answered beside what is held now. What they took is printed apart from the moments
+    /// at which it came and goes.
+    pub(crate) async fn answered_beside(&self, what: &str) {
+        let _while_it_came = self.p99();
+        self.answered(1500).await;
+        self.print_p99(&format!("{what}, held"));
+    }
+
+    fn print_p99(&self, beside: &str) {
+        if let (Some(before), Some(now)) = (self.before, self.p99()) {
+            // Printed, not asserted: a busy machine has its own.
+            let ratio = now.as_secs_f64() / before.as_secs_f64();
+            println!("beside {beside}: p99 {before:?} before, {now:?} meanwhile, {ratio:.2} times");
+        }
+    }
+
     fn p99(&self) -> Option<Duration> {
         let mut latencies = self.reading.take_latencies();
         latencies.append(&mut self.posting.take_latencies());
@@ -61,11 +77,7 @@ impl Healthy {
 
     /// Ends them; none of their requests may have failed.
     pub(crate) async fn none_failed(self, beside: &str) -> u64 {
-        if let (Some(before), Some(now)) = (self.before, self.p99()) {
-            // Printed, not asserted: a busy machine has its own.
-            let ratio = now.as_secs_f64() / before.as_secs_f64();
-            println!("beside {beside}: p99 {before:?} before, {now:?} meanwhile, {ratio:.2} times");
-        }
+        self.print_p99(beside);
         let (reading, posting): (Outcomes, Outcomes) = (self.reading.stop().await, self.posting.stop().await);
         println!("beside {beside}: GET {reading}; POST {posting}");
         assert_eq!(reading.failed() + posting.failed(), 0, "beside {beside}: GET {reading}; POST {posting}");

@@ -54,7 +54,7 @@ async fn take_nothing(count: usize) {
     healthy.settle().await;
     let memory = Memory::of(&server);
     let mut holders = held(server.app, count, HEAD).await;
-    healthy.answered(1000).await;
+    healthy.answered_beside(&what).await;
     limit_holds(&server).await;
     memory.holds(&server, &what);
     for holder in &mut holders {
@@ -82,7 +82,7 @@ async fn above_the_bound_of_uploads_the_oldest_heads_end_and_no_other_request_do
     let mut healthy = Healthy::start(server.app);
     healthy.settle().await;
     let mut holders = held(server.app, 2100, HEAD).await;
-    healthy.answered(1000).await;
+    healthy.answered_beside("2,100 heads without bodies").await;
     assert_eq!(holders[0].receive().await.map(|answer| answer.status), Ok(408));
     let shed = server.metric("http_server_uploads_shed_total").await;
     // 1,024 of ours, and the few of the healthy clients that are on their way.
@@ -99,7 +99,7 @@ async fn heads_without_bodies_behind_a_proxy_take_nothing_from_others() {
     let mut healthy = Healthy::start(proxy.address);
     healthy.settle().await;
     let mut holders = held(proxy.address, size(100, 1000), HEAD).await;
-    healthy.answered(1000).await;
+    healthy.answered_beside("heads without bodies behind HAProxy").await;
     limit_holds(&server).await;
     for holder in &mut holders {
         assert_eq!(holder.receive().await.map(|answer| answer.status), Ok(408));
@@ -115,7 +115,7 @@ async fn open_streams_without_bodies_take_nothing_from_others() {
     healthy.settle().await;
     let memory = Memory::of(&server);
     let mut streams = open_streams(server.app, 200).await;
-    healthy.answered(1000).await;
+    healthy.answered_beside("200 streams without bodies").await;
     limit_holds(&server).await;
     memory.holds(&server, "200 streams without bodies");
     while let Some(status) = streams.join_next().await {
@@ -152,7 +152,7 @@ async fn take_nothing_over(door: usize, what: &str, head: &[u8]) {
     healthy.settle().await;
     let memory = Memory::of(&server);
     let mut holders = held(address, size(100, 1000), head).await;
-    healthy.answered(1000).await;
+    healthy.answered_beside(what).await;
     limit_holds(&server).await;
     memory.holds(&server, what);
     for holder in &mut holders {
@@ -219,7 +219,7 @@ async fn uploads_that_stop_in_the_middle_hold_a_bounded_memory() {
         b"POST /v1/quotes HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: 2000000\r\n\r\n";
     let most = [head, vec![b' '; 1_900_000].as_slice()].concat();
     let holders = held(server.app, size(40, 100), &most).await;
-    healthy.answered(1000).await;
+    healthy.answered_beside("uploads that stop in the middle").await;
     let bytes = server.metric("http_server_upload_bytes").await;
     assert!(bytes <= f64::from(8 << 20), "{bytes} bytes of uploads in memory");
     memory.holds(&server, "uploads that stop in the middle");
