@@ -37,7 +37,8 @@ impl RequestContext {
     /// The request id as text: 1 to 128 visible ASCII characters.
     #[must_use]
     pub fn id(&self) -> &str {
-        self.id.to_str().unwrap_or_default()
+        // Not by `to_str`, which looks at each byte by itself.
+        std::str::from_utf8(self.id.as_bytes()).unwrap_or_default()
     }
 }
 
