@@ -14,6 +14,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
+use memchr::memchr;
 use tokio::io::ReadBuf;
 
 use super::{
@@ -144,11 +145,8 @@ impl Behind {
         match &mut self.mode {
             Mode::Head(line) => {
                 // The rest of a line is none.
-                let from = if *line == Line::Empty {
-                    0
-                } else {
-                    bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |end| end + 1)
-                };
+                let from =
+                    if *line == Line::Empty { 0 } else { memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1) };
                 let end = line.end(bytes);
                 let to = end.unwrap_or(bytes.len());
                 bound_length(&mut bytes[from..to]);
@@ -181,7 +179,7 @@ impl Line {
     /// The end of the first empty line.
     fn end(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut start = 0;
-        while let Some(length) = bytes[start..].iter().position(|&byte| byte == b'\n') {
+        while let Some(length) = memchr(b'\n', &bytes[start..]) {
             let line = std::mem::replace(self, Self::Empty).with(&bytes[start..start + length]);
             start += length + 1;
             if line != Self::Filled {
@@ -209,8 +207,10 @@ const LONGEST: &[u8; 20] = b"18446744073709551613";
 /// Writes [`LONGEST`] over a `Content-Length` beyond it, which has as many digits or more.
 fn bound_length(head: &mut [u8]) {
     const NAME: &[u8] = b"content-length:";
-    for line in head.split_inclusive_mut(|&byte| byte == b'\n') {
-        let Some((b'\n', line)) = line.split_last_mut() else { continue };
+    let mut rest = head;
+    while let Some(end) = memchr(b'\n', rest) {
+        let (line, more) = std::mem::take(&mut rest).split_at_mut(end);
+        rest = &mut more[1..];
         if line.len() < NAME.len() + LONGEST.len() || !line[..NAME.len()].eq_ignore_ascii_case(NAME) {
             continue;
         }

@@ -1,23 +1,24 @@
 //! Drives a connection's work until it is done, or until its state requires it to end.
 //!
-//! One timer serves all deadlines. It is only moved forward to an earlier deadline, never back for each request: when
-//! it fires early, the state is checked again.
+//! One timer serves all deadlines, see [`super::alarm`].
 //!
 //! Next: [`super::registry`].
 
 use std::{
     future::poll_fn,
-    pin::{Pin, pin},
+    pin::pin,
     sync::atomic::Ordering::Relaxed,
     task::{Context, Poll},
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::{
+    alarm::Alarm,
     closed::Closed,
     limits::Limits,
+    settings::Settings,
     state::{Phase, State},
     yielding::ON_ITS_WAY,
 };
@@ -47,21 +48,28 @@ pub(crate) trait Work {
 ///
 /// It borrows the work: an async function stores by-value arguments twice, which costs memory per idle connection.
 pub(crate) async fn drive<W: Work>(limits: &Limits, state: &State, work: &mut W) -> Result<W::Output, Closed> {
-    let mut timer = pin!(sleep_until(Instant::now() + limits.settings().header_timeout.get()));
-    let mut finishing = None;
+    let mut settings = limits.agreed();
+    let timer = pin!(sleep_until(Instant::now() + settings.load(state).header_timeout.get()));
+    let (mut alarm, mut finishing) = (Alarm::new(timer), None);
     poll_fn(|cx| {
         state.register(cx.waker());
+        let settings = settings.load(state);
         loop {
             if let Poll::Ready(output) = state.driven(|| work.poll(cx)) {
                 return Poll::Ready(Ok(output));
             }
-            let deadline = match next(limits, state, finishing) {
+            let step = next(limits, settings, state, finishing);
+            if step.waits_until().is_some_and(|at| alarm.is_set(at, cx.waker())) {
+                return Poll::Pending;
+            }
+            let deadline = match step {
                 Step::Wait(deadline) => deadline,
-                Step::End(reason) => {
+                Step::FinishAt(at, _) | Step::EndAt(at, _) if at > Instant::now() => Some(at),
+                Step::End(reason) | Step::EndAt(_, reason) => {
                     state.unfinished.store(state.is_busy(), Relaxed);
                     return Poll::Ready(Err(reason));
                 }
-                Step::Finish(reason) => match probe(state, work, cx) {
+                Step::Finish(reason) | Step::FinishAt(_, reason) => match probe(state, work, cx) {
                     Probed::Done(output) => return Poll::Ready(Ok(output)),
                     Probed::Input => Some(Instant::now() + INPUT_RECHECK),
                     Probed::Quiet => {
@@ -78,27 +86,12 @@ pub(crate) async fn drive<W: Work>(limits: &Limits, state: &State, work: &mut W)
                     }
                 },
             };
-            if sleep(timer.as_mut(), deadline, cx).is_pending() {
+            if alarm.poll(deadline, cx).is_pending() {
                 return Poll::Pending;
             }
         }
     })
     .await
-}
-
-/// Ready at the deadline. A timer set for an earlier instant is kept until it fires.
-fn sleep(mut timer: Pin<&mut Sleep>, deadline: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
-    let Some(deadline) = deadline else { return Poll::Pending };
-    if timer.is_elapsed() || deadline < timer.deadline() {
-        timer.as_mut().reset(deadline);
-    }
-    while timer.as_mut().poll(cx).is_ready() {
-        if deadline <= Instant::now() {
-            return Poll::Ready(());
-        }
-        timer.as_mut().reset(deadline);
-    }
-    Poll::Pending
 }
 
 enum Probed<T> {
@@ -125,83 +118,90 @@ fn probe<W: Work>(state: &State, work: &mut W, cx: &mut Context<'_>) -> Probed<W
     }
 }
 
+#[derive(Clone, Copy)]
 enum Step {
     /// Nothing to do before this instant.
     Wait(Option<Instant>),
     /// End once nothing is in flight.
     Finish(Closed),
+    FinishAt(Instant, Closed),
     /// End now.
     End(Closed),
+    EndAt(Instant, Closed),
 }
 
 impl Step {
-    fn at(deadline: Instant, then: Self) -> Self {
-        if deadline <= Instant::now() { then } else { Self::Wait(Some(deadline)) }
+    /// The deadline; none where there is nothing to wait for.
+    fn waits_until(self) -> Option<Instant> {
+        match self {
+            Self::Wait(at) => at,
+            Self::FinishAt(at, _) | Self::EndAt(at, _) => Some(at),
+            Self::Finish(_) | Self::End(_) => None,
+        }
     }
 }
 
-fn next(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>) -> Step {
+fn next(limits: &Limits, settings: &Settings, state: &State, finishing: Option<(Instant, Closed)>) -> Step {
     if state.is_cut() {
         return Step::End(Closed::Cut);
     }
     if state.is_reset_for_memory() {
         return Step::End(Closed::Memory);
     }
-    match write_deadline(limits, state).into_iter().chain(limits.total(state)).min() {
+    match write_deadline(settings, state).into_iter().chain(limits.total(settings, state)).min() {
         Some(deadline) if deadline <= Instant::now() => Step::End(Closed::WriteTimeout),
-        Some(deadline) => earliest(deadline, by_phase(limits, state, finishing)),
+        Some(deadline) => earliest(deadline, by_phase(limits, settings, state, finishing)),
         // Responses of HTTP/2 are not written by this task: it looks at them when the first of them may be due.
         None if state.is_multiplexed() && state.is_busy() => {
-            let again = state.streams.reset_stalled(limits.settings().write_timeout.get());
-            earliest(again, by_phase(limits, state, finishing))
+            let again = state.streams.reset_stalled(settings.write_timeout.get());
+            earliest(again, by_phase(limits, settings, state, finishing))
         }
-        None => by_phase(limits, state, finishing),
+        None => by_phase(limits, settings, state, finishing),
     }
 }
 
 /// The deadline for a peer that reads nothing.
-fn write_deadline(limits: &Limits, state: &State) -> Option<Instant> {
+fn write_deadline(settings: &Settings, state: &State) -> Option<Instant> {
     let streams = if state.is_multiplexed() { state.streams.blocked_since(state.parts()) } else { None };
     let since = state.blocked_since().into_iter().chain(streams).min()?;
-    Some(since + limits.settings().write_timeout.get())
+    Some(since + settings.write_timeout.get())
 }
 
 fn earliest(deadline: Instant, step: Step) -> Step {
     match step {
         Step::Wait(other) => Step::Wait(Some(other.map_or(deadline, |other| other.min(deadline)))),
+        Step::FinishAt(at, _) | Step::EndAt(at, _) if deadline < at => Step::Wait(Some(deadline)),
         step => step,
     }
 }
 
-fn by_phase(limits: &Limits, state: &State, finishing: Option<(Instant, Closed)>) -> Step {
+fn by_phase(limits: &Limits, settings: &Settings, state: &State, finishing: Option<(Instant, Closed)>) -> Step {
     if let Some((since, reason)) = finishing {
         return finish_by(state, since, reason);
     }
     if state.is_multiplexed() {
-        return multiplexed(limits, state);
+        return multiplexed(limits, settings, state);
     }
-    let header_timeout = || limits.settings().header_timeout.get();
+    let header_timeout = settings.header_timeout.get();
     match state.phase() {
         // The last response is not out yet.
         _ if state.blocked_since().is_some() => stalled(state),
         Phase::Silent if state.is_asked_to_close() => {
-            Step::at(state.since() + HEAD_GRACE.min(header_timeout()), Step::Finish(Closed::Drain))
+            Step::FinishAt(state.since() + HEAD_GRACE.min(header_timeout), Closed::Drain)
         }
         Phase::Head if state.head_must_end() => Step::End(Closed::Memory),
         Phase::Head if state.is_asked_to_close() => {
-            Step::at(state.since() + HEAD_GRACE.min(header_timeout()), Step::End(Closed::HeaderTimeout))
+            Step::EndAt(state.since() + HEAD_GRACE.min(header_timeout), Closed::HeaderTimeout)
         }
         Phase::Head if state.is_asked_to_yield() => yields_when_quiet(state, Step::End(Closed::Yielded)),
         Phase::Silent if state.takes_yield() => Step::Finish(Closed::Yielded),
-        Phase::Silent => Step::at(state.since() + header_timeout(), Step::Finish(Closed::HeaderTimeout)),
-        Phase::Head => Step::at(state.since() + header_timeout(), Step::End(Closed::HeaderTimeout)),
+        Phase::Silent => Step::FinishAt(state.since() + header_timeout, Closed::HeaderTimeout),
+        Phase::Head => Step::EndAt(state.since() + header_timeout, Closed::HeaderTimeout),
         Phase::Busy => stalled(state),
         Phase::Upgraded => Step::Wait(None),
         Phase::Idle if state.is_asked_to_close() => Step::Finish(Closed::Drain),
         Phase::Idle if state.is_asked_to_yield() => yields_when_quiet(state, Step::Finish(Closed::Yielded)),
-        Phase::Idle => {
-            Step::at(state.since() + limits.settings().idle_timeout.get(), Step::Finish(Closed::IdleTimeout))
-        }
+        Phase::Idle => Step::FinishAt(state.since() + settings.idle_timeout.get(), Closed::IdleTimeout),
     }
 }
 
@@ -229,16 +229,16 @@ fn finish_by(state: &State, since: Instant, reason: Closed) -> Step {
         // GOAWAY was sent, and an incomplete frame blocks everything after it.
         (true, _) if reason == Closed::HeaderTimeout => Step::End(reason),
         // Nothing is in flight, and the peer does not answer the PING behind GOAWAY.
-        (true, Phase::Idle) => Step::at(since.max(state.since()) + GOAWAY_GRACE, Step::End(reason)),
+        (true, Phase::Idle) => Step::EndAt(since.max(state.since()) + GOAWAY_GRACE, reason),
         // Requests in flight have their own timeouts, and the drain cuts the rest.
         (true, _) => Step::Wait(None),
         (false, _) if reason == Closed::Drain => Step::Wait(None),
-        (false, _) => Step::at(since + FINISH_TIMEOUT, Step::End(reason)),
+        (false, _) => Step::EndAt(since + FINISH_TIMEOUT, reason),
     }
 }
 
 /// HTTP/2 announces its end with GOAWAY at any time.
-fn multiplexed(limits: &Limits, state: &State) -> Step {
+fn multiplexed(limits: &Limits, settings: &Settings, state: &State) -> Step {
     if state.is_asked_to_close() {
         return Step::Finish(Closed::Drain);
     }
@@ -257,12 +257,12 @@ fn multiplexed(limits: &Limits, state: &State) -> Step {
     }
     let ends = [
         limits.drain_at(state).map(|at| (at, Closed::Drain)),
-        limits.ages_at(state).map(|at| (at, Closed::Age)),
-        idle.then(|| (state.since() + limits.settings().idle_timeout.get(), Closed::IdleTimeout)),
-        state.half_since().map(|since| (since + limits.settings().header_timeout.get(), Closed::HeaderTimeout)),
+        state.ages_at().map(|at| (at, Closed::Age)),
+        idle.then(|| (state.since() + settings.idle_timeout.get(), Closed::IdleTimeout)),
+        state.half_since().map(|since| (since + settings.header_timeout.get(), Closed::HeaderTimeout)),
     ];
     match ends.into_iter().flatten().min_by_key(|(at, _)| *at) {
-        Some((at, reason)) => Step::at(at, Step::Finish(reason)),
+        Some((at, reason)) => Step::FinishAt(at, reason),
         None => Step::Wait(None),
     }
 }

@@ -27,7 +27,7 @@ use super::{
     registry::Entry,
     state::{Phase, State},
 };
-use crate::peer::Pace;
+use crate::peer::{Pace, turn};
 
 mod write;
 
@@ -143,6 +143,8 @@ impl<S: Stream> Io<S> {
             self.entry.received(bytes.len());
             return Ok(());
         };
+        // Several requests may begin in one read.
+        turn::look();
         let seen = frames.receive(bytes);
         self.entry.state.streams.read(frames.refusals.take_read());
         match seen {

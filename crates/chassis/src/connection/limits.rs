@@ -13,8 +13,12 @@ use super::{
     held::Held,
     settings::Settings,
     state::{Phase, State},
+    terms::Agreed,
 };
-use crate::{lifecycle::Lifecycle, peer::Bounds};
+use crate::{
+    lifecycle::Lifecycle,
+    peer::{Bounds, turn},
+};
 
 /// The bounds of every connection of a server.
 #[derive(Debug)]
@@ -42,23 +46,18 @@ impl Limits {
 
     /// The deadline of the current request. The phase of a busy connection began with the head, or with the end of
     /// the request before.
-    pub(super) fn total(&self, state: &State) -> Option<Instant> {
+    pub(super) fn total(&self, settings: &Settings, state: &State) -> Option<Instant> {
         let total = self.total.filter(|_| state.phase() == Phase::Busy)?;
-        Some(state.since() + self.settings().header_timeout.get() + total)
+        Some(state.since() + settings.header_timeout.get() + total)
+    }
+
+    /// The settings for one connection.
+    pub(super) fn agreed(&self) -> Agreed<'_> {
+        Agreed::new(&self.settings)
     }
 
     pub(crate) fn settings(&self) -> Guard<Arc<Settings>> {
         self.settings.load()
-    }
-
-    /// When this connection is past its age: 0.9 to 1.1 of the setting.
-    pub(super) fn ages_at(&self, state: &State) -> Option<Instant> {
-        Self::age(&self.settings(), state)
-    }
-
-    fn age(settings: &Settings, state: &State) -> Option<Instant> {
-        let age = settings.max_connection_age.get();
-        (!age.is_zero()).then(|| state.opened + age.mul_f32(0.9 + 0.2 * state.draw))
     }
 
     /// When this connection is asked to close in a drain that has begun.
@@ -68,19 +67,17 @@ impl Limits {
 
     /// Why the response to request `number` must be the connection's last, if it must.
     pub(crate) fn ends(&self, state: &State, number: u64) -> Option<Closed> {
-        let settings = self.settings();
-        let max = settings.max_requests_per_connection;
-        if max > 0 && number >= max {
+        if state.is_last_request(number) {
             return Some(Closed::Requests);
         }
-        let past = |at: Option<Instant>| at.is_some_and(|at| at <= Instant::now());
+        let past = |at: Option<Instant>| at.is_some_and(|at| at <= turn::now());
         if state.is_asked_to_close() || past(self.drain_at(state)) {
             return Some(Closed::Drain);
         }
         if state.yields_after_response() {
             return Some(Closed::Yielded);
         }
-        past(Self::age(&settings, state)).then_some(Closed::Age)
+        past(state.ages_at()).then_some(Closed::Age)
     }
 }
 

@@ -9,6 +9,7 @@
 //!
 //! Next: `service`, which dispatches each request.
 
+mod alarm;
 mod behind;
 mod blocks;
 pub(crate) mod body;
@@ -35,6 +36,7 @@ mod settings;
 mod sniff;
 pub(crate) mod state;
 mod streams;
+mod terms;
 mod upgraded;
 pub(crate) mod body_wait;
 mod waits;

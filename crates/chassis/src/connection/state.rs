@@ -19,8 +19,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    behind::Bodies, closed::Closed, heads::Head, orders::Orders, streams::Streams, waits::Waits, yielding::SHARED,
+    behind::Bodies, closed::Closed, heads::Head, orders::Orders, streams::Streams, terms::Terms, waits::Waits,
+    yielding::SHARED,
 };
+use crate::peer::turn;
 
 /// The phase of a connection. Every phase has its own deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +54,7 @@ pub(crate) struct State {
     /// Milliseconds from `opened` to the start of the phase.
     since: AtomicU64,
     /// The peer's group at the connection limit.
-    group: AtomicU64,
+    pub(super) group: AtomicU64,
     /// It is done, and only reads until its peer has noticed the end.
     lingering: AtomicBool,
     /// Requests and bodies that are still moving.
@@ -73,6 +75,7 @@ pub(crate) struct State {
     pub(super) waits: Waits,
     pub(super) bodies: Bodies,
     pub(super) orders: Orders,
+    pub(super) terms: Terms,
     driver: AtomicWaker,
     pub(crate) upgraded_io: AtomicWaker,
     ending: OnceLock<CancellationToken>,
@@ -107,6 +110,7 @@ impl State {
             waits: Waits::default(),
             bodies: Bodies::default(),
             orders: Orders::default(),
+            terms: Terms::default(),
             driver: AtomicWaker::new(),
             upgraded_io: AtomicWaker::new(),
             ending: OnceLock::new(),
@@ -130,15 +134,14 @@ impl State {
     }
 
     pub(crate) fn enter(&self, phase: Phase) {
-        self.since.store(self.now(), Relaxed);
+        self.since.store(self.after(turn::look()), Relaxed);
         self.phase.store(phase as u8, Release);
     }
 
     /// Returns to a phase that began at `since`: the input meanwhile did not belong to a request.
     #[cfg_attr(not(any(test, feature = "fastcgi")), expect(dead_code, reason = "records of no request are FastCGI's"))]
     pub(crate) fn resume(&self, phase: Phase, since: Instant) {
-        let since = since.saturating_duration_since(self.opened).as_millis();
-        self.since.store(u64::try_from(since).unwrap_or(u64::MAX - 1), Relaxed);
+        self.since.store(self.after(since), Relaxed);
         self.phase.store(phase as u8, Release);
     }
 
@@ -180,7 +183,7 @@ impl State {
     /// A request or a body ended; the last of them makes the connection idle.
     pub(crate) fn end_part(&self) {
         // First, so that a reader that sees an idle connection also sees since when.
-        self.since.store(self.now(), Relaxed);
+        self.since.store(self.after(turn::now()), Relaxed);
         if self.parts.fetch_sub(1, AcqRel) == 1 && DRIVEN.get() != self.address() {
             // It ended outside the driver's poll (a body that was drained), and the deadline has changed.
             self.driver.wake();
@@ -190,7 +193,7 @@ impl State {
     /// Runs the driver's poll: work that ends inside it needs no separate wake-up.
     pub(crate) fn driven<T>(&self, poll: impl FnOnce() -> T) -> T {
         let outer = DRIVEN.replace(self.address());
-        let result = poll();
+        let result = turn::run(poll);
         DRIVEN.set(outer);
         result
     }
@@ -202,14 +205,6 @@ impl State {
     /// Requests, responses and bodies that are still moving.
     pub(crate) fn parts(&self) -> usize {
         self.parts.load(Acquire) as usize
-    }
-
-    pub(super) fn group(&self) -> u64 {
-        self.group.load(Relaxed)
-    }
-
-    pub(super) fn set_group(&self, group: u64) {
-        self.group.store(group, Relaxed);
     }
 
     pub(super) fn is_lingering(&self) -> bool {
@@ -267,7 +262,12 @@ impl State {
 
     /// Milliseconds from `opened`.
     pub(super) fn now(&self) -> u64 {
-        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
+        self.after(Instant::now())
+    }
+
+    /// Milliseconds from `opened` until `instant`.
+    pub(super) fn after(&self, instant: Instant) -> u64 {
+        u64::try_from(instant.saturating_duration_since(self.opened).as_millis()).unwrap_or(u64::MAX - 1)
     }
 }
 

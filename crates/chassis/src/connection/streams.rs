@@ -21,6 +21,8 @@ use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
+use crate::peer::turn;
+
 /// 100: handlers that block hold up their connection for one request in a hundred at most, and one that the system
 /// interrupted costs little.
 const APART: u32 = 100;
@@ -94,7 +96,7 @@ pub(crate) struct Stream {
 impl Streams {
     /// A request begins, and we wait for the app. `is_whole`: it has no body that is still to come.
     pub(super) fn begin(&self, is_whole: bool) -> Arc<Stream> {
-        let begun = Instant::now();
+        let begun = turn::now();
         let mut slots = self.lock();
         let slot = slots.free.pop().unwrap_or_else(|| {
             slots.all.push(None);
@@ -123,7 +125,8 @@ impl Streams {
 
     /// A request was polled by the driver. Past `at_once`, nothing that is ready to be written waits for others.
     pub(super) fn polled(&self, begun: &Begun, at_once: Duration) {
-        let took = begun.stream.begun.elapsed();
+        // Whatever ran may have taken long; the next request begins at this instant.
+        let took = turn::look().saturating_duration_since(begun.stream.begun);
         if begun.waited + took > at_once {
             self.gathers.store(false, Relaxed);
         }
@@ -241,7 +244,8 @@ impl Streams {
 impl Stream {
     /// A part was passed on, so we wait for the peer; or there is none yet, so we wait for the app.
     pub(super) fn waits(&self, for_peer: bool) {
-        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        let now = turn::now().saturating_duration_since(self.begun).as_millis();
+        let now = u64::try_from(now).unwrap_or(u64::MAX - 1);
         self.waits.store(if for_peer { now + 1 } else { 0 }, Relaxed);
     }
 

@@ -13,7 +13,7 @@ use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, VecDeque},
     net::IpAddr,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -40,6 +40,16 @@ const FRESH: Duration = Duration::from_millis(100);
 
 /// The address of connections that are not counted together.
 pub(super) const SHARED: u64 = u64::MAX;
+
+impl State {
+    pub(super) fn group(&self) -> u64 {
+        self.group.load(Relaxed)
+    }
+
+    pub(super) fn set_group(&self, group: u64) {
+        self.group.store(group, Relaxed);
+    }
+}
 
 /// The rules for choosing connections.
 #[derive(Clone, Debug, Default)]

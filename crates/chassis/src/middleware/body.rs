@@ -2,7 +2,7 @@
 //!
 //! While it waits for its client it lends the request's place to others, and counts as an upload.
 //!
-//! Next: [`super::observation`].
+//! Next: [`super::awaited`].
 
 use std::{
     pin::Pin,
@@ -15,10 +15,9 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{LengthLimitError, Limited};
-use pin_project_lite::pin_project;
-use tower_http::timeout::{TimeoutBody, TimeoutError};
+use tower_http::timeout::TimeoutError;
 
-use super::uploads::Tracked;
+use super::{awaited::Awaited, uploads::Tracked};
 use crate::{
     overload::{Coming, Loan, Return},
     peer::{ConnectionInfo, Pace},
@@ -39,7 +38,7 @@ pub(super) struct Bound {
 /// Enforces `bounds` on `body`.
 pub(super) fn bound(body: Body, bounds: Bounds) -> (Body, Bound) {
     let left = body.size_hint().exact();
-    let inner = TimeoutBody::new(bounds.timeout, Limited::new(body, bounds.limit));
+    let inner = Awaited::new(Limited::new(body, bounds.limit), bounds.timeout);
     let bound = Bound::default();
     let waiting = Waiting { loan: bound.loan.clone(), is_lent: false, returning: None, upload: bounds.upload };
     let body = Bounded {
@@ -69,18 +68,15 @@ pub(super) struct Bounds {
 
 type Polled = Option<Result<Frame<Bytes>, BodyError>>;
 
-pin_project! {
-    struct Bounded {
-        #[pin]
-        inner: TimeoutBody<Limited<Body>>,
-        // Remaining bytes, if known: the timeout's body does not report them.
-        left: Option<u64>,
-        pace: Pace,
-        connection: Option<ConnectionInfo>,
-        broken: Broken,
-        failed: bool,
-        waiting: Waiting,
-    }
+struct Bounded {
+    inner: Awaited,
+    /// Remaining bytes, if known: the timeout's body does not report them.
+    left: Option<u64>,
+    pace: Pace,
+    connection: Option<ConnectionInfo>,
+    broken: Broken,
+    failed: bool,
+    waiting: Waiting,
 }
 
 /// The state of the request while it waits for its client.
@@ -141,14 +137,15 @@ impl HttpBody for Bounded {
     type Error = BodyError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Polled> {
-        let this = self.project();
+        let this = self.get_mut();
         if let Some(polled) = ready!(this.waiting.poll_return(cx)) {
             return Poll::Ready(polled);
         }
-        if *this.failed {
+        if this.failed {
             return Poll::Ready(None);
         }
         let result = match this.inner.poll_frame(cx) {
+            Poll::Pending if !this.inner.is_timed() => return Poll::Pending,
             Poll::Pending => {
                 this.pace.wait();
                 if !this.waiting.begin(cx) {
@@ -162,21 +159,21 @@ impl HttpBody for Bounded {
             }
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-                *this.left = this.left.map(|left| left.saturating_sub(bytes));
+                this.left = this.left.map(|left| left.saturating_sub(bytes));
                 if this.pace.moved(bytes) { Ok(frame) } else { Err(BodyError::TimedOut) }
             }
             Poll::Ready(Some(Err(error))) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
             Poll::Ready(Some(Err(error))) if error.is::<TimeoutError>() => Err(BodyError::TimedOut),
             Poll::Ready(Some(Err(_))) => Err(BodyError::Disconnected),
         };
-        *this.failed = result.is_err();
+        this.failed = result.is_err();
         if let Some(code) = result.as_ref().err().copied().and_then(code_of) {
             let _ = this.broken.set(code);
-            if let (Code::RequestTimeout, Some(connection)) = (code, this.connection) {
+            if let (Code::RequestTimeout, Some(connection)) = (code, &this.connection) {
                 connection.abandon_body();
             }
         }
-        let is_last = *this.failed || *this.left == Some(0);
+        let is_last = this.failed || this.left == Some(0);
         let upload = &mut this.waiting.upload;
         let result = result.map(|frame| if is_last { frame } else { frame.map_data(|bytes| upload.part(bytes)) });
         if is_last {

@@ -35,9 +35,18 @@ impl Dispatch {
         Self { direct, router }
     }
 
+    /// Whether the handler of `method` is called without axum's router, and so without any layer around it.
+    pub(super) fn is_direct(&self, method: &Method) -> bool {
+        self.direct_of(method).is_some()
+    }
+
+    fn direct_of(&self, method: &Method) -> Option<&Direct> {
+        self.direct.iter().find(|(of, _)| of == method).map(|(_, direct)| direct)
+    }
+
     pub(super) fn call(&self, request: Request) -> Pending {
-        match self.direct.iter().find(|(method, _)| method == request.method()) {
-            Some((_, direct)) => Pending::Direct((direct.0)(request)),
+        match self.direct_of(request.method()) {
+            Some(direct) => Pending::Direct((direct.0)(request)),
             None => Pending::Routed(Box::pin(self.router.clone().call(request).map(|Ok(response)| response))),
         }
     }

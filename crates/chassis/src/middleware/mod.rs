@@ -28,6 +28,7 @@
 //!
 //! Next: `routes`, where a request enters.
 
+mod awaited;
 mod body;
 mod coding;
 mod cors;

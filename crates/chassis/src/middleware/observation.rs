@@ -27,7 +27,7 @@ use super::{
     watched::Watched,
 };
 use crate::{
-    peer::ConnectionInfo,
+    peer::{ConnectionInfo, turn},
     request::RequestContext,
     telemetry::{AccessRecord, ServerSpan, SpanRecord, Tracing},
 };
@@ -76,7 +76,7 @@ impl Observation {
         request: &Request,
         connection: Option<ConnectionInfo>,
     ) -> (Self, Arc<RequestContext>) {
-        let started = Instant::now();
+        let started = turn::now().into_std();
         let headers = request.headers();
         let head = Head::scan(headers);
         let trusted = connection.as_ref().is_some_and(ConnectionInfo::is_trusted);

@@ -90,21 +90,27 @@ pub(super) fn say_anew(observation: &Observation, request: &mut Request) {
     }
 }
 
+/// 2 MiB, as in axum-core 0.5 (`with_limited_body`).
+const AXUMS_LIMIT: usize = 2_097_152;
+
 /// Bounds the request's body; a request without one is left as it is.
 pub(super) fn bound_body(settings: &Settings, observation: &Observation, request: &mut Request) -> Option<Bound> {
     if http_body::Body::is_end_stream(request.body()) {
         return None;
     }
-    // axum's extractors have a limit of their own, 2 MB, that no setting shows.
-    DefaultBodyLimit::disable().apply(request);
+    let limit = max_body(settings, &observation.route).len();
+    // axum's extractors have a limit of their own that no setting shows. It says nothing new where ours is no higher and no
+    // layer makes the body longer; to note that it is off costs three allocations.
+    if limit > AXUMS_LIMIT || !observation.route.handlers.is_direct(request.method()) {
+        DefaultBodyLimit::disable().apply(request);
+    }
     let bounds = Bounds {
-        limit: max_body(settings, &observation.route).len(),
+        limit,
         timeout: settings.body_timeout.get(),
         min_rate: settings.min_rate.get(),
         connection: observation.connection.clone(),
         upload: Tracked::new(&observation.stack.uploads),
     };
-    let limit = bounds.limit;
     let (body, bound) = body::bound(std::mem::take(request.body_mut()), bounds);
     *request.body_mut() = body;
     if observation.coded.is_encoded {

@@ -30,7 +30,7 @@ use super::{
 use crate::{
     faults::Fault,
     overload::AdmissionPermit,
-    peer::ConnectionInfo,
+    peer::{ConnectionInfo, turn},
     problem::{Code, Problem},
     request::{self, RequestContext},
 };
@@ -154,6 +154,7 @@ impl Future for RequestFuture {
         let context = context.as_ref().expect("begun");
         request::enter(context, || {
             let observed = observation.as_ref().expect("polled until it is ready");
+            turn::forget();
             let response = match poll_step(step, request, observed, cx) {
                 Poll::Ready(response) => response,
                 Poll::Pending => {
@@ -161,13 +162,12 @@ impl Future for RequestFuture {
                     Problem::new(Code::DeadlineExceeded).into_response()
                 }
             };
-            let ended = Instant::now();
+            let ended = turn::look().into_std();
             // A refused request is dropped here, a handler below, which releases its place before the response is written.
             drop(request.take());
             if let Step::Running { place: Some(place), .. } = std::mem::replace(step, Step::Done) {
                 place.end(ended, response.status());
             }
-            let observation = observation.take().expect("polled until it is ready");
             Poll::Ready(response::finish(observation, response, ended))
         })
     }

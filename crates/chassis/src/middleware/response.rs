@@ -45,11 +45,13 @@ fn is_event_stream(content_type: &HeaderValue) -> bool {
 const EVENT_STREAM: &[u8] = b"text/event-stream";
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// The outgoing response. `ended`: when it was created.
-pub(super) fn finish(mut observation: Observation, response: Response, ended: Instant) -> Response {
+/// The outgoing response, which was created at `ended`. What observes the request is taken where that outlives the head.
+pub(super) fn finish(observed: &mut Option<Observation>, response: Response, ended: Instant) -> Response {
+    // In its place, since it is not worth a move.
+    let observation = observed.as_mut().expect("polled until it is ready");
     let failed = response.status().is_client_error() || response.status().is_server_error();
     let mut response = match failed {
-        true => explained(&observation, response),
+        true => explained(observation, response),
         false if observation.refuses(&response) => not_acceptable(),
         false => response,
     };
@@ -71,7 +73,10 @@ pub(super) fn finish(mut observation: Observation, response: Response, ended: In
             observation.end(status, bytes, ended);
             response
         }
-        _ => response.map(|body| observation.watch(body, status)),
+        _ => match observed.take() {
+            Some(observation) => response.map(|body| observation.watch(body, status)),
+            None => response,
+        },
     }
 }
 

@@ -18,7 +18,7 @@ use tower_service::Service as _;
 
 use super::{Stack, cors, host::Host, refused, request_future::RequestFuture, route::Route};
 use crate::{
-    peer::{ConnectionInfo, Respond},
+    peer::{ConnectionInfo, Respond, turn},
     problem::{Code, Problem},
 };
 
@@ -110,7 +110,10 @@ impl Respond for Routes {
                     return Box::pin(std::future::ready(problem.into_response()));
                 }
                 let answer = router.clone().call(request);
-                Box::pin(async { answer.await.unwrap_or_else(|never| match never {}) })
+                Box::pin(async {
+                    turn::forget();
+                    answer.await.unwrap_or_else(|never| match never {})
+                })
             }
             Self::Strict(strict) => {
                 let (answer, strict) = (strict.0.respond(request, connection), Arc::clone(strict));

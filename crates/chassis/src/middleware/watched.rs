@@ -15,7 +15,7 @@ use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::observation::Observation;
-use crate::request;
+use crate::{peer::turn, request};
 
 /// A response body of unknown length; its end is the request's.
 pub(super) struct Watched {
@@ -44,6 +44,7 @@ impl HttpBody for Watched {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
+        turn::forget();
         let Some(observation) = &this.observation else { return Pin::new(&mut this.body).poll_frame(cx) };
         let polled = request::enter(&observation.context, || {
             catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.body).poll_frame(cx)))

@@ -9,6 +9,7 @@ mod certificate;
 mod forwarded;
 mod info;
 mod pace;
+pub(crate) mod turn;
 
 pub use certificate::ClientCertificate;
 pub use info::ConnectionInfo;

@@ -5,7 +5,7 @@
 //!
 //! Next: [`super::Form`], for problems that list every wrong field and not just the first.
 
-use std::{error::Error as StdError, ops::Deref};
+use std::{cell::Cell, error::Error as StdError, ops::Deref};
 
 use axum::{
     extract::{FromRequest, Request},
@@ -98,16 +98,27 @@ impl<T: DeserializeOwned + 'static, S: Send + Sync> FromRequest<S> for Json<T> {
 
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
-        // 512 bytes: most answers of one thing fit, so that it need not grow.
-        let mut body = Vec::with_capacity(512);
-        match serde_json::to_writer(&mut body, &self.0) {
-            Ok(()) => json_response(body.into()),
-            Err(error) => {
-                error!(%error, "cannot serialize the response as JSON");
-                Problem::internal().into_response()
-            }
+        let mut written = WRITTEN.take();
+        if let Err(error) = serde_json::to_writer(&mut written, &self.0) {
+            error!(%error, "cannot serialize the response as JSON");
+            return Problem::internal().into_response();
         }
+        if written.len() > KEPT {
+            return json_response(written.into());
+        }
+        let body = Bytes::copy_from_slice(&written);
+        written.clear();
+        WRITTEN.set(written);
+        json_response(body)
     }
+}
+
+/// 16 KiB: what a thread keeps; a longer body is not copied.
+const KEPT: usize = 16 * 1024;
+
+thread_local! {
+    /// Where a body is written before its length is known: memory of just that length is one allocation less.
+    static WRITTEN: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 fn json_response(body: Bytes) -> Response {

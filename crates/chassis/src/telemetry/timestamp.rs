@@ -4,10 +4,11 @@
 
 use std::{
     cell::Cell,
+    io::Write as _,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::digits::{digit, padded};
+use time::OffsetDateTime;
 
 type Text = [u8; 24];
 
@@ -31,38 +32,22 @@ fn write(out: &mut Vec<u8>, seconds: u64, milliseconds: u32) {
         text = second(seconds);
         LAST.set((seconds, text));
     }
-    for (place, unit) in text[MILLISECONDS..].iter_mut().zip([100, 10, 1]) {
-        *place = digit((milliseconds / unit % 10).into());
-    }
+    // With a digit in front, so that zeros at its beginning are written.
+    let mut buffer = itoa::Buffer::new();
+    text[MILLISECONDS..][..3].copy_from_slice(&buffer.format(1_000 + milliseconds % 1_000).as_bytes()[1..]);
     out.extend_from_slice(&text);
 }
 
-/// `2026-01-31T12:34:56.000Z`
+/// `2026-01-31T12:34:56.000Z`; a clock beyond the year 9999 shows 1970.
 fn second(seconds: u64) -> Text {
-    let mut text = Vec::with_capacity(size_of::<Text>());
-    let (year, month, day) = date(seconds / 86_400);
-    padded::<4>(&mut text, year);
-    for (before, number) in
-        [(b'-', month), (b'-', day), (b'T', seconds / 3_600 % 24), (b':', seconds / 60 % 60), (b':', seconds % 60)]
-    {
-        text.push(before);
-        padded::<2>(&mut text, number);
-    }
-    text.extend_from_slice(b".000Z");
-    text.try_into().expect("each part has its fixed length")
-}
-
-/// Year, month and day of a day since 1970; Howard Hinnant's `civil_from_days` without the years before.
-fn date(days: u64) -> (u64, u64, u64) {
-    // From 0000-03-01 on: a year that begins in March ends with its leap day.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+    let at = i64::try_from(seconds).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    let at = at.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let (date, (hour, minute, second)) = (at.date(), at.to_hms());
+    let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
+    let mut text = Text::default();
+    write!(&mut text[..], "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.000Z")
+        .expect("each part has its fixed length");
+    text
 }
 
 #[cfg(test)]
