@@ -144,6 +144,7 @@ impl<S: Stream> Io<S> {
             return Ok(());
         };
         let seen = frames.receive(bytes);
+        self.entry.holds(frames.incomplete());
         self.entry.state.streams.read(frames.refusals.take_read());
         match seen {
             Seen::Same => Ok(()),
