@@ -42,7 +42,7 @@ pub(crate) fn check(name: &str) -> Result<(), String> {
         return refuse(&format!("has {letter:?}; a DNS label (RFC 1123) has a-z, 0-9 and - only"));
     }
     if !name.starts_with(|letter: char| letter.is_ascii_lowercase()) {
-        return refuse("has to begin with a letter, as names of Services and of packages do");
+        return refuse("must begin with a letter, as names of Services and packages do");
     }
     if name.ends_with('-') {
         return refuse("ends with -; a DNS label (RFC 1123) ends with a letter or a digit");

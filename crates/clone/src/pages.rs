@@ -94,7 +94,7 @@ fn without_parts(text: &str, gone: &Gone) -> Result<String, String> {
         let mark = line.trim_end();
         let path = mark.strip_prefix("<!-- with ").and_then(|rest| rest.strip_suffix(" -->"));
         match (path, &open) {
-            (Some(_), Some(_)) => return Err(format!("{mark} stands before the end of another part")),
+            (Some(_), Some(_)) => return Err(format!("{mark} comes before the end of another part")),
             (Some(path), None) if !gone.before.holds(path) => {
                 return Err(format!("{mark} names nothing that is there"));
             }

@@ -52,7 +52,7 @@ const NOT_LOADED: i32 = 22;
 pub fn start<S, F, E>(app: F)
 where
     S: AppSettings,
-    F: AsyncFnOnce(&S, &Chassis) -> Result<Router, E>,
+    F: AsyncFnOnce(&S, &Chassis) -> Result<Router, E> + Send + 'static,
     E: fmt::Display,
 {
     let worker = Api::find().and_then(|api| {

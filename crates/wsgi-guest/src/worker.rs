@@ -53,10 +53,13 @@ impl Application {
             let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
             return Err(PyRuntimeError::new_err(lines.join("\n")));
         }
+        let app = Arc::new(app);
         let start = move || {
-            let sources = sources();
+            let (sources, app) = (sources(), Arc::clone(&app));
             let identity = service::SERVICE.identity(&sources.environment);
-            Embedded::start(sources, identity, &app)
+            Embedded::start(sources, identity, async move |settings: &A, chassis: &Chassis| {
+                app(settings, chassis).await
+            })
         };
         Ok(Self { start: Box::new(start), started: Mutex::default() })
     }

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::utilization::Load;
+use crate::telemetry::protobuf;
 
 const TEXT: HeaderName = HeaderName::from_static("endpoint-load-metrics");
 const BINARY: HeaderName = HeaderName::from_static("endpoint-load-metrics-bin");
@@ -63,11 +64,10 @@ impl LoadReport {
     }
 }
 
-/// A protobuf message of doubles.
-fn message(fields: [(u8, f64); 4]) -> Vec<u8> {
-    // 1: the wire type of what has 64 bits.
-    let field = |(number, value): (u8, f64)| [&[number << 3 | 1][..], &value.to_le_bytes()].concat();
-    fields.into_iter().flat_map(field).collect()
+fn message(fields: [(u64, f64); 4]) -> Vec<u8> {
+    let mut out = Vec::new();
+    fields.into_iter().for_each(|(number, value)| protobuf::double(&mut out, number, value));
+    out
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! What follows a request head of HTTP/1 is held back until its request says whether it is a chunked body.
+//! What follows a request head of HTTP/1 is held back until its request says whether it is a body, and which.
 //!
-//! So a chunked body can be checked on its way to hyper from its first byte, without a second parser of heads: hyper finds
-//! the end of a head, and only an empty line can be one. A plain GET costs two comparisons.
+//! So a chunked body can be checked on its way to hyper from its first byte, and the head behind a body begins here, where
+//! it counts, and not in hyper's buffer; without a second parser of heads: hyper finds the end of a head, and only an empty
+//! line can be one. A plain GET costs a few comparisons.
 //!
 //! A chunked request that was not held back, as the second of two that came at once, is the last of its connection: what
 //! hyper takes for its end cannot become another request.
@@ -10,7 +11,7 @@
 
 use std::{
     io,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
 use bytes::{Buf, Bytes};
@@ -20,6 +21,7 @@ use tokio::io::ReadBuf;
 use super::{
     chunks::{Chunks, Found},
     closed::Closed,
+    heads::FREE,
     state::{Phase, State},
 };
 
@@ -28,16 +30,20 @@ use super::{
 pub(super) struct Bodies {
     /// What was passed on ends with an empty line, and nothing that came behind it was.
     is_cut: AtomicBool,
-    /// The head that ended there has a chunked body.
-    is_chunked: AtomicBool,
+    /// The length of the body of the head that ended there, or [`CHUNKED`]; zero if it has none.
+    expected: AtomicU64,
 }
 
+/// Longer than the longest body.
+const CHUNKED: u64 = u64::MAX;
+
 impl Bodies {
-    /// The body that begins is chunked. Returns whether it will be checked.
-    pub(super) fn expect_chunks(&self) -> bool {
-        let is_cut = self.is_cut.load(Relaxed);
-        self.is_chunked.store(is_cut, Relaxed);
-        is_cut
+    /// A body of this length begins, or a chunked one. Returns whether its end will be found.
+    pub(super) fn expect(&self, length: Option<u64>) -> bool {
+        // A body that is not cut from its head came with at most `FREE` bytes: so much may be passed on behind its end.
+        let is_found = length.is_some() || self.is_cut.load(Relaxed);
+        self.expected.store(if is_found { length.unwrap_or(CHUNKED) } else { 0 }, Relaxed);
+        is_found
     }
 }
 
@@ -55,7 +61,9 @@ enum Mode {
     /// Behind an empty line: hyper has now seen whether it ended a head.
     Cut,
     Chunks(Chunks),
-    /// A body that is not chunked, and what came with it.
+    /// A body of which so many bytes are missing.
+    Sized(u64),
+    /// Of another protocol, or of nothing that is known.
     Free,
     Broken,
 }
@@ -77,15 +85,16 @@ pub(super) fn hold(
 ) -> io::Result<()> {
     if behind.is_none() {
         let bytes = &buf.filled()[start..];
-        let is_cut = state.bodies.is_cut.load(Relaxed);
-        let is_head = bytes.starts_with(b"GET ") && bytes.ends_with(b"\r\n\r\n");
-        if is_head || state.phase() == Phase::Upgraded || !is_cut && state.phase() == Phase::Busy {
+        let (is_cut, expected) = (state.bodies.is_cut.load(Relaxed), state.bodies.expected.load(Relaxed));
+        let is_head =
+            expected == 0 && bytes.len() <= FREE && bytes.starts_with(b"GET ") && bytes.ends_with(b"\r\n\r\n");
+        if is_head || state.phase() == Phase::Upgraded || !is_cut && expected == 0 && state.phase() == Phase::Busy {
             if is_cut {
                 state.bodies.is_cut.store(false, Relaxed);
             }
             return Ok(());
         }
-        let mode = if is_cut { Mode::Cut } else { Mode::Head(Line::Empty) };
+        let mode = if is_cut || expected > 0 { Mode::Cut } else { Mode::Head(Line::Empty) };
         *behind = Some(Box::new(Behind { held: Bytes::new(), mode }));
     }
     let Some(guard) = behind else { return Ok(()) };
@@ -135,9 +144,10 @@ impl Behind {
     /// How many of `bytes` hyper gets now; not zero, unless the first of them is wrong.
     fn pass(&mut self, state: &State, bytes: &mut [u8]) -> usize {
         if matches!(self.mode, Mode::Cut) {
-            self.mode = match state.phase() {
-                _ if state.bodies.is_chunked.swap(false, Relaxed) => Mode::Chunks(Chunks::default()),
-                Phase::Busy | Phase::Upgraded => Mode::Free,
+            self.mode = match (state.phase(), state.bodies.expected.swap(0, Relaxed)) {
+                (_, CHUNKED) => Mode::Chunks(Chunks::default()),
+                (Phase::Busy, length @ 1..) => Mode::Sized(length),
+                (Phase::Busy | Phase::Upgraded, _) => Mode::Free,
                 _ => Mode::Head(Line::Empty),
             };
         }
@@ -169,6 +179,14 @@ impl Behind {
                     at
                 }
             },
+            Mode::Sized(left) => {
+                let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
+                *left -= taken as u64;
+                if *left == 0 {
+                    self.mode = Mode::Head(Line::Empty);
+                }
+                taken
+            }
             Mode::Cut | Mode::Free => bytes.len(),
             Mode::Broken => 0,
         }

@@ -26,7 +26,7 @@ pub(crate) enum Closed {
     Yielded,
     /// Still open at the drain's deadline.
     Cut,
-    /// Not HTTP.
+    /// Not HTTP, or an error of HTTP/2 that ends the connection.
     Malformed,
     /// Closed by a fault rule.
     Aborted,
@@ -36,7 +36,7 @@ pub(crate) enum Closed {
     Untrusted,
     /// The TLS handshake failed.
     Handshake,
-    /// Too many HTTP/2 control frames.
+    /// Too many HTTP/2 control frames, or of what h2 bounds itself.
     Flood,
     /// A stalled reader at the limit of response memory, or an incomplete head at the limit of theirs.
     Memory,

@@ -189,7 +189,7 @@ fn by_phase(limits: &Limits, settings: &Settings, state: &State, finishing: Opti
         Phase::Silent if state.is_asked_to_close() => {
             Step::FinishAt(state.since() + HEAD_GRACE.min(header_timeout), Closed::Drain)
         }
-        Phase::Head if state.head_must_end() => Step::End(Closed::Memory),
+        Phase::Head | Phase::Silent if state.head_must_end() => Step::End(Closed::Memory),
         Phase::Head if state.is_asked_to_close() => {
             Step::EndAt(state.since() + HEAD_GRACE.min(header_timeout), Closed::HeaderTimeout)
         }
@@ -227,7 +227,7 @@ fn yields_when_quiet(state: &State, then: Step) -> Step {
 fn finish_by(state: &State, since: Instant, reason: Closed) -> Step {
     match (state.is_multiplexed(), state.phase()) {
         // GOAWAY was sent, and an incomplete frame blocks everything after it.
-        (true, _) if reason == Closed::HeaderTimeout => Step::End(reason),
+        (true, _) if reason == Closed::HeaderTimeout || state.head_must_end() => Step::End(reason),
         // Nothing is in flight, and the peer does not answer the PING behind GOAWAY.
         (true, Phase::Idle) => Step::EndAt(since.max(state.since()) + GOAWAY_GRACE, reason),
         // Requests in flight have their own timeouts, and the drain cuts the rest.
@@ -239,6 +239,9 @@ fn finish_by(state: &State, since: Instant, reason: Closed) -> Step {
 
 /// HTTP/2 announces its end with GOAWAY at any time.
 fn multiplexed(limits: &Limits, settings: &Settings, state: &State) -> Step {
+    if state.head_must_end() {
+        return Step::Finish(Closed::Memory);
+    }
     if state.is_asked_to_close() {
         return Step::Finish(Closed::Drain);
     }

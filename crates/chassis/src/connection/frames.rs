@@ -1,10 +1,10 @@
 //! The frames of an HTTP/2 connection, seen on its socket (RFC 9113, sections 4.1 and 6): only their headers are read.
 //!
 //! h2 waits forever for the rest of a frame or of a header block, and for SETTINGS; it answers each PING and SETTINGS.
-//! So this module tracks since when something is incomplete, and counts control frames.
+//! So this module tracks since when something is incomplete, and counts control frames, and DATA that is empty.
 //!
-//! h2 itself limits requests that are reset immediately, CONTINUATION, and small and empty DATA. Nothing here is
-//! rejected for its format.
+//! h2 itself limits requests that are reset immediately, CONTINUATION, and small DATA. Nothing here is rejected for its
+//! format.
 //!
 //! Next: [`super::state`].
 
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::{
     blocks::Blocks,
+    closed::Closed,
     refusals::{HEADERS, Refusals},
 };
 
@@ -21,7 +22,9 @@ use super::{
 const DATA: u8 = 0;
 const SETTINGS: u8 = 4;
 const PUSH_PROMISE: u8 = 5;
+const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
+const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 /// 1,000 frames at once: the limit for unanswered frames in Envoy and nghttp2.
@@ -65,11 +68,15 @@ pub(crate) struct Frames {
     /// The first SETTINGS have arrived.
     is_settled: bool,
     half: Option<Half>,
+    /// Bytes since it began.
+    begun: usize,
     credit: u32,
     refilled: Instant,
     /// Those that were received, on their way to h2.
     pub(super) blocks: Blocks,
     pub(super) refusals: Refusals,
+    /// What h2 ends the connection for.
+    fault: Option<Closed>,
     /// Before the bytes that are being written, in case only a part of them is.
     before: (Walk, u32),
 }
@@ -83,10 +90,12 @@ impl Frames {
             in_block: false,
             is_settled: false,
             half: Some(Half::Frame),
+            begun: 0,
             credit: AT_ONCE,
             refilled: Instant::now(),
             blocks: Blocks::new(max_head),
             refusals: Refusals::default(),
+            fault: None,
             before: Default::default(),
         }
     }
@@ -96,8 +105,13 @@ impl Frames {
         let mut has_begun = false;
         while !bytes.is_empty() {
             // Frames of one block, and all up to the first SETTINGS, count as one: a further one extends no deadline.
-            has_begun |= self.received.is_between() && !self.in_block && self.is_settled;
-            if let Some((kind, flags)) = self.received.step(&mut bytes) {
+            if self.received.is_between() && !self.in_block && self.is_settled {
+                (has_begun, self.begun) = (true, 0);
+            }
+            let before = bytes.len();
+            let header = self.received.step(&mut bytes);
+            self.begun += before - bytes.len();
+            if let Some((kind, flags)) = header {
                 self.refusals.received(kind, flags, self.received.stream());
                 if kind == SETTINGS {
                     self.refusals.settings(bytes.get(..self.received.left));
@@ -114,6 +128,11 @@ impl Frames {
         let is_same = half == self.half && !(has_begun && half.is_some());
         self.half = half;
         if is_same { Seen::Same } else { Seen::Now(half) }
+    }
+
+    /// How many bytes of a header block, or of another frame but DATA, are here.
+    pub(super) fn incomplete(&self) -> usize {
+        if self.half == Some(Half::Frame) { self.begun } else { 0 }
     }
 
     /// Bytes are about to be sent: their frames allow for replies. Returns how many go before a frame that is replaced.
@@ -148,15 +167,25 @@ impl Frames {
 
     fn send_some(&mut self, bytes: &mut &[u8]) {
         let Some((kind, flags)) = self.sent.step(bytes) else { return };
-        self.refusals.sent(kind, flags, self.sent.stream());
+        self.refusals.sent(kind, flags, self.sent.stream(), self.sent.left);
+        if kind == GOAWAY {
+            self.fault = bytes.get(4..8).and_then(fault);
+        }
         if matches!(kind, DATA | HEADERS) {
             self.credit = MOST.min(self.credit + PER_FRAME_SENT);
         }
     }
 
+    /// Why h2 has just said that the connection ends, if that is the peer's doing.
+    pub(super) fn take_fault(&mut self) -> Option<Closed> {
+        self.fault.take()
+    }
+
     /// A frame header is complete. Returns whether the frame is allowed.
     fn take(&mut self, kind: u8, flags: u8) -> bool {
         match kind {
+            // An empty part that is not the last; `Blocks` drops it.
+            DATA if self.received.left == 0 && flags & END_STREAM == 0 => return self.pay(),
             DATA => return true,
             HEADERS => self.credit = MOST.min(self.credit + PER_REQUEST),
             PUSH_PROMISE | CONTINUATION => {}
@@ -188,6 +217,17 @@ impl Frames {
             _ if self.received.is_between() => None,
             _ => Some(Half::Frame),
         }
+    }
+}
+
+/// By the error code of a GOAWAY frame (RFC 9113, section 7).
+fn fault(code: &[u8]) -> Option<Closed> {
+    match code {
+        // NO_ERROR and INTERNAL_ERROR.
+        [0, 0, 0, 0 | 2] => None,
+        // ENHANCE_YOUR_CALM.
+        [0, 0, 0, 11] => Some(Closed::Flood),
+        _ => Some(Closed::Malformed),
     }
 }
 

@@ -1,8 +1,10 @@
-//! Limits the bytes of incomplete request heads of HTTP/1, FastCGI and uwsgi over all connections, since they stay in memory
-//! until the head is complete or its time is up. HTTP/2 has a limit for each connection, in [`super::blocks`].
+//! Limits the bytes of incomplete request heads over all connections, since they stay in memory until the head is complete
+//! or its time is up: of HTTP/1, FastCGI and uwsgi, of HTTP/2 with any other frame that is half here, and of a TLS
+//! handshake.
 //!
 //! Only bytes above the first 8 KiB of a head count. At the limit such heads are not read on, and the oldest head of the
-//! address with the most bytes is answered with 408 (over HTTP/1), as often as needed. Then the others are read on.
+//! address with the most bytes ends with its connection (over HTTP/1 with 408), as often as needed. Then the others are read
+//! on.
 //!
 //! Next: [`super::drive`], where the chosen connection ends.
 
@@ -28,7 +30,7 @@ use super::{
 };
 
 /// 8 KiB of each head never count: hyper's buffer is that large before the first byte comes.
-const FREE: usize = 8 * 1024;
+pub(super) const FREE: usize = 8 * 1024;
 /// 64 heads of the largest size, above what never counts: few heads are longer than that, and for a moment.
 const LARGEST: usize = 64;
 /// 5 ms: a head that waits for others to end waits little longer than they may be in transit.
@@ -96,7 +98,16 @@ impl State {
 
     pub(super) fn head_must_end(&self) -> bool {
         let since = self.head.ends.load(Relaxed).checked_sub(1);
-        since.is_some_and(|since| self.opened + Duration::from_millis(since) == self.since())
+        since.is_some_and(|since| Some(self.opened + Duration::from_millis(since)) == self.head_since())
+    }
+
+    /// Since when the rest of the present head is missing; silent connections may be in a handshake.
+    fn head_since(&self) -> Option<Instant> {
+        match self.phase() {
+            _ if self.is_multiplexed() => self.half_since(),
+            Phase::Head | Phase::Silent => Some(self.since()),
+            _ => None,
+        }
     }
 }
 
@@ -106,6 +117,11 @@ impl Head {
         self.bytes.store(self.bytes.load(Relaxed).saturating_add(bytes), Relaxed);
     }
 
+    /// So many bytes of it are here.
+    fn set(&self, bytes: usize) {
+        self.bytes.store(bytes, Relaxed);
+    }
+
     fn counted(&self) -> usize {
         self.bytes.load(Relaxed).saturating_sub(FREE)
     }
@@ -113,10 +129,25 @@ impl Head {
 
 impl Entry {
     /// Bytes came in: maybe of a head.
-    pub(super) fn received(&self, bytes: usize) {
+    pub(crate) fn received(&self, bytes: usize) {
+        self.count_head(|| self.state.received(bytes));
+    }
+
+    /// HTTP/2: so many bytes of a header block, or of another frame but DATA, wait for their rest.
+    pub(super) fn holds(&self, bytes: usize) {
+        self.count_head(|| self.state.head.set(bytes));
+    }
+
+    /// Bytes of a TLS handshake came in.
+    #[cfg_attr(not(any(test, feature = "tls")), expect(dead_code, reason = "the door https"))]
+    pub(crate) fn shakes(&self, bytes: usize) {
+        self.count_head(|| self.state.head.grow(bytes));
+    }
+
+    fn count_head(&self, change: impl FnOnce()) {
         let head = &self.state.head;
         let before = head.counted();
-        self.state.received(bytes);
+        change();
         let now = head.counted();
         if now != before {
             let heads = &self.connections.heads;
@@ -127,9 +158,9 @@ impl Entry {
     }
 
     /// Whether the rest of a head must wait for room. Its driver is woken then.
-    pub(super) fn head_waits(&self) -> bool {
+    pub(crate) fn head_waits(&self) -> bool {
         let (head, heads) = (&self.state.head, &self.connections.heads);
-        if head.counted() == 0 || !heads.is_over() || self.state.phase() != Phase::Head {
+        if head.counted() == 0 || !heads.is_over() || self.state.head_since().is_none() {
             return false;
         }
         head.waits.store(true, SeqCst);
@@ -140,7 +171,10 @@ impl Entry {
 
     /// A request's head is complete. Returns which request of this connection it is, from 1.
     pub(crate) fn begin_request(&self) -> u64 {
-        self.forget_head();
+        // Of HTTP/2 what counts is of a later one.
+        if !self.state.is_multiplexed() {
+            self.forget_head();
+        }
         self.state.begin_request()
     }
 
@@ -189,8 +223,11 @@ impl Connections {
         let mut groups: HashMap<(u64, u64), Vec<Candidate<'_>>> = HashMap::new();
         for (id, state) in open.iter() {
             let counted = state.head.counted();
-            if counted > 0 && state.phase() == Phase::Head && !state.head_must_end() {
-                groups.entry(group(id, state)).or_default().push((state.since(), counted, state));
+            if counted > 0
+                && !state.head_must_end()
+                && let Some(since) = state.head_since()
+            {
+                groups.entry(group(id, state)).or_default().push((since, counted, state));
             }
         }
         choose(self.heads.most, groups.into_values().collect())

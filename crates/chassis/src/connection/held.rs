@@ -5,8 +5,12 @@
 //! the bytes of its whole connection times the duration of the stall. A response that makes progress is not reset.
 //!
 //! A peer that never reads looks like a slow one at first. So responses share 4 MiB, or four times the largest, until
-//! their readers have read on for a second, and only from then on the whole limit. One that takes less than a part of the
-//! response in 3 s has stopped.
+//! their readers have read on for a second, and only from then on the whole limit. One that takes no part of the response in
+//! 3 s, or in twice its longest pause so far, has stopped.
+//!
+//! So of many readers that begin in the same second, slow ones are reset with those that stop, although the whole limit has
+//! room: in that second nothing tells them apart, as each has taken what its socket and its peer's hold. Who would wait and
+//! see would hold for the second whatever a peer asks for: 100 readers of 1 MiB, 100 MiB.
 //!
 //! Next: [`super::body`].
 
@@ -37,7 +41,7 @@ const MOST_NEW: usize = 4 << 20;
 const FEW: usize = 4;
 /// 1 s: what a socket takes at once is gone by then.
 const NEW: Duration = Duration::from_secs(1);
-/// 3 s: 64 KiB within that are 22 KB/s, and a socket shows no less (`UNSENT` in `listener`).
+/// 3 s: 64 KiB within that are 22 KB/s, and a socket shows no less (`UNSENT` in `listener`). A slower reader shows its pace.
 const READS_ON: Duration = Duration::from_secs(3);
 /// 10 ms: a tenth of a stall, and few looks where thousands of parts come in a second.
 const APART: Duration = Duration::from_millis(10);
@@ -66,8 +70,9 @@ pub(super) struct Holder {
     stream: Option<Arc<Stream>>,
     bytes: Mutex<usize>,
     begun: Instant,
-    /// Milliseconds from `begun` until its reader last took a part.
+    /// Milliseconds from `begun` until its reader last took a part, and the longest that it took for one.
     moved: AtomicUsize,
+    longest: AtomicUsize,
     is_reset: AtomicBool,
     /// The rest of a large part over HTTP/1, freed at once when the response is reset.
     rest: Mutex<Bytes>,
@@ -106,6 +111,7 @@ impl Held {
             bytes: Mutex::new(0),
             begun: Instant::now(),
             moved: AtomicUsize::new(0),
+            longest: AtomicUsize::new(0),
             is_reset: AtomicBool::new(false),
             rest: Mutex::default(),
         });
@@ -214,13 +220,14 @@ impl Holder {
 
     /// Its reader took a part.
     pub(super) fn moves(&self) {
-        self.moved.store(usize::try_from(self.begun.elapsed().as_millis()).unwrap_or(usize::MAX), Relaxed);
+        let now = usize::try_from(self.begun.elapsed().as_millis()).unwrap_or(usize::MAX);
+        self.longest.fetch_max(now.saturating_sub(self.moved.swap(now, Relaxed)), Relaxed);
     }
 
     /// Whether its reader has read on after the first second, and lately.
     fn reads_on(&self, now: Instant) -> bool {
-        let moved = Duration::from_millis(self.moved.load(Relaxed) as u64);
-        moved >= NEW && now.saturating_duration_since(self.begun + moved) < READS_ON
+        let [moved, longest] = [&self.moved, &self.longest].map(|ms| Duration::from_millis(ms.load(Relaxed) as u64));
+        moved >= NEW && now.saturating_duration_since(self.begun + moved) < READS_ON.max(2 * longest)
     }
 
     fn bytes(&self) -> usize {

@@ -3,6 +3,8 @@
 //! Next: [`super::sniff`].
 
 use std::{
+    error::Error as _,
+    io,
     net::SocketAddr,
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -166,10 +168,15 @@ impl<R: Respond> Shared<R> {
         let mut work = Http2::new(io, self.service(info, entry), &entry.state, self.max_head);
         let driven = drive(&self.limits, &entry.state, &mut work).await;
         drop(work);
+        // What a header block held is free, also while the connection lingers.
+        entry.forget_head();
         match driven {
             Ok(result) => {
                 let reason = outcome(&result, &entry.state);
-                let is_hostile = matches!(reason, Closed::HeaderTimeout | Closed::Flood);
+                // What h2 itself refuses it tells the peer.
+                let is_ours = |error: &hyper::Error| error.source().is_some_and(|source| source.is::<io::Error>());
+                let is_flood = reason == Closed::Flood && result.as_ref().is_err_and(is_ours);
+                let is_hostile = is_flood || reason == Closed::HeaderTimeout;
                 // The peer still sends WINDOW_UPDATE for data in transit: a closed socket would reply with a reset.
                 if !is_hostile && let Some(stream) = take(&slot) {
                     linger_while_read(stream, &entry.state, self.limits.settings().write_timeout.get()).await;

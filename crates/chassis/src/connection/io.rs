@@ -146,6 +146,7 @@ impl<S: Stream> Io<S> {
         // Several requests may begin in one read.
         turn::look();
         let seen = frames.receive(bytes);
+        self.entry.holds(frames.incomplete());
         self.entry.state.streams.read(frames.refusals.take_read());
         match seen {
             Seen::Same => Ok(()),

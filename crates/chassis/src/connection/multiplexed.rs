@@ -8,6 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use http::StatusCode;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
@@ -58,8 +59,9 @@ impl<S: Stream, R: Respond> Work for Http2<'_, S, R> {
         if streams.end_turn() && polled.is_pending() {
             polled = self.connection.as_mut().poll(cx);
         }
-        for _ in 0..streams.take_refused() {
-            self.routes.refused(&self.info);
+        let statuses = [StatusCode::BAD_REQUEST, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE];
+        for (count, status) in streams.take_refused().into_iter().zip(statuses) {
+            (0..count).for_each(|_| self.routes.refused(&self.info, status));
         }
         polled
     }

@@ -7,7 +7,10 @@ use std::{
     task::Poll,
 };
 
-use super::state::State;
+use super::{
+    closed::Closed,
+    state::{Phase, State},
+};
 
 #[derive(Debug, Default)]
 pub(super) struct Orders {
@@ -28,9 +31,12 @@ impl State {
         self.orders.yield_place.load(Relaxed)
     }
 
-    /// Whether it was asked to make room, and will: nobody takes the command once the slot is free.
+    /// Whether it was asked to make room, and will: nobody takes the command once the slot is free. One that has taken it and
+    /// is between requests is about to end, however long a busy machine takes for that.
     pub(super) fn is_about_to_yield(&self) -> bool {
-        self.is_asked_to_yield() && !self.is_without_place()
+        let ends = || self.closing() == Some(Closed::Yielded) && self.phase() == Phase::Idle && !self.is_lingering();
+        let is_told = self.is_asked_to_yield() || !self.is_multiplexed() && ends();
+        is_told && !self.is_without_place()
     }
 
     /// Whether it has no slot to give.

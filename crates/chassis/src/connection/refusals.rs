@@ -5,6 +5,8 @@
 //! replaced on its way to the socket, by a head with `:status 400` that ends the stream. It has no body, which would need a
 //! window that h2 keeps.
 //!
+//! A head beyond twice `server.max_head` h2 itself answers, with a 431: that is counted here.
+//!
 //! Next: [`super::io`].
 
 use bytes::{Buf, Bytes};
@@ -21,6 +23,8 @@ pub(super) const RESET: usize = 13;
 const PROTOCOL_ERROR: [u8; 4] = [0, 0, 0, 1];
 /// `:status: 400`, and `content-length: 0` without a place in the table (RFC 7541, appendix A).
 const FIELDS: [u8; 5] = [0x8c, 0x0f, 0x0d, 1, b'0'];
+/// 8 bytes: h2's own 431 is a `:status` alone, 5 bytes, with up to 3 for the size of the table. Ours have an id.
+const BARE: usize = 8;
 /// 512: twice our limit of streams. One more is reset, not answered.
 const MOST: usize = 512;
 /// h2 ends a connection at 1,024 resets of its own. Half of them, and the connection is asked to end before.
@@ -36,6 +40,8 @@ pub(super) struct Refusals {
     /// Requests whose head was read whole since the last look.
     read: u32,
     refused: u32,
+    /// Heads that h2 answered with 431 since the last look.
+    oversized: u32,
     /// The peer made its table smaller: the next block must say that it was seen (RFC 7541, section 4.2), and that is h2's.
     is_resized: bool,
     /// That was seen.
@@ -54,6 +60,11 @@ impl Refusals {
     /// How many heads were read whole since the last look: h2 says nothing of one before its last byte.
     pub(super) fn take_read(&mut self) -> u32 {
         std::mem::take(&mut self.read)
+    }
+
+    /// How many heads were too large for h2 since the last look.
+    pub(super) fn take_oversized(&mut self) -> u32 {
+        std::mem::take(&mut self.oversized)
     }
 
     /// The peer sent a frame's header.
@@ -85,8 +96,10 @@ impl Refusals {
         }
     }
 
-    /// A frame's header goes out.
-    pub(super) fn sent(&mut self, kind: u8, flags: u8, stream: u32) {
+    /// A frame's header goes out, before so many bytes of payload.
+    pub(super) fn sent(&mut self, kind: u8, flags: u8, stream: u32, length: usize) {
+        let is_bare = kind == HEADERS && flags & END_STREAM != 0 && length <= BARE;
+        self.oversized += u32::from(is_bare && self.open.iter().any(|open| open.stream == stream));
         self.is_acknowledged |= kind == SETTINGS && flags & ACK != 0;
         if matches!(kind, HEADERS | RST_STREAM) {
             // h2 says the new size in the first block behind its acknowledgement.
@@ -175,10 +188,24 @@ mod tests {
     fn a_stream_that_was_answered_is_reset() {
         let mut refusals = Refusals::default();
         refusals.received(HEADERS, 0, 1);
-        refusals.sent(HEADERS, END_HEADERS, 1);
+        refusals.sent(HEADERS, END_HEADERS, 1, 40);
         // Its trailers.
         refusals.received(HEADERS, END_STREAM, 1);
         assert!(!refusals.replace(&reset(1, 1)));
+    }
+
+    #[test]
+    fn a_bare_head_that_ends_an_unanswered_stream_is_h2s_own() {
+        let mut refusals = Refusals::default();
+        for (stream, length) in [(1, 5), (3, 40)] {
+            refusals.received(HEADERS, 0, stream);
+            // Once more where only a part of it was written.
+            for _ in 0..2 {
+                refusals.sent(HEADERS, END_STREAM | END_HEADERS, stream, length);
+            }
+        }
+        assert_eq!(refusals.take_oversized(), 1);
+        assert_eq!(refusals.take_oversized(), 0);
     }
 
     #[test]
@@ -200,10 +227,10 @@ mod tests {
             }
             assert!(!refusals.replace(&reset(1, 1)));
             // Written before it was seen.
-            refusals.sent(HEADERS, END_HEADERS, 3);
+            refusals.sent(HEADERS, END_HEADERS, 3, 40);
             assert!(!refusals.replace(&reset(1, 1)));
-            refusals.sent(SETTINGS, ACK, 0);
-            refusals.sent(HEADERS, END_HEADERS, 5);
+            refusals.sent(SETTINGS, ACK, 0, 0);
+            refusals.sent(HEADERS, END_HEADERS, 5, 40);
             assert!(refusals.replace(&reset(1, 1)));
         }
     }

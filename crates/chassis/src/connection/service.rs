@@ -63,8 +63,7 @@ impl<R: Respond> hyper::service::Service<Request<Incoming>> for Service<R> {
         let has_body = !request.body().is_end_stream();
         let guard = InFlightGuard::new(Part::counted(&self.entry), &self.limits, !has_body);
         let http1 = version <= Version::HTTP_11;
-        if http1 && has_body && request.body().size_hint().exact().is_none() && !self.entry.state.bodies.expect_chunks()
-        {
+        if http1 && has_body && !self.entry.state.bodies.expect(request.body().size_hint().exact()) {
             self.entry.state.set_unread();
         }
         let expects = has_body && request.headers().contains_key(header::EXPECT);

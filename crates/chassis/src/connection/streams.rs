@@ -37,8 +37,9 @@ pub(crate) struct Streams {
     gathers: AtomicBool,
     /// Something was to be written meanwhile.
     is_held: AtomicBool,
-    /// Streams that h2 refused, and that nobody has looked at yet.
+    /// Streams that h2 refused as malformed, and as too large, and that nobody has looked at yet.
     refused: AtomicU32,
+    oversized: AtomicU32,
     /// Requests that are tasks from the start.
     apart: AtomicU32,
 }
@@ -177,13 +178,25 @@ impl Streams {
         self.refused.fetch_add(1, Relaxed);
     }
 
-    /// How many of those have no service: of the others only the body or the trailers were malformed. Asked once all
-    /// requests that can begin have, since h2 does not say which stream a request has.
-    pub(super) fn take_refused(&self) -> u32 {
-        let read = self.read.load(Relaxed);
-        let refused = self.refused.swap(0, Relaxed).min(read);
-        self.read.store(read - refused, Relaxed);
-        refused
+    /// So many heads were too large for h2, which answered them.
+    pub(super) fn refuse_oversized(&self, count: u32) {
+        if count > 0 {
+            self.oversized.fetch_add(count, Relaxed);
+        }
+    }
+
+    /// How many of those have no service, malformed ones and too large ones: of the others only the body or the trailers were
+    /// malformed. Asked once all requests that can begin have, since h2 does not say which stream a request has.
+    pub(super) fn take_refused(&self) -> [u32; 2] {
+        let mut read = self.read.load(Relaxed);
+        // A head that is too large has no service.
+        let counts = [&self.oversized, &self.refused].map(|counter| {
+            let count = counter.swap(0, Relaxed).min(read);
+            read -= count;
+            count
+        });
+        self.read.store(read, Relaxed);
+        [counts[1], counts[0]]
     }
 
     /// Resets each response that has waited for its peer for `timeout`. Returns when to check again.

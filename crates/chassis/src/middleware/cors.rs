@@ -6,15 +6,27 @@
 //!
 //! Next: [`super::request_future`].
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
 
-use axum::{body::Body, extract::Request, response::Response};
+use axum::{body::Body, extract::Request};
 use http::{HeaderValue, Method, header};
 use tower::{ServiceExt as _, service_fn};
 use tower_http::cors::CorsLayer;
 use tower_layer::Layer as _;
 
-use super::{Stack, request_future::RequestFuture, route::Route, routes::Answer};
+use super::{
+    Stack, id,
+    request_future::{RequestFuture, discard},
+    route::Route,
+    routes::Answer,
+};
 
 /// A route's layer, and the route that answers its preflights.
 #[derive(Debug)]
@@ -37,6 +49,8 @@ impl Cors {
             let preflight = Arc::clone(&self.preflight);
             return Box::pin(begin(stack, preflight, request));
         }
+        let spare = spare(&request);
+        let failed = (Arc::clone(&stack), Arc::clone(route), request.extensions().get().cloned());
         let route = Arc::clone(route);
         let inside = service_fn(move |request| {
             let answer = begin(Arc::clone(&stack), Arc::clone(&route), request);
@@ -44,10 +58,41 @@ impl Cors {
         });
         let outside = self.layer.layer(inside);
         Box::pin(async {
-            let answer: Result<Response<Body>, Infallible> = outside.oneshot(request).await;
-            answer.unwrap_or_else(|never| match never {})
+            match caught(outside.oneshot(request)).await {
+                Some(answer) => answer.unwrap_or_else(|never| match never {}),
+                // A rule of the app's own: its request is counted and answered as where a handler panics.
+                None => {
+                    let (stack, route, connection) = failed;
+                    RequestFuture::failed(stack, route, spare, connection).await
+                }
+            }
         })
     }
+}
+
+/// What is known of a request whose rules have panicked: they have taken it.
+fn spare(request: &Request) -> Request {
+    let mut spare = Request::new(Body::empty());
+    *spare.method_mut() = request.method().clone();
+    *spare.uri_mut() = request.uri().clone();
+    *spare.version_mut() = request.version();
+    if let Some(id) = request.headers().get(id::HEADER) {
+        spare.headers_mut().insert(id::HEADER, id.clone());
+    }
+    spare
+}
+
+/// None if it panics, also while it begins.
+async fn caught<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(polled) => polled.map(Some),
+        Err(panic) => {
+            discard(panic);
+            Poll::Ready(None)
+        }
+    })
+    .await
 }
 
 /// Its connection is an extension of the request, which passes through the layer.

@@ -50,7 +50,7 @@ pub(crate) struct RequestFuture {
 
 enum Step {
     /// Not polled yet.
-    Arrived { stack: Arc<Stack>, route: Arc<Route>, connection: Option<ConnectionInfo> },
+    Arrived { stack: Arc<Stack>, route: Arc<Route>, connection: Option<ConnectionInfo>, has_failed: bool },
     /// Refused before its handler.
     Refused { problem: Option<Problem> },
     /// Waits for a place, or for a fault's latency.
@@ -74,17 +74,35 @@ impl RequestFuture {
         request: Request,
         connection: Option<ConnectionInfo>,
     ) -> Self {
-        let step = Step::Arrived { stack, route, connection };
+        let step = Step::Arrived { stack, route, connection, has_failed: false };
+        Self { observation: None, context: None, step, request: Some(request), timer: None }
+    }
+
+    /// A request that the app failed at before it could begin: 500.
+    pub(super) fn failed(
+        stack: Arc<Stack>,
+        route: Arc<Route>,
+        request: Request,
+        connection: Option<ConnectionInfo>,
+    ) -> Self {
+        let step = Step::Arrived { stack, route, connection, has_failed: true };
         Self { observation: None, context: None, step, request: Some(request), timer: None }
     }
 
     fn begin(&mut self) {
         let step = std::mem::replace(&mut self.step, Step::Done);
-        let (Step::Arrived { stack, route, connection }, Some(request)) = (step, &self.request) else { return };
+        let (Step::Arrived { stack, route, connection, has_failed }, Some(request)) = (step, &self.request) else {
+            return;
+        };
         let settings = stack.settings.load();
         let (observation, context) = Observation::begin(stack, &settings, route, request, connection);
         self.context = Some(context);
-        self.step = Step::begin(self.observation.insert(observation), &settings, &mut self.request);
+        let observation = self.observation.insert(observation);
+        self.step = if has_failed {
+            Step::Refused { problem: None }
+        } else {
+            Step::begin(observation, &settings, &mut self.request)
+        };
     }
 }
 
@@ -221,7 +239,11 @@ fn poll_step(
 
 /// The panic hook has logged it.
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
-    // A payload whose drop panics must not end the connection.
-    let _ = catch_unwind(AssertUnwindSafe(move || drop(panic)));
+    discard(panic);
     Problem::internal().into_response()
+}
+
+/// A payload whose drop panics must not end the connection.
+pub(super) fn discard(panic: Box<dyn Any + Send>) {
+    let _ = catch_unwind(AssertUnwindSafe(move || drop(panic)));
 }

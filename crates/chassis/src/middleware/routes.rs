@@ -13,7 +13,7 @@ use axum::{
     extract::Request,
     response::{IntoResponse as _, Response},
 };
-use http::{HeaderValue, Method, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use tower_service::Service as _;
 
 use super::{Stack, cors, host::Host, refused, request_future::RequestFuture, route::Route};
@@ -128,11 +128,11 @@ impl Respond for Routes {
         }
     }
 
-    fn refused(&self, connection: &ConnectionInfo) {
+    fn refused(&self, connection: &ConnectionInfo, status: StatusCode) {
         match self {
-            Self::Inside(table) => refused::count(&table.stack, &table.unmatched, connection),
+            Self::Inside(table) => refused::count(&table.stack, &table.unmatched, connection, status),
             Self::Bare(_) => {}
-            Self::Strict(strict) => strict.0.refused(connection),
+            Self::Strict(strict) => strict.0.refused(connection, status),
         }
     }
 }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::observation::Observation;
+use super::{observation::Observation, request_future::discard};
 use crate::{peer::turn, request};
 
 /// A response body of unknown length; its end is the request's.
@@ -50,7 +50,7 @@ impl HttpBody for Watched {
             catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.body).poll_frame(cx)))
         });
         let polled = polled.unwrap_or_else(|panic| {
-            drop(panic);
+            discard(panic);
             // The head was sent: breaking the connection is the only way to show that the response is incomplete.
             Poll::Ready(Some(Err(axum::Error::new("the response body panicked"))))
         });

@@ -18,6 +18,7 @@ pub(crate) use pace::Pace;
 use std::{fmt, net::IpAddr, time::Duration};
 
 use axum::{extract::Request, response::Response};
+use http::StatusCode;
 use tokio_util::sync::CancellationToken;
 
 use crate::values::Size;
@@ -39,8 +40,8 @@ pub(crate) trait Respond: Clone + Send + Sync + 'static {
     /// Answers `request`, which came on `connection`.
     fn respond(&self, request: Request, connection: &ConnectionInfo) -> Self::Answer;
 
-    /// A malformed request of HTTP/2 got a 400 before it could be read.
-    fn refused(&self, connection: &ConnectionInfo);
+    /// A request of HTTP/2 was answered with `status` before it could be read: it is malformed, or its head too large.
+    fn refused(&self, connection: &ConnectionInfo, status: StatusCode);
 }
 
 /// The operations that a service can perform on its connection.

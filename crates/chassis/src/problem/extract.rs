@@ -22,6 +22,7 @@ use tracing::error;
 use super::{
     Code, FieldError, FormBody, Path, Problem, Query,
     check::{self, Program},
+    objects::{self, Objects},
 };
 
 /// Why a request body ended before its end; raised by the middleware's body.
@@ -150,17 +151,23 @@ pub(super) fn essence(headers: &HeaderMap) -> String {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).or_else(|error| match error.classify() {
+    parse_plain(body).or_else(|error| match error.classify() {
         Category::Data => parse_again(body),
         Category::Syntax | Category::Eof | Category::Io => Err(syntax_problem(&error)),
     })
+}
+
+fn parse_plain<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value = objects::read(&mut deserializer)?;
+    deserializer.end().map(|()| value)
 }
 
 /// Second attempt after a wrong shape, to name the field: noting the path on the way costs half of the parsing, and only
 /// an error needs it.
 fn parse_again<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    serde_path_to_error::deserialize(&mut deserializer).or_else(|error| {
+    serde_path_to_error::deserialize(Objects(&mut deserializer)).or_else(|error| {
         let is_float = error.inner().to_string().contains("floating point");
         is_float.then(|| parse_whole(body)).flatten().ok_or_else(|| shape_problem(&error))
     })
@@ -196,7 +203,7 @@ fn is_at_or_below(field: &str, other: &str) -> bool {
 fn parse_whole<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     let mut value: Value = serde_json::from_slice(body).ok()?;
     whole(&mut value);
-    serde_json::from_value(value).ok()
+    objects::read(value).ok()
 }
 
 /// Numbers without a fraction, written without one: JSON Schema's integers (draft 2020-12, section 6.1.1). Up to 2⁵³, as

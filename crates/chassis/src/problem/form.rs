@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::{
     FieldError, Problem, check,
     extract::{shape_error, token, whole},
+    objects,
 };
 
 /// A JSON value to be converted to a `T` field by field: any JSON is accepted, and the API description says `T`.
@@ -174,7 +175,7 @@ impl Form {
     }
 
     fn read<T: DeserializeOwned>(&mut self, name: &str, value: Value) -> Option<T> {
-        match serde_json::from_value(value) {
+        match objects::read(value) {
             Ok(value) => Some(value),
             Err(error) => {
                 let error = shape_error(&self.pointer(name), &error.to_string());

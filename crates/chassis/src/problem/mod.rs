@@ -11,6 +11,7 @@ pub(crate) mod check;
 mod code;
 mod extract;
 mod form;
+mod objects;
 mod optional;
 mod pairs;
 mod parameters;

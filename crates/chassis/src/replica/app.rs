@@ -45,7 +45,7 @@ where
     })
 }
 
-pub(super) fn failed(error: impl fmt::Display) -> StartError {
+fn failed(error: impl fmt::Display) -> StartError {
     StartError::new("starting the app", error)
 }
 
@@ -68,7 +68,7 @@ async fn routes(app: App, chassis: Chassis, io: Handle) -> Routes {
 }
 
 /// `start`, or an error that says what it waited for.
-pub(super) async fn within<T>(
+async fn within<T>(
     bound: Duration,
     chassis: &Chassis,
     start: impl Future<Output = Result<T, StartError>>,

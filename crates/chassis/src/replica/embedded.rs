@@ -29,9 +29,11 @@ use tokio::{
 };
 
 use super::{
-    Chassis, StartError, app, build_runtime,
+    Chassis, StartError,
+    app::{self, App},
+    build_runtime,
     core::{Core, healthz},
-    start::{Verdicts, metrics},
+    start::Parts,
 };
 use crate::{
     config::{self, AppSettings, Live, Sources},
@@ -103,7 +105,7 @@ impl Embedded {
     pub fn start<A, F, E>(sources: Sources, identity: Identity, app: F) -> Result<Self, StartError>
     where
         A: AppSettings,
-        F: AsyncFnOnce(&A, &Chassis) -> Result<Router, E>,
+        F: AsyncFnOnce(&A, &Chassis) -> Result<Router, E> + Send + 'static,
         E: fmt::Display,
     {
         let bad = |errors: config::SettingErrors| {
@@ -116,6 +118,7 @@ impl Embedded {
         let telemetry = Arc::new(telemetry.map_err(|error| StartError::new("starting telemetry", error))?);
         let lifecycle = &loaded.settings.lifecycle;
         let (drain_timeout, flush_timeout) = (lifecycle.drain_timeout.get(), lifecycle.flush_timeout.get());
+        let app = app::erased(Arc::clone(&loaded.settings), app);
         let live = Live::new(sources, loaded);
         let io = build_runtime("io", live.get().runtime.io_threads(), &telemetry)?;
         let work = build_runtime("work", live.get().runtime.work_threads(), &telemetry)?;
@@ -185,36 +188,17 @@ impl fmt::Debug for Embedded {
     }
 }
 
-async fn enter<A, F, E>(
+async fn enter<A: AppSettings>(
     live: &Live<A>,
     identity: Identity,
     telemetry: &Telemetry,
     io: &Handle,
     work: &Handle,
-    app: F,
-) -> Result<(Routes, Core, Tasks, Lifecycle), StartError>
-where
-    A: AppSettings,
-    F: AsyncFnOnce(&A, &Chassis) -> Result<Router, E>,
-    E: fmt::Display,
-{
-    let registry = telemetry.registry();
-    let verdicts = Verdicts::start(live, registry, io)?;
-    let chassis = Chassis::new(telemetry, &verdicts, identity).map_err(metrics)?;
-    config::Metrics::new(registry).map_err(metrics)?.record(live);
-    telemetry.watch_runtime("io", io.clone());
-    telemetry.watch_runtime("work", work.clone());
-    let loaded = live.loaded();
-    for note in loaded.notes.iter().chain(&loaded.remarks) {
-        tracing::warn!("{note}");
-    }
-    let settings = live.get();
-    let routes = app::within(settings.lifecycle.start_timeout.get(), &chassis, async {
-        let routes = app(&settings.app, &chassis).await.map_err(app::failed)?;
-        chassis.steps.run(io).await;
-        Ok(routes)
-    });
-    let routes = routes.await?.merge(healthz(&verdicts.probes));
+    app: App,
+) -> Result<(Routes, Core, Tasks, Lifecycle), StartError> {
+    let Parts { verdicts, chassis, .. } = Parts::new(live, identity, telemetry, io)?;
+    let routes = app::start(app, &chassis, io, live.get().lifecycle.start_timeout.get()).await?;
+    let routes = routes.merge(healthz(&verdicts.probes));
     verdicts.checks.start(io);
     let core = Core::new(live, telemetry, &verdicts, &chassis.served, work);
     // The host accepts.

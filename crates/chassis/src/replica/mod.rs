@@ -138,8 +138,6 @@ fn start<A: AppSettings>(
     let settings = live.get();
     let io = build_runtime("io", settings.runtime.io_threads(), telemetry)?;
     let work = build_runtime("work", settings.runtime.work_threads(), telemetry)?;
-    telemetry.watch_runtime("io", io.handle().clone());
-    telemetry.watch_runtime("work", work.handle().clone());
     let Control { runtime, signals, asked } = control;
     let exit = runtime.block_on(async {
         // A process that has several replicas has its memory to itself.
@@ -179,10 +177,8 @@ fn build_runtime(name: &'static str, threads: usize, telemetry: &Telemetry) -> R
     if let Some(scope) = telemetry.scope() {
         builder.on_thread_start(move || scope.enter());
     }
-    builder
-        .worker_threads(threads)
-        .thread_name(name)
-        .enable_all()
-        .build()
-        .map_err(|error| StartError::new(format!("starting the {name} runtime"), error))
+    let runtime = builder.worker_threads(threads).thread_name(name).enable_all().build();
+    let runtime = runtime.map_err(|error| StartError::new(format!("starting the {name} runtime"), error))?;
+    telemetry.watch_runtime(name, runtime.handle().clone());
+    Ok(runtime)
 }

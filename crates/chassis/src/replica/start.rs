@@ -69,20 +69,12 @@ impl<A: AppSettings> Prepared<A> {
         app: App,
     ) -> Result<Self, StartError> {
         let Before { host, certificates, listening } = before;
-        let registry = telemetry.registry();
-        let config_metrics = config::Metrics::new(registry).map_err(metrics)?;
-        config_metrics.record(&live);
-        let loaded = live.loaded();
-        for note in loaded.notes.iter().chain(&loaded.remarks) {
-            tracing::warn!("{note}");
-        }
-        let verdicts = Verdicts::start(&live, registry, io)?;
-        host.announce(registry, &verdicts.heartbeat).map_err(metrics)?;
+        let Parts { config_metrics, verdicts, chassis } = Parts::new(&live, identity.clone(), telemetry, io)?;
+        host.announce(telemetry.registry(), &verdicts.heartbeat).map_err(metrics)?;
         let mut admin = prepare_admin(&live, &identity, telemetry, &host, &verdicts)?;
         if !host.succeeds() {
             admin.accept();
         }
-        let chassis = Chassis::new(telemetry, &verdicts, identity).map_err(metrics)?;
         let listeners = bind(&live, &host, io)?;
         let agent = live.get().agent.listen.as_ref().map(|listen| bind_agent(&live, &host, listen)).transpose()?;
         if let Some(listening) = listening {
@@ -135,6 +127,33 @@ impl<A: AppSettings> Prepared<A> {
     }
 }
 
+/// What a replica has before its app starts, with listeners of its own or in another server's process.
+pub(super) struct Parts {
+    config_metrics: config::Metrics,
+    pub(super) verdicts: Verdicts,
+    pub(super) chassis: Chassis,
+}
+
+impl Parts {
+    pub(super) fn new<A: AppSettings>(
+        live: &Live<A>,
+        identity: Identity,
+        telemetry: &Telemetry,
+        io: &Handle,
+    ) -> Result<Self, StartError> {
+        let registry = telemetry.registry();
+        let config_metrics = config::Metrics::new(registry).map_err(metrics)?;
+        config_metrics.record(live);
+        let loaded = live.loaded();
+        for note in loaded.notes.iter().chain(&loaded.remarks) {
+            tracing::warn!("{note}");
+        }
+        let verdicts = Verdicts::start(live, registry, io)?;
+        let chassis = Chassis::new(telemetry, &verdicts, identity).map_err(metrics)?;
+        Ok(Self { config_metrics, verdicts, chassis })
+    }
+}
+
 /// The inputs of the probes.
 pub(super) struct Verdicts {
     pub(super) lifecycle: Lifecycle,
@@ -146,7 +165,7 @@ pub(super) struct Verdicts {
 }
 
 impl Verdicts {
-    pub(super) fn start<A: AppSettings>(live: &Live<A>, registry: &Registry, io: &Handle) -> Result<Self, StartError> {
+    fn start<A: AppSettings>(live: &Live<A>, registry: &Registry, io: &Handle) -> Result<Self, StartError> {
         let settings = live.get();
         let lifecycle = Lifecycle::new(Some(registry));
         let faults = Faults::new(&settings.faults);
@@ -268,6 +287,6 @@ fn show<A: AppSettings>(live: &Live<A>) -> serde_json::Value {
     })
 }
 
-pub(super) fn metrics(error: prometheus::Error) -> StartError {
+fn metrics(error: prometheus::Error) -> StartError {
     StartError::new("registering metrics", error)
 }

@@ -55,7 +55,7 @@ pub struct Settings {
     /// Bytes per second below which an upload or a download counts as stalled, after 5 s of waiting; `0B` disables the check.
     #[schemars(extend("x-reloadable" = true))]
     pub min_rate: Size,
-    /// Limit for response bytes buffered for slow readers on all connections, not counting the first 64 KiB of each response. Above it, the stalled response that holds the most is reset. Responses whose readers have not read on for a second yet, or have taken nothing for 3 s, share at most 4 MiB of it, or four times the largest. `0B` means an eighth of the memory limit, and at most 256 MiB.
+    /// Limit for response bytes buffered for slow readers on all connections, not counting the first 64 KiB of each response. Above it, the stalled response that holds the most is reset. Responses whose readers have not read on for a second yet, or have taken nothing for 3 s and for twice their longest pause, share at most 4 MiB of it, or four times the largest. `0B` means an eighth of the memory limit, and at most 256 MiB.
     pub max_response_memory: Size,
     /// The same limit for one HTTP/2 connection; `0B` means half of the limit for all.
     pub max_response_buffer: Size,

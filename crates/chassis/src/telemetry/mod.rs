@@ -25,7 +25,7 @@ mod pairs;
 mod panic;
 mod processor;
 mod propagation;
-mod protobuf;
+pub(crate) mod protobuf;
 mod queue;
 mod recorded;
 mod resource;

@@ -171,6 +171,11 @@ fn fixed64(out: &mut Vec<u8>, field: u64, number: u64) {
     out.extend_from_slice(&number.to_le_bytes());
 }
 
+/// A double as field `field`, also where it is 0.
+pub(crate) fn double(out: &mut Vec<u8>, field: u64, value: f64) {
+    fixed64(out, field, value.to_bits());
+}
+
 fn fixed32(out: &mut Vec<u8>, field: u64, number: u32) {
     varint(out, field << 3 | FIXED32);
     out.extend_from_slice(&number.to_le_bytes());

@@ -1,99 +1,67 @@
-//! HTTP/1.1 as little as a test needs: a GET, on a connection that is kept.
+//! The client of all tests: HTTP/1.1 on a connection that may be kept. It sends no request twice, so that it sees each loss.
 //!
 //! Next: `answer`.
 
-use std::{
-    io::{self, BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpStream},
-    time::Duration,
+use std::{io, net::SocketAddr};
+
+use bytes::Bytes;
+use http::Method;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::TcpStream,
+    task::JoinSet,
+    time::{Instant, timeout_at},
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
-
-use super::answer::Answer;
-
-/// A busy machine answers within this; a service that hangs does not hang its tests.
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::{answer::Answer, pending::PATIENCE, request::Request};
 
 /// A GET on a connection of its own.
 ///
 /// # Errors
 /// When there is no connection, or no whole answer.
+///
+/// # Panics
+/// When the path is not HTTP.
 pub fn get(address: SocketAddr, path: &str) -> io::Result<Answer> {
-    Connection::open(address)?.get(path)
+    Request::new(address, Method::GET, path).send().try_wait()
 }
 
 /// A connection that is kept between requests.
 pub(super) struct Connection {
-    stream: BufReader<TcpStream>,
+    sender: SendRequest<Full<Bytes>>,
+    /// It ends with this: a connection that is given up is closed.
+    _driver: JoinSet<hyper::Result<()>>,
 }
 
 impl Connection {
-    pub(super) fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::new(stream) })
+    pub(super) async fn open(address: SocketAddr) -> io::Result<Self> {
+        in_time(async {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+            let mut driver = JoinSet::new();
+            driver.spawn(connection);
+            Ok(Self { sender, _driver: driver })
+        })
+        .await
     }
 
-    pub(super) fn get(&mut self, path: &str) -> io::Result<Answer> {
-        let head = format!("GET {path} HTTP/1.1\r\nhost: test\r\naccept: */*\r\n\r\n");
-        self.stream.get_mut().write_all(head.as_bytes())?;
-        self.answer()
+    pub(super) async fn ask(&mut self, request: http::Request<Full<Bytes>>) -> io::Result<Answer> {
+        in_time(async {
+            // hyper may read the end of the answer before it takes another request.
+            self.sender.ready().await.map_err(io::Error::other)?;
+            let response = self.sender.send_request(request).await.map_err(io::Error::other)?;
+            let (head, body) = response.into_parts();
+            let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+            Ok(Answer::new(head.status.as_u16(), head.headers, body))
+        })
+        .await
     }
+}
 
-    fn answer(&mut self) -> io::Result<Answer> {
-        let line = self.line()?;
-        let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let status = status.ok_or_else(|| io::Error::other(format!("no status line: {line:?}")))?;
-        let headers = self.headers()?;
-        let body = self.body(&headers)?;
-        Ok(Answer::new(status, headers, body.into()))
-    }
-
-    fn headers(&mut self) -> io::Result<HeaderMap> {
-        let mut headers = HeaderMap::new();
-        while let Some((name, value)) = self.line()?.split_once(':') {
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(io::Error::other)?;
-            headers.append(name, HeaderValue::from_str(value.trim()).map_err(io::Error::other)?);
-        }
-        Ok(headers)
-    }
-
-    fn body(&mut self, headers: &HeaderMap) -> io::Result<Vec<u8>> {
-        let value = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        match (value(header::TRANSFER_ENCODING), value(header::CONTENT_LENGTH)) {
-            (Some("chunked"), _) => self.chunks(),
-            (_, Some(length)) => self.bytes(length.parse().map_err(io::Error::other)?),
-            _ => Ok(Vec::new()),
-        }
-    }
-
-    fn chunks(&mut self) -> io::Result<Vec<u8>> {
-        let mut body = Vec::new();
-        loop {
-            let line = self.line()?;
-            let size =
-                usize::from_str_radix(line.split(';').next().unwrap_or_default(), 16).map_err(io::Error::other)?;
-            body.extend(self.bytes(size)?);
-            self.line()?;
-            if size == 0 {
-                return Ok(body);
-            }
-        }
-    }
-
-    fn bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; count];
-        self.stream.read_exact(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    fn line(&mut self) -> io::Result<String> {
-        let mut line = String::new();
-        if self.stream.read_line(&mut line)? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(line.trim_end().to_owned())
-    }
+async fn in_time<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {PATIENCE:?}"));
+    timeout_at(Instant::now() + PATIENCE, work).await.map_err(late)?
 }

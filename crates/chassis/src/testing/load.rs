@@ -1,6 +1,6 @@
 //! Clients that keep their connections and count what they lose.
 //!
-//! Next: `http`, their connections.
+//! Next: `pending`, whose threads they share.
 
 use std::{
     net::SocketAddr,
@@ -8,11 +8,15 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    thread::{self, JoinHandle},
+    thread,
     time::{Duration, Instant},
 };
 
-use super::http::Connection;
+use bytes::Bytes;
+use http::{Method, header};
+use http_body_util::Full;
+
+use super::{http::Connection, pending::Pending, request::Request};
 
 /// Some hundred requests of eight clients come within milliseconds; a busy machine may take seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -20,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Load that goes on until nobody accepts connections any more.
 pub struct Load {
     answered: Arc<AtomicU64>,
-    clients: Vec<JoinHandle<Tally>>,
+    clients: Vec<Pending<Tally>>,
 }
 
 /// What became of the requests.
@@ -36,12 +40,16 @@ pub struct Tally {
 
 impl Load {
     /// So many clients ask for `path`, each one request after the other on a connection that it keeps as long as it may.
+    ///
+    /// # Panics
+    /// When the path is not HTTP.
     #[must_use]
     pub fn start(address: SocketAddr, path: &str, clients: usize) -> Self {
         let answered = Arc::new(AtomicU64::new(0));
+        let request = Request::new(address, Method::GET, path).whole();
         let client = |_| {
-            let (answered, path) = (Arc::clone(&answered), path.to_owned());
-            thread::spawn(move || ask(address, &path, &answered))
+            let (answered, request) = (Arc::clone(&answered), request.clone());
+            Pending::start(async move { Ok(ask(address, &request, &answered).await) })
         };
         let clients = (0..clients).map(client).collect();
         Self { answered, clients }
@@ -65,7 +73,7 @@ impl Load {
     /// When a client has panicked.
     #[must_use]
     pub fn tally(self) -> Tally {
-        let tallies = self.clients.into_iter().map(|client| client.join().expect("a client counts and never panics"));
+        let tallies = self.clients.into_iter().map(Pending::wait);
         tallies.fold(Tally::default(), |sum, each| Tally {
             answered: sum.answered + each.answered,
             failed: sum.failed + each.failed,
@@ -74,12 +82,12 @@ impl Load {
     }
 }
 
-fn ask(address: SocketAddr, path: &str, answered: &AtomicU64) -> Tally {
+async fn ask(address: SocketAddr, request: &http::Request<Full<Bytes>>, answered: &AtomicU64) -> Tally {
     let mut tally = Tally::default();
     // A connection that is refused has lost nothing: a balancer takes the next replica.
-    while let Ok(mut connection) = Connection::open(address) {
+    while let Ok(mut connection) = Connection::open(address).await {
         loop {
-            let Ok(answer) = connection.get(path) else {
+            let Ok(answer) = connection.ask(request.clone()).await else {
                 tally.lost += 1;
                 break;
             };
@@ -89,7 +97,7 @@ fn ask(address: SocketAddr, path: &str, answered: &AtomicU64) -> Tally {
             } else {
                 tally.failed += 1;
             }
-            if answer.header("connection") == Some("close") {
+            if answer.header(header::CONNECTION.as_str()) == Some("close") {
                 break;
             }
         }

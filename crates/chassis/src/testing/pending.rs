@@ -16,8 +16,8 @@ use std::{
 };
 
 use tokio::{
-    runtime::{Builder, Runtime},
-    task::JoinHandle,
+    runtime::{Builder, Handle, Runtime},
+    task::{JoinHandle, block_in_place},
     time::{Instant, sleep},
 };
 
@@ -72,7 +72,15 @@ impl<T: Send + 'static> Pending<T> {
     /// # Errors
     /// When it fails, such as a request whose connection is refused, or takes longer than 30 s.
     pub fn try_wait(mut self) -> io::Result<T> {
-        let mut ended = pin!(Ended(&mut self));
+        // A predicate that asks something itself: what it waits for may be next on its own thread.
+        if Handle::try_current().is_ok_and(|current| current.id() == CLIENTS.handle().id()) {
+            return block_in_place(|| self.park());
+        }
+        self.park()
+    }
+
+    fn park(&mut self) -> io::Result<T> {
+        let mut ended = pin!(Ended(self));
         let waker = Arc::new(Unpark(thread::current())).into();
         let mut cx = Context::from_waker(&waker);
         loop {

@@ -1,21 +1,15 @@
 //! A request to a service that runs in this process, on a connection of its own.
 //!
-//! Next: `answer`.
+//! Next: `http`, which sends it.
 
 use std::{io, net::SocketAddr};
 
 use bytes::Bytes;
 use http::{Method, header, request::Builder};
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
 use serde::Serialize;
-use tokio::{net::TcpStream, task::JoinSet, time::timeout};
 
-use super::{
-    answer::Answer,
-    pending::{PATIENCE, Pending},
-};
+use super::{answer::Answer, http::Connection, pending::Pending};
 
 /// A request that is not sent yet: `.await` it, or [`wait`](Self::wait) for its answer, or [`send`](Self::send) it and do
 /// something else meanwhile.
@@ -61,15 +55,18 @@ impl Request {
 
     /// Sends it when it is polled.
     pub(super) fn answer(self) -> impl Future<Output = io::Result<Answer>> + Send + use<> {
+        let address = self.address;
+        let request = self.whole();
+        async move { Connection::open(address).await?.ask(request).await }
+    }
+
+    /// As it is sent.
+    pub(super) fn whole(self) -> http::Request<Full<Bytes>> {
         let Self { address, mut head, body } = self;
         if !head.headers_ref().is_some_and(|headers| headers.contains_key(header::HOST)) {
             head = head.header(header::HOST, address.to_string());
         }
-        let request = head.body(Full::new(body)).expect("a path and headers that are HTTP");
-        async move {
-            let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {PATIENCE:?}"));
-            timeout(PATIENCE, answer(address, request)).await.unwrap_or_else(|_| Err(late()))
-        }
+        head.body(Full::new(body)).expect("a path and headers that are HTTP")
     }
 
     /// Sends it, and blocks this thread until its answer is there.
@@ -91,16 +88,4 @@ impl IntoFuture for Request {
     fn into_future(self) -> Pending<Answer> {
         self.send()
     }
-}
-
-async fn answer(address: SocketAddr, request: http::Request<Full<Bytes>>) -> io::Result<Answer> {
-    let stream = TcpStream::connect(address).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    // It ends with this request: a connection that is given up is closed.
-    let mut connections = JoinSet::new();
-    connections.spawn(connection);
-    let response = sender.send_request(request).await.map_err(io::Error::other)?;
-    let (head, body) = response.into_parts();
-    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    Ok(Answer::new(head.status.as_u16(), head.headers, body))
 }

@@ -116,5 +116,5 @@ where
 /// Waits for the end of its thread.
 pub(super) async fn end(ended: &mut watch::Receiver<Option<Ended>>) -> Ended {
     let ended = ended.wait_for(Option::is_some).await.map(|ended| ended.clone());
-    ended.ok().flatten().unwrap_or_else(|| Err(StartError::new("running", "its thread is gone")))
+    ended.ok().flatten().unwrap_or_else(|| Err(StartError::new("running", "its thread ended without a result")))
 }

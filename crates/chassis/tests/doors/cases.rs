@@ -25,10 +25,17 @@ async fn ask(address: SocketAddr, request: &str) -> Result<Response, Wrong> {
 }
 
 async fn ask_bytes(address: SocketAddr, request: &[u8]) -> Result<Response, Wrong> {
-    let failed = |failure: Failure| format!("{failure:?}");
+    sent(address, request).await?.receive().await.map_err(failed)
+}
+
+async fn sent(address: SocketAddr, request: &[u8]) -> Result<Connection, Wrong> {
     let mut connection = Connection::open(address).await.map_err(failed)?;
-    connection.send(request).await.map_err(failed)?;
-    connection.receive().await.map_err(failed)
+    connection.send(request).await.map_err(failed).map(|()| connection)
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "of `map_err`")]
+fn failed(failure: Failure) -> Wrong {
+    format!("{failure:?}")
 }
 
 async fn get(address: SocketAddr, path: &str) -> Result<Response, Wrong> {
@@ -163,25 +170,20 @@ fn values(echo: &Value, name: &str) -> Vec<String> {
 
 async fn without_a_body(_: Door, address: SocketAddr) -> Result<(), Wrong> {
     let request = "HEAD /hello/ HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n";
-    let mut connection = Connection::open(address).await.map_err(|failure| format!("{failure:?}"))?;
-    connection.send(request.as_bytes()).await.map_err(|failure| format!("{failure:?}"))?;
-    let head = connection.receive_head().await.map_err(|failure| format!("HEAD {failure:?}"))?;
-    expect("HEAD", head.status, 200)?;
-    let rest = connection.receive_bytes(1).await;
-    expect("nothing behind HEAD", rest.is_err(), true)?;
+    let mut connection = sent(address, request.as_bytes()).await?;
+    expect("HEAD", connection.receive_head().await.map_err(failed)?.status, 200)?;
+    expect("nothing behind HEAD", connection.receive_bytes(1).await.is_err(), true)?;
     for (path, status) in [("/no-content", 204), ("/not-modified", 304)] {
         let answer = get(address, path).await?;
-        expect(path, answer.status, status)?;
-        expect(path, answer.body.len(), 0)?;
+        expect(path, (answer.status, answer.body.len()), (status, 0))?;
     }
     Ok(())
 }
 
 async fn cookies(_: Door, address: SocketAddr) -> Result<(), Wrong> {
-    let answer = get(address, "/cookies").await?;
-    let cookies: Vec<_> =
-        answer.headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, value)| &**value).collect();
-    expect("cookies", cookies, vec!["a=1", "b=2"])
+    let headers = get(address, "/cookies").await?.headers;
+    let cookies = headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, value)| &**value);
+    expect("cookies", cookies.collect(), vec!["a=1", "b=2"])
 }
 
 /// 64 MiB.
@@ -219,10 +221,8 @@ fn sum(bytes: &[u8]) -> u64 {
 }
 
 async fn sse(_: Door, address: SocketAddr) -> Result<(), Wrong> {
-    let failed = |failure: Failure| format!("{failure:?}");
-    let mut connection = Connection::open(address).await.map_err(failed)?;
     let begun = Instant::now();
-    connection.send(b"GET /sse HTTP/1.1\r\nhost: test\r\n\r\n").await.map_err(failed)?;
+    let mut connection = sent(address, b"GET /sse HTTP/1.1\r\nhost: test\r\n\r\n").await?;
     let head = connection.receive_head().await.map_err(failed)?;
     expect("status", head.status, 200)?;
     connection.receive_bytes(4).await.map_err(failed)?;
@@ -236,9 +236,8 @@ async fn unread(door: Door, address: SocketAddr) -> Result<(), Wrong> {
     if door.holds_back_early_answers() {
         return Ok(());
     }
-    let body = vec![b'x'; 4 * 1024 * 1024];
-    let head =
-        format!("POST /unread HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+    let (start, body) = ("POST /unread HTTP/1.1\r\nhost: test\r\nconnection: close", vec![b'x'; 4 * 1024 * 1024]);
+    let head = format!("{start}\r\ncontent-length: {}\r\n\r\n", body.len());
     for turn in 0..20 {
         let (mut connection, mut writer) = both_ways(address).await.map_err(|error| error.to_string())?;
         let (head, body) = (head.clone(), body.clone());
@@ -286,9 +285,7 @@ pub(crate) async fn disconnect_all(doors: &[SocketAddr]) -> Result<(), Wrong> {
     let before = count("/slow/cancelled").await.ok_or("no count")?;
     let mut connections = Vec::new();
     for &door in doors {
-        let mut connection = Connection::open(door).await.map_err(|failure| format!("{failure:?}"))?;
-        let sent = connection.send(b"GET /slow?ms=12000 HTTP/1.1\r\nhost: test\r\n\r\n").await;
-        connections.push(sent.map(|()| connection).map_err(|failure| format!("{failure:?}"))?);
+        connections.push(sent(door, b"GET /slow?ms=12000 HTTP/1.1\r\nhost: test\r\n\r\n").await?);
     }
     // Once the handlers run, the clients leave.
     let all = doors.len();

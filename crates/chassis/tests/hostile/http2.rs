@@ -12,7 +12,6 @@ use crate::{
     },
 };
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SETTINGS: [u8; 9] = frame(0, 4, 0, 0);
 const PING: u8 = 6;
 
@@ -40,7 +39,9 @@ async fn what_stays_half_ends_at_the_header_timeout() {
     let memory = Memory::of(&server);
     let (each, mut all) = (size(10, 200), Vec::new());
     for (what, rest) in HALVES {
-        all.extend(held(server.app, each, &[PREFACE, rest].concat()).await.into_iter().map(|peer| (what, peer)));
+        all.extend(
+            held(server.app, each, &[frames::PREFACE, rest].concat()).await.into_iter().map(|peer| (what, peer)),
+        );
     }
     for (what, peer) in &mut all {
         // It reads what the server says; 2 s and 1 s, and as much again for a busy machine.
@@ -139,6 +140,21 @@ async fn a_flood_of_frames_that_carry_nothing_ends_its_connection() {
     healthy.none_failed("floods of frames").await;
 }
 
+/// h2 alone ends a connection at the 101st, so an upload that flushes often would cost the others behind a proxy theirs.
+#[tokio::test]
+async fn empty_parts_of_bodies_end_no_connection() {
+    let _turn = exclusive().await;
+    let server = Server::start_example("streams", &[]).await;
+    let mut peer = frames::open(server.app, &[]).await;
+    for stream in [1, 3, 5] {
+        let request = frames::raw(frames::HEADERS, 4, stream, &frames::request(0x83, "/upload"));
+        let hollow = frames::raw(frames::DATA, 0, stream, &[]).repeat(150);
+        let end = frames::raw(frames::DATA, frames::END_STREAM, stream, b"a");
+        peer.send(&[request, hollow, end].concat()).await.expect("sending");
+        assert!(frames::next_of(&mut peer, frames::HEADERS).await.is_ok(), "stream {stream}");
+    }
+}
+
 /// A client that measures the path (gRPC) sends a PING for what it receives, and many update their windows for each frame.
 #[tokio::test]
 async fn frames_that_go_with_requests_are_no_flood() {
@@ -170,6 +186,7 @@ async fn h2_bounds_requests_that_are_reset_at_once() {
     let _ = peer.send(&bytes).await;
     let (goaway, last) = calmed(&mut peer).await;
     assert_eq!(goaway, Some(11), "not ENHANCE_YOUR_CALM");
+    server.series_becomes("http_server_connections_closed_total", "reason=\"flood\"", 1.0).await;
     assert!(last < LAST, "all {} were taken", LAST.div_ceil(2));
 }
 

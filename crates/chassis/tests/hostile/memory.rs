@@ -19,6 +19,8 @@ use crate::{
 
 const SECOND: Duration = Duration::from_secs(1);
 const MIB: &str = "/blob?bytes=1048576";
+/// RFC 9113, section 6.10.
+const CONTINUATION: u8 = 9;
 
 /// The most resident memory in KiB while `work` runs.
 async fn peak<T>(server: &Server, work: impl Future<Output = T>) -> (T, u64) {
@@ -218,23 +220,28 @@ async fn readers_that_stop_over_uwsgi_are_reset_when_they_hold_too_much() {
     readers_that_stop(2, &request, "readers that stop over uwsgi").await;
 }
 
-/// 500 connections with `bytes` of a head that does not end.
-async fn half_heads(server: &Server, bytes: usize) -> Vec<Connection> {
+/// 500 connections that have sent `bytes`.
+async fn half_heads(server: &Server, bytes: &[u8]) -> Vec<Connection> {
     let mut connections = Vec::new();
     for _ in 0..500 {
         let mut connection = Connection::open(server.app).await.expect("connecting");
-        let head = format!("GET /hello HTTP/1.1\r\nhost: test\r\nx-long: {}", "x".repeat(bytes));
-        // It is refused before its end where it is too long.
-        let _ = connection.send(head.as_bytes()).await;
+        // What is too long is refused before its end.
+        let _ = connection.send(bytes).await;
         connections.push(connection);
     }
     connections
 }
 
-async fn heads_hold_little(bytes: usize, ended: f64, beside: &str) {
+/// `bytes` of a head that does not end.
+fn half(bytes: usize) -> String {
+    format!("GET /hello HTTP/1.1\r\nhost: test\r\nx-long: {}", "x".repeat(bytes))
+}
+
+/// 500 times `head`, which does not end: `ended` or more connections end for their memory.
+async fn heads_hold_little(head: &[u8], ended: f64, beside: &str) {
     let _turn = exclusive().await;
     let (server, healthy, before) = start(&[]).await;
-    let (held, peak) = peak(&server, half_heads(&server, bytes)).await;
+    let (held, peak) = peak(&server, half_heads(&server, head)).await;
     healthy.answered(500).await;
     server.series_becomes_more("http_server_connections_closed_total", "reason=\"memory\"", ended).await;
     drop(held);
@@ -244,11 +251,31 @@ async fn heads_hold_little(bytes: usize, ended: f64, beside: &str) {
 
 #[tokio::test]
 async fn heads_above_their_limit_without_an_end_hold_little() {
-    heads_hold_little(60 * 1024, 0.0, "500 heads of 60 KiB").await;
+    heads_hold_little(half(60 * 1024).as_bytes(), 0.0, "500 heads of 60 KiB").await;
 }
 
 /// Each by itself is allowed: 2 MiB in all, and 8 KiB of each, leave room for 91.
 #[tokio::test]
 async fn many_heads_without_an_end_hold_little() {
-    heads_hold_little(31 * 1024, 300.0, "500 heads of 31 KiB").await;
+    heads_hold_little(half(31 * 1024).as_bytes(), 300.0, "500 heads of 31 KiB").await;
+}
+
+/// The same behind the body of a request that is answered, in one write with it.
+#[tokio::test]
+async fn many_heads_behind_a_body_hold_little() {
+    let request = "POST /echo HTTP/1.1\r\nhost: test\r\ncontent-length: 1\r\n\r\na";
+    let bytes = format!("{request}{}", half(31 * 1024));
+    heads_hold_little(bytes.as_bytes(), 300.0, "500 heads of 31 KiB behind bodies").await;
+}
+
+/// The same in three frames of HTTP/2, the last of which does not end the block.
+#[tokio::test]
+async fn many_header_blocks_without_an_end_hold_little() {
+    let field = [&[0, 1, b'x', 100][..], &[b'x'; 100]].concat();
+    let part = field.repeat(31 * 1024 / 2 / field.len());
+    let parts = [(frames::HEADERS, frames::get("/hello")), (CONTINUATION, part.clone()), (CONTINUATION, part)];
+    let block = parts.iter().flat_map(|(kind, fields)| frames::raw(*kind, 0, 1, fields));
+    let bytes: Vec<u8> =
+        frames::PREFACE.iter().copied().chain(frames::raw(frames::SETTINGS, 0, 0, &[])).chain(block).collect();
+    heads_hold_little(&bytes, 300.0, "500 header blocks of 31 KiB").await;
 }

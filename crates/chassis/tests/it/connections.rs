@@ -12,6 +12,7 @@ mod frames;
 mod heads;
 mod http2;
 mod malformed;
+mod refused;
 mod memory;
 mod slow;
 

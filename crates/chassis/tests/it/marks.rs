@@ -178,6 +178,30 @@ async fn a_page_can_read_that_a_replica_is_overloaded() {
     assert_eq!((answer.status, allowed(&answer)), (200, None), "its request named no origin");
 }
 
+/// As a handler's panic: the connection lives on, and the request is counted.
+#[tokio::test]
+async fn a_rule_of_cors_that_panics_is_a_500() {
+    let _turn = shared().await;
+    let server = start(&[]).await;
+    let mut connection = Connection::open(server.app).await.expect("connecting");
+    let mut ask = async |method: &str, origin: &str| {
+        let more = "access-control-request-method: GET\r\nx-request-id: its-own-id";
+        let head = format!("{method} /shared/unruly HTTP/1.1\r\nhost: test\r\norigin: {origin}\r\n{more}\r\n\r\n");
+        connection.send(head.as_bytes()).await.expect("sending");
+        connection.receive().await.expect("an answer")
+    };
+    for method in ["GET", "OPTIONS"] {
+        let response = ask(method, "https://other.example").await;
+        assert_problem(method, &response, "internal_error");
+        assert_eq!((response.status, response.header("x-request-id")), (500, Some("its-own-id")), "{method}");
+    }
+    let response = ask("GET", "https://shop.example").await;
+    assert_eq!((response.status, allowed(&response)), (200, Some("https://shop.example")));
+    let labels = "http_response_status_code=\"500\",http_route=\"/shared/unruly\"";
+    server.series_becomes("http_server_request_duration_seconds_count", labels, 2.0).await;
+    assert!(server.metric("http_server_active_requests").await < 0.5);
+}
+
 async fn preflight(server: &Server, path: &str, origin: &str, method: &str) -> Response {
     let more = format!("origin: {origin}\r\naccess-control-request-method: {method}\r\n");
     ask(server, format!("OPTIONS {path} HTTP/1.1\r\nhost: test\r\n{more}\r\n").as_bytes()).await

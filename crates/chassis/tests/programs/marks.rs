@@ -9,9 +9,9 @@ use axum::{
     routing::{get, post},
 };
 use chassis::{config::Size, openapi::Methods, router::Router};
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, Method, header, request::Parts};
 use serde::Deserialize;
-use tower_http::cors::CorsLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
 fn main() -> ExitCode {
     chassis::main(chassis::service!(), async |(): &(), _: &chassis::Chassis| Ok::<_, Infallible>(routes()))
@@ -66,6 +66,16 @@ fn shared() -> Router {
         .request_timeout(Duration::from_secs(2))
         .cors(origin("https://shop.example"))
         .route("/alone", get(slow))
+        .route("/shared/unruly", Methods::from(get(async || "got")).cors(unruly()))
+}
+
+/// Its rule panics, but for one origin.
+fn unruly() -> CorsLayer {
+    let is_shop = |origin: &HeaderValue, _: &Parts| {
+        assert_eq!(origin, "https://shop.example", "no such origin");
+        true
+    };
+    CorsLayer::new().allow_origin(AllowOrigin::predicate(is_shop))
 }
 
 fn origin(origin: &'static str) -> CorsLayer {

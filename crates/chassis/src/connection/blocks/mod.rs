@@ -11,6 +11,10 @@
 //!
 //! A block that is whole and well formed is not copied; one that is torn waits here for its rest.
 //!
+//! DATA without a byte that does not end its stream says nothing, and is dropped: h2 ends a connection at the 101st of its
+//! life, whoever sent them (`MAX_RECV_EMPTY_DATA_FRAMES`), and a client that flushes an empty part may send one for each
+//! request. [`super::frames`] bounds their rate. An empty one with padding is h2's, since padding takes of the window.
+//!
 //! Next: [`fields`].
 
 mod field;
@@ -24,6 +28,7 @@ use self::fields::{Fields, Verdict};
 
 /// RFC 9113, section 4.1.
 const HEAD: usize = 9;
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
@@ -44,6 +49,8 @@ pub(super) struct Blocks {
     most: usize,
     /// Bytes of a frame that is passed on.
     passing: usize,
+    /// A block that is not checked goes on: what comes in between is h2's to refuse.
+    in_block: bool,
     /// From the first byte of a frame on.
     held: Vec<u8>,
     /// To be passed on before anything else.
@@ -62,7 +69,7 @@ enum Step {
 impl Blocks {
     pub(super) fn new(max_head: usize) -> Self {
         let (fields, held, ready) = Default::default();
-        Self { fields, most: 2 * max_head, passing: 0, held, ready }
+        Self { fields, most: 2 * max_head, passing: 0, in_block: false, held, ready }
     }
 
     /// Takes the bytes of `buf` from `start` on, and leaves those that h2 may have now.
@@ -100,6 +107,10 @@ impl Blocks {
         let count = self.ready.len().min(buf.remaining());
         buf.put_slice(&self.ready[..count]);
         self.ready.advance(count);
+        if count > 0 && self.ready.is_empty() {
+            // Not kept for the life of the connection: it may have been a long block.
+            self.ready = BytesMut::new();
+        }
         count > 0
     }
 
@@ -138,6 +149,12 @@ impl Blocks {
                     Step::Pass(_) => {}
                     step => return step,
                 }
+            }
+            if frame.is_hollow(bytes) && !self.in_block {
+                return Step::Replace(HEAD, Vec::new());
+            }
+            if matches!(frame.kind, HEADERS | CONTINUATION) {
+                self.in_block = frame.flags & END_HEADERS == 0;
             }
             self.passing = HEAD + frame.length;
         }
@@ -196,6 +213,11 @@ impl Frame {
             payload.split_off(..5)?;
         }
         payload.get(..payload.len().checked_sub(padding)?)
+    }
+
+    /// Whether it is empty DATA of a stream that goes on.
+    fn is_hollow(&self, bytes: &[u8]) -> bool {
+        self.kind == DATA && self.length == 0 && self.flags & END_STREAM == 0 && bytes[5..HEAD] != [0; 4]
     }
 
     fn depends_on_itself(&self, bytes: &[u8]) -> bool {

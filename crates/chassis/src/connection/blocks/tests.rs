@@ -77,3 +77,29 @@ fn a_long_block_that_comes_in_single_bytes_is_checked_too() {
     // h2 refuses it for its size.
     assert!(pieces(&mut Blocks::new(32 * 1024), &malformed, 200) == malformed);
 }
+
+/// It would cost the connection at the 101st; any other DATA is h2's.
+#[test]
+fn an_empty_part_of_a_body_is_dropped() {
+    let data = |length: u8, flags, stream| {
+        let payload = vec![0; length.into()];
+        [&[0, 0, length, DATA, flags, 0, 0, 0, stream], &payload[..]].concat()
+    };
+    let (head, hollow) = (headers(1, &[0x82, 0x86, 0x84]), data(0, 0, 1));
+    let kept = [data(1, 0, 1), data(1, PADDED, 1), data(0, 0, 0), data(0, END_STREAM, 1)].concat();
+    let bytes = [&head[..], &hollow, &kept, &hollow, &hollow].concat();
+    for cut in 0..=bytes.len() {
+        let passed = passed(&mut Blocks::new(32 * 1024), &bytes, cut);
+        assert!(passed == [&head[..], &kept].concat(), "cut at {cut}");
+    }
+    // Within a block it is an error of the connection.
+    let torn = [&[0, 0, 1, HEADERS, 0, 0, 0, 0, 1, 0x82][..], &hollow].concat();
+    assert!(passed(&mut Blocks::new(32 * 1024), &torn, 0) == torn);
+}
+
+#[test]
+fn a_long_block_leaves_no_memory_behind() {
+    let mut blocks = Blocks::new(64 * 1024);
+    pieces(&mut blocks, &long(&[]), 200);
+    assert_eq!((blocks.held.capacity(), blocks.ready.capacity()), (0, 0));
+}

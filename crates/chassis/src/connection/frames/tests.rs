@@ -44,6 +44,42 @@ fn a_header_block_is_one_thing() {
 }
 
 #[test]
+fn all_bytes_of_what_is_incomplete_count_and_none_of_a_body() {
+    let mut frames = settled();
+    let mut incomplete = |bytes: &[u8]| {
+        frames.receive(bytes);
+        frames.incomplete()
+    };
+    assert_eq!(incomplete(&[0, 0, 1, HEADERS, 1, 0, 0, 0, 1, 0x82]), 10);
+    assert_eq!(incomplete(&[0, 0, 4, CONTINUATION]), 14);
+    assert_eq!(incomplete(&[END_HEADERS, 0, 0, 0, 1, 1, 2, 3]), 22);
+    assert_eq!(incomplete(&[4]), 0);
+    assert_eq!(incomplete(&[&PING[..], &PING[..12]].concat()), 12);
+    assert_eq!(incomplete(&[&PING[12..], &[0, 0, 200, DATA, 0, 0, 0, 0, 1, b'a']].concat()), 0);
+    assert_eq!(Frames::new(0).incomplete(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn empty_parts_of_bodies_are_control_frames() {
+    let hollow = |flags| [0, 0, 0, DATA, flags, 0, 0, 0, 1];
+    let mut frames = settled();
+    assert_eq!(frames.receive(&hollow(END_STREAM).repeat(1100)), Seen::Same);
+    // The SETTINGS were the first of a thousand.
+    assert_eq!(frames.receive(&hollow(0).repeat(999)), Seen::Same);
+    assert_eq!(frames.receive(&hollow(0)), Seen::Flood);
+}
+
+#[test]
+fn an_error_of_the_connection_is_the_peers_by_its_code() {
+    let malformed = Some(Closed::Malformed);
+    for (code, reason) in [(0, None), (1, malformed), (2, None), (6, malformed), (11, Some(Closed::Flood))] {
+        let mut frames = settled();
+        frames.send(&[IoSlice::new(&[0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, code])]);
+        assert_eq!(frames.take_fault(), reason, "{code}");
+    }
+}
+
+#[test]
 fn a_piece_of_a_body_is_told_apart() {
     let mut frames = settled();
     assert_eq!(frames.receive(&[0, 0, 2, DATA]), Seen::Now(Some(Half::Frame)));
@@ -61,8 +97,8 @@ async fn a_hundred_a_second_are_no_flood() {
     assert_eq!(frames.receive(&PING.repeat(1100)), Seen::Flood);
 }
 
-#[test]
-fn frames_of_answers_allow_for_more() {
+#[tokio::test(start_paused = true)]
+async fn frames_of_answers_allow_for_more() {
     let mut frames = settled();
     for _ in 0..1000 {
         frames.send(&[IoSlice::new(&[0, 0, 1, DATA, 0, 0, 0, 0, 1, b'a'])]);

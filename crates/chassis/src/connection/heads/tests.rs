@@ -7,13 +7,14 @@ use std::{
 
 use bytes::Bytes;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, duplex},
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     time::advance,
 };
 
 use super::{
     super::{
         Metrics, Rules,
+        frames::Half,
         io::{Io, Slot, Watch},
     },
     *,
@@ -146,24 +147,90 @@ async fn a_head_that_waits_while_a_scan_wakes_the_others_is_woken() {
     assert!(!connections.heads.looks.load(SeqCst));
 }
 
-/// They were held back with the end of the request before, and count again for their own head.
-#[tokio::test]
-async fn bytes_that_came_with_the_request_before_count() {
-    let connections = connections(1_000_000);
+/// A connection of HTTP/1, and its peer.
+fn connected(connections: &Arc<Connections>) -> (Arc<Entry>, Io<DuplexStream>, DuplexStream) {
     let entry = connections.enter(None);
-    let (mut client, server) = duplex(100_000);
-    let first = b"GET / HTTP/1.1\r\n\r\n";
-    let second = format!("GET / HTTP/1.1\r\nx-long: {}", "x".repeat(24_000));
-    client.write_all(&[first, second.as_bytes()].concat()).await.expect("sends");
+    let (client, server) = duplex(100_000);
     let watch = Watch::Bodies(None, false);
-    let mut io = Io::new(server, Bytes::new(), Arc::clone(&entry), Slot::default(), 0, watch);
+    let io = Io::new(server, Bytes::new(), Arc::clone(&entry), Slot::default(), 0, watch);
+    (entry, io, client)
+}
+
+/// They were held back with the end of the request before, and count again for their own head. `length` is that of its body.
+async fn bytes_that_came_with(head: &str, length: Option<Option<u64>>, body: &str) {
+    let connections = connections(1_000_000);
+    let (entry, mut io, mut client) = connected(&connections);
+    let second = format!("GET / HTTP/1.1\r\nx-long: {}", "x".repeat(24_000));
+    client.write_all(format!("{head}{body}{second}").as_bytes()).await.expect("sends");
     let mut buf = vec![0; 40_000];
-    assert_eq!(io.read(&mut buf).await.expect("reads"), first.len(), "the first head alone");
+    assert_eq!(io.read(&mut buf).await.expect("reads"), head.len(), "the head alone");
     entry.begin_request();
+    if let Some(length) = length {
+        assert!(entry.state.bodies.expect(length));
+        assert_eq!(io.read(&mut buf).await.expect("reads"), body.len(), "the body alone");
+    }
     assert_eq!(total(&connections), 0);
     entry.state.end_part();
     for _ in 0..2 {
         assert_eq!(io.read(&mut buf[..12_000]).await.expect("reads"), 12_000);
-        assert_eq!(total(&connections), second.len() - FREE);
+        assert_eq!(total(&connections), second.len() - FREE, "behind {head}{body}");
     }
+}
+
+#[tokio::test]
+async fn bytes_that_came_with_the_request_before_count() {
+    bytes_that_came_with("GET / HTTP/1.1\r\n\r\n", None, "").await;
+    bytes_that_came_with("POST / HTTP/1.1\r\n\r\n", Some(Some(3)), "abc").await;
+    bytes_that_came_with("POST / HTTP/1.1\r\n\r\n", Some(None), "0\r\n\r\n").await;
+}
+
+/// The head came alone, and was not held back.
+#[tokio::test]
+async fn bytes_that_came_with_the_body_of_a_get_count() {
+    let connections = connections(1_000_000);
+    let (entry, mut io, mut client) = connected(&connections);
+    let mut buf = vec![0; 40_000];
+    client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("sends");
+    io.read(&mut buf).await.expect("reads");
+    entry.begin_request();
+    assert!(entry.state.bodies.expect(Some(20_000)));
+    client.write_all(&[b'x'; 44_000]).await.expect("sends");
+    assert_eq!(io.read(&mut buf).await.expect("reads"), 20_000, "the body alone");
+    entry.state.end_part();
+    io.read(&mut buf).await.expect("reads");
+    assert!(total(&connections) > 0, "the next head");
+}
+
+/// Of streams beside it nothing counts, and none of them frees it.
+#[tokio::test(start_paused = true)]
+async fn what_is_half_here_over_http2_counts_and_ends() {
+    let connections = connections(50);
+    let entry = connections.enter(None);
+    entry.state.multiplex();
+    entry.state.set_half(Some(Half::Frame));
+    entry.holds(FREE + 100);
+    entry.begin_request();
+    assert_eq!(total(&connections), 100);
+    assert!(entry.head_waits());
+    assert!(!entry.state.head_must_end(), "it may be in transit");
+    sleep(ON_ITS_WAY + 2 * AGAIN).await;
+    assert!(entry.state.head_must_end());
+    // The rest of it comes, and half of another.
+    entry.state.set_half(Some(Half::Frame));
+    entry.holds(5);
+    assert!(!entry.state.head_must_end());
+    assert_eq!(total(&connections), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_counts_and_ends() {
+    let connections = connections(50);
+    let entry = connections.enter(None);
+    entry.shakes(FREE);
+    entry.shakes(100);
+    assert_eq!(total(&connections), 100);
+    sleep(ON_ITS_WAY + 2 * AGAIN).await;
+    assert!(entry.state.head_must_end());
+    entry.forget_head();
+    assert_eq!(total(&connections), 0);
 }

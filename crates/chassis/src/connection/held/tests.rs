@@ -28,6 +28,22 @@ async fn a_reader_that_reads_on_is_told_from_one_that_has_just_begun() {
     assert!(!reads_on(), "it has stopped");
 }
 
+/// It takes a piece in 7 s, over and over.
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_that_keeps_its_pace_reads_on() {
+    const PAUSE: Duration = Duration::from_secs(7);
+    let holder = Held::new(1, 1).begin(&Arc::new(State::new()), None);
+    for _ in 0..5 {
+        advance(PAUSE).await;
+        holder.moves();
+        advance(PAUSE).await;
+        assert!(holder.reads_on(Instant::now()));
+        holder.moves();
+    }
+    advance(2 * PAUSE).await;
+    assert!(!holder.reads_on(Instant::now()), "it has stopped");
+}
+
 /// None of its parts is large, so each is passed on whole.
 #[tokio::test(start_paused = true)]
 async fn a_reader_of_a_stream_reads_on_with_each_part_that_it_takes() {

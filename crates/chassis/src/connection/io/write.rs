@@ -52,6 +52,10 @@ impl<S: Stream> Io<S> {
         }
         let is_begun = !frames.refusals.out().is_empty();
         let planned = if is_begun { 0 } else { frames.send(bufs) };
+        self.entry.state.streams.refuse_oversized(frames.refusals.take_oversized());
+        if let Some(reason) = frames.take_fault() {
+            self.entry.state.set_closing(reason);
+        }
         let next = bufs.iter().find(|buf| !buf.is_empty());
         let is_refused = !is_begun && planned == 0 && next.is_some_and(|next| frames.refusals.replace(next));
         if is_refused {

@@ -104,7 +104,9 @@ impl Waiting {
     fn rest<R: AsyncRead + Unpin>(&self, connection: &CgiConnection<'_>, reader: &mut Reader<R>, is_open: bool) {
         let state = &connection.entry.state;
         if is_open || !reader.is_empty() {
-            state.received(0);
+            // What came with the request before it counts as well.
+            let is_new = state.phase() != Phase::Head;
+            connection.entry.received(if is_new { reader.len() } else { 0 });
         } else if state.phase() == Phase::Head {
             connection.entry.forget_head();
             state.resume(self.phase, self.since);

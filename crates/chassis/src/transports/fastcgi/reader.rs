@@ -53,6 +53,11 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         self.buffer.is_empty() && self.put_back.is_none()
     }
 
+    /// Bytes that are here already.
+    pub(super) fn len(&self) -> usize {
+        self.buffer.len() + self.put_back.as_ref().map_or(0, |record| record.content.len())
+    }
+
     /// Whether the next record is available and ends the stream `kind` of request `id`.
     pub(super) fn has_end(&self, kind: u8, id: u16) -> bool {
         record::ends(&self.buffer, kind, id)

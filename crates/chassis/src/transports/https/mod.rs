@@ -92,7 +92,10 @@ impl Shared {
         let state = &entry.state;
         let config = self.certificates.config().ok_or(Closed::Error)?;
         let accept = TlsAcceptor::from(config).accept(Raw::new(stream, Arc::clone(entry)));
-        match drive(&self.limits, state, &mut Handshake(accept.into_fallible())).await? {
+        let driven = drive(&self.limits, state, &mut Handshake(accept.into_fallible())).await;
+        // What it held is free.
+        entry.forget_head();
+        match driven? {
             Ok(secured) => {
                 // From here on, the time to the first byte starts again.
                 state.enter(Phase::Silent);

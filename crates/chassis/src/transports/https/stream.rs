@@ -31,11 +31,13 @@ pub(super) struct Raw<S> {
     entry: Arc<Entry>,
     records: Records,
     moved: Option<Instant>,
+    /// The handshake is not over: rustls keeps up to 64 KiB of a message of it until its rest has come.
+    shakes: bool,
 }
 
 impl<S: Stream> Raw<S> {
     pub(super) fn new(stream: S, entry: Arc<Entry>) -> Self {
-        Self { stream, entry, records: Records::default(), moved: None }
+        Self { stream, entry, records: Records::default(), moved: None, shakes: true }
     }
 
     /// Whether to wait for a handshake. In a drain, an active one is completed, with the request after
@@ -67,6 +69,9 @@ impl<S: Stream> Stream for Raw<S> {
 
 impl<S: Stream> AsyncRead for Raw<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.shakes && self.entry.head_waits() {
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buf);
         if result.is_pending() && self.entry.state.probe.load(Relaxed) {
@@ -75,6 +80,9 @@ impl<S: Stream> AsyncRead for Raw<S> {
         }
         let came = &buf.filled()[before..];
         if !came.is_empty() {
+            if self.shakes {
+                self.entry.shakes(came.len());
+            }
             self.records.follow(came);
             self.moved = Some(Instant::now());
         }
@@ -159,7 +167,8 @@ impl Records {
 pub(super) struct Secured<S>(Box<TlsStream<Raw<S>>>);
 
 impl<S: Stream> Secured<S> {
-    pub(super) fn new(stream: TlsStream<Raw<S>>) -> Self {
+    pub(super) fn new(mut stream: TlsStream<Raw<S>>) -> Self {
+        stream.get_mut().0.shakes = false;
         Self(Box::new(stream))
     }
 

@@ -14,12 +14,13 @@ use crate::harness::{
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
 pub(super) const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
+pub(super) const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 pub(super) const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 const ACK: u8 = 1;
 pub(super) const END_STREAM: u8 = 1;
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const END_HEADERS: u8 = 4;
 
 pub(super) struct Frame {
@@ -54,7 +55,7 @@ pub(super) async fn open(address: SocketAddr, settings: &[u8]) -> Connection {
 
 /// The same over a connection that is there already.
 pub(super) async fn open_over(mut connection: Connection, settings: &[u8]) -> Connection {
-    connection.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("sending the preface");
+    connection.send(PREFACE).await.expect("sending the preface");
     send(&mut connection, SETTINGS, 0, 0, settings).await.expect("sending settings");
     connection
 }

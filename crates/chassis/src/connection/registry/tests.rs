@@ -1,0 +1,63 @@
+//! Who is asked for a place, and who is waited for.
+
+use super::*;
+
+fn connections(max: usize) -> Arc<Connections> {
+    Connections::new(max, Rules::default(), Metrics::new(None))
+}
+
+#[tokio::test]
+async fn the_longest_idle_connection_is_asked_for_its_place() {
+    let connections = connections(2);
+    let busy = connections.enter(connections.try_place());
+    let idle = connections.enter(connections.try_place());
+    busy.state.begin_request();
+    idle.state.begin_request();
+    idle.state.end_part();
+    assert!(connections.try_place().is_none());
+    connections.ask_for_a_place();
+    assert!(idle.state.takes_yield());
+    assert!(!busy.state.takes_yield());
+}
+
+#[tokio::test]
+async fn nobody_waits_for_one_that_has_no_place_any_more() {
+    let connections = connections(1);
+    let entry = connections.enter(connections.try_place());
+    entry.state.begin_request();
+    entry.state.end_part();
+    let asked = connections.ask_for_a_place().expect("an idle connection");
+    assert!(asked.is_about_to_yield());
+    entry.give_up_place();
+    assert!(!asked.is_about_to_yield(), "its place is free, and it will not answer");
+    assert!(asked.takes_yield());
+    assert!(connections.ask_for_a_place().is_none(), "it was asked again");
+}
+
+#[tokio::test]
+async fn one_that_is_ending_is_waited_for() {
+    let connections = connections(1);
+    let entry = connections.enter(connections.try_place());
+    entry.state.begin_request();
+    entry.state.end_part();
+    let asked = connections.ask_for_a_place().expect("an idle connection");
+    assert!(asked.takes_yield());
+    asked.set_closing(Closed::Yielded);
+    assert!(asked.is_about_to_yield(), "another one would be asked");
+    asked.begin_request();
+    assert!(!asked.is_about_to_yield(), "a request came instead");
+    asked.end_part();
+    asked.set_lingering();
+    assert!(!asked.is_about_to_yield(), "it has to be asked again");
+}
+
+#[tokio::test]
+async fn closed_resolves_when_the_last_one_leaves() {
+    let connections = connections(1);
+    let entry = connections.enter(connections.try_place());
+    let mut closed = std::pin::pin!(connections.closed());
+    assert!(futures_util::poll!(closed.as_mut()).is_pending());
+    drop(entry);
+    closed.await;
+    assert!(connections.try_place().is_some());
+}
