@@ -71,7 +71,6 @@ test-host: python ## Tests the engine's units with every feature, and the featur
 FUZZ_SECONDS ?= 5
 
 database: python ## Tests the feature postgres on a real Postgres: deadlines, restarts of the database, migrations, a rollout.
-	cargo build --locked $(WHOLE) --bin sample
 	cargo test --locked $(WHOLE) --test postgres -- --test-threads=$(TEST_THREADS)
 
 doors: python ## Tests every protocol beyond plain HTTP, behind real web servers; each is handed over in a restart.
