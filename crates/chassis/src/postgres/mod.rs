@@ -204,14 +204,12 @@ impl Inner {
     /// A connection that outlived the loss: a server may be too full for new ones, and serve those that it has.
     async fn survivor(&self) -> Option<Connection> {
         let mut idle = self.pool.try_acquire()?;
-        match session::limit(&mut idle, self.settings.statement_timeout.get()).await {
-            Ok(()) => Some(idle),
-            Err(_) => {
-                // Not given back: the pool would test it once more.
-                drop(idle.detach());
-                None
-            }
+        if session::limit(&mut idle, self.settings.statement_timeout.get()).await.is_ok() {
+            return Some(idle);
         }
+        // Not given back: the pool would test it once more.
+        drop(idle.detach());
+        None
     }
 
     /// Why no connection came in time.
