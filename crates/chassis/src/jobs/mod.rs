@@ -8,6 +8,47 @@
 //! A handler runs at least once; it is given a key that is the same in every attempt. An effect in the same database
 //! happens once with [`Job::complete_in`].
 //!
+//! ```no_run
+//! use chassis::{
+//!     Chassis,
+//!     jobs::{self, Job, JobError, Jobs, Options},
+//!     postgres::Database,
+//! };
+//! # use std::error::Error;
+//!
+//! #[derive(serde::Serialize, serde::Deserialize)]
+//! struct Order {
+//!     id: u64,
+//! }
+//!
+//! async fn send_receipt(job: Job, order: Order) -> Result<(), JobError> {
+//!     // The mail server knows the key, so that the receipt of an order is sent once.
+//! #   let _ = (job.key(), order.id);
+//!     Ok(())
+//! }
+//!
+//! fn start(database: &Database, settings: &jobs::Settings, chassis: &Chassis) -> Result<Jobs, Box<dyn Error>> {
+//!     let jobs = Jobs::new(database, settings, chassis)?;
+//!     jobs.handle("receipt", send_receipt);
+//!     let purged = database.clone();
+//!     jobs.cron("purge", "0 3 * * *", move |_| purge(purged.clone()))?;
+//!     Ok(jobs)
+//! }
+//!
+//! async fn purge(database: Database) -> Result<(), JobError> {
+//!     sqlx::query("DELETE FROM orders WHERE made_at < now() - interval '10 years'").execute(&database).await?;
+//!     Ok(())
+//! }
+//!
+//! async fn order(database: &Database, jobs: &Jobs, order: &Order) -> Result<(), Box<dyn Error>> {
+//!     let mut transaction = database.begin().await?;
+//!     // … insert the order, and in the same transaction:
+//!     jobs.enqueue(&mut *transaction, "receipt", order, Options::key(format!("order-{}", order.id))).await?;
+//!     transaction.commit().await?;
+//!     Ok(())
+//! }
+//! ```
+//!
 //! Our own, and not a crate's, since the claim, the lease and the way back belong to the drain: see ARCHITECTURE.md.
 //! Replicas look for jobs periodically: `NOTIFY` takes a lock of the whole database at each commit, and `LISTEN` a
 //! connection for each replica.
@@ -46,7 +87,11 @@ use std::{
 use serde::de::DeserializeOwned;
 
 use self::metrics::Metrics;
-use crate::{postgres::Database, replica::Chassis, tasks::Restart};
+use crate::{
+    postgres::{Database, OpenError},
+    replica::Chassis,
+    tasks::Restart,
+};
 
 type Attempt = Pin<Box<dyn Future<Output = Result<(), JobError>> + Send>>;
 type Handler = Arc<dyn Fn(Job, &str) -> Attempt + Send + Sync>;
@@ -74,13 +119,20 @@ impl Jobs {
     /// and, with `settings.run`, the tasks that run jobs once the replica is ready.
     ///
     /// # Errors
-    /// When the registry has metrics of these names: an app has one queue.
-    pub fn new(database: &Database, settings: &Settings, chassis: &Chassis) -> prometheus::Result<Self> {
+    /// When the registry has metrics of these names, as an app has one queue; or when as many jobs as connections may run:
+    /// those that hold one each would leave none to extend their leases.
+    pub fn new(database: &Database, settings: &Settings, chassis: &Chassis) -> Result<Self, OpenError> {
+        let wrong = |error: &dyn fmt::Display| OpenError::new("opening the queue of jobs", error);
+        let connections = database.pool().options().get_max_connections();
+        if settings.run && settings.concurrency >= connections {
+            let concurrency = settings.concurrency;
+            return Err(wrong(&format!("its concurrency, {concurrency}, must be below the database's max_connections, {connections}")));
+        }
         let jobs = Self(Arc::new(Inner {
             database: database.clone(),
             settings: settings.clone(),
             name: format!("{}-{}", chassis.identity.replica, std::process::id()),
-            metrics: Metrics::new(&chassis.registry)?,
+            metrics: Metrics::new(&chassis.registry).map_err(|error| wrong(&error))?,
             kinds: RwLock::default(),
         }));
         database.also("jobs", schema::migrations(), chassis);

@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 async fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, Box<dyn Error + Send + Sync>> {
     let database = Database::open(&settings.database, &MIGRATIONS, chassis)?;
     let jobs = Jobs::new(&database, &settings.jobs, chassis)?;
-    let with = |run: fn(Database, Job) -> _| {
+    let with = |run: fn(Database, Job) -> Run| {
         let database = database.clone();
         move |job, _: Value| run(database.clone(), job)
     };
