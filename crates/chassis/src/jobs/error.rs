@@ -4,6 +4,8 @@
 
 use std::{fmt, time::Duration};
 
+use crate::problem::Problem;
+
 /// Why an attempt failed. Any error becomes one by `?`; the job then runs again, with a growing pause.
 ///
 /// It is no `std::error::Error` itself: otherwise not every error could become one.
@@ -74,6 +76,19 @@ pub enum EnqueueError {
     /// Postgres refused or failed; a transaction is then of no use.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
+}
+
+/// For handlers of requests: what Postgres fails with is as without a job, the rest is a mistake of the app.
+impl From<EnqueueError> for Problem {
+    fn from(error: EnqueueError) -> Self {
+        match error {
+            EnqueueError::Database(error) => error.into(),
+            error => {
+                tracing::error!(%error, "a job was not added");
+                Self::internal()
+            }
+        }
+    }
 }
 
 /// Only the replica that holds a job's lease may complete it; another one runs it now, or has completed it.

@@ -15,8 +15,7 @@ use chassis::{
     telemetry::Identity,
 };
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, migrate::Migrator};
-use tokio::time::timeout;
+use sqlx::{AssertSqlSafe, migrate::Migrator};
 
 use crate::{
     harness::{
@@ -46,8 +45,8 @@ pub(crate) struct Fleet {
     pub(crate) jobs: Jobs,
     pub(crate) database: Database,
     url: String,
-    name: String,
-    postgres: Arc<Postgres>,
+    /// It ends with the last test that uses it.
+    _postgres: Arc<Postgres>,
 }
 
 impl Fleet {
@@ -66,7 +65,7 @@ impl Fleet {
         for kind in KINDS {
             jobs.handle(kind, |_, _: Value| async { Ok(()) });
         }
-        let fleet = Self { jobs, database, url, name, postgres };
+        let fleet = Self { jobs, database, url, _postgres: postgres };
         fleet.migrate().await;
         fleet
     }
@@ -96,10 +95,6 @@ impl Fleet {
         self.jobs.enqueue(&self.database, kind, &Value::Null, options).await.expect("a job")
     }
 
-    pub(crate) async fn connect(&self) -> PgConnection {
-        self.postgres.connect(&self.name).await
-    }
-
     /// The number that `select` gives.
     pub(crate) async fn number(&self, select: &str) -> i64 {
         let count = sqlx::query_scalar(AssertSqlSafe(select.to_owned()));
@@ -123,9 +118,4 @@ impl Fleet {
         let is = async || (self.job(kind).await.0 == state).then_some(());
         eventually(&format!("{kind} is {state}"), BOUND, is).await;
     }
-}
-
-/// Waits until `connection` may close, so that a test leaves nothing behind.
-pub(crate) async fn close(connection: PgConnection) {
-    timeout(BOUND, connection.close()).await.expect("in time").expect("it is open");
 }
