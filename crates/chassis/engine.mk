@@ -14,7 +14,7 @@ EXAMPLES = --package recipes --package links
 TOOLS = engine
 ENGINE_GENERATED = first-route
 TEMPLATE_STEPS = template-chart template-ops template-load template-release template-gate docs
-ENGINE_STEPS = guest engine-lint engine package test-host examples doors hostile uwsgi-plugin wsgi wsgi-guest fuzz $(TEMPLATE_STEPS)
+ENGINE_STEPS = guest engine-lint engine package test-host database examples doors hostile uwsgi-plugin wsgi wsgi-guest fuzz $(TEMPLATE_STEPS)
 
 # What `make deny` checks beside the root's workspace.
 DENY_ALSO = crates/chassis/fuzz/Cargo.toml benches/Cargo.toml
@@ -69,6 +69,9 @@ test-host: python ## Tests the engine's units with every feature, and the featur
 	cargo test --locked $(WHOLE) --lib --test host -- --test-threads=$(TEST_THREADS)
 
 FUZZ_SECONDS ?= 5
+
+database: python ## Tests the feature postgres on a real Postgres: deadlines, restarts of the database, migrations, a rollout.
+	cargo test --locked $(WHOLE) --test postgres -- --test-threads=$(TEST_THREADS)
 
 doors: python ## Tests every protocol beyond plain HTTP, behind real web servers; each is handed over in a restart.
 	cargo test --locked $(WHOLE) --test doors

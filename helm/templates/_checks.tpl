@@ -3,6 +3,7 @@
 {{- define "service.checks" -}}
 {{- include "service.checkSettings" . }}
 {{- include "service.checkScaling" . }}
+{{- include "service.checkDatabase" . }}
 {{- include "service.checkEnv" . }}
 {{- include "service.checkPod" . }}
 {{- include "service.checkDoors" . }}

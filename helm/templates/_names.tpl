@@ -79,3 +79,7 @@ annotations:
 {{- define "service.overlayName" -}}
 {{ .Values.overlay.existingConfigMap | default (printf "%s-overlay" (include "service.fullname" .)) }}
 {{- end }}
+
+{{- define "service.migrateName" -}}
+{{ include "service.fullname" . }}-migrate
+{{- end }}

@@ -65,8 +65,8 @@ the apiVersion that the API would put there: without it, `kubectl apply --server
 {{ printf "APP__%s__FILE" (. | replace "." "__" | upper) }}
 {{- end }}
 
+{{/* What is behind the subcommand. */}}
 {{- define "service.args" -}}
-- run
 - --config
 - /etc/service/settings/settings.yaml
 {{- if .Values.secretConfig.existingSecret }}
@@ -157,5 +157,17 @@ the apiVersion that the API would put there: without it, `kubectl apply --server
 {{- end }}
 {{- else if .Values.topologySpreadConstraints }}
 {{ toYaml .Values.topologySpreadConstraints }}
+{{- end }}
+{{- end }}
+
+{{/* What the pods may reach, where that is restricted. */}}
+{{- define "service.egress" -}}
+- ports:
+    - port: 53
+      protocol: UDP
+    - port: 53
+      protocol: TCP
+{{- with .Values.networkPolicy.egress.rules }}
+{{ toYaml . }}
 {{- end }}
 {{- end }}

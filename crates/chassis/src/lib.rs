@@ -61,6 +61,7 @@
 //! | `fastcgi` | `fastcgi://` listeners, for nginx, Apache, lighttpd | none |
 //! | `uwsgi` | `uwsgi://` listeners, for nginx and others | none |
 //! | `jobs` | [`jobs`]: a queue in the app's Postgres, schedules with one run in the fleet, events | those of `postgres`, croner, chrono, hmac, sha2 |
+//! | `postgres` | [`postgres`]: a pool whose statements keep the request's deadline, migrations apart from replicas, a check of readiness | sqlx |
 //! | `host` | a machine without a cluster: passed sockets, restart by SIGUSR2, privileges that are given up, systemd | caps, command-fds, listenfd, sd-notify |
 //! | `wsgi` | [`wsgi`]: a Python WSGI application behind the routes | pyo3, by the crate `wsgi` |
 //! | `guest` | the service inside another server's process, without a listener | none |
@@ -81,6 +82,8 @@ pub mod program;
 pub mod wsgi;
 #[cfg(feature = "jobs")]
 pub mod jobs;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod replica;
 pub mod config;
 

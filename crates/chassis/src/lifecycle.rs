@@ -7,6 +7,7 @@
 
 mod steps;
 
+pub use steps::Failure;
 pub(crate) use steps::Steps;
 
 use std::sync::{

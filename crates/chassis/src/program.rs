@@ -1,6 +1,8 @@
 //! The program around a service: its subcommands, and its exit code.
 //!
-//! Next: [`crate::replica`], which `run` starts.
+//! Next: [`mod@migrate`], and then [`crate::replica`], which `run` starts.
+
+mod migrate;
 
 use std::{
     fmt,
@@ -117,6 +119,9 @@ where
             loaded.remarks.iter().for_each(|remark| eprintln!("warning: {remark}"));
             show(&config::render(&loaded.settings))
         }),
+        cli::Command::Migrate(options) => {
+            migrate::migrate(&Sources::new(options, Environment::capture()), service, app)
+        }
         cli::Command::Healthcheck { options, url } => with_settings::<S>(options, |loaded| {
             match healthcheck::ask(url.as_deref(), &loaded.settings.admin.listen) {
                 Ok(answer) => show(&answer),

@@ -21,7 +21,7 @@ const LEFT: [&str; 8] = [
 const UNITS: &str = "systemd/";
 
 /// The pages of docs/ that speak of the service. All others, also those to come, speak of the engine.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "README.md",
     "api.md",
     "configuration.md",
@@ -29,6 +29,7 @@ const PAGES: [&str; 12] = [
     "metrics.md",
     "openapi.json",
     "operations.md",
+    "postgres.md",
     "runbooks.md",
     "settings.schema.json",
     "slo.md",

@@ -15,6 +15,7 @@ OFF = {"networkPolicy": {"enabled": False}, "tests": {"enabled": False}}
 # A component is on in an environment where these values are.
 COMPONENTS = {
     "autoscaling": {"autoscaling": {"enabled": True}},
+    "migrate": {"migrate": {"enabled": True}},
     "monitoring": {"serviceMonitor": {"enabled": True}, "dashboard": {"enabled": True}},
     "network-policy": {"networkPolicy": {"enabled": True}},
     "route": {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public", "namespace": "gateways"}]}},

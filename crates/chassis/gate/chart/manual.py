@@ -43,6 +43,19 @@ metrics-server. An overlay beside prod leaves them out:
 ```yaml
 {without}```
 
+## Migrations
+
+The component `migrate` is a Job that brings the databases up to what this version needs, for a service that registers
+migrations. A Job does not change, so the old one goes first. Applied together with the rest, it needs no order: a new
+replica ends on a schema that is too old and is started again, and the old ones serve meanwhile:
+
+<!-- not run: needs a cluster -->
+```console
+$ kubectl delete job/NAME-migrate --ignore-not-found
+$ kubectl apply --kustomize k8s/overlays/own
+$ kubectl wait --for=condition=complete --timeout=4m job/NAME-migrate
+```
+
 ## Several copies
 
 `namePrefix` and `nameSuffix` reach every reference, also those of HTTPRoute, GRPCRoute and ScaledObject (`references.yaml` in

@@ -25,6 +25,7 @@ def complaints(objects, values):
             yield "a rule looks at other services, too"
     for test in chart.only(objects, "Pod"):
         yield from pod(test["spec"], test["metadata"]["name"])
+    yield from migration(objects, deployment)
 
 
 def component(item):
@@ -58,13 +59,42 @@ def selectors(objects, deployment):
     selecting = [("Deployment", wanted)]
     selecting += [(s["metadata"]["name"], s["spec"]["selector"]) for s in chart.only(objects, "Service")]
     for kind, path in (("PodDisruptionBudget", "selector"), ("NetworkPolicy", "podSelector")):
-        selecting += [(kind, item["spec"][path]["matchLabels"]) for item in chart.only(objects, kind)]
+        others = of_hook(objects, kind)
+        selecting += [(kind, item["spec"][path]["matchLabels"]) for item in chart.only(objects, kind) if item not in others]
+    jobs = [job["spec"]["template"] for job in chart.only(objects, "Job")]
     for name, selector in selecting:
         if not selector.items() <= labels:
             yield f"{name} does not select the pods"
-        for test in chart.only(objects, "Pod"):
-            if selector.items() <= test["metadata"]["labels"].items():
-                yield f"{name} selects the pod of `helm test`"
+        for other in [*chart.only(objects, "Pod"), *jobs]:
+            if selector.items() <= other["metadata"]["labels"].items():
+                yield f"{name} selects a pod of a hook"
+    for policy in of_hook(objects, "NetworkPolicy"):
+        if not all(policy["spec"]["podSelector"]["matchLabels"].items() <= job["metadata"]["labels"].items() for job in jobs):
+            yield "the Job's NetworkPolicy does not select its pods"
+
+
+def migration(objects, deployment):
+    """A Job with what the Deployment's pods have: image, settings, environment; and with names of its own."""
+    server = deployment["spec"]["template"]
+    for job in chart.only(objects, "Job"):
+        name, template = job["metadata"]["name"], job["spec"]["template"]
+        yield from pod(template["spec"], name)
+        migrating, serving = template["spec"]["containers"][0], server["spec"]["containers"][0]
+        for key in ("image", "env", "envFrom", "volumeMounts", "securityContext"):
+            if migrating.get(key) != serving.get(key):
+                yield f"{name}: another {key} than the Deployment's"
+        if migrating["args"] != ["migrate", *serving["args"][1:]]:
+            yield f"{name}: other arguments than the Deployment's"
+        if template["metadata"]["annotations"]["service/settings"] != server["metadata"]["annotations"]["service/settings"]:
+            yield f"{name}: other settings than the Deployment's"
+        if template["spec"]["serviceAccountName"] not in [item["metadata"]["name"] for item in of_hook(objects, "ServiceAccount")]:
+            yield f"{name}: its ServiceAccount is not there before it"
+        if not {"pre-install", "pre-upgrade"} <= set(job["metadata"]["annotations"].get("helm.sh/hook", "").split(",")):
+            yield f"{name}: is no hook"
+
+
+def of_hook(objects, kind):
+    return [item for item in chart.only(objects, kind) if "helm.sh/hook" in item["metadata"].get("annotations", {})]
 
 
 def replicas(objects, deployment, values):

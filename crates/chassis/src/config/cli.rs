@@ -15,6 +15,8 @@ pub(crate) enum Command {
     Run(Options),
     /// Validate the settings and print the effective ones.
     Check(Options),
+    /// Bring databases up to what this version needs.
+    Migrate(Options),
     /// Ask a replica whether it is ready.
     Healthcheck {
         /// The settings files of the replica.
@@ -77,10 +79,14 @@ fn command(words: Vec<String>, options: Options) -> Result<Command, String> {
     let command = match name.as_str() {
         "run" => Command::Run(options),
         "check" => Command::Check(options),
+        "migrate" => Command::Migrate(options),
         "healthcheck" => Command::Healthcheck { options, url: words.next() },
         "schema" => Command::Schema,
         "openapi" => Command::Openapi,
-        _ => return Err(format!("unknown subcommand {name}: expected run, check, healthcheck, schema or openapi")),
+        _ => {
+            let known = "run, check, migrate, healthcheck, schema or openapi";
+            return Err(format!("unknown subcommand {name}: expected {known}"));
+        }
     };
     match words.next() {
         Some(word) => Err(format!("unexpected argument {word} after {name}")),
@@ -98,6 +104,7 @@ Usage: {binary} [SUBCOMMAND] [--config FILE]... [--overlay FILE]
 Subcommands:
   run                 serve until a stop signal (the default)
   check               validate the settings and print the effective ones, without secrets
+  migrate             bring the service's databases up to what this version needs
   healthcheck [URL]   exit 0 when the replica is ready
   schema              print the JSON Schema of the settings
   openapi             print the API's description, OpenAPI 3.1 in JSON
@@ -112,7 +119,7 @@ Environment variables override files: APP__SERVER__REQUEST_TIMEOUT=5s sets serve
 
 Exit codes:
   0    drained, or the subcommand succeeded
-  1    requests were cut at the deadline, a runtime failure, or not ready
+  1    requests were cut at the deadline, a runtime failure, a failed migration, or not ready
   78   the settings or the command line are wrong; every error is printed
   130  a second SIGINT
   143  a second SIGTERM
@@ -140,6 +147,7 @@ mod tests {
             Ok(Command::Run(options(&["a.toml", "b.yaml"], None)))
         );
         assert_eq!(parsed("--overlay o.yaml check"), Ok(Command::Check(options(&[], Some("o.yaml")))));
+        assert_eq!(parsed("migrate --config a.toml"), Ok(Command::Migrate(options(&["a.toml"], None))));
         assert_eq!(parsed("schema"), Ok(Command::Schema));
         assert_eq!(parsed("openapi"), Ok(Command::Openapi));
         assert_eq!(parsed("healthcheck"), Ok(Command::Healthcheck { options: Options::default(), url: None }));
@@ -174,7 +182,9 @@ mod tests {
     fn the_help_names_the_program_the_subcommands_and_the_exit_codes() {
         let help = help("quoter");
         assert!(help.starts_with("Usage: quoter "));
-        for word in ["run", "check", "healthcheck", "schema", "openapi", "--config", "--overlay", "78", "143", "130"] {
+        for word in
+            ["run", "check", "migrate", "healthcheck", "schema", "openapi", "--config", "--overlay", "78", "143", "130"]
+        {
             assert!(help.contains(word), "{word}");
         }
     }

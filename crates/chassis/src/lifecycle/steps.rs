@@ -22,8 +22,36 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// 1 s: the replica is ready within 2 s of its dependency's return.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-type Attempt = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+type Attempt = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 type Action = Arc<dyn Fn() -> Attempt + Send + Sync>;
+
+/// Why a try of a step failed, and whether another one may succeed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// A dependency may come back.
+    Retry(String),
+    /// No wait helps: the start ends.
+    Last(String),
+}
+
+impl Failure {
+    /// A failure that may pass.
+    pub fn retry(error: impl fmt::Display) -> Self {
+        Self::Retry(error.to_string())
+    }
+
+    /// A failure that stays.
+    pub fn last(error: impl fmt::Display) -> Self {
+        Self::Last(error.to_string())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Retry(reason) | Self::Last(reason)) = self;
+        f.write_str(reason)
+    }
+}
 
 /// The steps of a start; clones share them.
 #[derive(Clone, Default)]
@@ -44,16 +72,24 @@ struct Step {
 }
 
 impl Steps {
-    /// Adds a step behind the others.
+    /// Adds a step behind the others, which is tried until it succeeds.
     pub(crate) fn add<F, E>(&self, name: &'static str, step: impl Fn() -> F + Send + Sync + 'static)
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: fmt::Display,
     {
-        let action: Action = Arc::new(move || {
+        self.add_fallible(name, move || {
             let attempt = step();
-            Box::pin(async move { attempt.await.map_err(|error| error.to_string()) })
+            async move { attempt.await.map_err(Failure::retry) }
         });
+    }
+
+    /// Adds a step behind the others, which says of each failure whether it is tried again.
+    pub(crate) fn add_fallible<F>(&self, name: &'static str, step: impl Fn() -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
+        let action: Action = Arc::new(move || Box::pin(step()));
         let mut state = self.state();
         if state.is_over {
             tracing::error!(step = name, "the start is over; the step {name} never runs");
@@ -63,11 +99,15 @@ impl Steps {
     }
 
     /// Runs the steps on `runtime`, those included that a step adds, until each has succeeded.
-    pub(crate) async fn run(&self, runtime: &Handle) {
+    ///
+    /// # Errors
+    /// The name and the reason of a step that cannot succeed.
+    pub(crate) async fn run(&self, runtime: &Handle) -> Result<(), (&'static str, String)> {
         while let Some(step) = self.next() {
-            self.repeat(&step, runtime).await;
+            self.repeat(&step, runtime).await.map_err(|reason| (step.name, reason))?;
             self.succeed(step.name);
         }
+        Ok(())
     }
 
     /// Each step, and whether it is done.
@@ -91,14 +131,18 @@ impl Steps {
         next
     }
 
-    async fn repeat(&self, step: &Step, runtime: &Handle) {
+    async fn repeat(&self, step: &Step, runtime: &Handle) -> Result<(), String> {
         let mut pause = FIRST_PAUSE;
-        while let Err(error) = attempt(step, runtime).await {
-            self.fail(step.name, error);
+        while let Err(failure) = attempt(step, runtime).await {
+            match failure {
+                Failure::Retry(error) => self.fail(step.name, error),
+                Failure::Last(error) => return Err(error),
+            }
             // Half of it at least, so that replicas that started together do not ask together.
             sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+        Ok(())
     }
 
     /// Only a new reason is a line.
@@ -126,10 +170,10 @@ impl Steps {
 }
 
 /// One try, as a task of its own: a step that blocks does not block the start, and its panic is a failure.
-async fn attempt(step: &Step, runtime: &Handle) -> Result<(), String> {
+async fn attempt(step: &Step, runtime: &Handle) -> Result<(), Failure> {
     let action = Arc::clone(&step.action);
     let task = AbortOnDropHandle::new(runtime.spawn(async move { action().await }));
-    task.await.unwrap_or_else(|_| Err("it panicked".to_owned()))
+    task.await.unwrap_or_else(|_| Err(Failure::retry("it panicked")))
 }
 
 impl fmt::Debug for Steps {
@@ -160,8 +204,23 @@ mod tests {
             async { Ok::<_, &str>(()) }
         });
         assert_eq!(steps.list(), [("database", false), ("schema", false)]);
-        steps.run(&Handle::current()).await;
+        assert_eq!(steps.run(&Handle::current()).await, Ok(()));
         assert_eq!(steps.list(), [("database", true), ("schema", true), ("cache", true)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_step_that_cannot_succeed_is_not_tried_again() {
+        let steps = Steps::default();
+        let tries = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&tries);
+        steps.add_fallible("schema", move || {
+            let nth = counted.fetch_add(1, Relaxed);
+            async move { Err(if nth < 2 { Failure::retry("away") } else { Failure::last("too old") }) }
+        });
+        steps.add("cache", async || Ok::<_, &str>(()));
+        assert_eq!(steps.run(&Handle::current()).await, Err(("schema", "too old".to_owned())));
+        assert_eq!(tries.load(Relaxed), 3);
+        assert_eq!(steps.list(), [("schema", false), ("cache", false)]);
     }
 
     #[tokio::test(start_paused = true)]

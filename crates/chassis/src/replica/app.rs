@@ -53,10 +53,16 @@ pub(super) fn failed(error: impl fmt::Display) -> StartError {
 pub(super) async fn start(app: App, chassis: &Chassis, io: &Handle, bound: Duration) -> Routes {
     within(bound, chassis, async {
         let routes = routes(app, chassis.clone(), io.clone()).await?;
-        chassis.steps.run(io).await;
+        run_steps(chassis, io).await?;
         Ok(routes)
     })
     .await
+}
+
+/// Until each step has succeeded.
+pub(super) async fn run_steps(chassis: &Chassis, io: &Handle) -> Result<(), StartError> {
+    let ran = chassis.steps.run(io).await;
+    ran.map_err(|(step, reason)| StartError::new(format!("waiting for {step}"), reason))
 }
 
 /// Cancelled where nobody waits for it any more.

@@ -1,15 +1,15 @@
 //! What an app gets at its start, and keeps.
 //!
-//! Next: [`crate::tasks`].
+//! Next: [`super::migrations`].
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use prometheus::Registry;
 
-use super::start::Verdicts;
+use super::{migrations::Migrations, start::Verdicts};
 use crate::{
     health::Checks,
-    lifecycle::{Drain, Lifecycle, Steps},
+    lifecycle::{Drain, Failure, Lifecycle, Steps},
     middleware::Served,
     tasks::{Ending, Restart, Tasks},
     telemetry::{Identity, Propagation, Telemetry},
@@ -30,6 +30,7 @@ pub struct Chassis {
     pub identity: Identity,
     /// The number of completed requests.
     pub served: Arc<Served>,
+    pub(crate) migrations: Migrations,
     pub(super) steps: Steps,
     pub(super) tasks: Tasks,
 }
@@ -45,6 +46,7 @@ impl Chassis {
             propagation: telemetry.propagation().clone(),
             identity,
             served: Arc::default(),
+            migrations: Migrations::default(),
             steps: verdicts.lifecycle.steps().clone(),
         })
     }
@@ -64,6 +66,29 @@ impl Chassis {
         E: fmt::Display,
     {
         self.steps.add(name, step);
+    }
+
+    /// As [`before_ready`](Self::before_ready), for a step that knows failures which no wait cures, such as a schema that is too
+    /// old: [`Failure::Last`] ends the start at once, with code 1 and its reason.
+    pub fn before_ready_or_end<F>(&self, name: &'static str, step: impl Fn() -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
+        self.steps.add_fallible(name, step);
+    }
+
+    /// The subcommand `migrate` runs `step`: it brings the schema of a database up to what this version of the service needs.
+    /// No replica does.
+    ///
+    /// Call it in the function that makes the routes. The steps run one after the other, in the order of their registration;
+    /// the first that fails ends the program with code 1. Several may run `migrate` at once: a step takes a lock in its
+    /// database.
+    pub fn on_migrate<F, E>(&self, name: &'static str, step: impl FnOnce() -> F + Send + 'static)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: fmt::Display,
+    {
+        self.migrations.add(name, step);
     }
 
     /// Runs `task` in the background, once.
@@ -134,6 +159,7 @@ impl Chassis {
             propagation: Propagation::new(None).expect("the default propagators"),
             identity,
             served: Arc::default(),
+            migrations: Migrations::default(),
         }
     }
 }

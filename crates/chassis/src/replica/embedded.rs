@@ -212,7 +212,7 @@ where
     let settings = live.get();
     let routes = app::within(settings.lifecycle.start_timeout.get(), &chassis, async {
         let routes = app(&settings.app, &chassis).await.map_err(app::failed)?;
-        chassis.steps.run(io).await;
+        app::run_steps(&chassis, io).await?;
         Ok(routes)
     });
     let routes = routes.await?.merge(healthz(&verdicts.probes));

@@ -21,6 +21,7 @@ mod control;
 mod embedded;
 mod core;
 mod life;
+mod migrations;
 mod shared;
 mod start;
 

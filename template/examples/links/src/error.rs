@@ -1,7 +1,5 @@
 //! Errors of handlers: the client sees the code, the log sees the cause.
 
-use std::time::Duration;
-
 use axum::{
     extract::multipart::MultipartError,
     response::{IntoResponse, Response},
@@ -31,12 +29,7 @@ impl IntoResponse for Error {
             Self::Rejected(problem) => problem.into_response(),
             Self::Upload(error) => error.into_response(),
             Self::Upstream(error) => Problem::from(error).into_response(),
-            Self::Database(error) => {
-                tracing::error!(%error, "the database failed");
-                let is_away = matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_));
-                let problem = if is_away { Problem::unavailable(Duration::from_secs(1)) } else { Problem::internal() };
-                problem.into_response()
-            }
+            Self::Database(error) => Problem::from(error).into_response(),
         }
     }
 }

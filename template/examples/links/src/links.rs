@@ -4,6 +4,7 @@
 
 use axum::{extract::State, response::Redirect};
 use chassis::{
+    postgres::Database,
     problem::{FieldError, Json, Path, Problem, Query},
     upstream::Upstream,
 };
@@ -11,7 +12,7 @@ use chrono::{DateTime, Utc};
 use http::{HeaderName, StatusCode, header};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, PgPool};
+use sqlx::FromRow;
 
 use crate::error::{Error, no_such_link};
 
@@ -21,7 +22,7 @@ pub(crate) const TAG: &str = r"^[a-z0-9\-]{1,32}$";
 
 #[derive(Clone)]
 pub(crate) struct Links {
-    pub(crate) database: PgPool,
+    pub(crate) database: Database,
     /// Says whether a URL may be linked to; without it each may.
     pub(crate) reputation: Option<Upstream>,
 }

@@ -1,4 +1,4 @@
-//! `APP__APP__API_KEYS=… cargo run -p links`, with a Postgres at `app.database_url`.
+//! `APP__APP__API_KEYS=… cargo run -p links`, with a Postgres at `app.database.url`.
 
 use std::process::ExitCode;
 

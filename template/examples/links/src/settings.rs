@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use chassis::{
     config::{Check, Duration, Secret, SettingError, SettingErrors},
+    postgres,
     upstream::{self, Upstream},
 };
 use http::{HeaderName, HeaderValue, Method, header};
@@ -19,8 +20,8 @@ use crate::auth;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Where Postgres is: `postgres://user:password@host/database`.
-    pub database_url: Secret,
+    /// Where the links are.
+    pub database: postgres::Settings,
     /// Keys that may call `/v1`; without one nobody may.
     pub api_keys: Vec<Secret>,
     /// Origins whose pages may call `/v1`, such as `https://admin.example`.
@@ -38,7 +39,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            database_url: "postgres://links@localhost/links".into(),
+            database: postgres::Settings::default(),
             api_keys: Vec::new(),
             cors_origins: Vec::new(),
             public_dir: "public".into(),
@@ -58,6 +59,7 @@ impl Check for Settings {
         if let Some(Err(error)) = self.reputation_url.as_deref().map(Upstream::check_url) {
             errors.push(SettingError::new("reputation_url", error.to_string()));
         }
+        self.database.check("database", errors);
         self.reputation.check("reputation", errors);
     }
 }

@@ -4,6 +4,7 @@
 
 mod description;
 mod drain;
+#[path = "../../../../../crates/chassis/tests/postgres/server.rs"]
 mod postgres;
 mod routes;
 mod service;

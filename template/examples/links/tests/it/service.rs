@@ -20,7 +20,8 @@ pub(crate) fn name() -> String {
 /// What every test sets, and what it adds.
 pub(crate) fn settings<'a>(database: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let all = [
-        ("APP__APP__DATABASE_URL", database),
+        ("APP__APP__DATABASE__URL", database),
+        ("APP__APP__DATABASE__MIGRATE_AT_START", "true"),
         ("APP__APP__API_KEYS", KEY),
         ("APP__APP__PUBLIC_DIR", PUBLIC),
         ("APP__APP__CORS_ORIGINS", "https://admin.example"),

@@ -1,8 +1,9 @@
-//! A Postgres of the tests' own: in a folder of its own, on a Unix socket there, ended with the last test that uses it.
+//! A Postgres of the tests' own: in a folder of its own, on a Unix socket there, ended with the last test that uses it. The
+//! tests of `template/examples` include this file.
 
 use std::{
     fs,
-    os::unix::net::UnixStream,
+    os::unix::{fs::chown, net::UnixStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, PoisonError, Weak, mpsc::channel},
@@ -12,7 +13,7 @@ use std::{
 
 use nix::{
     sys::signal::{Signal, kill},
-    unistd::{Pid, User, chown, geteuid},
+    unistd::{Pid, User, geteuid},
 };
 use sqlx::{Connection, Executor, PgConnection};
 use tempfile::TempDir;
@@ -46,10 +47,11 @@ impl Postgres {
     pub(crate) fn start() -> Self {
         let postgres = Self { folder: tempfile::tempdir().expect("a temporary directory"), process: Mutex::default() };
         if let Some(user) = postgres_user() {
-            chown(postgres.folder.path(), Some(user.uid), Some(user.gid)).expect("root may give its folder away");
+            let (user, group) = (user.uid.as_raw(), user.gid.as_raw());
+            chown(postgres.folder.path(), Some(user), Some(group)).expect("root may give its folder away");
         }
         let mut initdb = command("initdb");
-        initdb.args(["--username=links", "--auth=trust", "--no-sync", "--locale=C.UTF-8", "-D"]).arg(postgres.data());
+        initdb.args(["--username=tests", "--auth=trust", "--no-sync", "--locale=C.UTF-8", "-D"]).arg(postgres.data());
         let made = initdb.output().unwrap_or_else(|error| panic!("initdb: {error}"));
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         postgres.resume();
@@ -66,7 +68,7 @@ impl Postgres {
 
     /// Where a database is, also while Postgres is away.
     pub(crate) fn url(&self, name: &str) -> String {
-        format!("postgres://links@localhost/{name}?host={}", self.folder.path().display())
+        format!("postgres://tests@localhost/{name}?host={}", self.folder.path().display())
     }
 
     pub(crate) async fn connect(&self, name: &str) -> PgConnection {
@@ -88,13 +90,22 @@ impl Postgres {
     pub(crate) fn resume(&self) {
         let mut command = command("postgres");
         command.arg("-D").arg(self.data()).arg("-k").arg(self.folder.path());
-        command.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200"]);
+        command.args([
+            "-c",
+            "listen_addresses=",
+            "-c",
+            "fsync=off",
+            "-c",
+            "max_connections=200",
+            "-c",
+            "log_connections=on",
+        ]);
         let log = fs::File::create(self.log()).expect("a log");
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a file")).stderr(log);
         let child = spawn(command);
         *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
-        let (socket, deadline) = (self.folder.path().join(".s.PGSQL.5432"), Instant::now() + BOUND);
-        while UnixStream::connect(&socket).is_err() || !self.is_ready() {
+        let deadline = Instant::now() + BOUND;
+        while UnixStream::connect(self.socket()).is_err() || !self.is_ready() {
             assert!(Instant::now() < deadline, "Postgres does not start:\n{}", self.said());
             thread::sleep(Duration::from_millis(5));
         }
@@ -105,7 +116,13 @@ impl Postgres {
         self.said().contains("ready to accept connections")
     }
 
-    fn said(&self) -> String {
+    /// Where it accepts, and where another may while it is away.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join(".s.PGSQL.5432")
+    }
+
+    /// What it has written since its last start; a line for each connection.
+    pub(crate) fn said(&self) -> String {
         fs::read_to_string(self.log()).unwrap_or_default()
     }
 
