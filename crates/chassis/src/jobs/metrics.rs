@@ -108,8 +108,11 @@ mod tests {
     fn kinds_without_a_handler_are_one_label_and_what_is_gone_is_zero() {
         let metrics = Metrics::new(&Registry::new()).expect("new names");
         metrics.announce("mail");
-        let depth = |kind: &str, state: &str, count, oldest| {
-            Depth { kind: kind.to_owned(), state: state.to_owned(), count, oldest }
+        let depth = |kind: &str, state: &str, count, oldest| Depth {
+            kind: kind.to_owned(),
+            state: state.to_owned(),
+            count,
+            oldest,
         };
         metrics.set_depths(&[depth("mail", "ready", 3, 2.5), depth("a", "dead", 1, 0.0), depth("b", "dead", 2, 0.0)]);
         let value = |kind, state| metrics.depth.with_label_values(&[kind, state]).get();

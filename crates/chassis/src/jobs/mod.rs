@@ -126,7 +126,9 @@ impl Jobs {
         let connections = database.pool().options().get_max_connections();
         if settings.run && settings.concurrency >= connections {
             let concurrency = settings.concurrency;
-            return Err(wrong(&format!("its concurrency, {concurrency}, must be below the database's max_connections, {connections}")));
+            return Err(wrong(&format!(
+                "its concurrency, {concurrency}, must be below the database's max_connections, {connections}"
+            )));
         }
         let jobs = Self(Arc::new(Inner {
             database: database.clone(),

@@ -79,3 +79,34 @@ impl Settings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn errors(settings: &Settings) -> Vec<String> {
+        let mut errors = SettingErrors::default();
+        settings.check("jobs", &mut errors);
+        errors.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_defaults_are_valid_and_each_wrong_value_is_named() {
+        assert_eq!(errors(&Settings::default()), [""; 0]);
+        let zero = Duration::default();
+        for (settings, key) in [
+            (Settings { concurrency: 0, ..Settings::default() }, "jobs.concurrency"),
+            (Settings { concurrency: 1001, ..Settings::default() }, "jobs.concurrency"),
+            (Settings { lease: Duration::from_millis(999), ..Settings::default() }, "jobs.lease"),
+            (Settings { poll: zero, ..Settings::default() }, "jobs.poll"),
+            (Settings { timeout: zero, ..Settings::default() }, "jobs.timeout"),
+            (Settings { max_attempts: 0, ..Settings::default() }, "jobs.max_attempts"),
+            (Settings { max_attempts: u32::MAX, ..Settings::default() }, "jobs.max_attempts"),
+            (Settings { first_pause: zero, ..Settings::default() }, "jobs.first_pause"),
+            (Settings { longest_pause: zero, ..Settings::default() }, "jobs.longest_pause"),
+        ] {
+            let errors = errors(&settings);
+            assert!(errors.len() == 1 && errors[0].contains(key), "{key}: {errors:?}");
+        }
+    }
+}

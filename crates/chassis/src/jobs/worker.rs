@@ -85,7 +85,8 @@ impl Worker {
         let is_full = claimed.len() == free;
         for job in claimed {
             let hold = self.held.add(job.lease, until);
-            let one = run::One { jobs: Arc::clone(&self.jobs), hold, drain: self.drain.clone(), stop: self.stop.clone() };
+            let one =
+                run::One { jobs: Arc::clone(&self.jobs), hold, drain: self.drain.clone(), stop: self.stop.clone() };
             self.running.spawn(one.run(job));
         }
         // As many as were asked for: there may be more, and the next claim waits for a place only.

@@ -47,7 +47,10 @@ async fn an_event_arrives_with_its_key_and_signature_after_its_receiver_failed()
     eventually("three calls", BOUND, three).await;
     for (headers, text) in &*receiver.events.lock().expect("the events") {
         assert_eq!(*text, body.to_string());
-        assert_eq!((&headers["idempotency-key"], &headers["webhook-id"]), (&"link-7".parse().unwrap(), &"link-7".parse().unwrap()));
+        assert_eq!(
+            (&headers["idempotency-key"], &headers["webhook-id"]),
+            (&"link-7".parse().unwrap(), &"link-7".parse().unwrap())
+        );
         assert!(headers["webhook-signature"].to_str().expect("text").starts_with("v1,"));
         assert!(headers["content-type"] == "application/json" && headers.contains_key("x-request-timeout"));
     }

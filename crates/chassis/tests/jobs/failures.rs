@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     fleet::Fleet,
-    harness::shared,
+    harness::{shared, tools},
 };
 
 #[tokio::test]
@@ -82,6 +82,43 @@ async fn jobs_of_a_higher_priority_and_those_that_are_due_run_first() {
         .expect("two effects");
     assert_eq!(order, ["high", "ordinary"]);
     replica.series_becomes("jobs_depth", "state=\"scheduled\"", 1.0).await;
+}
+
+#[tokio::test]
+async fn promtool_finds_nothing_wrong_with_the_metrics_of_jobs() {
+    let _turn = shared().await;
+    let fleet = Fleet::new().await;
+    let replica = fleet.replica(&[]).await;
+    fleet.add("exact", Options::key("a")).await;
+    replica.series_becomes("jobs_duration_seconds_count", "outcome=\"done\"", 1.0).await;
+    replica.series_becomes("jobs_depth", "state=\"ready\"", 0.0).await;
+    let metrics = replica.admin("/metrics").await.text();
+    let verdict = tools::run_with_input("promtool", &["check", "metrics"], &metrics).await;
+    assert_eq!((verdict.code, verdict.text.as_str()), (0, ""));
+    for name in ["jobs_depth", "jobs_duration_seconds", "jobs_oldest_ready_seconds"] {
+        assert!(metrics.contains(&format!("# TYPE {name} ")), "no {name} in:\n{metrics}");
+    }
+}
+
+/// Jobs that hold a connection each must leave one that extends their leases.
+#[tokio::test]
+async fn as_many_jobs_as_connections_are_refused() {
+    let _turn = shared().await;
+    let fleet = Fleet::new().await;
+    let output = fleet.refused(&[("APP__APP__JOBS__CONCURRENCY", "16")]).await;
+    assert_eq!(output.code, 1, "{}", output.text);
+    let reason = "its concurrency, 16, must be below the database's max_connections, 16";
+    assert!(output.text.contains(reason), "{}", output.text);
+}
+
+#[tokio::test]
+async fn a_replica_without_the_tables_of_the_queue_ends_and_names_the_migration() {
+    let _turn = shared().await;
+    let fleet = Fleet::new().await;
+    sqlx::raw_sql("DROP TABLE chassis_jobs_migrations").execute(&fleet.database).await.expect("its versions");
+    let output = fleet.refused(&[]).await;
+    assert_eq!(output.code, 1, "{}", output.text);
+    assert!(output.text.contains("migration 1 (jobs) must be applied first; run `migrate`"), "{}", output.text);
 }
 
 #[tokio::test]

@@ -32,9 +32,8 @@ pub(crate) const BOUND: Duration = Duration::from_secs(60);
 static NO_MIGRATIONS: Migrator = Migrator::DEFAULT;
 
 /// Every kind of the program.
-const KINDS: [&str; 11] = [
-    "broken", "event", "exact", "gives_up", "hangs", "held", "hopeless", "keyed", "last", "panics", "picky",
-];
+const KINDS: [&str; 11] =
+    ["broken", "event", "exact", "gives_up", "hangs", "held", "hopeless", "keyed", "last", "panics", "picky"];
 
 /// `effects` has no unique key, so that it shows what was done twice.
 const TABLES: &str = "CREATE TABLE begun (kind text, key text, attempt integer);
@@ -89,6 +88,13 @@ impl Fleet {
         ];
         let settings: Vec<_> = all.into_iter().chain(more.iter().copied()).collect();
         Server::start_example("jobs", &settings).await
+    }
+
+    /// What a replica says that must not start.
+    pub(crate) async fn refused(&self, more: &[(&str, &str)]) -> tools::Output {
+        let mut command = server::command(&example("jobs"), &SETTINGS);
+        command.env("APP__APP__DATABASE__URL", &self.url).envs(more.iter().copied());
+        tools::output(command, "", BOUND).await
     }
 
     pub(crate) async fn add(&self, kind: &str, options: Options) -> Enqueued {

@@ -88,7 +88,9 @@ async fn rolling_restarts_lose_no_job_and_do_none_twice() {
     ];
     let (effects, keys) = (fleet.number(effects).await, fleet.number(keys).await);
     let (begun, never) = (fleet.number(begun).await, fleet.number(never).await);
-    println!("{count} jobs in {took:?}, {restarts} restarts, {kills} of them SIGKILL: {effects} effects of {keys} keys, {begun} attempts");
+    println!(
+        "{count} jobs in {took:?}, {restarts} restarts, {kills} of them SIGKILL: {effects} effects of {keys} keys, {begun} attempts"
+    );
     let count = i64::try_from(count).expect("a small number");
     assert_eq!((effects, keys, never), (count, count, 0));
     assert!(begun >= count);

@@ -1,9 +1,6 @@
 //! One schedule, five replicas.
 
-use crate::{
-    fleet::Fleet,
-    harness::shared,
-};
+use crate::{fleet::Fleet, harness::shared};
 
 /// Each instant is one row of `effects`, whose key has it.
 const INSTANTS: &str = "SELECT count(DISTINCT key) FROM effects WHERE kind = 'tick'";
@@ -23,7 +20,8 @@ async fn each_instant_of_a_schedule_runs_once_in_a_fleet_of_five() {
     let attempts = fleet.number("SELECT count(*) FROM begun").await;
     println!("{instants} instants, {runs} runs, {attempts} attempts by 5 replicas");
     assert_eq!(runs, instants);
-    let odd = "SELECT count(*) FROM effects WHERE extract(second FROM split_part(key, '@', 2)::timestamptz)::int % 2 <> 0";
+    let odd =
+        "SELECT count(*) FROM effects WHERE extract(second FROM split_part(key, '@', 2)::timestamptz)::int % 2 <> 0";
     assert_eq!(fleet.number(odd).await, 0);
 }
 
