@@ -48,6 +48,7 @@ impl JobError {
     }
 
     /// The replica drains and the job gives up at a good place: another replica runs it, and the attempt does not count.
+    /// While it does not drain, this is [`retry`](Self::retry).
     #[must_use]
     pub fn hand_back() -> Self {
         Self::new("handed back", Next::HandBack)

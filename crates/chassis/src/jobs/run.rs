@@ -49,14 +49,16 @@ enum Ended {
 }
 
 impl One {
-    pub(super) async fn run(self, claimed: Claimed) {
+    pub(super) async fn run(self, mut claimed: Claimed) {
         let begun = Instant::now();
         // Only kinds with a handler are claimed.
         let Some((kind, handler)) = self.jobs.handler(&claimed.kind) else { return };
         let job = Job::new(kind, &claimed, self.drain.clone());
         let context = Arc::new(stored::context(claimed.trace.as_deref(), Some(self.deadline())));
         let span = request::enter(&context, || span(&job, claimed.lease));
-        let attempt = request::enter(&context, || span.in_scope(|| handler(job.clone(), &claimed.payload)));
+        let (payload, handled) = (std::mem::take(&mut claimed.payload), job.clone());
+        // Called inside the task, so that it may panic where it makes its future, too.
+        let attempt = async move { handler(handled, &payload).await };
         let attempt = request::scope(context, attempt.instrument(span.clone()));
         let ended = self.watch(tokio::spawn(attempt)).await;
         // Outside the request, whose deadline may have passed.
@@ -102,6 +104,8 @@ impl One {
         loop {
             match self.write(lease, &end).await {
                 Ok(true) => return end.log(job, lease),
+                // Its transaction was committed, whatever came after it.
+                Ok(false) if job.is_completed() => return Outcome::Done,
                 // What was written before may have reached Postgres without an answer.
                 Ok(false) if is_repeated => return end.log(job, lease),
                 Ok(false) => return lost(job),
@@ -118,11 +122,12 @@ impl One {
     fn end_of(&self, claimed: &Claimed, error: JobError) -> End {
         let is_last = claimed.attempt >= claimed.max_attempts;
         let pause = match error.next {
-            Next::HandBack => return End::HandedBack,
+            Next::HandBack if self.drain.is_draining() => return End::HandedBack,
             Next::Dead => None,
             _ if is_last => None,
             Next::After(pause) => Some(pause),
-            Next::Retry => Some(backoff::pause(&self.jobs.settings, claimed.attempt, fastrand::f64())),
+            // Outside a drain this replica would claim what it hands back.
+            Next::Retry | Next::HandBack => Some(backoff::pause(&self.jobs.settings, claimed.attempt, fastrand::f64())),
         };
         let reason = shortened(&error.reason);
         pause.map_or_else(|| End::Dead(reason.clone()), |pause| End::Failed(pause, reason.clone()))

@@ -39,9 +39,10 @@ async fn add(fleet: &Fleet, keys: std::ops::Range<u64>, prefix: &str) -> chassis
     transaction
 }
 
-/// Replaces the oldest replica whenever a thirtieth of the jobs was done since; how often, and how often by SIGKILL.
+/// Replaces the oldest replica whenever a thirtieth of the jobs was done since, or a thousand; how often, and how often by
+/// SIGKILL.
 async fn restart(fleet: &Fleet, count: u64) -> (u32, u32) {
-    let step = i64::try_from(count / 30).expect("a small number").max(1);
+    let step = i64::try_from(count / 30).expect("a small number").clamp(1, 1000);
     let mut replicas = Vec::new();
     for _ in 0..3 {
         replicas.push(fleet.replica(&[]).await);
