@@ -67,9 +67,10 @@ def put(given, path, value):
 def largest(base, found):
     """`base` with a large number for each key, and these numbers by their path."""
     given, numbers, counter = merge(copy(BESIDE), copy(base)), {}, itertools.count(1)
+    given.pop("database", None)
     for path, schema in found:
-        # The grace period follows from others; one is enough where two exclude each other.
-        if path[0] == "terminationGracePeriodSeconds" or path[-1] == "minAvailable":
+        # The grace period follows from others; one is enough where two exclude each other; no server is for so many pods.
+        if path[0] in ("terminationGracePeriodSeconds", "database") or path[-1] == "minAvailable":
             continue
         numbers[path] = number(schema, counter)
         put(given, path, numbers[path])

@@ -1,6 +1,6 @@
 //! Why a handler got no connection, or no answer.
 //!
-//! Next: [`super::metrics`].
+//! Next: [`super::executor`].
 
 use std::{io, sync::Arc, time::Duration};
 

@@ -1,6 +1,6 @@
 //! A database as sqlx's [`Executor`]: a query takes a connection for itself, as with a pool of sqlx.
 //!
-//! Next: [`super::settings`].
+//! Next: [`crate::replica`].
 
 use std::{
     pin::Pin,

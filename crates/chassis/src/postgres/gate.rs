@@ -7,7 +7,7 @@
 //!
 //! Next: [`super::session`].
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{Connection, PgConnection, PgPool, postgres::PgConnectOptions};
 use tokio::{
@@ -125,14 +125,4 @@ fn nowhere(options: &PgConnectOptions) -> PgConnectOptions {
 /// What a pool says that was sent nowhere.
 pub(super) fn is_nowhere(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::NotADirectory)
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Present => f.write_str("present"),
-            Self::Doubted => f.write_str("doubted"),
-            Self::Away(reason) => write!(f, "away: {reason}"),
-        }
-    }
 }

@@ -40,10 +40,13 @@ pub use settings::Settings;
 /// Why [`Database::open`] failed.
 pub use crate::replica::StartError as OpenError;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, future, sync::Arc, time::Duration};
 
 use sqlx::{PgPool, Postgres, migrate::Migrator, pool::PoolConnection, postgres::PgConnectOptions};
-use tokio::{sync::Mutex, time::timeout};
+use tokio::{
+    sync::Mutex,
+    time::{sleep, timeout},
+};
 
 use self::{gate::Gate, metrics::Metrics};
 use crate::{
@@ -61,6 +64,9 @@ pub type Transaction = sqlx::Transaction<'static, Postgres>;
 const NAME: &str = "database";
 /// 5 s: a database that is lost while nobody asks shows soon, and costs each replica one small statement in it.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
+/// 250 ms: where a connection takes longer to open, an attempt apart finds out why. The pool tries a server that refuses it
+/// again and again, and says nothing.
+const SLOW: Duration = Duration::from_millis(250);
 
 /// A database; clones share its pool. As an [`Executor`](sqlx::Executor), `&database` takes a connection for each query.
 #[derive(Clone)]
@@ -190,7 +196,15 @@ impl Inner {
         }
         let grows = self.pool.num_idle() == 0 && self.pool.size() < self.settings.max_connections;
         let _turn = if grows { Some(self.growth.lock().await) } else { None };
-        self.pool.acquire().await.map_err(|error| {
+        let doubted = async {
+            sleep(SLOW).await;
+            if grows {
+                self.gate.doubt();
+            }
+            future::pending().await
+        };
+        let acquired = tokio::select! { acquired = self.pool.acquire() => acquired, never = doubted => never };
+        acquired.map_err(|error| {
             let error = error::of_pool(error, self.gate.away());
             if matches!(error, DatabaseError::Away(_)) {
                 self.gate.doubt();
@@ -202,14 +216,12 @@ impl Inner {
     /// A connection that outlived the loss: a server may be too full for new ones, and serve those that it has.
     async fn survivor(&self) -> Option<Connection> {
         let mut idle = self.pool.try_acquire()?;
-        match session::limit(&mut idle, self.settings.statement_timeout.get()).await {
-            Ok(()) => Some(idle),
-            Err(_) => {
-                // Not given back: the pool would test it once more.
-                drop(idle.detach());
-                None
-            }
+        if session::limit(&mut idle, self.settings.statement_timeout.get()).await.is_ok() {
+            return Some(idle);
         }
+        // Not given back: the pool would test it once more.
+        drop(idle.detach());
+        None
     }
 
     /// Why no connection came in time.

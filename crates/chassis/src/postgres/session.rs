@@ -78,7 +78,7 @@ pub(super) fn pool(settings: &Settings, options: &PgConnectOptions, gate: &Gate)
 /// Bounds the statements to come by what is left of the current request, and by `longest`. An error means that the
 /// connection is of no use.
 pub(super) async fn limit(connection: &mut PgConnection, longest: Duration) -> Result<(), sqlx::Error> {
-    let most = left_of_request().map_or(longest, |left| (left - MARGIN.min(left / 10)).min(longest));
+    let most = left_of_request().map_or(longest, |left| left.saturating_sub(MARGIN.min(left / 10)).min(longest));
     let set = AssertSqlSafe(format!("SET statement_timeout = {}", milliseconds(most)));
     match timeout(PATIENCE, connection.execute(set)).await {
         Ok(set) => set.map(drop),

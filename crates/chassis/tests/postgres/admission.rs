@@ -20,7 +20,7 @@ async fn a_short_pool_lowers_the_limit_of_the_routes_that_use_it() {
     let beginning = limit();
     let slow = Load::start(service.app(), "/sleep?ms=20", 64);
     let other = Load::start(service.app(), "/hello", 1);
-    service.wait_for_metric("overload_limit", &[("pool", "io")], |limit| limit < beginning / 2.0).await;
+    service.wait_for_metric("overload_limit", &[("pool", "io")], move |limit| limit < beginning / 2.0).await;
     service.wait_for_metric("overload_shed_total", &[("pool", "io")], |shed| shed > 10.0).await;
     other.answers(100);
     println!("the limit fell from {beginning} to {}", limit());

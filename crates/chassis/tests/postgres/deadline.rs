@@ -9,7 +9,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
     server::Postgres,
-    service::{database, start, statements},
+    service::{connect, database, start, statements},
 };
 
 const SLEEPS: &str = "SELECT pg_sleep%";
@@ -25,8 +25,7 @@ const LONG: [(&str, &str); 4] = [
 async fn with_database(postgres: &Postgres, more: &[(&str, &str)]) -> (Service, PgConnection) {
     let url = database(postgres).await;
     let service = start(&url, more).await;
-    let name = url.rsplit('/').next().and_then(|rest| rest.split('?').next()).expect("a database's name").to_owned();
-    (service, postgres.connect(&name).await)
+    (service, connect(postgres, &url).await)
 }
 
 #[tokio::test]

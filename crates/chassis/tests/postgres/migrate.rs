@@ -10,22 +10,18 @@ use std::{
 
 use crate::{
     server::Postgres,
-    service::{BOUND, database, migrate, program, ran, started, statements},
+    service::{BOUND, connect, database, migrate, program, ran, started, statements},
 };
-
-fn name(url: &str) -> &str {
-    url.rsplit_once("localhost/").and_then(|(_, rest)| rest.split('?').next()).expect("a database's name")
-}
 
 #[tokio::test]
 async fn of_two_migrators_one_waits_and_each_migration_is_applied_once() {
     let postgres = Postgres::shared();
     let url = database(&postgres).await;
     migrate(&url, "1");
-    let mut blocking = postgres.connect(name(&url)).await;
+    let mut blocking = connect(&postgres, &url).await;
     sqlx::raw_sql("BEGIN; LOCK TABLE links IN ACCESS EXCLUSIVE MODE").execute(&mut blocking).await.expect("a lock");
     let mut migrators = [Migrator::start(&url), Migrator::start(&url)];
-    let mut database = postgres.connect(name(&url)).await;
+    let mut database = connect(&postgres, &url).await;
     statements(&mut database, "%ALTER TABLE links ADD COLUMN%", 1).await;
     let waits = |migrator: &Migrator| migrator.said().contains("another migrator is at work");
     let deadline = Instant::now() + BOUND;
@@ -105,7 +101,7 @@ async fn a_migration_that_was_changed_ends_the_start() {
     let postgres = Postgres::shared();
     let url = database(&postgres).await;
     migrate(&url, "1");
-    let mut database = postgres.connect(name(&url)).await;
+    let mut database = connect(&postgres, &url).await;
     sqlx::query("UPDATE _sqlx_migrations SET checksum = ''").execute(&mut database).await.expect("its row");
     let error = started(&url, &[("APP__APP__RELEASE", "1")]).await.expect_err("it was changed");
     assert!(error.contains("migration 1 (links) was changed after it was applied"), "{error}");
@@ -115,7 +111,7 @@ async fn a_migration_that_was_changed_ends_the_start() {
 async fn a_migrate_that_cannot_ends_with_one_and_the_reason() {
     let postgres = Postgres::shared();
     let url = database(&postgres).await;
-    let mut database = postgres.connect(name(&url)).await;
+    let mut database = connect(&postgres, &url).await;
     sqlx::query("CREATE TABLE links ()").execute(&mut database).await.expect("a table in the way");
     let nobody = tempfile::tempdir().expect("a temporary directory");
     let away = format!("postgres://tests@localhost/nothing?host={}", nobody.path().display());

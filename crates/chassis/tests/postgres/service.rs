@@ -17,11 +17,13 @@ pub(crate) const BOUND: Duration = Duration::from_secs(30);
 /// The URL of a database that no other test has.
 pub(crate) async fn database(postgres: &Postgres) -> String {
     static NAMES: AtomicUsize = AtomicUsize::new(0);
-    postgres.database(&name(NAMES.fetch_add(1, Relaxed))).await
+    postgres.database(&format!("stored_{}", NAMES.fetch_add(1, Relaxed))).await
 }
 
-fn name(number: usize) -> String {
-    format!("stored_{number}")
+/// A connection of the test's own to it.
+pub(crate) async fn connect(postgres: &Postgres, url: &str) -> PgConnection {
+    let name = url.rsplit_once("localhost/").and_then(|(_, rest)| rest.split('?').next());
+    postgres.connect(name.expect("a database's name")).await
 }
 
 /// A release that migrates at its start.
