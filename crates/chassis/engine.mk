@@ -44,6 +44,7 @@ test-full: tools lint ## Runs all checks with the full number of restarts and re
 	FLEET_ROUNDS=20 $(MAKE) engine
 	HOST_RESTARTS=40 $(MAKE) test-host
 	HOST_RESTARTS=40 $(MAKE) doors
+	JOBS=100000 $(MAKE) database
 	HOSTILE=full $(MAKE) hostile
 	FULL=yes cargo test --locked --package clone -- --include-ignored
 	FULL=yes $(MAKE) template-load
@@ -70,8 +71,8 @@ test-host: python ## Tests the engine's units with every feature, and the featur
 
 FUZZ_SECONDS ?= 5
 
-database: python ## Tests the feature postgres on a real Postgres: deadlines, restarts of the database, migrations, a rollout.
-	cargo test --locked $(WHOLE) --test postgres -- --test-threads=$(TEST_THREADS)
+database: python ## Tests the features postgres and jobs on a real Postgres: deadlines, restarts of the database, migrations, rollouts; JOBS=100000 for the full count of jobs.
+	cargo test --locked $(WHOLE) --test postgres --test jobs -- --test-threads=$(TEST_THREADS)
 
 doors: python ## Tests every protocol beyond plain HTTP, behind real web servers; each is handed over in a restart.
 	cargo test --locked $(WHOLE) --test doors

@@ -51,13 +51,14 @@
 {{- end }}
 
 {{- define "service.checkScaling" -}}
+{{- $at := ternary "worker." "" (eq (.component | default "") "worker") }}
 {{- if and .Values.autoscaling.enabled .Values.keda.enabled }}
-{{- include "service.refuse" (list "keda.enabled" "and autoscaling.enabled: two autoscalers would fight; enable one") }}
+{{- include "service.refuse" (list (printf "%skeda.enabled" $at) "and autoscaling.enabled: two autoscalers would fight; enable one") }}
 {{- end }}
 {{- range $name := list "autoscaling" "keda" }}
 {{- $scaler := get $.Values $name }}
 {{- if and $scaler.enabled (gt (int64 $scaler.minReplicas) (int64 $scaler.maxReplicas)) }}
-{{- include "service.refuse" (list (printf "%s.minReplicas" $name) (printf "is above %s.maxReplicas" $name)) }}
+{{- include "service.refuse" (list (printf "%s%s.minReplicas" $at $name) (printf "is above %s%s.maxReplicas" $at $name)) }}
 {{- end }}
 {{- end }}
 {{- with .Values.autoscaling }}
@@ -70,7 +71,7 @@
 {{- include "service.refuse" (list "keda.prometheusAddress" "must be set, or keda.triggers") }}
 {{- end }}
 {{- if and .enabled (or (lt (int64 .fallbackReplicas) (int64 .minReplicas)) (gt (int64 .fallbackReplicas) (int64 .maxReplicas))) }}
-{{- include "service.refuse" (list "keda.fallbackReplicas" "is not between keda.minReplicas and keda.maxReplicas") }}
+{{- include "service.refuse" (list (printf "%skeda.fallbackReplicas" $at) (printf "is not between %skeda.minReplicas and %skeda.maxReplicas" $at $at)) }}
 {{- end }}
 {{- end }}
 {{- with include "service.lostReplicas" . | default "{}" | fromJson }}
@@ -118,7 +119,7 @@
 {{- $_ := set $seen $name true }}
 {{- $_ := set $seen $plain true }}
 {{- end }}
-{{- range .Values.extraEnv }}
+{{- range include "service.extraEnv" . | fromYamlArray }}
 {{- /* The service takes its own names in any case. */}}
 {{- $name := ternary (upper .name) .name (hasPrefix "APP__" (upper .name)) }}
 {{- if hasKey $elsewhere $name }}

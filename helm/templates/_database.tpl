@@ -15,18 +15,29 @@
 {{- add $replicas $surge }}
 {{- end }}
 
+{{/* Those of the workers with them. */}}
+{{- define "service.allPods" -}}
+{{- $pods := include "service.mostPods" . | int64 }}
+{{- if .Values.worker.enabled }}
+{{- $worker := dict }}
+{{- include "service.asWorker" (list . $worker) }}
+{{- $pods = add $pods (include "service.mostPods" $worker | int64) }}
+{{- end }}
+{{- $pods }}
+{{- end }}
+
 {{/* The budget as an annotation; none where the server's connections are not given. */}}
 {{- define "service.connections" -}}
-{{- if .Values.database.maxConnections }}
-{{- $pods := include "service.mostPods" . | int64 }}
+{{- if and .Values.database.maxConnections (not .component) }}
+{{- $pods := include "service.allPods" . | int64 }}
 service/database-connections: {{ printf "%d pods x %d = %d, beside %d reserved of %d" $pods (int64 .Values.database.poolSize) (mul $pods (int64 .Values.database.poolSize)) (int64 .Values.database.reservedConnections) (int64 .Values.database.maxConnections) | quote }}
 {{- end }}
 {{- end }}
 
 {{- define "service.checkDatabase" -}}
 {{- $database := .Values.database }}
-{{- if $database.maxConnections }}
-{{- $pods := include "service.mostPods" . | int64 }}
+{{- if and $database.maxConnections (not .component) }}
+{{- $pods := include "service.allPods" . | int64 }}
 {{- $pool := int64 $database.poolSize }}
 {{- $left := sub (int64 $database.maxConnections) (int64 $database.reservedConnections) }}
 {{- if gt (mul $pods $pool) $left }}

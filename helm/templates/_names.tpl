@@ -40,11 +40,11 @@ has to be a letter or digit, also after the cut. */}}
 {{- $tag }}
 {{- end }}
 
-{{/* What selects the pods that serve. The component keeps test pods out. */}}
+{{/* What selects the pods that serve, or the workers. The component keeps test pods out. */}}
 {{- define "service.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "service.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
-app.kubernetes.io/component: server
+app.kubernetes.io/component: {{ .component | default "server" }}
 {{- end }}
 
 {{/* Labels of (dict "root" $ "component" "server" "labels" more); what the chart needs wins. */}}
@@ -53,7 +53,7 @@ app.kubernetes.io/component: server
   "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | include "service.labelText")
   "app.kubernetes.io/name" (include "service.name" .root)
   "app.kubernetes.io/instance" .root.Release.Name
-  "app.kubernetes.io/component" (.component | default "server")
+  "app.kubernetes.io/component" (.component | default .root.component | default "server")
   "app.kubernetes.io/version" (.root.Chart.AppVersion | default "" | include "service.labelText")
   "app.kubernetes.io/managed-by" .root.Release.Service }}
 {{- merge $own (.labels | default dict) .root.Values.commonLabels | include "service.texts" }}

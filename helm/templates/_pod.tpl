@@ -3,13 +3,14 @@
 {{/* The container's variables, as a list. Those of the downward API come before those that refer to them. Each fieldRef names
 the apiVersion that the API would put there: without it, `kubectl apply --server-side` after a plain `kubectl apply` conflicts. */}}
 {{- define "service.env" -}}
+{{- $more := include "service.extraEnv" . | fromYamlArray }}
 {{- $attributes := list "k8s.namespace.name=$(POD_NAMESPACE)" "k8s.node.name=$(NODE_NAME)" "k8s.pod.name=$(POD_NAME)" "k8s.pod.uid=$(POD_UID)" }}
 {{- range $key, $value := .Values.resourceAttributes }}
 {{- /* Percent-encoded, as of the specification of OTEL_RESOURCE_ATTRIBUTES. */}}
 {{- $attributes = append $attributes (printf "%s=%s" $key (include "service.text" $value | urlquery | replace "+" "%20")) }}
 {{- end }}
 {{- $named := list }}
-{{- range .Values.extraEnv }}{{ $named = append $named .name }}{{ end }}
+{{- range $more }}{{ $named = append $named .name }}{{ end }}
 - name: POD_NAME
   valueFrom:
     fieldRef:
@@ -48,9 +49,15 @@ the apiVersion that the API would put there: without it, `kubectl apply --server
 - name: {{ include "service.fileVariable" .key }}
   value: {{ printf "/etc/service/secrets/%s" .key | quote }}
 {{- end }}
-{{- with .Values.extraEnv }}
+{{- with $more }}
 {{ include "service.valueTexts" . }}
 {{- end }}
+{{- end }}
+
+{{/* The variables of the values; serving pods have more while there are workers. */}}
+{{- define "service.extraEnv" -}}
+{{- $serves := and .Values.worker.enabled (not .component) }}
+{{- concat .Values.extraEnv (ternary .Values.worker.servingEnv list $serves) | toYaml }}
 {{- end }}
 
 {{/* The variable that names the file of a setting: `app.token` is `APP__APP__TOKEN__FILE`. */}}

@@ -104,8 +104,7 @@ pub(crate) struct Lifecycle(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     phase: AtomicU8,
-    drain: CancellationToken,
-    requests_ended: CancellationToken,
+    drain: Drain,
     steps: Steps,
     handed_over: AtomicBool,
     /// When the drain began, and the window in which connections are asked to close.
@@ -128,8 +127,7 @@ impl Lifecycle {
         }
         let inner = Inner {
             phase: AtomicU8::new(0),
-            drain: CancellationToken::new(),
-            requests_ended: CancellationToken::new(),
+            drain: Drain::new(),
             steps: Steps::default(),
             handed_over: AtomicBool::new(false),
             window: OnceLock::new(),
@@ -149,7 +147,7 @@ impl Lifecycle {
     /// For handlers and streams that last long.
     #[must_use]
     pub(crate) fn drain(&self) -> Drain {
-        Drain { started: self.0.drain.clone(), requests_ended: self.0.requests_ended.clone() }
+        self.0.drain.clone()
     }
 
     /// What the start waits for.
@@ -159,7 +157,7 @@ impl Lifecycle {
 
     /// Cancelled when the drain begins.
     pub(crate) fn drain_token(&self) -> CancellationToken {
-        self.0.drain.clone()
+        self.0.drain.started.clone()
     }
 
     /// When the connection with the random number `draw` (0 to 1) is asked to close; none before a drain.
@@ -176,17 +174,22 @@ impl Lifecycle {
         self.enter(Phase::Ready);
     }
 
+    /// What still runs at `deadline` is cut; to be told before the drain begins.
+    pub(crate) fn bound_drain(&self, deadline: Instant) {
+        let _ = self.0.drain.deadline.set(deadline.into_std());
+    }
+
     /// The drain begins, and new requests are served for `delay`.
     pub(crate) fn begin_drain(&self, delay: std::time::Duration) {
         // The window first: a reader that sees the phase must find it.
         let _ = self.0.window.set((Instant::now(), delay));
         self.enter(Phase::Draining);
-        self.0.drain.cancel();
+        self.0.drain.started.cancel();
     }
 
     /// No request is in flight any more, and none will be.
     pub(crate) fn end_requests(&self) {
-        self.0.requests_ended.cancel();
+        self.0.drain.requests_ended.cancel();
     }
 
     /// A new process has the listeners: the drain that follows is no reason to send traffic elsewhere.
@@ -217,9 +220,14 @@ impl Lifecycle {
 pub struct Drain {
     started: CancellationToken,
     requests_ended: CancellationToken,
+    deadline: Arc<OnceLock<std::time::Instant>>,
 }
 
 impl Drain {
+    fn new() -> Self {
+        Self { started: CancellationToken::new(), requests_ended: CancellationToken::new(), deadline: Arc::default() }
+    }
+
     /// Resolves when the drain begins, immediately if it has begun.
     pub async fn started(&self) {
         self.started.cancelled().await;
@@ -234,6 +242,12 @@ impl Drain {
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.started.is_cancelled()
+    }
+
+    /// When what still runs is cut off: known once the drain has begun, none before.
+    #[must_use]
+    pub fn deadline(&self) -> Option<std::time::Instant> {
+        self.deadline.get().copied()
     }
 }
 

@@ -21,11 +21,12 @@ const LEFT: [&str; 8] = [
 const UNITS: &str = "systemd/";
 
 /// The pages of docs/ that speak of the service. All others, also those to come, speak of the engine.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 14] = [
     "README.md",
     "api.md",
     "configuration.md",
     "first-hour.md",
+    "jobs.md",
     "metrics.md",
     "openapi.json",
     "operations.md",

@@ -16,17 +16,29 @@ def complaints(objects, values):
     deployment = chart.only(objects, "Deployment")[0]
     yield from names(objects)
     yield from rules.complaints(objects)
-    yield from selectors(objects, deployment)
-    yield from replicas(objects, deployment, values)
-    yield from pod(deployment["spec"]["template"]["spec"], "Deployment")
-    yield from grace(deployment)
     yield from settings(deployment, values)
+    workers = [item for item in objects if component(item) == "worker"]
+    for part in filter(None, ([item for item in objects if item not in workers], workers)):
+        yield from fleet(part, values)
     for rule in chart.only(objects, "PrometheusRule"):
         if '=~".+"' in str(rule):
             yield "a rule looks at other services, too"
     for test in chart.only(objects, "Pod"):
         yield from pod(test["spec"], test["metadata"]["name"])
     yield from migration(objects, deployment)
+
+
+def component(item):
+    return item["metadata"].get("labels", {}).get("app.kubernetes.io/component")
+
+
+def fleet(objects, values):
+    """The serving pods or the workers: a Deployment, and what selects and scales its pods."""
+    deployment = chart.only(objects, "Deployment")[0]
+    yield from selectors(objects, deployment)
+    yield from replicas(objects, deployment, values)
+    yield from pod(deployment["spec"]["template"]["spec"], "Deployment")
+    yield from grace(deployment)
 
 
 def names(objects):

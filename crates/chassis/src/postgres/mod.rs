@@ -109,14 +109,28 @@ impl Database {
         let check = Check::new(NAME, Kind::Soft, move || check.clone().check()).every(CHECK_EVERY);
         let check = check.within(settings.acquire_timeout.get() + Duration::from_secs(1));
         chassis.checks.register(check).map_err(|error| wrong(&error))?;
-        database.register(migrations, &options, chassis);
+        database.register(NAME, migrations, &options, chassis);
+        let pool = database.0.pool.clone();
+        chassis.on_shutdown(NAME, async move { pool.close().await });
         Ok(database)
     }
 
-    fn register(&self, migrations: &'static Migrator, options: &PgConnectOptions, chassis: &Chassis) {
+    /// One more schema in the same database, which the engine brings: checked and migrated as the app's.
+    #[cfg(feature = "jobs")]
+    pub(crate) fn also(&self, name: &'static str, migrations: &'static Migrator, chassis: &Chassis) {
+        self.register(name, migrations, &self.0.pool.connect_options(), chassis);
+    }
+
+    fn register(
+        &self,
+        name: &'static str,
+        migrations: &'static Migrator,
+        options: &PgConnectOptions,
+        chassis: &Chassis,
+    ) {
         let (at_start, due) = (options.clone(), options.clone());
         let migrates = self.0.settings.migrate_at_start;
-        chassis.before_ready_or_end(NAME, move || {
+        chassis.before_ready_or_end(name, move || {
             let options = at_start.clone();
             async move {
                 if migrates {
@@ -126,9 +140,7 @@ impl Database {
                 }
             }
         });
-        chassis.on_migrate(NAME, move || async move { schema::migrate(migrations, &due).await });
-        let pool = self.0.pool.clone();
-        chassis.on_shutdown(NAME, async move { pool.close().await });
+        chassis.on_migrate(name, move || async move { schema::migrate(migrations, &due).await });
     }
 
     /// A connection whose statements have what is left of the current request's deadline, and never more than

@@ -169,6 +169,7 @@ impl Embedded {
     /// Ends background tasks within `lifecycle.drain_timeout`, closes the app's resources, and flushes telemetry; for the
     /// end of the host, when it sends no more requests.
     pub fn stop(&self) {
+        self.lifecycle.bound_drain(Instant::now() + self.drain_timeout);
         self.lifecycle.begin_drain(Duration::ZERO);
         self.lifecycle.end_requests();
         self.io.block_on(async {

@@ -138,13 +138,14 @@ impl<A: AppSettings> Replica<A> {
                 self.door.stop.cancel();
             }
         }
+        let deadline = Instant::now() + delay + lifecycle.drain_timeout.get();
+        self.lifecycle.bound_drain(deadline);
         self.lifecycle.begin_drain(delay);
         self.door.connections.drain();
         tracing::info!(?delay, connections = self.door.connections.count(), "draining");
         tokio::time::sleep(delay).await;
 
         self.door.stop.cancel();
-        let deadline = Instant::now() + lifecycle.drain_timeout.get();
         let finished = timeout_at(deadline, async {
             self.door.loops.wait().await;
             self.door.connections.close_all();

@@ -37,6 +37,8 @@ mod settings;
 pub(crate) mod sink;
 pub(crate) mod span;
 pub(crate) mod standard;
+#[cfg(feature = "jobs")]
+pub(crate) mod stored;
 mod target;
 mod text;
 mod timestamp;

@@ -124,7 +124,8 @@ impl Propagation {
     }
 }
 
-fn parent() -> Option<(u128, u64, bool)> {
+/// Trace, span and whether it is recorded: of the recorded span that this thread is in, else of the current request.
+pub(super) fn parent() -> Option<(u128, u64, bool)> {
     let active = OtelContext::map_current(|context| {
         let span = context.span();
         let span = span.span_context();
@@ -180,7 +181,7 @@ fn w3c(headers: &HeaderMap) -> Option<Remote> {
 }
 
 /// `version-traceid-spanid-flags`, as of W3C Trace Context level 1, section 3.2.
-fn traceparent(value: &[u8]) -> Option<Remote> {
+pub(super) fn traceparent(value: &[u8]) -> Option<Remote> {
     let (head, rest) = value.split_at_checked(55)?;
     let version = hex::parse(&head[..2])?;
     let shape = match version {

@@ -77,18 +77,23 @@ async fn the_default_build_depends_on_nothing_that_only_a_feature_needs() {
     };
     let (default, host, tls) = (tree("").await, tree("host").await, tree("tls").await);
     let postgres = tree("postgres").await;
+    let jobs = tree("jobs").await;
     assert!(!default.contains("pyo3"), "the default build has Python");
     let names = ["caps ", "command-fds ", "listenfd ", "sd-notify "].map(|name| (name, "host", &host));
     let more = ["hyper-rustls ", "ring ", "rustls ", "tokio-rustls ", "webpki-roots ", "x509-cert "]
         .map(|name| (name, "tls", &tls));
     let database = ["sqlx ", "sqlx-core ", "sqlx-postgres "].map(|name| (name, "postgres", &postgres));
-    for (name, feature, with) in names.into_iter().chain(more).chain(database) {
+    let queue = ["croner ", "chrono "].map(|name| (name, "jobs", &jobs));
+    for (name, feature, with) in names.into_iter().chain(more).chain(database).chain(queue) {
         let is_there = |tree: &str| tree.lines().any(|line| line.starts_with(name));
         assert!(!is_there(&default), "the default build has {name}");
         assert!(is_there(with), "the feature {feature} has lost {name}");
     }
     // No driver of another database, and no TLS that was not asked for.
     for name in ["sqlx-mysql ", "sqlx-sqlite ", "rustls "] {
+        assert!(!postgres.lines().any(|line| line.starts_with(name)), "the feature postgres has {name}");
+    }
+    for name in ["croner ", "chrono "] {
         assert!(!postgres.lines().any(|line| line.starts_with(name)), "the feature postgres has {name}");
     }
     // One provider of ciphers, and the one with the least to build.

@@ -1,6 +1,6 @@
-//! Postgres, and what is purged from it.
+//! Postgres.
 //!
-//! Next: [`crate::links`].
+//! Next: [`crate::jobs`].
 
 use chassis::{
     Chassis,
@@ -13,14 +13,5 @@ use crate::Settings;
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
 pub(crate) fn open(settings: &Settings, chassis: &Chassis) -> Result<Database, OpenError> {
-    let database = Database::open(&settings.database, &MIGRATIONS, chassis)?;
-    let purged = database.clone();
-    chassis.every("purge", settings.purge_every.get(), move || purge(purged.clone()));
-    Ok(database)
-}
-
-async fn purge(database: Database) -> Result<(), sqlx::Error> {
-    let purged = sqlx::query("DELETE FROM links WHERE expires_at <= now()").execute(&database).await?.rows_affected();
-    tracing::debug!(purged, "links that had expired are deleted");
-    Ok(())
+    Database::open(&settings.database, &MIGRATIONS, chassis)
 }

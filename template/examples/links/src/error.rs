@@ -5,7 +5,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chassis::{
+    jobs::EnqueueError,
     openapi::{Operation, Output},
+    postgres::DatabaseError,
     problem::{Code, Problem},
     upstream::UpstreamError,
 };
@@ -16,6 +18,8 @@ pub(crate) enum Error {
     Rejected(#[from] Problem),
     Upload(#[from] MultipartError),
     Upstream(#[from] UpstreamError),
+    Acquire(#[from] DatabaseError),
+    Event(#[from] EnqueueError),
     Database(#[from] sqlx::Error),
 }
 
@@ -29,6 +33,8 @@ impl IntoResponse for Error {
             Self::Rejected(problem) => problem.into_response(),
             Self::Upload(error) => error.into_response(),
             Self::Upstream(error) => Problem::from(error).into_response(),
+            Self::Acquire(error) => Problem::from(error).into_response(),
+            Self::Event(error) => Problem::from(error).into_response(),
             Self::Database(error) => Problem::from(error).into_response(),
         }
     }

@@ -6,6 +6,7 @@ mod auth;
 mod database;
 mod error;
 mod imports;
+mod jobs;
 mod links;
 mod settings;
 
@@ -35,6 +36,7 @@ pub async fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, Bo
     let upstreams = Upstreams::new(&chassis.registry, chassis.propagation.clone())?;
     let client = |url| upstreams.client("reputation", url, &settings.reputation);
     let reputation = settings.reputation_url.as_deref().map(client).transpose()?;
+    let events = jobs::start(settings, &database, &upstreams, chassis)?;
 
     let v1 = Router::new()
         .route("/links", get(links::list).about("Lists links").post(links::create).about("Makes a link"))
@@ -55,6 +57,6 @@ pub async fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, Bo
         .nest("/v1", v1)
         .route("/{slug}", get(links::follow).about("Follows a link"))
         .nest_service("/static", ServeDir::new(&settings.public_dir))
-        .with_state(links::Links { database, reputation })
+        .with_state(links::Links { database, events, reputation })
         .documented(ABOUT, &chassis.identity))
 }

@@ -14,7 +14,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
-use crate::error::{Error, no_such_link};
+use crate::{
+    error::{Error, no_such_link},
+    jobs::Events,
+};
 
 /// A host by its name, and what else is ASCII; the rest is percent-encoded.
 pub(crate) const URL: &str = r"^https?://[A-Za-z0-9][A-Za-z0-9.\-]{0,252}(:[0-9]{1,5})?(/[!-~]*)?$";
@@ -23,6 +26,7 @@ pub(crate) const TAG: &str = r"^[a-z0-9\-]{1,32}$";
 #[derive(Clone)]
 pub(crate) struct Links {
     pub(crate) database: Database,
+    pub(crate) events: Events,
     /// Says whether a URL may be linked to; without it each may.
     pub(crate) reputation: Option<Upstream>,
 }
@@ -48,7 +52,7 @@ pub(crate) struct Tag(#[schemars(regex(pattern = TAG))] String);
 
 #[derive(Serialize, JsonSchema, FromRow)]
 pub(crate) struct Link {
-    id: i64,
+    pub(crate) id: i64,
     /// The path that leads to `url`.
     slug: String,
     url: String,
@@ -81,7 +85,10 @@ pub(crate) async fn create(State(links): State<Links>, Json(new): Json<New>) -> 
     let insert =
         "INSERT INTO links (url, tags, expires_at) VALUES ($1, $2, now() + make_interval(days => $3)) RETURNING *";
     let insert = sqlx::query_as(insert).bind(new.url).bind(texts(new.tags)).bind(new.days.unwrap_or(30));
-    let link: Link = insert.fetch_one(&links.database).await?;
+    let mut transaction = links.database.begin().await?;
+    let link: Link = insert.fetch_one(&mut *transaction).await?;
+    links.events.created(&mut transaction, &link).await?;
+    transaction.commit().await?;
     Ok((StatusCode::CREATED, [(header::LOCATION, format!("/v1/links/{}", link.id))], Json(link)))
 }
 

@@ -5,7 +5,8 @@
 use std::path::PathBuf;
 
 use chassis::{
-    config::{Check, Duration, Secret, SettingError, SettingErrors},
+    config::{Check, Secret, SettingError, SettingErrors},
+    jobs::{self, Schedule},
     postgres,
     upstream::{self, Upstream},
 };
@@ -28,8 +29,16 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// The files below `/static`.
     pub public_dir: PathBuf,
-    /// How often links that have expired are deleted.
-    pub purge_every: Duration,
+    /// Who runs jobs, and how.
+    pub jobs: jobs::Settings,
+    /// When links that have expired are deleted: `minute hour day month weekday`, in UTC.
+    pub purge: String,
+    /// A service that is told of new links, by a POST to its `/events`; unset: none.
+    pub webhook_url: Option<String>,
+    /// The key of the events' signatures.
+    pub webhook_secret: Option<Secret>,
+    /// The client of that service.
+    pub webhook: upstream::Settings,
     /// A service that says whether a URL may be linked to; unset: all may.
     pub reputation_url: Option<String>,
     /// The client of that service.
@@ -43,8 +52,12 @@ impl Default for Settings {
             api_keys: Vec::new(),
             cors_origins: Vec::new(),
             public_dir: "public".into(),
-            // A link that has expired is not followed any more; its row may wait.
-            purge_every: Duration::from_secs(60),
+            jobs: jobs::Settings::default(),
+            // A link that has expired is not followed any more; its row may wait for the night.
+            purge: "0 3 * * *".into(),
+            webhook_url: None,
+            webhook_secret: None,
+            webhook: upstream::Settings::default(),
             reputation_url: None,
             reputation: upstream::Settings::default(),
         }
@@ -56,9 +69,16 @@ impl Check for Settings {
         if self.cors_origins.iter().any(|origin| HeaderValue::from_str(origin).is_err()) {
             errors.push(SettingError::new("cors_origins", "expected origins such as https://admin.example"));
         }
-        if let Some(Err(error)) = self.reputation_url.as_deref().map(Upstream::check_url) {
-            errors.push(SettingError::new("reputation_url", error.to_string()));
+        for (key, url) in [("reputation_url", &self.reputation_url), ("webhook_url", &self.webhook_url)] {
+            if let Some(Err(error)) = url.as_deref().map(Upstream::check_url) {
+                errors.push(SettingError::new(key, error.to_string()));
+            }
         }
+        if let Err(error) = Schedule::parse(&self.purge) {
+            errors.push(SettingError::new("purge", error.to_string()));
+        }
+        self.jobs.check("jobs", errors);
+        self.webhook.check("webhook", errors);
         self.database.check("database", errors);
         self.reputation.check("reputation", errors);
     }

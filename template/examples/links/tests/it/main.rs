@@ -4,6 +4,7 @@
 
 mod description;
 mod drain;
+mod events;
 #[path = "../../../../../crates/chassis/tests/postgres/server.rs"]
 mod postgres;
 mod routes;

@@ -25,8 +25,7 @@ pub(crate) fn settings<'a>(database: &'a str, more: &[(&'a str, &'a str)]) -> Ve
         ("APP__APP__API_KEYS", KEY),
         ("APP__APP__PUBLIC_DIR", PUBLIC),
         ("APP__APP__CORS_ORIGINS", "https://admin.example"),
-        // One that runs by chance would change what a test sees.
-        ("APP__APP__PURGE_EVERY", "1h"),
+        ("APP__APP__JOBS__POLL", "20ms"),
     ];
     let kept = all.into_iter().filter(|(name, _)| more.iter().all(|(other, _)| other != name));
     kept.chain(more.iter().copied()).collect()
