@@ -1,11 +1,12 @@
 //! The service's own settings, `app.*`.
 //!
-//! Next: [`crate::auth`].
+//! Next: [`crate::links`].
 
 use std::path::PathBuf;
 
 use chassis::{
     config::{Check, Duration, Secret, SettingError, SettingErrors},
+    identity::{ApiKey, OidcSettings},
     upstream::{self, Upstream},
 };
 use http::{HeaderName, HeaderValue, Method, header};
@@ -13,16 +14,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tower_http::cors::CorsLayer;
 
-use crate::auth;
-
 /// Settings `app.*`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Where Postgres is: `postgres://user:password@host/database`.
     pub database_url: Secret,
-    /// Keys that may call `/v1`; without one nobody may.
-    pub api_keys: Vec<Secret>,
+    /// Keys that may call `/v1`.
+    pub api_keys: Vec<ApiKey>,
+    /// The issuer of tokens that may call `/v1`, with the scope `links`; unset: keys alone.
+    pub login: OidcSettings,
     /// Origins whose pages may call `/v1`, such as `https://admin.example`.
     pub cors_origins: Vec<String>,
     /// The files below `/static`.
@@ -40,6 +41,7 @@ impl Default for Settings {
         Self {
             database_url: "postgres://links@localhost/links".into(),
             api_keys: Vec::new(),
+            login: OidcSettings::default(),
             cors_origins: Vec::new(),
             public_dir: "public".into(),
             // A link that has expired is not followed any more; its row may wait.
@@ -59,6 +61,9 @@ impl Check for Settings {
             errors.push(SettingError::new("reputation_url", error.to_string()));
         }
         self.reputation.check("reputation", errors);
+        if self.login.is_set() {
+            self.login.check("login", errors);
+        }
     }
 }
 
@@ -69,6 +74,6 @@ impl Settings {
         CorsLayer::new()
             .allow_origin(origins.collect::<Vec<_>>())
             .allow_methods([Method::GET, Method::POST, Method::DELETE])
-            .allow_headers([header::CONTENT_TYPE, HeaderName::from_static(auth::HEADER)])
+            .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static("x-api-key")])
     }
 }

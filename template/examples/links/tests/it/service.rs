@@ -21,7 +21,7 @@ pub(crate) fn name() -> String {
 pub(crate) fn settings<'a>(database: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let all = [
         ("APP__APP__DATABASE_URL", database),
-        ("APP__APP__API_KEYS", KEY),
+        ("APP__APP__API_KEYS", "tests:a-key-of-the-tests"),
         ("APP__APP__PUBLIC_DIR", PUBLIC),
         ("APP__APP__CORS_ORIGINS", "https://admin.example"),
         // One that runs by chance would change what a test sees.
