@@ -117,13 +117,17 @@ impl Shared {
 
 /// The client's certificate, verified by rustls.
 fn certificate(session: &ServerConnection) -> Option<Box<ClientCertificate>> {
-    let der = session.peer_certificates()?.first()?;
+    Some(Box::new(read(session.peer_certificates()?.first()?)))
+}
+
+/// A certificate that cannot be read has no names; it is verified all the same.
+fn read(der: &[u8]) -> ClientCertificate {
     let Ok(certificate) = Certificate::from_der(der) else {
-        return Some(Box::new(ClientCertificate::new(String::new(), der.to_vec())));
+        return ClientCertificate::new(String::new(), der.to_vec());
     };
     let (uris, dns_names) = names(&certificate);
     let subject = certificate.tbs_certificate().subject().to_string();
-    Some(Box::new(ClientCertificate::new(subject, der.to_vec()).with_names(uris, dns_names)))
+    ClientCertificate::new(subject, der.to_vec()).with_names(uris, dns_names)
 }
 
 /// The URIs and the DNS names of `subjectAltName`; none where it cannot be read.

@@ -4,6 +4,7 @@
 
 mod description;
 mod drain;
+mod login;
 mod postgres;
 mod routes;
 mod service;
