@@ -64,6 +64,8 @@
 //! | `postgres` | [`postgres`]: a pool whose statements keep the request's deadline, migrations apart from replicas, a check of readiness | sqlx |
 //! | `host` | a machine without a cluster: passed sockets, restart by SIGUSR2, privileges that are given up, systemd | caps, command-fds, listenfd, sd-notify |
 //! | `wsgi` | [`wsgi`]: a Python WSGI application behind the routes | pyo3, by the crate `wsgi` |
+//! | `identity` | `identity`: API keys, token introspection and client certificates on groups of routes | sha2, subtle |
+//! | `oidc` | the same, and tokens of an `OpenID` Connect issuer that are JWTs | jsonwebtoken with aws-lc-rs |
 //! | `guest` | the service inside another server's process, without a listener | none |
 //!
 //! # The source
@@ -94,7 +96,9 @@ mod admin;
 mod server;
 mod listener;
 
-// The routes.
+// The routes, and who may call them.
+#[cfg(feature = "identity")]
+pub mod identity;
 pub mod router;
 pub mod openapi;
 

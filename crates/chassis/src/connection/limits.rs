@@ -86,6 +86,10 @@ impl Bounds for Limits {
         self.settings().trusts(peer)
     }
 
+    fn trusts_certificates_of(&self, peer: IpAddr) -> bool {
+        self.settings().trusts_certificates_of(peer)
+    }
+
     fn upgrade_idle_timeout(&self) -> Duration {
         self.settings().upgrade_idle_timeout.get()
     }

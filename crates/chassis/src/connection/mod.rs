@@ -52,7 +52,7 @@ pub(crate) use registry::{Connections, Entry, Metrics};
 pub(crate) use settings::Settings;
 pub(crate) use yielding::Rules;
 
-pub use crate::peer::{ClientCertificate, ConnectionInfo};
+pub use crate::peer::{ClientCertificate, ConnectionInfo, MalformedCertificate};
 
 use std::{net::SocketAddr, sync::Arc};
 

@@ -82,6 +82,12 @@ impl Settings {
         let peer = peer.to_canonical();
         self.trusted_peers.iter().any(|net| net.contains(&peer))
     }
+
+    /// Whether the client certificates that `peer` forwards are accepted. By default none are: every pod of a cluster is in the
+    /// private ranges, and most proxies pass on what a client writes there.
+    pub(crate) fn trusts_certificates_of(&self, peer: IpAddr) -> bool {
+        self.trusts(peer) && self.trusted_peers != private_networks()
+    }
 }
 
 impl Check for Settings {

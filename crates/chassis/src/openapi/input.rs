@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 
 use super::{Operation, Output};
 use crate::{
-    peer::ConnectionInfo,
+    peer::{ClientCertificate, ConnectionInfo},
     problem::{Code, FORM, FormBody, Json, Path, Query},
 };
 
@@ -193,6 +193,15 @@ impl Input for Parts {}
 
 impl Input for ConnectionInfo {
     const ROUTED: bool = false;
+}
+
+impl Input for ClientCertificate {
+    const ROUTED: bool = false;
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.problem(Code::MalformedRequest);
+        operation.problem(Code::Forbidden);
+    }
 }
 
 impl<T> Input for ConnectInfo<T> {

@@ -15,7 +15,7 @@ use tower_http::cors::CorsLayer;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Handler, Inputs, Operation, Output, Scheme};
+use super::{Handler, Inputs, Operation, Output, Scheme, security::Requirement};
 use crate::{
     middleware::{decompression::decompressed, dispatch::ByMethod, route::Marks},
     problem::Code,
@@ -47,8 +47,8 @@ pub(crate) struct Described {
     pub(super) max_body: Option<Size>,
     /// Whether the body may be compressed.
     pub(super) is_decompressed: bool,
-    /// The names of the schemes that a request has to satisfy, each with what it is.
-    pub(super) security: Vec<(&'static str, Scheme)>,
+    /// What a request has to satisfy: of each group one.
+    pub(super) security: Vec<Vec<Requirement>>,
     pub(super) types: fn(&mut Operation<'_>),
     /// The types of its inputs whose bounds no extractor holds.
     pub(crate) unheld: Vec<&'static str>,
@@ -69,9 +69,21 @@ impl Described {
 
     /// Demands one more scheme.
     pub(crate) fn secure(&mut self, name: &'static str, scheme: Scheme) {
-        if self.security.iter().all(|(known, _)| *known != name) {
-            self.security.push((name, scheme));
+        self.secure_by_any(vec![Requirement { name, scheme, scopes: Vec::new() }]);
+    }
+
+    /// Demands one of these, too.
+    fn secure_by_any(&mut self, group: Vec<Requirement>) {
+        if !self.security.contains(&group) {
+            self.security.push(group);
         }
+    }
+
+    /// The same, checked by a guard, which refuses what it cannot read.
+    #[cfg(feature = "identity")]
+    pub(crate) fn guard(&mut self, group: &[Requirement]) {
+        self.secure_by_any(group.to_vec());
+        self.problems.push(Code::MalformedRequest);
     }
 
     pub(crate) fn method(&self) -> Method {
@@ -204,6 +216,13 @@ impl<S: Clone + Send + Sync + 'static> Methods<S> {
     /// mean both. It checks nothing: that is for a layer, or an extractor.
     pub fn secured(mut self, name: &'static str, scheme: Scheme) -> Self {
         self.described.iter_mut().for_each(|described| described.secure(name, scheme));
+        self
+    }
+
+    /// The same for one of several schemes, which a guard checks.
+    #[cfg(feature = "identity")]
+    pub(crate) fn secured_by_any(mut self, group: &[Requirement]) -> Self {
+        self.described.iter_mut().for_each(|described| described.guard(group));
         self
     }
 

@@ -33,6 +33,8 @@ pub use methods::{Methods, delete, get, patch, post, put};
 pub use operation::Operation;
 pub use output::{Output, Script, Status, Style};
 pub use parts::OutputParts;
+#[cfg(feature = "identity")]
+pub(crate) use security::Requirement;
 pub use security::Scheme;
 
 pub(crate) use methods::Described;

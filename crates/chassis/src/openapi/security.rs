@@ -1,6 +1,7 @@
 //! How a client proves who it is, in the description.
 //!
-//! It only says so: a layer around the routes, or an extractor, checks it.
+//! It only says so: a layer around the routes, or an extractor, checks it. With the cargo feature `identity` a guard does
+//! both.
 //!
 //! Next: [`mod@super::document`].
 
@@ -24,6 +25,8 @@ pub enum Scheme {
     ApiKeyQuery(&'static str),
     /// A key in the cookie of this name.
     ApiKeyCookie(&'static str),
+    /// A client certificate.
+    MutualTls,
 }
 
 impl Scheme {
@@ -35,8 +38,17 @@ impl Scheme {
             Self::ApiKeyHeader(name) => key("header", name),
             Self::ApiKeyQuery(name) => key("query", name),
             Self::ApiKeyCookie(name) => key("cookie", name),
+            Self::MutualTls => json!({ "type": "mutualTLS" }),
         }
     }
+}
+
+/// A scheme by its name in the description, with the scopes that a request needs in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Requirement {
+    pub(crate) name: &'static str,
+    pub(crate) scheme: Scheme,
+    pub(crate) scopes: Vec<&'static str>,
 }
 
 /// The schemes of all routes, by name.
@@ -45,15 +57,24 @@ impl Scheme {
 /// When one name means two of them.
 pub(super) fn schemes<'a>(described: impl Iterator<Item = &'a Described>) -> Map<String, Value> {
     let mut schemes = BTreeMap::new();
-    for (name, scheme) in described.flat_map(|described| &described.security) {
+    for Requirement { name, scheme, .. } in described.flat_map(|described| described.security.iter().flatten()) {
         let known = schemes.insert(*name, *scheme).unwrap_or(*scheme);
         assert!(known == *scheme, "the security scheme `{name}` is {known:?} and {scheme:?}");
     }
     schemes.into_iter().map(|(name, scheme)| (name.to_owned(), scheme.render())).collect()
 }
 
-/// The requirement of one operation: all of its schemes. Their scopes are not described.
+/// The requirement of one operation: of each group one, so every choice of them is an alternative.
 pub(super) fn requirement(described: &Described) -> Option<Value> {
-    let schemes: Map<_, _> = described.security.iter().map(|(name, _)| ((*name).to_owned(), json!([]))).collect();
-    (!schemes.is_empty()).then(|| json!([schemes]))
+    let choose = |chosen: Vec<Map<String, Value>>, group: &Vec<Requirement>| {
+        let with = |chosen: &Map<String, Value>, one: &Requirement| {
+            let mut chosen = chosen.clone();
+            let scopes = chosen.entry(one.name).or_insert(json!([])).as_array_mut().expect("a list of scopes");
+            scopes.extend(one.scopes.iter().map(|scope| json!(scope)));
+            chosen
+        };
+        chosen.iter().flat_map(|chosen| group.iter().map(move |one| with(chosen, one))).collect()
+    };
+    let alternatives = described.security.iter().fold(vec![Map::new()], choose);
+    (!described.security.is_empty()).then(|| json!(alternatives))
 }

@@ -96,7 +96,7 @@ fn elements(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 /// The parts of `text` between the separators outside of quotes; none if a quote has no end.
-fn split(text: &str, separator: u8) -> Option<Vec<&str>> {
+pub(super) fn split(text: &str, separator: u8) -> Option<Vec<&str>> {
     let (mut parts, mut start, mut is_quoted, mut is_escaped) = (Vec::new(), 0, false, false);
     for (at, byte) in text.bytes().enumerate() {
         match byte {
@@ -126,7 +126,7 @@ fn parameter<'a>(element: &'a str, name: &str) -> Option<Cow<'a, str>> {
 }
 
 /// What stands between quotes, without its escapes (RFC 9110, section 5.6.4).
-fn unquoted(text: &str) -> Option<Cow<'_, str>> {
+pub(super) fn unquoted(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains(['\\', '"']) {
         return Some(Cow::Borrowed(text));
     }

@@ -12,7 +12,7 @@ use axum::extract::FromRequestParts;
 use http::{HeaderMap, StatusCode, Uri, header, request::Parts, uri::Authority};
 use tokio_util::sync::CancellationToken;
 
-use super::{Bounds, ClientCertificate, Connection, forwarded};
+use super::{Bounds, ClientCertificate, Connection, MalformedCertificate, forwarded, xfcc};
 
 /// Information about the connection for handlers: an extractor, and an extension of the requests of routes that may read it.
 #[derive(Clone, Debug)]
@@ -72,6 +72,17 @@ impl ConnectionInfo {
     #[must_use]
     pub fn client_certificate(&self) -> Option<&ClientCertificate> {
         self.0.certificate.as_deref()
+    }
+
+    /// The client's certificate: the one that a trusted proxy forwards in `x-forwarded-client-cert`, else the peer's own. That
+    /// header of a peer outside `server.trusted_peers` is ignored, and so it is by that setting's default.
+    ///
+    /// # Errors
+    /// When a trusted proxy sends a header that cannot be read.
+    pub fn certificate(&self, headers: &HeaderMap) -> Result<Option<ClientCertificate>, MalformedCertificate> {
+        let is_trusted = xfcc::is_in(headers) && self.0.bounds.trusts_certificates_of(self.0.peer.ip());
+        let forwarded = if is_trusted { xfcc::certificate(headers)? } else { None };
+        Ok(forwarded.or_else(|| self.client_certificate().cloned()))
     }
 
     /// The client's address: from `X-Forwarded-For` of trusted proxies, else from `Forwarded`; the peer's own if

@@ -10,10 +10,12 @@ mod forwarded;
 mod info;
 mod pace;
 pub(crate) mod turn;
+mod xfcc;
 
 pub use certificate::ClientCertificate;
 pub use info::ConnectionInfo;
 pub(crate) use pace::Pace;
+pub use xfcc::MalformedCertificate;
 
 use std::{fmt, net::IpAddr, time::Duration};
 
@@ -60,6 +62,9 @@ pub(crate) trait Connection: Send + Sync {
 pub(crate) trait Bounds: fmt::Debug + Send + Sync {
     /// Whether `peer` is in `server.trusted_peers`.
     fn trusts(&self, peer: IpAddr) -> bool;
+
+    /// Whether the client certificates that `peer` forwards are accepted: never by the default list.
+    fn trusts_certificates_of(&self, peer: IpAddr) -> bool;
 
     /// `server.upgrade_idle_timeout`; zero where it is off.
     fn upgrade_idle_timeout(&self) -> Duration;

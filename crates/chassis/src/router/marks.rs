@@ -8,6 +8,8 @@ use tower_http::cors::CorsLayer;
 use tracing::warn;
 
 use super::{Route, Router};
+#[cfg(feature = "identity")]
+use crate::openapi::Requirement;
 use crate::{
     middleware::route::{Kind, Marks},
     openapi::Scheme,
@@ -71,6 +73,14 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     pub fn secured(mut self, name: &'static str, scheme: Scheme) -> Self {
         let described = self.routes.iter_mut().flat_map(|route| &mut route.described);
         described.for_each(|described| described.secure(name, scheme));
+        self
+    }
+
+    /// The same for one of several schemes, which a guard checks.
+    #[cfg(feature = "identity")]
+    pub(crate) fn secured_by_any(mut self, group: &[Requirement]) -> Self {
+        let described = self.routes.iter_mut().flat_map(|route| &mut route.described);
+        described.for_each(|described| described.guard(group));
         self
     }
 

@@ -94,7 +94,7 @@ pub struct Settings {
     /// Whether responses to trusted peers carry `x-envoy-immediate-health-check-fail` while draining: Envoy with active health checks then sends no more requests at once, without waiting for the next check.
     #[schemars(extend("x-reloadable" = true))]
     pub immediate_health_check_fail: bool,
-    /// Networks whose deadline and forwarding headers are honoured; by default loopback and the private ranges.
+    /// Networks whose deadline and forwarding headers are honoured; by default loopback and the private ranges. Forwarded client certificates are honoured only if this is set.
     #[schemars(with = "Vec<String>")]
     pub trusted_peers: Vec<IpNet>,
 }

@@ -38,7 +38,7 @@ impl Inner {
     }
 
     /// The nearer of the call's own timeout and the current request's deadline.
-    fn deadline(&self, begun: Instant) -> Instant {
+    pub(super) fn deadline(&self, begun: Instant) -> Instant {
         let own = begun + self.settings.timeout.get();
         let of_request = request::with_current(|current| current.and_then(|current| current.deadline));
         of_request.map_or(own, |deadline| own.min(Instant::from_std(deadline)))

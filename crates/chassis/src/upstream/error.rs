@@ -35,6 +35,9 @@ pub enum UpstreamError {
     /// The circuit breaker is open after too many failures; nothing was sent.
     #[error("the circuit breaker is open")]
     CircuitOpen,
+    /// There is no token for the call; nothing was sent.
+    #[error("no token for the call: {0}")]
+    Credentials(String),
     /// The request has no time left; nothing was sent.
     #[error("the deadline has passed")]
     DeadlineExceeded,
@@ -75,9 +78,10 @@ impl From<UpstreamError> for Problem {
     fn from(error: UpstreamError) -> Self {
         warn!(error = error.reason(), "a call to another service failed");
         match error {
-            UpstreamError::CircuitOpen | UpstreamError::Connect(_) | UpstreamError::Closed(_) => {
-                Self::unavailable(RETRY_AFTER)
-            }
+            UpstreamError::CircuitOpen
+            | UpstreamError::Connect(_)
+            | UpstreamError::Closed(_)
+            | UpstreamError::Credentials(_) => Self::unavailable(RETRY_AFTER),
             UpstreamError::DeadlineExceeded | UpstreamError::Timeout => Code::DeadlineExceeded.into(),
             UpstreamError::Protocol(_)
             | UpstreamError::Interim
@@ -122,7 +126,7 @@ impl UpstreamError {
             Self::Status(status) => Outcome::of(*status),
             Self::CircuitOpen => Outcome::CircuitOpen,
             Self::DeadlineExceeded | Self::Timeout => Outcome::Timeout,
-            Self::Connect(_) | Self::Closed(_) => Outcome::ConnectError,
+            Self::Connect(_) | Self::Closed(_) | Self::Credentials(_) => Outcome::ConnectError,
             Self::Protocol(_) | Self::Interim | Self::TooLarge | Self::Body(_) | Self::Json(_) => Outcome::ServerError,
         }
     }

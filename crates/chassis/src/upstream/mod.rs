@@ -14,14 +14,18 @@
 mod breaker;
 mod call;
 mod connect;
+mod credentials;
+pub(crate) mod endpoint;
 mod error;
 mod interim;
 mod json;
 mod metrics;
 mod pool;
+pub(crate) mod renewal;
 mod settings;
 mod target;
 
+pub use credentials::{Credentials, CredentialsSettings};
 pub use error::UpstreamError;
 pub use settings::Settings;
 
@@ -57,7 +61,7 @@ impl Upstreams {
     /// [`UpstreamError::InvalidUrl`] when the URL is not http, or https in a build with the feature `tls`, or holds
     /// credentials or a query. [`UpstreamError::CaFile`] and [`UpstreamError::ClientCertificate`] when a file cannot be used.
     pub fn client(&self, name: &'static str, base_url: &str, settings: &Settings) -> Result<Upstream, UpstreamError> {
-        Ok(Upstream(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             name,
             target: Target::parse(base_url)?,
             pool: Pool::new(settings)?,
@@ -67,13 +71,14 @@ impl Upstreams {
             metrics: self.metrics.of(name),
             propagation: self.propagation.clone(),
             settings: settings.clone(),
-        })))
+        });
+        Ok(Upstream(inner, None))
     }
 }
 
 /// A client for one service; clones share its connections, budget and breaker.
 #[derive(Clone)]
-pub struct Upstream(Arc<Inner>);
+pub struct Upstream(Arc<Inner>, Option<Credentials>);
 
 struct Inner {
     name: &'static str,
@@ -95,6 +100,12 @@ impl Upstream {
         Target::parse(base_url).map(drop)
     }
 
+    /// The same, whose calls carry a token of `credentials` in `Authorization`.
+    #[must_use]
+    pub fn with_credentials(self, credentials: Credentials) -> Self {
+        Self(self.0, Some(credentials))
+    }
+
     /// The upstream's name.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -113,9 +124,12 @@ impl Upstream {
     /// Sends `request`, whose URI is a path below the base URL, and returns the whole response, whatever its status.
     ///
     /// # Errors
-    /// When no whole response came in time, or the circuit is open.
+    /// When no whole response came in time, the circuit is open, or there is no token for the call.
     pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, UpstreamError> {
-        self.0.call(request).await
+        match &self.1 {
+            Some(credentials) => credentials.send(&self.0, request).await,
+            None => self.0.call(request).await,
+        }
     }
 }
 

@@ -78,13 +78,17 @@ async fn the_default_build_depends_on_nothing_that_only_a_feature_needs() {
     let (default, host, tls) = (tree("").await, tree("host").await, tree("tls").await);
     let postgres = tree("postgres").await;
     let jobs = tree("jobs").await;
+    let (identity, oidc) = (tree("identity").await, tree("oidc").await);
     assert!(!default.contains("pyo3"), "the default build has Python");
     let names = ["caps ", "command-fds ", "listenfd ", "sd-notify "].map(|name| (name, "host", &host));
     let more = ["hyper-rustls ", "ring ", "rustls ", "tokio-rustls ", "webpki-roots ", "x509-cert "]
         .map(|name| (name, "tls", &tls));
     let database = ["sqlx ", "sqlx-core ", "sqlx-postgres "].map(|name| (name, "postgres", &postgres));
     let queue = ["croner ", "chrono "].map(|name| (name, "jobs", &jobs));
-    for (name, feature, with) in names.into_iter().chain(more).chain(database).chain(queue) {
+    let callers = ["sha2 ", "subtle "].map(|name| (name, "identity", &identity));
+    let tokens = ["aws-lc-rs ", "jsonwebtoken "].map(|name| (name, "oidc", &oidc));
+    let all = names.into_iter().chain(more).chain(database).chain(queue).chain(callers).chain(tokens);
+    for (name, feature, with) in all {
         let is_there = |tree: &str| tree.lines().any(|line| line.starts_with(name));
         assert!(!is_there(&default), "the default build has {name}");
         assert!(is_there(with), "the feature {feature} has lost {name}");
@@ -96,6 +100,7 @@ async fn the_default_build_depends_on_nothing_that_only_a_feature_needs() {
     for name in ["croner ", "chrono "] {
         assert!(!postgres.lines().any(|line| line.starts_with(name)), "the feature postgres has {name}");
     }
+    assert!(!identity.contains("jsonwebtoken"), "the feature identity reads no JWT");
     // One provider of ciphers, and the one with the least to build.
     assert!(!tls.contains("aws-lc"), "the feature tls has a second provider");
 }

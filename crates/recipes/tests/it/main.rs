@@ -5,7 +5,6 @@
 mod grpc;
 mod harness;
 mod idempotency;
-mod jwt;
 mod notes;
 mod rate_limit;
 mod webhook;

@@ -1,8 +1,7 @@
-//! Short links in Postgres: a team makes them with an API key, everybody follows them.
+//! Short links in Postgres: a team makes them with an API key or a token, everybody follows them.
 //!
 //! Next: [`settings`].
 
-mod auth;
 mod database;
 mod error;
 mod imports;
@@ -14,11 +13,11 @@ pub use settings::Settings;
 
 use std::{error::Error, time::Duration};
 
-use axum::middleware::from_fn_with_state;
 use chassis::{
     Chassis,
     config::Size,
-    openapi::{Scheme, get, post},
+    identity::{ApiKeys, Oidc},
+    openapi::{get, post},
     program::Service,
     router::Router,
     upstream::Upstreams,
@@ -28,7 +27,7 @@ use tower_http::services::ServeDir;
 /// Its name and version.
 pub const SERVICE: Service = chassis::service!();
 
-const ABOUT: &str = "Short links\n\nA link is made with a key. Anybody can follow it.";
+const ABOUT: &str = "Short links\n\nA link is made with a key or a token. Anybody can follow it.";
 
 /// The routes, and what they need.
 pub async fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, Box<dyn Error + Send + Sync>> {
@@ -37,6 +36,10 @@ pub async fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, Bo
     let client = |url| upstreams.client("reputation", url, &settings.reputation);
     let reputation = settings.reputation_url.as_deref().map(client).transpose()?;
     let events = jobs::start(settings, &database, &upstreams, chassis)?;
+    let mut guard = ApiKeys::new("api_key", &settings.api_keys, &chassis.registry)?.guard();
+    if settings.login.is_set() {
+        guard = guard.or(Oidc::new("login", &settings.login, &upstreams, &chassis.checks)?.require(["links"]));
+    }
 
     let v1 = Router::new()
         .route("/links", get(links::list).about("Lists links").post(links::create).about("Makes a link"))
@@ -49,8 +52,7 @@ pub async fn router(settings: &Settings, chassis: &Chassis) -> Result<Router, Bo
                 .max_body(Size::mib(20))
                 .request_timeout(Duration::from_secs(30)),
         )
-        .route_layer(from_fn_with_state(auth::Keys::new(&settings.api_keys), auth::require_key))
-        .secured("api_key", Scheme::ApiKeyHeader(auth::HEADER))
+        .protected(guard)
         .cors(settings.cors());
 
     Ok(Router::new()

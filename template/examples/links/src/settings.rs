@@ -1,11 +1,12 @@
 //! The service's own settings, `app.*`.
 //!
-//! Next: [`crate::auth`].
+//! Next: [`crate::links`].
 
 use std::path::PathBuf;
 
 use chassis::{
     config::{Check, Secret, SettingError, SettingErrors},
+    identity::{ApiKey, OidcSettings},
     jobs::{self, Schedule},
     postgres,
     upstream::{self, Upstream},
@@ -15,16 +16,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tower_http::cors::CorsLayer;
 
-use crate::auth;
-
 /// Settings `app.*`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Where the links are.
     pub database: postgres::Settings,
-    /// Keys that may call `/v1`; without one nobody may.
-    pub api_keys: Vec<Secret>,
+    /// Keys that may call `/v1`.
+    pub api_keys: Vec<ApiKey>,
+    /// The issuer of tokens that may call `/v1`, with the scope `links`; unset: keys alone.
+    pub login: OidcSettings,
     /// Origins whose pages may call `/v1`, such as `https://admin.example`.
     pub cors_origins: Vec<String>,
     /// The files below `/static`.
@@ -50,6 +51,7 @@ impl Default for Settings {
         Self {
             database: postgres::Settings::default(),
             api_keys: Vec::new(),
+            login: OidcSettings::default(),
             cors_origins: Vec::new(),
             public_dir: "public".into(),
             jobs: jobs::Settings::default(),
@@ -81,6 +83,9 @@ impl Check for Settings {
         self.webhook.check("webhook", errors);
         self.database.check("database", errors);
         self.reputation.check("reputation", errors);
+        if self.login.is_set() {
+            self.login.check("login", errors);
+        }
     }
 }
 
@@ -91,6 +96,6 @@ impl Settings {
         CorsLayer::new()
             .allow_origin(origins.collect::<Vec<_>>())
             .allow_methods([Method::GET, Method::POST, Method::DELETE])
-            .allow_headers([header::CONTENT_TYPE, HeaderName::from_static(auth::HEADER)])
+            .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static("x-api-key")])
     }
 }

@@ -222,7 +222,7 @@ function attempt(method, path, list, body, security) {
 
 // A field for each key; a cookie is sent by the browser itself.
 function keyFields(schemes) {
-  const fields = Object.entries(schemes).filter(([, scheme]) => resolve(scheme).in !== "cookie").map(([name, raw]) => {
+  const fields = Object.entries(schemes).filter(([, scheme]) => resolve(scheme).in !== "cookie" && resolve(scheme).type !== "mutualTLS").map(([name, raw]) => {
     const scheme = resolve(raw);
     const place = scheme.type === "apiKey" ? `${scheme.name}, in ${scheme.in}` : scheme.scheme === "basic" ? "user:password" : scheme.scheme ?? scheme.type;
     const input = make("input", { type: "password", name, autocomplete: "off", spellcheck: "false" });
@@ -237,7 +237,7 @@ function keyFields(schemes) {
 
 // Adds the keys that an operation needs, as far as they were typed.
 function prove(security, headers, query) {
-  for (const name of Object.keys(security?.[0] ?? {})) {
+  for (const name of (security ?? []).flatMap(Object.keys)) {
     const { type, scheme, in: place, name: parameter } = resolve(api.components.securitySchemes[name]);
     const key = keys.get(name);
     if (!key) continue;
@@ -285,11 +285,11 @@ function operation(method, path, raw, common) {
   const body = resolve(raw.requestBody);
   const id = raw.operationId ?? `${method}${path}`;
   const security = raw.security ?? api.security;
-  const needed = Object.keys(security?.[0] ?? {});
+  const needed = (security ?? []).map((schemes) => Object.keys(schemes).join(" and "));
   return make("article", { id, "data-words": `${method} ${path} ${raw.summary ?? ""}`.toLowerCase() },
     make("h2", {}, make("span", { class: `method ${method}` }, method), make("a", { class: "path", href: `#${id}` }, path)),
     raw.summary && make("p", {}, raw.summary), words(raw.description),
-    needed.length > 0 && make("p", { class: "faint" }, `Needs ${needed.join(" and ")}.`),
+    needed.length > 0 && make("p", { class: "faint" }, `Needs ${needed.join(", or ")}.`),
     parameters(list), requestBody(body), attempt(method, path, list, body, security),
     make("h3", {}, "Answers"), answers(raw.responses ?? {}));
 }

@@ -21,7 +21,11 @@ use http::HeaderValue;
 use prometheus::Registry;
 use rustls::ServerConnection;
 use tokio_rustls::TlsAcceptor;
-use x509_cert::{Certificate, der::Decode};
+use x509_cert::{
+    Certificate,
+    der::Decode,
+    ext::pkix::{SubjectAltName, name::GeneralName},
+};
 
 use self::{
     handshake::{Failures, Handshake, Kind},
@@ -116,9 +120,31 @@ impl Shared {
 
 /// The client's certificate, verified by rustls.
 fn certificate(session: &ServerConnection) -> Option<Box<ClientCertificate>> {
-    let der = session.peer_certificates()?.first()?;
-    let subject = Certificate::from_der(der).map(|it| it.tbs_certificate().subject().to_string()).unwrap_or_default();
-    Some(Box::new(ClientCertificate::new(subject, der.to_vec())))
+    Some(Box::new(read(session.peer_certificates()?.first()?)))
+}
+
+/// A certificate that cannot be read has no names; it is verified all the same.
+fn read(der: &[u8]) -> ClientCertificate {
+    let Ok(certificate) = Certificate::from_der(der) else {
+        return ClientCertificate::new(String::new(), der.to_vec());
+    };
+    let (uris, dns_names) = names(&certificate);
+    let subject = certificate.tbs_certificate().subject().to_string();
+    ClientCertificate::new(subject, der.to_vec()).with_names(uris, dns_names)
+}
+
+/// The URIs and the DNS names of `subjectAltName`; none where it cannot be read.
+fn names(certificate: &Certificate) -> (Vec<String>, Vec<String>) {
+    let (mut uris, mut dns_names) = (Vec::new(), Vec::new());
+    let extension = certificate.tbs_certificate().get_extension::<SubjectAltName>();
+    for name in extension.ok().flatten().into_iter().flat_map(|(_, names)| names.0) {
+        match name {
+            GeneralName::UniformResourceIdentifier(uri) => uris.push(uri.to_string()),
+            GeneralName::DnsName(name) => dns_names.push(name.to_string()),
+            _ => {}
+        }
+    }
+    (uris, dns_names)
 }
 
 /// The routes with `tls.hsts`.

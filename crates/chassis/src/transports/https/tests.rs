@@ -19,6 +19,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::{
     certificates::{Content, configure},
+    read,
     stream::{Raw, Secured},
 };
 use crate::{
@@ -26,11 +27,16 @@ use crate::{
     transports::settings::Settings,
 };
 
-/// A certificate and its key, by OpenSSL.
 fn pem() -> Vec<u8> {
+    pem_for("DNS:localhost")
+}
+
+/// A certificate for these names, and its key, by OpenSSL.
+fn pem_for(names: &str) -> Vec<u8> {
     let arguments = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
-                     -addext subjectAltName=DNS:localhost -addext basicConstraints=CA:FALSE -keyout - -out -";
-    let made = Command::new("openssl").args(arguments.split_whitespace()).output();
+                     -addext basicConstraints=CA:FALSE -keyout - -out - -addext";
+    let names = format!("subjectAltName={names}");
+    let made = Command::new("openssl").args(arguments.split_whitespace()).arg(names).output();
     let made = made.unwrap_or_else(|error| panic!("openssl: {error}: run `make tools`"));
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     made.stdout
@@ -41,6 +47,17 @@ fn a_byte_order_mark_before_a_certificate_or_a_key_is_no_part_of_it() {
     let marked = ["\u{feff}".as_bytes(), &pem()].concat();
     let content = Content { certificate: marked.clone(), key: marked, client_ca: None };
     configure(&Settings::default(), &content).map(drop).expect("a configuration");
+}
+
+#[test]
+fn a_certificate_has_the_uris_and_dns_names_that_it_is_for() {
+    let pem = pem_for("URI:spiffe://cluster.local/ns/shop/sa/web,DNS:web.shop,URI:https://shop.example,IP:127.0.0.1");
+    let certificate = read(&CertificateDer::from_pem_slice(&pem).expect("a certificate"));
+    assert_eq!(certificate.subject(), "CN=localhost");
+    assert_eq!(certificate.uris(), ["spiffe://cluster.local/ns/shop/sa/web", "https://shop.example"]);
+    assert_eq!(certificate.dns_names(), ["web.shop"]);
+    assert_eq!(certificate.name(), "spiffe://cluster.local/ns/shop/sa/web");
+    assert_eq!(read(b"none").name(), "");
 }
 
 /// Both ends of a connection whose handshake is done; the client's records are made by hand.

@@ -5,6 +5,7 @@
 mod description;
 mod drain;
 mod events;
+mod login;
 #[path = "../../../../../crates/chassis/tests/postgres/server.rs"]
 mod postgres;
 mod routes;

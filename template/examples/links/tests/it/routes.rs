@@ -147,7 +147,7 @@ async fn a_page_of_another_origin_may_call_and_reads_refusals_too() {
     let preflight = preflight.header("access-control-request-method", "POST");
     let preflight = preflight.header("access-control-request-headers", "content-type,x-api-key").await;
     assert_eq!((preflight.status, preflight.header("access-control-allow-origin")), (200, Some(origin)));
-    assert_eq!(preflight.header("access-control-allow-headers"), Some("content-type,x-api-key"));
+    assert_eq!(preflight.header("access-control-allow-headers"), Some("authorization,content-type,x-api-key"));
 
     let too_large = vec![b' '; 3 << 20];
     for (status, answer) in [

@@ -22,7 +22,7 @@ pub(crate) fn settings<'a>(database: &'a str, more: &[(&'a str, &'a str)]) -> Ve
     let all = [
         ("APP__APP__DATABASE__URL", database),
         ("APP__APP__DATABASE__MIGRATE_AT_START", "true"),
-        ("APP__APP__API_KEYS", KEY),
+        ("APP__APP__API_KEYS", "tests:a-key-of-the-tests"),
         ("APP__APP__PUBLIC_DIR", PUBLIC),
         ("APP__APP__CORS_ORIGINS", "https://admin.example"),
         ("APP__APP__JOBS__POLL", "20ms"),
