@@ -5,10 +5,11 @@
 
 use std::{convert::Infallible, process::ExitCode};
 
-use axum::{body::Bytes, routing::get};
+use axum::body::Bytes;
 use chassis::{
     Chassis,
     config::{Check, SettingErrors},
+    openapi::get,
     router::Router,
 };
 use schemars::JsonSchema;

@@ -62,8 +62,8 @@ fn differs(target: &Authority, host: &HeaderValue, uri: &Uri) -> bool {
 /// `uri-host [ ":" port ]` of RFC 9110, section 7.2. An empty one is valid: it says that the target has no host.
 fn is_valid(host: &[u8]) -> bool {
     let Some(address) = host.strip_prefix(b"[") else {
-        let port = host.iter().position(|&byte| byte == b':').unwrap_or(host.len());
-        return host[..port].iter().all(|&byte| OF_A_NAME[usize::from(byte)]) && is_port(&host[port..]);
+        let end = host.iter().position(|&byte| !OF_A_NAME[usize::from(byte)]).unwrap_or(host.len());
+        return is_port(&host[end..]);
     };
     let Some(end) = address.iter().position(|&byte| byte == b']') else { return false };
     let (address, port) = (&address[..end], &address[end + 1..]);

@@ -89,7 +89,7 @@ mod tests {
             run(|| assert!(now() >= seen, "a turn within a turn sees nothing of it"));
             assert_eq!(now(), seen);
             forget();
-            assert!(std::iter::repeat_with(now).any(|later| later > seen), "the clock goes on");
+            assert!(std::iter::repeat_with(now).take(1_000_000).any(|later| later > seen), "the clock goes on");
         });
     }
 }
