@@ -208,9 +208,11 @@ async fn what_is_half_here_over_http2_counts_and_ends() {
     let entry = connections.enter(None);
     entry.state.multiplex();
     entry.state.set_half(Some(Half::Frame));
-    entry.holds(FREE + 100);
+    entry.holds(SMALL);
+    assert_eq!(total(&connections), 0);
+    entry.holds(SMALL + 1);
     entry.begin_request();
-    assert_eq!(total(&connections), 100);
+    assert_eq!(total(&connections), SMALL + 1);
     assert!(entry.head_waits());
     assert!(!entry.state.head_must_end(), "it may be in transit");
     sleep(ON_ITS_WAY + 2 * AGAIN).await;
