@@ -66,7 +66,9 @@ impl LoadReport {
 
 fn message(fields: [(u64, f64); 4]) -> Vec<u8> {
     let mut out = Vec::new();
-    fields.into_iter().for_each(|(number, value)| protobuf::double(&mut out, number, value));
+    for (number, value) in fields {
+        protobuf::double(&mut out, number, value);
+    }
     out
 }
 

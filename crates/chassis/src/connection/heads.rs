@@ -2,9 +2,9 @@
 //! or its time is up: of HTTP/1, FastCGI and uwsgi, of HTTP/2 with any other frame that is half here, and of a TLS
 //! handshake.
 //!
-//! Only bytes above the first 8 KiB of a head count. At the limit such heads are not read on, and the oldest head of the
-//! address with the most bytes ends with its connection (over HTTP/1 with 408), as often as needed. Then the others are read
-//! on.
+//! Only bytes above the first 8 KiB of a head count; over HTTP/2 all of them, above 1 KiB. At the limit such heads are not read
+//! on, and the oldest head of the address with the most bytes ends with its connection (over HTTP/1 with 408), as often as
+//! needed. Then the others are read on.
 //!
 //! Next: [`super::drive`], where the chosen connection ends.
 
@@ -31,6 +31,9 @@ use super::{
 
 /// 8 KiB of each head never count: hyper's buffer is that large before the first byte comes.
 pub(super) const FREE: usize = 8 * 1024;
+/// 1 KiB, more than most header blocks have: above it all that is half here over HTTP/2 counts, as h2's buffer, which never
+/// counts, has it once more.
+const SMALL: usize = 1024;
 /// 64 heads of the largest size, above what never counts: few heads are longer than that, and for a moment.
 const LARGEST: usize = 64;
 /// 5 ms: a head that waits for others to end waits little longer than they may be in transit.
@@ -135,7 +138,7 @@ impl Entry {
 
     /// HTTP/2: so many bytes of a header block, or of another frame but DATA, wait for their rest.
     pub(super) fn holds(&self, bytes: usize) {
-        self.count_head(|| self.state.head.set(bytes));
+        self.count_head(|| self.state.head.set(if bytes > SMALL { FREE + bytes } else { 0 }));
     }
 
     /// Bytes of a TLS handshake came in.

@@ -3,7 +3,7 @@
 //! Next: [`super::sniff`].
 
 use std::{
-    error::Error as _,
+    error::Error,
     io,
     net::SocketAddr,
     pin::Pin,
@@ -174,7 +174,7 @@ impl<R: Respond> Shared<R> {
             Ok(result) => {
                 let reason = outcome(&result, &entry.state);
                 // What h2 itself refuses it tells the peer.
-                let is_ours = |error: &hyper::Error| error.source().is_some_and(|source| source.is::<io::Error>());
+                let is_ours = |error: &hyper::Error| error.source().is_some_and(<dyn Error>::is::<io::Error>);
                 let is_flood = reason == Closed::Flood && result.as_ref().is_err_and(is_ours);
                 let is_hostile = is_flood || reason == Closed::HeaderTimeout;
                 // The peer still sends WINDOW_UPDATE for data in transit: a closed socket would reply with a reset.

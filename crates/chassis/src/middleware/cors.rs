@@ -58,14 +58,12 @@ impl Cors {
         });
         let outside = self.layer.layer(inside);
         Box::pin(async {
-            match caught(outside.oneshot(request)).await {
-                Some(answer) => answer.unwrap_or_else(|never| match never {}),
-                // A rule of the app's own: its request is counted and answered as where a handler panics.
-                None => {
-                    let (stack, route, connection) = failed;
-                    RequestFuture::failed(stack, route, spare, connection).await
-                }
+            if let Some(answer) = caught(outside.oneshot(request)).await {
+                return answer.unwrap_or_else(|never| match never {});
             }
+            // A rule of the app's own has panicked: its request is counted and answered as where a handler does.
+            let (stack, route, connection) = failed;
+            RequestFuture::failed(stack, route, spare, connection).await
         })
     }
 }

@@ -156,32 +156,34 @@ fn connected(connections: &Arc<Connections>) -> (Arc<Entry>, Io<DuplexStream>, D
     (entry, io, client)
 }
 
-/// They were held back with the end of the request before, and count again for their own head. `length` is that of its body.
-async fn bytes_that_came_with(head: &str, length: Option<Option<u64>>, body: &str) {
+/// They were held back with the end of the request before, and count again for their own head. A body comes with its length,
+/// if that is known.
+async fn bytes_that_came_with(head: &str, body: Option<(&str, Option<u64>)>) {
     let connections = connections(1_000_000);
     let (entry, mut io, mut client) = connected(&connections);
     let second = format!("GET / HTTP/1.1\r\nx-long: {}", "x".repeat(24_000));
-    client.write_all(format!("{head}{body}{second}").as_bytes()).await.expect("sends");
+    let text = body.map_or("", |(text, _)| text);
+    client.write_all(format!("{head}{text}{second}").as_bytes()).await.expect("sends");
     let mut buf = vec![0; 40_000];
     assert_eq!(io.read(&mut buf).await.expect("reads"), head.len(), "the head alone");
     entry.begin_request();
-    if let Some(length) = length {
+    if let Some((_, length)) = body {
         assert!(entry.state.bodies.expect(length));
-        assert_eq!(io.read(&mut buf).await.expect("reads"), body.len(), "the body alone");
+        assert_eq!(io.read(&mut buf).await.expect("reads"), text.len(), "the body alone");
     }
     assert_eq!(total(&connections), 0);
     entry.state.end_part();
     for _ in 0..2 {
         assert_eq!(io.read(&mut buf[..12_000]).await.expect("reads"), 12_000);
-        assert_eq!(total(&connections), second.len() - FREE, "behind {head}{body}");
+        assert_eq!(total(&connections), second.len() - FREE, "behind {head}{text}");
     }
 }
 
 #[tokio::test]
 async fn bytes_that_came_with_the_request_before_count() {
-    bytes_that_came_with("GET / HTTP/1.1\r\n\r\n", None, "").await;
-    bytes_that_came_with("POST / HTTP/1.1\r\n\r\n", Some(Some(3)), "abc").await;
-    bytes_that_came_with("POST / HTTP/1.1\r\n\r\n", Some(None), "0\r\n\r\n").await;
+    bytes_that_came_with("GET / HTTP/1.1\r\n\r\n", None).await;
+    bytes_that_came_with("POST / HTTP/1.1\r\n\r\n", Some(("abc", Some(3)))).await;
+    bytes_that_came_with("POST / HTTP/1.1\r\n\r\n", Some(("0\r\n\r\n", None))).await;
 }
 
 /// The head came alone, and was not held back.
@@ -190,15 +192,16 @@ async fn bytes_that_came_with_the_body_of_a_get_count() {
     let connections = connections(1_000_000);
     let (entry, mut io, mut client) = connected(&connections);
     let mut buf = vec![0; 40_000];
-    client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("sends");
-    io.read(&mut buf).await.expect("reads");
+    let head = b"GET / HTTP/1.1\r\n\r\n";
+    client.write_all(head).await.expect("sends");
+    assert_eq!(io.read(&mut buf).await.expect("reads"), head.len());
     entry.begin_request();
     assert!(entry.state.bodies.expect(Some(20_000)));
-    client.write_all(&[b'x'; 44_000]).await.expect("sends");
+    client.write_all(&vec![b'x'; 44_000]).await.expect("sends");
     assert_eq!(io.read(&mut buf).await.expect("reads"), 20_000, "the body alone");
     entry.state.end_part();
-    io.read(&mut buf).await.expect("reads");
-    assert!(total(&connections) > 0, "the next head");
+    assert_eq!(io.read(&mut buf).await.expect("reads"), 20_000, "of the next head");
+    assert_eq!(total(&connections), 20_000 - FREE);
 }
 
 /// Of streams beside it nothing counts, and none of them frees it.
@@ -208,9 +211,11 @@ async fn what_is_half_here_over_http2_counts_and_ends() {
     let entry = connections.enter(None);
     entry.state.multiplex();
     entry.state.set_half(Some(Half::Frame));
-    entry.holds(FREE + 100);
+    entry.holds(SMALL);
+    assert_eq!(total(&connections), 0);
+    entry.holds(SMALL + 1);
     entry.begin_request();
-    assert_eq!(total(&connections), 100);
+    assert_eq!(total(&connections), SMALL + 1);
     assert!(entry.head_waits());
     assert!(!entry.state.head_must_end(), "it may be in transit");
     sleep(ON_ITS_WAY + 2 * AGAIN).await;

@@ -15,7 +15,8 @@ const PING: u8 = 6;
 #[tokio::test]
 async fn a_head_that_is_too_large_for_h2_is_counted_and_logged() {
     let _turn = shared().await;
-    let settings = [("APP__TELEMETRY__ACCESS_LOG", "true"), ("APP__SERVER__MAX_HEAD", "4KiB")];
+    let limits = [("APP__SERVER__MAX_HEAD", "4KiB"), ("APP__SERVER__MAX_URI", "1KiB")];
+    let settings = [&limits[..], &[("APP__TELEMETRY__ACCESS_LOG", "true")]].concat();
     let server = Server::start_example("streams", &settings).await;
     let mut connection = frames::open(server.app, &[]).await;
     let field = [&[0, 1, b'x', 100][..], &[b'a'; 100]].concat();
