@@ -1,38 +1,47 @@
-"""A control group with a quarter of a CPU, the limit that small pods have."""
+"""Control groups with a part of a CPU, as the limits of small pods."""
 
 import os
 import pathlib
 
-# Of 100 ms, the period that the kubelet sets.
-QUOTA, PERIOD = 25_000, 100_000
+# 100 ms: the period that the kubelet sets.
+PERIOD = 100_000
 
 
-class Quarter:
-    """Its directory, or None where none can be made here."""
+class Quota:
+    """A control group that may use so many CPUs. `path` is its directory, or None where none can be made here."""
 
-    def __init__(self):
-        self.path = self.first() or self.second()
+    def __init__(self, cpus, name="bench"):
+        self.name, self.files = f"{name}-{os.getpid()}", None
+        self.path = self.first(cpus) or self.second(cpus)
 
-    def first(self):
+    def first(self, cpus):
         """By version 1 of control groups."""
-        return self.made(pathlib.Path("/sys/fs/cgroup/cpu"), {"cpu.cfs_period_us": PERIOD, "cpu.cfs_quota_us": QUOTA})
+        return self.made(pathlib.Path("/sys/fs/cgroup/cpu"), first, cpus)
 
-    def second(self):
+    def second(self, cpus):
         """By version 2, where the root may give its CPU away."""
-        return self.made(pathlib.Path("/sys/fs/cgroup"), {"cpu.max": f"{QUOTA} {PERIOD}"})
+        return self.made(pathlib.Path("/sys/fs/cgroup"), second, cpus)
 
-    @staticmethod
-    def made(root, values):
-        path = root / f"bench-{os.getpid()}"
+    def made(self, root, files, cpus):
+        path = root / self.name
         try:
             path.mkdir()
-            for name, value in values.items():
-                (path / name).write_text(str(value))
+            self.path, self.files = path, files
+            self.set(cpus)
             return path
         except OSError:
             if path.is_dir():
                 path.rmdir()
             return None
+
+    def set(self, cpus):
+        """Changes it while processes run in it."""
+        for name, value in self.files(cpus).items():
+            (self.path / name).write_text(str(value))
+
+    def enter(self):
+        """The calling process, and what it starts, goes into it."""
+        (self.path / "cgroup.procs").write_text(str(os.getpid()))
 
     def __enter__(self):
         return self
@@ -40,3 +49,18 @@ class Quarter:
     def __exit__(self, *_):
         if self.path:
             self.path.rmdir()
+
+
+def first(cpus):
+    return {"cpu.cfs_period_us": PERIOD, "cpu.cfs_quota_us": round(cpus * PERIOD)}
+
+
+def second(cpus):
+    return {"cpu.max": f"{round(cpus * PERIOD)} {PERIOD}"}
+
+
+class Quarter(Quota):
+    """A quarter of a CPU, the limit that small pods have."""
+
+    def __init__(self):
+        super().__init__(0.25)

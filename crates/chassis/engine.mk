@@ -48,6 +48,7 @@ test-full: tools lint ## Runs all checks with the full number of restarts and re
 	HOSTILE=full $(MAKE) hostile
 	FULL=yes cargo test --locked --package clone -- --include-ignored
 	FULL=yes $(MAKE) template-load
+	$(MAKE) newest
 	SCHEMATHESIS_EXAMPLES=500 $(MAKE) api examples
 	$(MAKE) bench-check peers
 
@@ -109,9 +110,15 @@ template-chart: ## Tests every value set, wrong values, two revisions in a rollo
 template-ops: ## Tests every alert, and every metric of the dashboard.
 	template/tests/ops/check
 
-template-load: ## Tests the load tests: faults that must fail them, reports in a browser.
+template-load: ## Tests the load tests: faults that must fail them, reports in a browser; balancers; rollouts, evictions and drains of nodes.
 	cargo build --locked --bin server
+	cargo build --locked $(ENGINE) --bin ledger --bin mixed
 	template/tests/load/check
+
+newest: python ## Tests doors, fleets, load and rollouts with the newest nginx, HAProxy and lighttpd, of a later Debian; needs the network.
+	cargo build --locked --bin server
+	cargo build --locked $(ENGINE) --bin ledger --bin mixed
+	template/tests/balancers/newest
 
 template-release: ## Tests scripts/release in a copy of the files that it reads.
 	scripts/gate chart/tools

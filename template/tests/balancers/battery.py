@@ -3,7 +3,7 @@ the requests after it are answered.
 
 The forms are `usual`, as a manual's first example has it, and `documented`, as docs/operations.md says.
 
-`battery.py [--later FOLDER] [--caddy PROGRAM] [--update] [NAME…]` compares with expected.txt, section by section.
+`battery.py [--later FOLDER] [--update] [NAME…]` compares with expected.txt, section by section.
 """
 
 import argparse
@@ -200,14 +200,13 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*")
     parser.add_argument("--later")
-    parser.add_argument("--caddy")
     parser.add_argument("--update", action="store_true")
     options = parser.parse_args()
     sections = {}
     for block in EXPECTED.read_text().split("\n\n") if EXPECTED.exists() else []:
         sections[block.split("\n")[0]] = block.strip("\n")
     wrong = []
-    for name, program in programs(options.later, options.caddy).items():
+    for name, program in programs(options.later).items():
         if options.names and name not in options.names:
             continue
         if not program:

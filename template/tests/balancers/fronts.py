@@ -1,5 +1,6 @@
-"""Balancers in front of two replicas, each as its manual's first example has it, and as docs/operations.md says, without the
-health checks: what is asked of a replica that has just gone must not depend on when they look."""
+"""Balancers in front of replicas, without health checks: what is asked of a replica that has just gone must not depend on when
+they look. The forms are `usual`, as a manual's first example has it, `documented`, as docs/operations.md says, and `least`, the
+usual one with the least change by which a restart loses nothing."""
 
 import csv
 import json
@@ -17,6 +18,9 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path.append(str(ROOT / "crates/chassis/gate/load"))
 from fleet import free_port
 
+# What `least` changes, as a reader would write it.
+LEAST = {"nginx": "`max_fails=0`", "haproxy": "`option redispatch 1`", "envoy": '`retry_on: "connect-failure"`',
+         "apache": "`retry=0`", "caddy": "`lb_retries 2`"}  # fmt: skip
 # Short enough to wait for; what a balancer does at a time-out does not depend on it.
 TIMEOUT = 2
 DOCUMENTED_HAPROXY = """  retries 3
@@ -81,7 +85,7 @@ class Front:
 
     def _nginx(self, ports):
         is_documented = self.form == "documented"
-        fails = " max_fails=0" if is_documented else ""
+        fails = "" if self.form == "usual" else " max_fails=0"
         more = "proxy_connect_timeout 1s; proxy_next_upstream error timeout;" if is_documented else ""
         servers = "".join(f"    server 127.0.0.1:{port}{fails};\n" for port in ports)
         # 1.30 needs neither line: it keeps connections by itself.
@@ -112,7 +116,7 @@ http {{
 
     def _haproxy(self, ports):
         servers = "\n".join(f"  server s{port} 127.0.0.1:{port}" for port in ports)
-        more = DOCUMENTED_HAPROXY if self.form == "documented" else ""
+        more = {"documented": DOCUMENTED_HAPROXY, "least": "  option redispatch 1\n"}.get(self.form, "")
         config = f"""global
   nbthread 1
   stats socket ipv4@127.0.0.1:{self.stats}
@@ -143,6 +147,8 @@ backend fleet
                 {"match": once, "route": {**route, "retry_policy": retries("connect-failure,refused-stream,reset")}},
                 {"match": {"prefix": "/"}, "route": {**route, "retry_policy": retries("connect-failure,refused-stream,reset-before-request")}},
             ]  # fmt: skip
+        if self.form == "least":
+            routes[0]["route"] = {**route, "retry_policy": {"retry_on": "connect-failure", "num_retries": 2}}
         line = "%REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS%\n"
         manager = {
             "@type": f"{extension}.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -178,7 +184,7 @@ backend fleet
         load = "".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n" for name in modules)
         # As root it would change to a user that cannot write here.
         user = "User www-data\nGroup www-data\n" if Path("/proc/self").stat().st_uid == 0 else ""
-        retry = " retry=0 ttl=600 connectiontimeout=1" if self.form == "documented" else ""
+        retry = {"documented": " retry=0 ttl=600 connectiontimeout=1", "least": " retry=0"}.get(self.form, "")
         members = "".join(f"  BalancerMember http://127.0.0.1:{port}{retry}\n" for port in ports)
         # One process: each has connections of its own.
         config = f"""{load}{user}ServerRoot {self.folder}
@@ -207,7 +213,7 @@ ProxyPass / balancer://fleet/
             "load_balancing": {"selection_policy": {"policy": "round_robin"}},
             "transport": {"protocol": "http", "response_header_timeout": f"{TIMEOUT}s"},
         }
-        if self.form == "documented":
+        if self.form in ("documented", "least"):
             proxy["load_balancing"] |= {"retries": 2}
         config = {"admin": {"disabled": True}, "apps": {"http": {"servers": {"door": {
             "listen": [f"127.0.0.1:{self.port}"], "automatic_https": {"disable": True}, "logs": {},
@@ -227,13 +233,12 @@ def address(port):
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
-def programs(later=None, caddy=None):
-    """(name, program) of what is there."""
+def programs(later=None):
+    """(name, program) of what is there; with the folder of `later`, its programs too."""
     path = f"{os.environ['PATH']}:/usr/sbin:{ROOT}/.tools/bin"
-    names = {"nginx-1.22": "nginx", "haproxy-2.6": "haproxy", "envoy-1.40": "envoy", "apache-2.4": "apache2"}
+    names = {"nginx-1.22": "nginx", "haproxy-2.6": "haproxy", "envoy-1.40": "envoy", "apache-2.4": "apache2",
+             "caddy-2.11": "caddy"}  # fmt: skip
     found = {name: shutil.which(program, path=path) for name, program in names.items()}
     if later:
         found |= {"nginx-1.30": f"{later}/bin/nginx", "haproxy-3.2": f"{later}/bin/haproxy"}
-    if caddy:
-        found["caddy-2.11"] = caddy
     return found

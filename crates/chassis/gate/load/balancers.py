@@ -92,7 +92,7 @@ class HAProxy(Balancer):
         return states.count("UP")
 
     def command(self):
-        servers = "\n".join(f"  server {each.name} 127.0.0.1:{each.port}" for each in self.replicas)
+        servers = "\n".join(self.server(each) for each in self.replicas)
         config = f"""global
   maxconn 8192
   nbthread 1
@@ -114,6 +114,9 @@ backend fleet
 {servers}
 """
         return [find("haproxy"), "-db", "-f", self.write("haproxy.cfg", config)]
+
+    def server(self, replica):
+        return f"  server {replica.name} 127.0.0.1:{replica.port}"
 
 
 class HAProxyTcp(HAProxy):

@@ -4,7 +4,7 @@
 //! (host:port) for each path at its rate a second with Poisson arrivals, each with a deadline of 250 ms that it also
 //! states; `CRITICAL` is the share that says `x-request-criticality: critical`. What is refused or late is asked again
 //! `RETRIES` times. `LEAD` seconds at that rate come first and are not counted. It asks `ADMIN` for `/readyz` every 50 ms
-//! meanwhile, and prints one JSON object.
+//! meanwhile, unless that is `-`, and prints one JSON object.
 
 use std::{
     sync::{Arc, Mutex},
@@ -58,7 +58,7 @@ async fn main() {
         [lead, seconds].map(|text| Duration::from_secs(text.parse().expect("LEAD and SECONDS are whole numbers")));
     let retries = retries.parse().expect("RETRIES is a whole number");
     let http: Http = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
-    let probes = tokio::spawn(probe(http.clone(), format!("http://{admin}/readyz"), time[0] + time[1]));
+    let probes = tokio::spawn(probe(http.clone(), admin.clone(), time[0] + time[1]));
     let mut runs = JoinSet::new();
     for stream in streams {
         let mut parts = stream.split('@');
@@ -158,7 +158,11 @@ async fn attempt_one(http: &Http, url: &str, critical: bool) -> End {
 }
 
 /// The probe's 99th percentile, and how many failed: not 200 within a second.
-async fn probe(http: Http, url: String, time: Duration) -> Value {
+async fn probe(http: Http, admin: String, time: Duration) -> Value {
+    if admin == "-" {
+        return Value::Null;
+    }
+    let url = format!("http://{admin}/readyz");
     let (begun, mut times, mut failed) = (Instant::now(), Vec::new(), 0);
     while begun.elapsed() < time {
         let asked = Instant::now();
@@ -182,5 +186,5 @@ fn percentile(values: &mut [f64], share: f64) -> Option<f64> {
         reason = "an index"
     )]
     let at = (values.len() as f64 * share) as usize;
-    values.get(at.min(values.len().saturating_sub(1))).map(|value| (value * 10.0).round() / 10.0)
+    values.get(at.min(values.len().saturating_sub(1))).map(|value| (value * 100.0).round() / 100.0)
 }

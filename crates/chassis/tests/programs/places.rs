@@ -48,17 +48,17 @@ fn routes(settings: &Settings) -> Router {
         .cpu_bound()
 }
 
-/// CPU time to burn.
+/// CPU time to burn; parts of a millisecond as well.
 #[derive(Deserialize)]
 struct Work {
-    cpu_ms: u64,
+    cpu_ms: f64,
 }
 
 impl Work {
     /// CPU time of the thread, not wall time: a busy machine makes it slower, as real work is.
     fn run(self) -> &'static str {
         let spent = || Duration::from(ClockId::CLOCK_THREAD_CPUTIME_ID.now().expect("Linux has this clock"));
-        let end = spent() + Duration::from_millis(self.cpu_ms);
+        let end = spent() + Duration::from_secs_f64(self.cpu_ms.max(0.0) / 1e3);
         while spent() < end {
             std::hint::black_box((0..4096_u64).fold(0, |sum, n| std::hint::black_box(sum) ^ n));
         }
