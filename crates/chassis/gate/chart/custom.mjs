@@ -9,6 +9,7 @@ const packages = {
   "monitoring.coreos.com": "prometheus-operator",
   "keda.sh": "keda",
   "cert-manager.io": "cert-manager",
+  "argoproj.io": "argo-rollouts",
 };
 
 async function model({ apiVersion, kind }) {
