@@ -24,15 +24,15 @@ use bytes::Bytes;
 use http::header;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::{
-    runtime::{Handle, Runtime},
+    runtime::Handle,
     time::{Instant, timeout},
 };
 
 use super::{
     Chassis, StartError,
     app::{self, App},
-    build_runtime,
     core::{Core, healthz},
+    runtimes::Runtimes,
     start::Parts,
 };
 use crate::{
@@ -60,9 +60,7 @@ pub struct Embedded {
     lifecycle: Lifecycle,
     drain_timeout: Duration,
     flush_timeout: Duration,
-    io: Runtime,
-    /// Ends with it.
-    _work: Runtime,
+    runtimes: Runtimes,
 }
 
 /// A request from the host.
@@ -120,18 +118,17 @@ impl Embedded {
         let (drain_timeout, flush_timeout) = (lifecycle.drain_timeout.get(), lifecycle.flush_timeout.get());
         let app = app::erased(Arc::clone(&loaded.settings), app);
         let live = Live::new(sources, loaded);
-        let io = build_runtime("io", live.get().runtime.io_threads(), &telemetry)?;
-        let work = build_runtime("work", live.get().runtime.work_threads(), &telemetry)?;
+        let runtimes = Runtimes::start(&live.get().runtime, &telemetry)?;
         let (routes, core, tasks, lifecycle) =
-            io.block_on(enter(&live, identity, &telemetry, io.handle(), work.handle(), app))?;
+            runtimes.io.block_on(enter(&live, identity, &telemetry, &runtimes, app))?;
         tracing::info!(config_hash = %live.loaded().hash, "started inside another server");
-        Ok(Self { routes, core, telemetry, tasks, lifecycle, drain_timeout, flush_timeout, io, _work: work })
+        Ok(Self { routes, core, telemetry, tasks, lifecycle, drain_timeout, flush_timeout, runtimes })
     }
 
     /// The runtime of requests, on which their bodies must be awaited.
     #[must_use]
     pub fn runtime(&self) -> &Handle {
-        self.io.handle()
+        self.runtimes.io.handle()
     }
 
     /// The app's response for the host: without hop-by-hop headers, with a length if known,
@@ -172,7 +169,7 @@ impl Embedded {
         self.lifecycle.bound_drain(Instant::now() + self.drain_timeout);
         self.lifecycle.begin_drain(Duration::ZERO);
         self.lifecycle.end_requests();
-        self.io.block_on(async {
+        self.runtimes.io.block_on(async {
             if timeout(self.drain_timeout, self.tasks.ended()).await.is_err() {
                 self.tasks.cut();
             }
@@ -193,15 +190,16 @@ async fn enter<A: AppSettings>(
     live: &Live<A>,
     identity: Identity,
     telemetry: &Telemetry,
-    io: &Handle,
-    work: &Handle,
+    runtimes: &Runtimes,
     app: App,
 ) -> Result<(Routes, Core, Tasks, Lifecycle), StartError> {
+    let io = runtimes.io.handle();
     let Parts { verdicts, chassis, .. } = Parts::new(live, identity, telemetry, io)?;
     let routes = app::start(app, &chassis, io, live.get().lifecycle.start_timeout.get()).await?;
     let routes = routes.merge(healthz(&verdicts.probes));
     verdicts.checks.start(io);
-    let core = Core::new(live, telemetry, &verdicts, &chassis.served, work);
+    let core = Core::new(live, telemetry, &verdicts, &chassis.served, runtimes);
+    io.spawn(Arc::clone(&core.resize).run());
     // The host accepts.
     verdicts.accepting.iter().for_each(|accepting| accepting.store(true, Relaxed));
     verdicts.lifecycle.ready();

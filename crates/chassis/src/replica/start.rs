@@ -14,6 +14,8 @@ use super::{
     app::{self, App},
     bind::{bind, bind_agent, cannot_bind},
     core::{Core, healthz},
+    resize::Resize,
+    runtimes::Runtimes,
 };
 use crate::{
     admin::{self, Admin, Heartbeat, Running, Scrape, agent::Agent, probes::Probes},
@@ -64,11 +66,11 @@ impl<A: AppSettings> Prepared<A> {
         identity: Identity,
         telemetry: &Arc<Telemetry>,
         before: Before,
-        io: &Handle,
-        work: &Handle,
+        runtimes: &Runtimes,
         app: App,
     ) -> Result<Self, StartError> {
         let Before { host, certificates, listening } = before;
+        let io = runtimes.io.handle();
         let Parts { config_metrics, verdicts, chassis } = Parts::new(&live, identity.clone(), telemetry, io)?;
         host.announce(telemetry.registry(), &verdicts.heartbeat).map_err(metrics)?;
         let mut admin = prepare_admin(&live, &identity, telemetry, &host, &verdicts)?;
@@ -86,7 +88,7 @@ impl<A: AppSettings> Prepared<A> {
         verdicts.checks.start(io);
         let _inside = io.enter();
         let (door, servers) =
-            Door::new(listeners, routes, &live, telemetry, &verdicts, (&chassis.served, &certificates), work);
+            Door::new(listeners, routes, &live, telemetry, &verdicts, (&chassis.served, &certificates), runtimes);
         let Verdicts { lifecycle, faults, probes, .. } = verdicts;
         let (telemetry, tasks) = (Arc::clone(telemetry), chassis.tasks);
         let agent_stop = CancellationToken::new();
@@ -213,6 +215,7 @@ pub(super) struct Door {
     pub(super) overload: Overload,
     pub(super) balancer: Balancer,
     pub(super) connections: Arc<Connections>,
+    pub(super) resize: Arc<Resize>,
     pub(super) stop: CancellationToken,
     pub(super) loops: TaskTracker,
 }
@@ -226,10 +229,10 @@ impl Door {
         telemetry: &Telemetry,
         verdicts: &Verdicts,
         (served, certificates): (&Arc<Served>, &Certificates),
-        work: &Handle,
+        runtimes: &Runtimes,
     ) -> (Self, Servers) {
-        let Core { settings, overload, balancer, stack, limits, connections } =
-            Core::new(live, telemetry, verdicts, served, work);
+        let Core { settings, overload, balancer, stack, limits, connections, resize } =
+            Core::new(live, telemetry, verdicts, served, runtimes);
         let (all, registry) = (live.get(), telemetry.registry());
         routes.warn_beyond(all.lifecycle.drain_timeout.get());
         let doors = Doors::new(transports::Parts {
@@ -246,6 +249,7 @@ impl Door {
             overload,
             balancer,
             connections,
+            resize,
             stop: CancellationToken::new(),
             loops: TaskTracker::new(),
         };
@@ -287,6 +291,6 @@ fn show<A: AppSettings>(live: &Live<A>) -> serde_json::Value {
     })
 }
 
-fn metrics(error: prometheus::Error) -> StartError {
+pub(super) fn metrics(error: prometheus::Error) -> StartError {
     StartError::new("registering metrics", error)
 }

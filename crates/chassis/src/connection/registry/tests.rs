@@ -61,3 +61,35 @@ async fn closed_resolves_when_the_last_one_leaves() {
     closed.await;
     assert!(connections.try_place().is_some());
 }
+
+#[tokio::test]
+async fn connections_beyond_a_limit_that_falls_make_room() {
+    let connections = connections(3);
+    let [busy, idle, other] = [0; 3].map(|_| {
+        let entry = connections.enter(connections.try_place());
+        entry.state.begin_request();
+        entry
+    });
+    idle.state.end_part();
+    connections.resize(1);
+    assert_eq!(connections.max(), 1);
+    eventually(|| idle.state.takes_yield()).await;
+    drop(idle);
+    assert!(!busy.state.takes_yield(), "a busy one is never asked");
+    drop(other);
+    drop(busy);
+    let place = connections.place().await;
+    eventually(|| connections.places.is_settled()).await;
+    assert!(connections.try_place().is_none(), "one place is left, and it is taken");
+    drop(place);
+    connections.resize(2);
+    let places = [connections.try_place(), connections.try_place()];
+    assert!(places.iter().all(Option::is_some) && connections.try_place().is_none());
+}
+
+/// Lets other tasks run until it holds.
+async fn eventually(mut holds: impl FnMut() -> bool) {
+    while !holds() {
+        tokio::task::yield_now().await;
+    }
+}
