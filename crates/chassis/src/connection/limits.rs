@@ -57,8 +57,13 @@ impl Limits {
     }
 
     fn age(settings: &Settings, state: &State) -> Option<Instant> {
-        let age = settings.max_connection_age.get();
-        (!age.is_zero()).then(|| state.opened + age.mul_f32(0.9 + 0.2 * state.draw))
+        Some(state.opened + Self::lifetime(settings.max_connection_age.get(), state.draw)?)
+    }
+
+    /// How long a connection with the random number `draw` (0 to 1) is used: 0.9 to 1.1 of `age`; without end where that
+    /// is 0.
+    pub(crate) fn lifetime(age: Duration, draw: f32) -> Option<Duration> {
+        (!age.is_zero()).then(|| age.mul_f32(0.9 + 0.2 * draw))
     }
 
     /// When this connection is asked to close in a drain that has begun.
