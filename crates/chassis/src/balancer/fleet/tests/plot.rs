@@ -85,6 +85,7 @@ impl Plot {
     }
 }
 
+/// Two decimals at most.
 fn short(value: f64) -> String {
-    if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value}") }
+    format!("{}", (100.0 * value).round() / 100.0)
 }
