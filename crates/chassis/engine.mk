@@ -12,8 +12,8 @@ GUESTS = --package uwsgi-plugin --package wsgi-guest
 EXAMPLES = --package recipes --package links
 # More than what the service drives.
 TOOLS = engine
-ENGINE_GENERATED = first-route
-TEMPLATE_STEPS = template-chart template-ops template-load template-release template-gate docs
+ENGINE_GENERATED = first-route fleet
+TEMPLATE_STEPS = template-chart template-ops template-canary template-load template-release template-gate docs
 ENGINE_STEPS = guest engine-lint engine package test-host database examples doors hostile uwsgi-plugin wsgi wsgi-guest fuzz $(TEMPLATE_STEPS)
 
 # What `make deny` checks beside the root's workspace.
@@ -24,6 +24,9 @@ guest: ## Tests the installation of tools and the numbered steps.
 
 first-route: ## The pages of crates/clone/bare, from docs/first-route.md.
 	UPDATE=1 cargo test --locked --package clone --test it the_documented_first_route
+
+fleet: ## Runs the simulation of a fleet, and writes its tables and figures into docs/fleet.md.
+	UPDATE=1 cargo test --locked $(ENGINE) --lib balancer::fleet
 
 # The feature host is the one that many have alone.
 engine-lint: ## Checks formatting, lints and documentation links of the engine and of everything beside the service.
@@ -47,7 +50,7 @@ test-full: tools lint ## Runs all checks with the full number of restarts and re
 	JOBS=100000 $(MAKE) database
 	HOSTILE=full $(MAKE) hostile
 	FULL=yes cargo test --locked --package clone -- --include-ignored
-	FULL=yes $(MAKE) template-load
+	FULL=yes $(MAKE) template-load template-fleet
 	$(MAKE) newest
 	SCHEMATHESIS_EXAMPLES=500 $(MAKE) api examples
 	$(MAKE) bench-check peers
@@ -109,6 +112,14 @@ template-chart: ## Tests every value set, wrong values, two revisions in a rollo
 
 template-ops: ## Tests every alert, and every metric of the dashboard.
 	template/tests/ops/check
+
+template-canary: ## Checks the samples of canaries: schemas, metrics of the live service, rollouts that promtool plays.
+	cargo build --locked --bin server
+	template/tests/canary/check
+
+template-fleet: ## Compares real fleets with the simulation's predictions: of 3 replicas, and with FULL=yes of 8.
+	cargo build --locked --bin server
+	template/tests/fleet/check $(if $(FULL),--all)
 
 template-load: ## Tests the load tests: faults that must fail them, reports in a browser; balancers; rollouts, evictions and drains of nodes.
 	cargo build --locked --bin server

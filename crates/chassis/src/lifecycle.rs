@@ -166,7 +166,12 @@ impl Lifecycle {
             return None;
         }
         let (start, delay) = self.0.window.get()?;
-        Some(*start + delay.mul_f32(draw * WINDOW_SHARE))
+        Some(*start + Self::asks_after(*delay, draw))
+    }
+
+    /// How long after the start of a drain with this delay the connection with the random number `draw` is asked.
+    pub(crate) fn asks_after(delay: std::time::Duration, draw: f32) -> std::time::Duration {
+        delay.mul_f32(draw * WINDOW_SHARE)
     }
 
     /// The start is done.

@@ -89,9 +89,13 @@ impl Agent {
     }
 }
 
-/// The room that is left, as a share of the weight.
 fn serving(utilization: f64) -> String {
-    format!("ready up {:.0}%\n", (100.0 * (1.0 - utilization)).max(LEAST_PERCENT))
+    format!("ready up {:.0}%\n", room(utilization))
+}
+
+/// The room that is left, as percents of the weight.
+pub(crate) fn room(utilization: f64) -> f64 {
+    (100.0 * (1.0 - utilization)).max(LEAST_PERCENT)
 }
 
 impl Protocol for Agent {

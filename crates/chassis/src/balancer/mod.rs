@@ -10,6 +10,8 @@
 //!
 //! Next: [`utilization`].
 
+#[cfg(test)]
+mod fleet;
 mod report;
 mod utilization;
 

@@ -18,10 +18,10 @@ const TEXT: HeaderName = HeaderName::from_static("endpoint-load-metrics");
 const BINARY: HeaderName = HeaderName::from_static("endpoint-load-metrics-bin");
 
 /// 0.01: an idle replica is almost empty, not without a load.
-const LEAST: f64 = 0.01;
+pub(super) const LEAST: f64 = 0.01;
 
 /// 0.05 requests a second: what is left of a rate some ten seconds after the last request.
-const LEAST_RATE: f64 = 0.05;
+pub(super) const LEAST_RATE: f64 = 0.05;
 
 /// The form of the load report that responses carry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -67,6 +67,12 @@ impl Limits {
         self.settings.load()
     }
 
+    /// How long a connection with the random number `draw` (0 to 1) is used: 0.9 to 1.1 of `age`; without end where that
+    /// is 0.
+    pub(crate) fn lifetime(age: Duration, draw: f32) -> Option<Duration> {
+        (!age.is_zero()).then(|| age.mul_f32(0.9 + 0.2 * draw))
+    }
+
     /// When this connection is asked to close in a drain that has begun.
     pub(super) fn drain_at(&self, state: &State) -> Option<Instant> {
         self.lifecycle.drain_at(state.draw)

@@ -15,7 +15,7 @@ use std::{
 use arc_swap::{ArcSwap, Cache};
 use tokio::time::Instant;
 
-use super::{settings::Settings, state::State};
+use super::{limits::Limits, settings::Settings, state::State};
 
 /// `u64::MAX`: never.
 #[derive(Debug)]
@@ -32,11 +32,11 @@ impl Default for Terms {
 }
 
 impl State {
-    /// Takes the terms of `settings`: 0.9 to 1.1 of their age.
+    /// Takes the terms of `settings`.
     fn agree(&self, settings: &Settings) {
-        let (requests, age) = (settings.max_requests_per_connection, settings.max_connection_age.get());
+        let requests = settings.max_requests_per_connection;
         let last_request = if requests == 0 { u64::MAX } else { requests };
-        let age = if age.is_zero() { u64::MAX } else { milliseconds(age.mul_f32(0.9 + 0.2 * self.draw)) };
+        let age = Limits::lifetime(settings.max_connection_age.get(), self.draw).map_or(u64::MAX, milliseconds);
         self.terms.last_request.store(last_request, Relaxed);
         self.terms.age.store(age, Relaxed);
     }
