@@ -91,5 +91,6 @@ async fn a_replica_that_lost_its_lease_completes_nothing() {
     fleet.job_becomes("held", "done").await;
     stopped.signal(Signal::SIGCONT);
     stopped.logs("the lease of a job was lost").await;
+    fleet.becomes("SELECT count(*) FROM refused WHERE reason LIKE 'the lease of this job was lost%'", 1).await;
     assert_eq!(fleet.number(EFFECTS).await, 1);
 }

@@ -38,7 +38,8 @@ const KINDS: [&str; 11] =
 /// `effects` has no unique key, so that it shows what was done twice.
 const TABLES: &str = "CREATE TABLE begun (kind text, key text, attempt integer);
     CREATE TABLE effects (kind text, key text);
-    CREATE TABLE released ()";
+    CREATE TABLE released ();
+    CREATE TABLE refused (reason text)";
 
 pub(crate) struct Fleet {
     pub(crate) jobs: Jobs,
