@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How long anything may take on a busy machine.
-pub(crate) const BOUND: Duration = Duration::from_secs(60);
+pub(crate) const BOUND: Duration = Duration::from_mins(1);
 
 static NO_MIGRATIONS: Migrator = Migrator::DEFAULT;
 
