@@ -21,10 +21,10 @@ mod tests {
     #[test]
     fn the_pause_doubles_up_to_the_longest_one_and_half_of_it_is_random() {
         let settings = Settings::default();
-        let seconds = |attempt, draw| pause(&settings, attempt, draw).as_secs_f64();
-        assert_eq!([1, 2, 3, 10].map(|attempt| seconds(attempt, 1.0)), [5.0, 10.0, 20.0, 2560.0]);
-        assert_eq!([1, 2, 3, 10].map(|attempt| seconds(attempt, 0.0)), [2.5, 5.0, 10.0, 1280.0]);
-        assert_eq!([11, 12, 40, u32::MAX].map(|attempt| seconds(attempt, 1.0)), [3600.0; 4]);
+        let milliseconds = |attempt, draw| pause(&settings, attempt, draw).as_millis();
+        assert_eq!([1, 2, 3, 10].map(|attempt| milliseconds(attempt, 1.0)), [5_000, 10_000, 20_000, 2_560_000]);
+        assert_eq!([1, 2, 3, 10].map(|attempt| milliseconds(attempt, 0.0)), [2_500, 5_000, 10_000, 1_280_000]);
+        assert_eq!([11, 12, 40, u32::MAX].map(|attempt| milliseconds(attempt, 1.0)), [3_600_000; 4]);
     }
 
     #[test]

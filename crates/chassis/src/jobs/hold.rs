@@ -22,9 +22,11 @@ use super::{
     queue::{self, Lease},
 };
 
-/// By the jobs' numbers.
+/// Each lease with what says until when it is held, by the jobs' numbers.
+type Leases = HashMap<i64, (Lease, watch::Sender<Instant>)>;
+
 #[derive(Clone, Debug, Default)]
-pub(super) struct Held(Arc<Mutex<HashMap<i64, (Lease, watch::Sender<Instant>)>>>);
+pub(super) struct Held(Arc<Mutex<Leases>>);
 
 /// One lease; it is extended until this is dropped.
 #[derive(Debug)]
@@ -52,7 +54,7 @@ impl Held {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<i64, (Lease, watch::Sender<Instant>)>> {
+    fn lock(&self) -> MutexGuard<'_, Leases> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

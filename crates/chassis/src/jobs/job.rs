@@ -91,6 +91,10 @@ impl Job {
 
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Job").field("kind", &self.kind).field("key", &self.key).field("attempt", &self.attempt).finish()
+        f.debug_struct("Job")
+            .field("kind", &self.kind)
+            .field("key", &self.key)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
     }
 }

@@ -56,9 +56,9 @@ impl One {
         let job = Job::new(kind, &claimed, self.drain.clone());
         let context = Arc::new(stored::context(claimed.trace.as_deref(), Some(self.deadline())));
         let span = request::enter(&context, || span(&job, claimed.lease));
-        let (payload, handled) = (std::mem::take(&mut claimed.payload), job.clone());
+        let (payload, given) = (std::mem::take(&mut claimed.payload), job.clone());
         // Called inside the task, so that it may panic where it makes its future, too.
-        let attempt = async move { handler(handled, &payload).await };
+        let attempt = async move { handler(given, &payload).await };
         let attempt = request::scope(context, attempt.instrument(span.clone()));
         let ended = self.watch(tokio::spawn(attempt)).await;
         // Outside the request, whose deadline may have passed.
@@ -97,7 +97,7 @@ impl One {
         let end = match ended {
             Ended::Done if job.is_completed() => return Outcome::Done,
             Ended::Done => End::Done,
-            Ended::Failed(error) => self.end_of(claimed, error),
+            Ended::Failed(error) => self.end_of(claimed, &error),
             Ended::Lost => return lost(job),
         };
         let mut is_repeated = false;
@@ -119,7 +119,7 @@ impl One {
         }
     }
 
-    fn end_of(&self, claimed: &Claimed, error: JobError) -> End {
+    fn end_of(&self, claimed: &Claimed, error: &JobError) -> End {
         let is_last = claimed.attempt >= claimed.max_attempts;
         let pause = match error.next {
             Next::HandBack if self.drain.is_draining() => return End::HandedBack,

@@ -1,5 +1,7 @@
 //! Attempts that fail, dead jobs, keys, and what is not added.
 
+use std::time::{Duration, SystemTime};
+
 use chassis::jobs::{EnqueueError, Enqueued, Options};
 use serde_json::Value;
 
@@ -70,7 +72,7 @@ async fn a_job_without_a_key_leaves_nothing_and_gets_its_number_as_key() {
 async fn jobs_of_a_higher_priority_and_those_that_are_due_run_first() {
     let _turn = shared().await;
     let fleet = Fleet::new().await;
-    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(3600);
+    let later = SystemTime::now() + Duration::from_hours(1);
     fleet.add("exact", Options { run_at: Some(later), priority: 9, ..Options::key("later") }).await;
     fleet.add("exact", Options::key("ordinary")).await;
     fleet.add("exact", Options { priority: 1, ..Options::key("high") }).await;
@@ -91,7 +93,9 @@ async fn promtool_finds_nothing_wrong_with_the_metrics_of_jobs() {
     let replica = fleet.replica(&[]).await;
     fleet.add("exact", Options::key("a")).await;
     replica.series_becomes("jobs_duration_seconds_count", "outcome=\"done\"", 1.0).await;
-    replica.series_becomes("jobs_depth", "state=\"ready\"", 0.0).await;
+    let later = SystemTime::now() + Duration::from_hours(1);
+    fleet.add("exact", Options { run_at: Some(later), ..Options::default() }).await;
+    replica.series_becomes("jobs_depth", "state=\"scheduled\"", 1.0).await;
     let metrics = replica.admin("/metrics").await.text();
     let verdict = tools::run_with_input("promtool", &["check", "metrics"], &metrics).await;
     assert!(!verdict.text.contains("jobs_"), "{}", verdict.text);

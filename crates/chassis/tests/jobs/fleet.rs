@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How long anything may take on a busy machine.
-pub(crate) const BOUND: Duration = Duration::from_secs(60);
+pub(crate) const BOUND: Duration = Duration::from_mins(1);
 
 static NO_MIGRATIONS: Migrator = Migrator::DEFAULT;
 
@@ -38,7 +38,8 @@ const KINDS: [&str; 11] =
 /// `effects` has no unique key, so that it shows what was done twice.
 const TABLES: &str = "CREATE TABLE begun (kind text, key text, attempt integer);
     CREATE TABLE effects (kind text, key text);
-    CREATE TABLE released ()";
+    CREATE TABLE released ();
+    CREATE TABLE refused (reason text)";
 
 pub(crate) struct Fleet {
     pub(crate) jobs: Jobs,

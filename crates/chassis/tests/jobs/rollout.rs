@@ -81,19 +81,19 @@ async fn rolling_restarts_lose_no_job_and_do_none_twice() {
     let took = began.elapsed();
     // What was done and not yet written as done is done again.
     fleet.becomes("SELECT count(*) FROM chassis_jobs WHERE state <> 'done'", 0).await;
-    let [effects, keys, begun, never] = [
+    let [effects, keys, attempts, never] = [
         "SELECT count(*) FROM effects",
         "SELECT count(DISTINCT (kind, key)) FROM effects",
         "SELECT count(*) FROM begun",
         "SELECT count(*) FROM begun WHERE key LIKE 'never%'",
     ];
     let (effects, keys) = (fleet.number(effects).await, fleet.number(keys).await);
-    let (begun, never) = (fleet.number(begun).await, fleet.number(never).await);
+    let (attempts, never) = (fleet.number(attempts).await, fleet.number(never).await);
     println!(
-        "{count} jobs in {took:?}, {restarts} restarts, {kills} of them SIGKILL: {effects} effects of {keys} keys, {begun} attempts"
+        "{count} jobs in {took:?}, {restarts} restarts, {kills} of them SIGKILL: {effects} effects of {keys} keys, {attempts} attempts"
     );
     let count = i64::try_from(count).expect("a small number");
     assert_eq!((effects, keys, never), (count, count, 0));
-    assert!(begun >= count);
+    assert!(attempts >= count);
     assert!(restarts >= 6 && kills >= 2, "{restarts} restarts, {kills} kills");
 }

@@ -124,15 +124,23 @@ async fn gives_up(database: Database, job: Job) -> Result<(), JobError> {
     Err(JobError::hand_back())
 }
 
-/// Ends when a test says so.
+/// Ends when a test says so, in a task that goes on when its handler is dropped.
 async fn held(database: Database, job: Job) -> Result<(), JobError> {
     begin(&database, &job).await?;
+    tokio::spawn(finish(database, job)).await?
+}
+
+async fn finish(database: Database, job: Job) -> Result<(), JobError> {
     while sqlx::query_scalar::<_, i64>("SELECT count(*) FROM released").fetch_one(&database).await? == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let mut transaction = database.begin().await?;
     sqlx::query(EFFECT).bind(job.kind()).bind(job.key()).execute(&mut *transaction).await?;
-    job.complete_in(&mut *transaction).await?;
+    if let Err(error) = job.complete_in(&mut *transaction).await {
+        transaction.rollback().await?;
+        sqlx::query("INSERT INTO refused VALUES ($1)").bind(error.to_string()).execute(&database).await?;
+        return Err(error.into());
+    }
     transaction.commit().await?;
     Ok(())
 }
