@@ -120,11 +120,11 @@ impl Shared {
 
 /// The client's certificate, verified by rustls.
 fn certificate(session: &ServerConnection) -> Option<Box<ClientCertificate>> {
-    Some(Box::new(read(session.peer_certificates()?.first()?)))
+    Some(Box::new(described(session.peer_certificates()?.first()?)))
 }
 
 /// A certificate that cannot be read has no names; it is verified all the same.
-fn read(der: &[u8]) -> ClientCertificate {
+fn described(der: &[u8]) -> ClientCertificate {
     let Ok(certificate) = Certificate::from_der(der) else {
         return ClientCertificate::new(String::new(), der.to_vec());
     };

@@ -19,7 +19,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::{
     certificates::{Content, configure},
-    read,
+    described,
     stream::{Raw, Secured},
 };
 use crate::{
@@ -52,12 +52,12 @@ fn a_byte_order_mark_before_a_certificate_or_a_key_is_no_part_of_it() {
 #[test]
 fn a_certificate_has_the_uris_and_dns_names_that_it_is_for() {
     let pem = pem_for("URI:spiffe://cluster.local/ns/shop/sa/web,DNS:web.shop,URI:https://shop.example,IP:127.0.0.1");
-    let certificate = read(&CertificateDer::from_pem_slice(&pem).expect("a certificate"));
+    let certificate = described(&CertificateDer::from_pem_slice(&pem).expect("a certificate"));
     assert_eq!(certificate.subject(), "CN=localhost");
     assert_eq!(certificate.uris(), ["spiffe://cluster.local/ns/shop/sa/web", "https://shop.example"]);
     assert_eq!(certificate.dns_names(), ["web.shop"]);
     assert_eq!(certificate.name(), "spiffe://cluster.local/ns/shop/sa/web");
-    assert_eq!(read(b"none").name(), "");
+    assert_eq!(described(b"none").name(), "");
 }
 
 /// Both ends of a connection whose handshake is done; the client's records are made by hand.
