@@ -85,7 +85,9 @@ impl WorkRuntime {
     /// Ends all of them; each gets that long for what it has. Not on one of their own threads.
     pub(crate) fn shutdown(&self, timeout: Duration) {
         let started = std::mem::take(&mut *self.0.started());
-        started.into_iter().for_each(|runtime| runtime.shutdown_timeout(timeout));
+        for runtime in started {
+            runtime.shutdown_timeout(timeout);
+        }
     }
 }
 

@@ -84,7 +84,7 @@ fn build_info(identity: &Identity) -> Result<IntGaugeVec, prometheus::Error> {
 pub(super) struct Runtimes(std::sync::Arc<Watched>);
 
 struct Watched {
-    watched: Mutex<Vec<(&'static str, Handles)>>,
+    named: Mutex<Vec<(&'static str, Handles)>>,
     workers: GaugeVec,
     alive_tasks: GaugeVec,
     queue_depth: GaugeVec,
@@ -99,7 +99,7 @@ impl Runtimes {
         let gauge = |name, help| GaugeVec::new(Opts::new(name, help), &["runtime"]);
         let busy = Opts::new("tokio_workers_busy_seconds_total", "Total busy time of the runtime's workers.");
         Ok(Self(std::sync::Arc::new(Watched {
-            watched: Mutex::default(),
+            named: Mutex::default(),
             workers: gauge("tokio_workers", "Worker threads of the runtime.")?,
             alive_tasks: gauge("tokio_alive_tasks", "Tasks of the runtime that have not finished.")?,
             queue_depth: gauge("tokio_global_queue_depth", "Tasks waiting in the runtime's global queue.")?,
@@ -108,7 +108,7 @@ impl Runtimes {
     }
 
     pub(super) fn watch(&self, name: &'static str, handles: impl Fn() -> Vec<Handle> + Send + Sync + 'static) {
-        self.0.watched.lock().expect("no holder panics").push((name, Box::new(handles)));
+        self.0.named.lock().expect("no holder panics").push((name, Box::new(handles)));
     }
 }
 
@@ -121,8 +121,8 @@ impl Collector for Runtimes {
     fn collect(&self) -> Vec<MetricFamily> {
         let state = &*self.0;
         // Held to the end: two scrapes at once must not add to one counter twice.
-        let watched = state.watched.lock().expect("no holder panics");
-        for (name, handles) in &*watched {
+        let named = state.named.lock().expect("no holder panics");
+        for (name, handles) in &*named {
             let parts: Vec<_> = handles().iter().map(Handle::metrics).collect();
             let set = |gauge: &GaugeVec, value: usize| gauge.with_label_values(&[name]).set(float(value));
             set(&state.workers, parts.first().map_or(0, RuntimeMetrics::num_workers));
