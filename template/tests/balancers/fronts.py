@@ -19,7 +19,7 @@ sys.path.append(str(ROOT / "crates/chassis/gate/load"))
 from fleet import free_port
 
 # What `least` changes, as a reader would write it.
-LEAST = {"nginx": "`max_fails=0`", "haproxy": "`option redispatch 1`", "envoy": '`retry_on: "connect-failure"`',
+LEAST = {"nginx": "`max_fails=0`", "haproxy": "`option redispatch 1`", "envoy": '`retry_on: "connect-failure"` and `previous_hosts`',
          "apache": "`retry=0`", "caddy": "`lb_retries 2`"}  # fmt: skip
 # Short enough to wait for; what a balancer does at a time-out does not depend on it.
 TIMEOUT = 2
@@ -148,7 +148,7 @@ backend fleet
                 {"match": {"prefix": "/"}, "route": {**route, "retry_policy": retries("connect-failure,refused-stream,reset-before-request")}},
             ]  # fmt: skip
         if self.form == "least":
-            routes[0]["route"] = {**route, "retry_policy": {"retry_on": "connect-failure", "num_retries": 2}}
+            routes[0]["route"] = {**route, "retry_policy": retries("connect-failure")}
         line = "%REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS%\n"
         manager = {
             "@type": f"{extension}.filters.network.http_connection_manager.v3.HttpConnectionManager",

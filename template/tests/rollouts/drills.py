@@ -123,7 +123,7 @@ DRILLS = {
     "node drain with the disruption budget": (node_drain, 3),
     "scale 6 to 2": (scale_down, 6),
     "eviction": (eviction, 3),
-    "spot machine, 2 minutes' notice": (spot, 3),
+    "spot machine": (spot, 3),
 }
 IN_SHORT = ("rollback in mid-rollout", "node drain with the disruption budget", "scale 6 to 2")
 

@@ -165,12 +165,11 @@ pub(super) async fn run(client: Client, version: Version, asks: Asks) {
         let (method, path, body) = asks.request();
         let body = Full::new(body).boxed_unsync();
         let request = request(&client, version, method, &path, body);
-        match timeout(PATIENCE, exchange(&client, version, asks, kept.take(), request)).await {
-            Ok(connection) => kept = connection,
-            Err(_) => {
-                Client::counted(&client.counts.sent);
-                client.counts.lost(|| format!("{asks:?} {version:?}: no answer in {PATIENCE:?}"));
-            }
+        if let Ok(connection) = timeout(PATIENCE, exchange(&client, version, asks, kept.take(), request)).await {
+            kept = connection;
+        } else {
+            Client::counted(&client.counts.sent);
+            client.counts.lost(|| format!("{asks:?} {version:?}: no answer in {PATIENCE:?}"));
         }
         sleep(client.pause).await;
     }
