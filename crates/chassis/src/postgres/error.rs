@@ -44,8 +44,7 @@ impl DatabaseError {
     }
 }
 
-/// By SQLSTATE: 57014 is `query_canceled`; 08, 57P and 53300 are a server that is away, on its way, or full (appendix A of
-/// Postgres's manual).
+/// By SQLSTATE, of which appendix A of Postgres's manual has the list: 57014 is `query_canceled`.
 impl From<sqlx::Error> for DatabaseError {
     fn from(error: sqlx::Error) -> Self {
         match error {
@@ -54,14 +53,17 @@ impl From<sqlx::Error> for DatabaseError {
             sqlx::Error::Io(error) => from_io(error),
             sqlx::Error::Database(error) => match error.code().as_deref() {
                 Some("57014") => Self::Deadline,
-                Some(code) if code.starts_with("08") || code.starts_with("57P") || code == "53300" => {
-                    Self::Away(error.message().into())
-                }
+                Some(code) if is_away(code) => Self::Away(error.message().into()),
                 _ => Self::Query(sqlx::Error::Database(error)),
             },
             other => Self::Query(other),
         }
     }
+}
+
+/// Whether this SQLSTATE says that the server is away, on its way, or full.
+pub(super) fn is_away(code: &str) -> bool {
+    code.starts_with("08") || code.starts_with("57P") || code == "53300"
 }
 
 fn from_io(error: io::Error) -> DatabaseError {

@@ -79,6 +79,8 @@ impl Gate {
         };
         // Closed is the only error.
         let _ = pool.close_event().do_until(attempts).await;
+        // Nobody decides any more.
+        self.0.send_replace(State::Away("the pool is closed".into()));
     }
 
     async fn decide(&self, pool: &PgPool, options: &PgConnectOptions) {

@@ -194,11 +194,13 @@ impl Inner {
         if let Err(reason) = self.gate.verdict().await {
             return self.survivor().await.ok_or(DatabaseError::Away(reason));
         }
-        let grows = self.pool.num_idle() == 0 && self.pool.size() < self.settings.max_connections;
-        let _turn = if grows { Some(self.growth.lock().await) } else { None };
+        let grows = || self.pool.num_idle() == 0 && self.pool.size() < self.settings.max_connections;
+        let turn = if grows() { Some(self.growth.lock().await) } else { None };
+        // While it waited, a connection may have come back: then the turn is another's.
+        let turn = turn.filter(|_| grows());
         let doubted = async {
             sleep(SLOW).await;
-            if grows {
+            if turn.is_some() {
                 self.gate.doubt();
             }
             future::pending().await

@@ -15,7 +15,7 @@ use sqlx::{
 };
 use tokio::time::sleep;
 
-use super::gate;
+use super::{error, gate};
 use crate::lifecycle::Failure;
 
 /// `chassis` in ASCII, and 1: the key of the migrators' advisory lock, which is of one database.
@@ -125,13 +125,24 @@ fn name(migration: &Migration) -> impl fmt::Display + use<'_> {
     format!("migration {} ({})", migration.version, migration.description)
 }
 
-/// Only a connection may come back; a migration that is wrong stays wrong.
+/// A migration that is wrong stays wrong; a connection may come back, and a lock may be given up.
 fn failure(error: MigrateError) -> Failure {
     match &error {
-        MigrateError::Execute(sqlx::Error::Io(_)) | MigrateError::ExecuteMigration(sqlx::Error::Io(_), _) => {
+        MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) if passes(cause) => {
             Failure::retry(error)
         }
         _ => Failure::last(error),
+    }
+}
+
+fn passes(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        // `lock_not_available` and `deadlock_detected`.
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| error::is_away(&code) || ["55P03", "40P01"].contains(&&*code))
+        }
+        _ => false,
     }
 }
 

@@ -20,6 +20,10 @@ use crate::{
 /// So many requests at once, each time anew.
 const CLIENTS: usize = 100;
 
+/// A busy machine opens connections slowly; what is refused here is refused for the database's sake alone.
+const PATIENT: [(&str, &str); 2] =
+    [("APP__APP__DATABASE__ACQUIRE_TIMEOUT", "20s"), ("APP__OVERLOAD__ENABLED", "false")];
+
 async fn wave(service: &Service) -> Vec<Answer> {
     let requests: Vec<_> = (0..CLIENTS).map(|_| service.get("/visit").send()).collect();
     let mut answers = Vec::new();
@@ -36,7 +40,7 @@ fn count(answers: &[Answer], status: u16) -> usize {
 #[tokio::test]
 async fn a_restart_under_load_costs_what_is_in_flight_and_no_request_after_it() {
     let postgres = Arc::new(Postgres::start());
-    let service = start(&database(&postgres).await, &[]).await;
+    let service = start(&database(&postgres).await, &PATIENT).await;
     assert_eq!(count(&wave(&service).await, 200), CLIENTS);
 
     let restarting = Arc::clone(&postgres);
@@ -81,7 +85,7 @@ const ATTEMPTS: usize = 40;
 #[tokio::test]
 async fn while_it_is_away_a_replica_makes_one_attempt_a_step() {
     let postgres = Postgres::start();
-    let service = start(&database(&postgres).await, &[]).await;
+    let service = start(&database(&postgres).await, &PATIENT).await;
     assert_eq!(count(&wave(&service).await, 200), CLIENTS);
     postgres.lose();
     let door = Door::open(&postgres);
@@ -97,14 +101,14 @@ async fn while_it_is_away_a_replica_makes_one_attempt_a_step() {
     println!("{attempts} attempts in {took:?}, while {refused} requests were refused");
     assert!(attempts <= steps(took), "{attempts} attempts in {took:?}, where there are {} steps", steps(took));
     assert!(refused > 20 * attempts, "{refused} requests, {attempts} attempts");
-    service.wait_for_metric("health_check_up", &[("check", "database")], |up| up == 0.0).await;
+    service.wait_for_metric("health_check_up", &[("check", "database")], |up| up < 0.5).await;
     assert_eq!(service.probe("/readyz").await.status, 200);
 
     drop(door);
     postgres.resume();
     service.wait_for_log("the database answers again").await;
     assert_eq!(count(&wave(&service).await, 200), CLIENTS);
-    service.wait_for_metric("health_check_up", &[("check", "database")], |up| up == 1.0).await;
+    service.wait_for_metric("health_check_up", &[("check", "database")], |up| up > 0.5).await;
 }
 
 /// The most attempts in this time: half of each pause may be cut, from 50 ms to 1 s. One more for the end of the time, and
@@ -124,8 +128,8 @@ async fn a_pool_that_is_full_is_no_database_that_is_away() {
     let postgres = Postgres::shared();
     let settings = [("APP__APP__DATABASE__MAX_CONNECTIONS", "2"), ("APP__APP__DATABASE__ACQUIRE_TIMEOUT", "200ms")];
     let service = start(&database(&postgres).await, &settings).await;
-    let slow: Vec<_> = (0..2).map(|_| service.get("/sleep?ms=2000").send()).collect();
-    service.wait_for_metric("db_client_connection_count", &[("state", "used")], |used| used == 2.0).await;
+    let slow: Vec<_> = (0..2).map(|_| service.get("/sleep?ms=10000").send()).collect();
+    service.wait_for_metric("db_client_connection_count", &[("state", "used")], |used| used > 1.5).await;
     let refused = service.get("/visit").await;
     assert_eq!((refused.status, refused.header("retry-after").is_some()), (503, true), "{refused:?}");
     service.wait_for_log("all connections to the database are in use").await;

@@ -24,7 +24,8 @@ async fn an_expand_and_contract_change_is_rolled_out_and_back_with_no_request_lo
         migrate(&url, release);
         let new = replica(&url, release).await;
         let beside = Load::start(new.app(), "/visit", CLIENTS);
-        (load.answers(50), beside.answers(50));
+        load.answers(50);
+        beside.answers(50);
         old.drain();
         assert_eq!(old.exit_code().await, 0, "{}", old.log());
         answered += none_lost(load, release);
