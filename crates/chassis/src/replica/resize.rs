@@ -149,7 +149,7 @@ mod tests {
         let other = Allowance { cpus: real.cpus + 1.0, ..real };
         let seen = async || {
             while resize.resources.get() != real {
-                tokio::task::yield_now().await
+                tokio::task::yield_now().await;
             }
         };
         tokio::spawn(Arc::clone(&resize).run());

@@ -80,7 +80,7 @@ impl Drop for ControlGroup {
             for _ in 0..500 {
                 match fs::remove_dir(&inner) {
                     Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
-                        thread::sleep(Duration::from_millis(10))
+                        thread::sleep(Duration::from_millis(10));
                     }
                     _ => break,
                 }
