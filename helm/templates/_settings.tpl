@@ -41,8 +41,9 @@
 {{- end }}
 {{- end }}
 
-{{/* Threads by the CPU limit, else the request; `auto` where there is neither. Without this, a pod without a limit would
-start as many as the node has cores. */}}
+{{/* I/O threads by the CPU limit, else the request; `auto` where there is neither. Without this, a pod without a limit would
+start as many as the node has cores. As many work threads; but with a limit they are `auto`, and follow it when the pod is
+resized. */}}
 {{- define "service.threads" -}}
 {{- $requests := .Values.resources.requests | default dict }}
 {{- $limits := .Values.resources.limits | default dict }}
@@ -59,7 +60,8 @@ start as many as the node has cores. */}}
 {{- $grace := sub (include "service.graceSeconds" . | int64) (.Values.preStopSleepSeconds | int64) }}
 {{- $_ := set $settings.lifecycle "grace_period" (printf "%ds" $grace) }}
 {{- with include "service.threads" . }}
-{{- $threads := dict "worker_threads" (int64 .) "work_threads" (int64 .) }}
+{{- $limit := ($.Values.resources.limits | default dict).cpu }}
+{{- $threads := dict "worker_threads" (int64 .) "work_threads" (ternary (int64 .) "auto" (empty $limit)) }}
 {{- $_ := set $settings "runtime" (merge (deepCopy ($settings.runtime | default dict)) $threads) }}
 {{- end }}
 {{- toYaml $settings }}

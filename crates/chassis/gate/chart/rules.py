@@ -37,6 +37,8 @@ ENUMS = {
     "dnsPolicy": ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"),
     "effect": ("NoSchedule", "PreferNoSchedule", "NoExecute"),
 }
+# In a container's resizePolicy the name has another meaning.
+RESTARTS = ("NotRequired", "RestartContainer")
 # Lowest and highest of fields wherever they are.
 BOUNDS = {
     "replicas": (0, INT32),
@@ -116,8 +118,10 @@ def fields(value, path=""):
             yield from annotations(inner, at)
         elif key in BOUNDS and path.count("metadata") == 0:
             yield from within(inner, *BOUNDS[key], at)
-        elif key in ENUMS and isinstance(inner, str) and inner not in ENUMS[key]:
-            yield f"{at} is {inner!r}, which is none of {ENUMS[key]}"
+        elif key in ENUMS and isinstance(inner, str):
+            named = RESTARTS if key == "restartPolicy" and ".resizePolicy[" in path else ENUMS[key]
+            if inner not in named:
+                yield f"{at} is {inner!r}, which is none of {named}"
         elif at != "data":
             yield from fields(inner, at)
 
