@@ -1,33 +1,40 @@
-//! Threads.
+//! How many threads and connections, and how much memory for responses: by the settings, or by CPU and memory.
 //!
-//! Next: [`super::replica`], which starts them.
+//! Next: [`work`].
+
+mod work;
+
+pub(crate) use work::WorkRuntime;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::values::{Auto, Check, SettingErrors};
+use crate::{
+    process::Allowance,
+    values::{Auto, Check, SettingErrors},
+};
 
 /// Settings `runtime.*`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Threads of the I/O runtime; `auto` follows the CPU quota.
+    /// Threads of the I/O runtime; `auto` is one for each CPU of the quota at the start, rounded up.
     pub worker_threads: Auto<usize>,
-    /// Threads of the work runtime, for routes marked CPU-bound; `auto` follows the CPU quota.
+    /// Threads of the work runtime, for routes marked CPU-bound; `auto` is one for each CPU of the quota, rounded up, also when it changes.
     pub work_threads: Auto<usize>,
 }
 
 impl Settings {
     /// Threads of the I/O runtime.
     #[must_use]
-    pub fn io_threads(&self) -> usize {
-        threads(self.worker_threads)
+    pub(crate) fn io_threads(&self, allowance: Allowance) -> usize {
+        threads(self.worker_threads, allowance)
     }
 
     /// Threads of the work runtime.
     #[must_use]
-    pub fn work_threads(&self) -> usize {
-        threads(self.work_threads)
+    pub(crate) fn work_threads(&self, allowance: Allowance) -> usize {
+        threads(self.work_threads, allowance)
     }
 }
 
@@ -40,11 +47,10 @@ impl Check for Settings {
     }
 }
 
-/// The standard library reads the cgroup's CPU quota and the affinity mask.
-fn threads(setting: Auto<usize>) -> usize {
+fn threads(setting: Auto<usize>, allowance: Allowance) -> usize {
     match setting {
         Auto::Value(threads) => threads,
-        Auto::Auto => std::thread::available_parallelism().map_or(1, usize::from),
+        Auto::Auto => allowance.threads(),
     }
 }
 
@@ -58,13 +64,11 @@ const MOST_CONNECTIONS: u64 = 65_536;
 
 /// 256 MiB: 256 slow readers of a MiB each.
 const MOST_RESPONSE_MEMORY: u64 = 256 << 20;
-/// Above it, cgroup v1 states that there is no limit: the largest `i64`, rounded down to a page.
-const UNLIMITED: u64 = 1 << 60;
 
 /// How many connections the open-file limit and the memory limit allow, or the setting. Raises the soft file limit to
 /// the hard one, and warns where the setting needs more files than that.
 #[must_use]
-pub(crate) fn max_connections(setting: Auto<usize>) -> usize {
+pub(crate) fn max_connections(setting: Auto<usize>, memory: Option<u64>) -> usize {
     let files = raise_file_limit();
     match setting {
         Auto::Value(connections) => {
@@ -73,18 +77,14 @@ pub(crate) fn max_connections(setting: Auto<usize>) -> usize {
             }
             connections
         }
-        Auto::Auto => usize::try_from(most_connections(files, memory_limit())).unwrap_or(usize::MAX),
+        Auto::Auto => usize::try_from(most_connections(files, memory)).unwrap_or(usize::MAX),
     }
 }
 
 /// Default limit for response bytes buffered for slow readers: an eighth of the memory limit, and at most
 /// [`MOST_RESPONSE_MEMORY`].
 #[must_use]
-pub(crate) fn response_memory() -> usize {
-    response_memory_of(memory_limit())
-}
-
-fn response_memory_of(memory: Option<u64>) -> usize {
+pub(crate) fn response_memory(memory: Option<u64>) -> usize {
     let most = memory.map_or(MOST_RESPONSE_MEMORY, |bytes| MOST_RESPONSE_MEMORY.min(bytes / 8));
     usize::try_from(most).unwrap_or(usize::MAX)
 }
@@ -105,18 +105,6 @@ fn raise_file_limit() -> u64 {
     if setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok() { wanted } else { soft }
 }
 
-/// The cgroup's memory limit in bytes (cgroup v2, then v1); none where there is none.
-fn memory_limit() -> Option<u64> {
-    ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
-        .iter()
-        .find_map(|path| std::fs::read_to_string(path).ok())
-        .and_then(|text| limit_in(&text))
-}
-
-fn limit_in(text: &str) -> Option<u64> {
-    text.trim().parse().ok().filter(|bytes| *bytes < UNLIMITED)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,8 +119,15 @@ mod tests {
 
     #[test]
     fn response_memory_follows_the_memory_limit() {
-        assert_eq!(response_memory_of(limit_in("67108864\n")), 8 << 20);
-        assert_eq!(response_memory_of(limit_in("max\n")), 256 << 20);
-        assert_eq!(response_memory_of(limit_in("9223372036854771712\n")), 256 << 20, "cgroup v1 without a limit");
+        assert_eq!(response_memory(Some(64 << 20)), 8 << 20);
+        assert_eq!(response_memory(Some(64 << 30)), 256 << 20);
+        assert_eq!(response_memory(None), 256 << 20);
+    }
+
+    #[test]
+    fn a_number_of_threads_that_is_set_follows_nothing() {
+        let settings = Settings { worker_threads: Auto::Value(3), work_threads: Auto::Auto };
+        let allowance = Allowance { cpus: 1.5, memory: None };
+        assert_eq!((settings.io_threads(allowance), settings.work_threads(allowance)), (3, 2));
     }
 }

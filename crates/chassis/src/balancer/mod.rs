@@ -30,7 +30,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use self::utilization::{Meter, Sample};
-use crate::{overload::Overload, process::cpu};
+use crate::{
+    overload::Overload,
+    process::{Resources, cpu},
+};
 
 /// The part of `server.*` for load balancers; [`crate::server::Settings`] has its keys and their meaning.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -104,7 +107,13 @@ impl Balancer {
     }
 
     /// Measures until the runtime ends. `counts`: what has been answered so far.
-    pub(crate) async fn run(self, overload: Overload, drain: CancellationToken, counts: impl Fn() -> Counts) {
+    pub(crate) async fn run(
+        self,
+        resources: Resources,
+        overload: Overload,
+        drain: CancellationToken,
+        counts: impl Fn() -> Counts,
+    ) {
         let sample = || Sample { at: Instant::now(), cpu: cpu::used(), counts: counts() };
         let mut meter = Meter::new(sample());
         let mut is_draining = false;
@@ -115,7 +124,7 @@ impl Balancer {
         loop {
             tokio::select! {
                 _ = ticks.tick() => {
-                    let load = meter.measure(sample(), cpu::allowed(), overload.saturation());
+                    let load = meter.measure(sample(), resources.get().cpus, overload.saturation());
                     self.0.utilization.set(load.utilization);
                     let report = self.0.settings.load().load_report.header(&load);
                     self.0.report.store(report.map(Arc::new));

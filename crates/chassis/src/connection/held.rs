@@ -47,8 +47,8 @@ const MORE: usize = 16;
 /// What all responses hold.
 #[derive(Debug)]
 pub(crate) struct Held {
-    most: usize,
-    most_each: usize,
+    most: AtomicUsize,
+    most_each: AtomicUsize,
     holders: Mutex<Vec<Weak<Holder>>>,
     total: AtomicUsize,
     /// A check is due when the grace period of recent stalls is over.
@@ -79,14 +79,27 @@ impl Held {
         let help = "Response bytes buffered for slow readers, above the first 64 KiB of each response.";
         let gauge = IntGauge::new("http_server_response_waiting_bytes", help).expect("a valid metric");
         Arc::new(Self {
-            most,
-            most_each,
+            most: AtomicUsize::new(most),
+            most_each: AtomicUsize::new(most_each),
             holders: Mutex::default(),
             total: AtomicUsize::new(0),
             looks_again: AtomicBool::new(false),
             looked: Mutex::default(),
             gauge,
         })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn most(&self) -> usize {
+        self.most.load(Relaxed)
+    }
+
+    /// Other limits from now on; where more is held, the next response that grows makes room.
+    pub(super) fn set(&self, most: usize, most_each: usize) {
+        self.most.store(most, Relaxed);
+        self.most_each.store(most_each, Relaxed);
+        // What was looked at before fitted into other limits.
+        *self.looked() = None;
     }
 
     pub(crate) fn register(&self, registry: &Registry) {
@@ -136,24 +149,25 @@ impl Held {
         let own = |one: &&Arc<Holder>| Arc::ptr_eq(&one.state, state);
         let mut others: Vec<_> = all.iter().filter(own).collect();
         if others.len() > 1 {
-            reset_down_to(self.most_each, &mut others);
+            reset_down_to(self.most_each.load(Relaxed), &mut others);
         }
         let now = Instant::now();
         let mut new: Vec<_> = all.iter().filter(|one| !one.reads_on(now)).collect();
         let largest = new.iter().map(|one| one.bytes()).max().unwrap_or_default();
-        let is_too_new = reset_down_to(self.most_new().max(FEW * largest).min(self.most), &mut new);
-        let is_too_much = reset_down_to(self.most, &mut all.iter().filter(|one| !one.is_reset()).collect());
+        let most = self.most.load(Relaxed);
+        let is_too_new = reset_down_to(self.most_new().max(FEW * largest).min(most), &mut new);
+        let is_too_much = reset_down_to(most, &mut all.iter().filter(|one| !one.is_reset()).collect());
         is_too_new || is_too_much
     }
 
     /// Whether room must be looked for where responses hold `total`. A look locks them all: few are enough while they fit.
     fn is_due(&self, total: usize) -> bool {
-        let least = self.most_new().min(self.most_each);
+        let least = self.most_new().min(self.most_each.load(Relaxed));
         if total <= least {
             return false;
         }
         let is_recent = |(at, left): (Instant, usize)| at.elapsed() < APART && total < left + least / MORE;
-        total > self.most || !self.looked().is_some_and(is_recent)
+        total > self.most.load(Relaxed) || !self.looked().is_some_and(is_recent)
     }
 
     fn looked(&self) -> MutexGuard<'_, Option<(Instant, usize)>> {
@@ -161,7 +175,7 @@ impl Held {
     }
 
     fn most_new(&self) -> usize {
-        self.most.min(MOST_NEW)
+        self.most.load(Relaxed).min(MOST_NEW)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Weak<Holder>>> {

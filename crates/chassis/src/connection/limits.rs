@@ -28,16 +28,23 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
+    /// Without a memory limit, before [`set_memory`](Self::set_memory).
     pub(crate) fn new(settings: Arc<ArcSwap<Settings>>, lifecycle: Lifecycle) -> Arc<Self> {
-        let (most, each) = settings.load().response_bytes();
+        let (most, each) = settings.load().response_bytes(None);
         Arc::new(Self { settings, lifecycle, held: Held::new(most, each), total: None })
     }
 
     /// The same, with a time limit for each request from its head to the end of its response.
     pub(crate) fn with_total(settings: Settings, lifecycle: Lifecycle, total: Duration) -> Arc<Self> {
-        let (most, each) = settings.response_bytes();
+        let (most, each) = settings.response_bytes(None);
         let settings = Arc::new(ArcSwap::from_pointee(settings));
         Arc::new(Self { settings, lifecycle, held: Held::new(most, each), total: Some(total) })
+    }
+
+    /// The memory limit is this one now.
+    pub(crate) fn set_memory(&self, memory: Option<u64>) {
+        let (most, each) = self.settings().response_bytes(memory);
+        self.held.set(most, each);
     }
 
     /// The deadline of the current request. The phase of a busy connection began with the head, or with the end of

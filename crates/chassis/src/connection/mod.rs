@@ -28,6 +28,7 @@ pub(crate) mod linger;
 mod multiplexed;
 mod orders;
 pub(crate) mod outbound;
+mod places;
 mod refusals;
 pub(crate) mod registry;
 pub(crate) mod service;

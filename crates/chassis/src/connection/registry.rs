@@ -1,6 +1,6 @@
 //! All open connections of a listener, so that one can be asked to make room, and all to close.
 //!
-//! Next: [`super::service`].
+//! Next: [`super::places`].
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use std::{
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 use tokio::{
     runtime::Handle,
-    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    sync::{Notify, OwnedSemaphorePermit},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     closed::Closed,
     heads::Heads,
+    places::Places,
     state::State,
     yielding::{Ranked, Rules},
 };
@@ -37,7 +38,7 @@ pub(crate) struct Connections {
     next: AtomicU64,
     open: Mutex<HashMap<u64, Arc<State>>>,
     left: Notify,
-    places: Arc<Semaphore>,
+    places: Places,
     pub(super) heads: Heads,
     rules: Rules,
     ranked: Mutex<Ranked>,
@@ -53,7 +54,7 @@ impl Connections {
             next: AtomicU64::new(0),
             open: Mutex::default(),
             left: Notify::new(),
-            places: Arc::new(Semaphore::new(max)),
+            places: Places::new(max),
             heads: Heads::new(rules.heads),
             rules,
             ranked: Mutex::default(),
@@ -64,7 +65,20 @@ impl Connections {
 
     /// A free slot, if any.
     pub(crate) fn try_place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.places).try_acquire_owned().ok()
+        self.places.try_take()
+    }
+
+    /// How many connections there may be.
+    pub(crate) fn max(&self) -> usize {
+        self.places.max()
+    }
+
+    /// Room for `max` connections from now on. Where more are open, they make room one by one, as for new ones.
+    pub(crate) fn resize(self: &Arc<Self>, max: usize) {
+        if self.places.resize(max) {
+            let connections = Arc::clone(self);
+            self.spawn(async move { while connections.places.remove(connections.place().await) {} });
+        }
     }
 
     /// Waits for a slot, and asks a connection to make room: repeatedly, since all may be busy now, and one that was
@@ -75,9 +89,8 @@ impl Connections {
             if asked.as_ref().is_none_or(|state| !state.is_about_to_yield()) {
                 asked = self.ask_for_a_place();
             }
-            let place = Arc::clone(&self.places).acquire_owned();
-            if let Ok(place) = timeout(ASK_AGAIN, place).await {
-                return place.expect("the semaphore is never closed");
+            if let Ok(place) = timeout(ASK_AGAIN, self.places.take()).await {
+                return place;
             }
         }
     }
@@ -246,49 +259,4 @@ impl Metrics {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn connections(max: usize) -> Arc<Connections> {
-        Connections::new(max, Rules::default(), Metrics::new(None))
-    }
-
-    #[tokio::test]
-    async fn the_longest_idle_connection_is_asked_for_its_place() {
-        let connections = connections(2);
-        let busy = connections.enter(connections.try_place());
-        let idle = connections.enter(connections.try_place());
-        busy.state.begin_request();
-        idle.state.begin_request();
-        idle.state.end_part();
-        assert!(connections.try_place().is_none());
-        connections.ask_for_a_place();
-        assert!(idle.state.takes_yield());
-        assert!(!busy.state.takes_yield());
-    }
-
-    #[tokio::test]
-    async fn nobody_waits_for_one_that_has_no_place_any_more() {
-        let connections = connections(1);
-        let entry = connections.enter(connections.try_place());
-        entry.state.begin_request();
-        entry.state.end_part();
-        let asked = connections.ask_for_a_place().expect("an idle connection");
-        assert!(asked.is_about_to_yield());
-        entry.give_up_place();
-        assert!(!asked.is_about_to_yield(), "its place is free, and it will not answer");
-        assert!(asked.takes_yield());
-        assert!(connections.ask_for_a_place().is_none(), "it was asked again");
-    }
-
-    #[tokio::test]
-    async fn closed_resolves_when_the_last_one_leaves() {
-        let connections = connections(1);
-        let entry = connections.enter(connections.try_place());
-        let mut closed = std::pin::pin!(connections.closed());
-        assert!(futures_util::poll!(closed.as_mut()).is_pending());
-        drop(entry);
-        closed.await;
-        assert!(connections.try_place().is_some());
-    }
-}
+mod tests;

@@ -64,10 +64,10 @@ fn private_networks() -> Vec<IpNet> {
 }
 
 impl Settings {
-    /// Limits for buffered response bytes: in total, and per connection.
-    pub(super) fn response_bytes(&self) -> (usize, usize) {
+    /// Limits for buffered response bytes, with as much memory as is allowed: in total, and per connection.
+    pub(super) fn response_bytes(&self, memory: Option<u64>) -> (usize, usize) {
         let all = match self.max_response_memory.len() {
-            0 => runtime::response_memory(),
+            0 => runtime::response_memory(memory),
             set => set,
         };
         let each = match self.max_response_buffer.len() {

@@ -59,7 +59,6 @@ use std::sync::{
 
 use arc_swap::ArcSwap;
 use prometheus::Registry;
-use tokio::runtime::Handle;
 
 use self::{
     dispatch::Dispatch,
@@ -70,6 +69,7 @@ use crate::{
     balancer::{Balancer, Counts},
     faults::Faults,
     overload::Overload,
+    runtime::WorkRuntime,
     telemetry::{AccessLog, Tracing},
 };
 
@@ -83,7 +83,7 @@ pub(crate) struct Stack {
     tracing: Tracing,
     access: AccessLog,
     metrics: RouteMetrics,
-    work: Handle,
+    work: WorkRuntime,
     served: Arc<Served>,
 }
 
@@ -114,7 +114,7 @@ pub(crate) struct Parts {
     pub(crate) faults: Faults,
     pub(crate) tracing: Tracing,
     pub(crate) access: AccessLog,
-    pub(crate) work: Handle,
+    pub(crate) work: WorkRuntime,
     pub(crate) served: Arc<Served>,
 }
 

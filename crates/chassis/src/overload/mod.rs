@@ -39,7 +39,10 @@ pub(crate) use class::Class;
 pub(crate) use limiter::Limiter;
 pub(crate) use permit::{AdmissionPermit, Coming, Loan, Return};
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{
+    Arc, Mutex, MutexGuard,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 use prometheus::{IntCounterVec, Opts, Registry};
 use schemars::JsonSchema;
@@ -59,7 +62,7 @@ pub struct Settings {
     /// Maximum requests in flight for each pool of routes on the I/O runtime.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_in_flight: usize,
-    /// Maximum requests in flight for each pool of routes on the work runtime; `auto` is twelve per thread.
+    /// Maximum requests in flight for each pool of routes on the work runtime; `auto` is twelve per thread, also when their number changes.
     pub work_max_in_flight: Auto<usize>,
     /// Maximum queue length of each route.
     pub queue_length: usize,
@@ -126,13 +129,30 @@ pub(crate) struct Overload(Arc<Pools>);
 struct Pools {
     list: Mutex<Vec<Arc<Pool>>>,
     settings: Mutex<Settings>,
-    work_threads: usize,
+    work_threads: AtomicUsize,
     shed: IntCounterVec,
 }
 
 impl Pools {
     fn list(&self) -> MutexGuard<'_, Vec<Arc<Pool>>> {
         self.list.lock().expect("the pools")
+    }
+
+    fn settings(&self) -> MutexGuard<'_, Settings> {
+        self.settings.lock().expect("the settings")
+    }
+
+    fn bounds(&self, settings: &Settings, runtime: Runtime) -> Bounds {
+        settings.bounds(runtime, self.work_threads.load(Relaxed))
+    }
+
+    fn apply(&self) {
+        // In the order of `Overload::pool`.
+        let list = self.list();
+        let settings = self.settings();
+        for pool in &*list {
+            pool.set(&settings, self.bounds(&settings, pool.runtime));
+        }
     }
 }
 
@@ -159,7 +179,7 @@ impl Overload {
         let opts = Opts::new("overload_shed_total", "Shed requests, by pool and reason.");
         let shed = IntCounterVec::new(opts, &["pool", "reason"]).expect("a valid metric");
         registry.register(Box::new(shed.clone())).expect("registered once");
-        let settings = Mutex::new(settings.clone());
+        let (settings, work_threads) = (Mutex::new(settings.clone()), AtomicUsize::new(work_threads));
         let overload = Self(Arc::new(Pools { list: Mutex::default(), settings, work_threads, shed }));
         registry.register(Box::new(Gauges::new(&overload.0))).expect("registered once");
         for runtime in [Runtime::Io, Runtime::Work] {
@@ -170,9 +190,14 @@ impl Overload {
 
     /// Applies new settings; requests in flight keep their places.
     pub(crate) fn reload(&self, settings: &Settings) {
-        settings.clone_into(&mut self.0.settings.lock().expect("the settings"));
-        for pool in &*self.0.list() {
-            pool.set(settings, settings.bounds(pool.runtime, self.0.work_threads));
+        settings.clone_into(&mut self.0.settings());
+        self.0.apply();
+    }
+
+    /// The work runtime has as many threads now; requests in flight keep their places.
+    pub(crate) fn set_work_threads(&self, work_threads: usize) {
+        if self.0.work_threads.swap(work_threads, Relaxed) != work_threads {
+            self.0.apply();
         }
     }
 
@@ -187,7 +212,7 @@ impl Overload {
     /// # Panics
     /// If a pool of that name exists on the other runtime, whose limits are different.
     pub(crate) fn limiter(&self, runtime: Runtime, name: Option<&str>) -> Arc<Limiter> {
-        let bounds = self.0.settings.lock().expect("the settings").bounds(runtime, self.0.work_threads);
+        let bounds = self.0.bounds(&self.0.settings(), runtime);
         self.pool(runtime, name).limiter(bounds)
     }
 
@@ -199,9 +224,9 @@ impl Overload {
             assert!(pool.runtime == runtime, "the pool {name:?} {mixed}");
             return Arc::clone(pool);
         }
-        let settings = self.0.settings.lock().expect("the settings");
+        let settings = self.0.settings();
         let pool = Pool::new(name, runtime, &self.0.shed);
-        pool.set(&settings, settings.bounds(runtime, self.0.work_threads));
+        pool.set(&settings, self.0.bounds(&settings, runtime));
         list.push(Arc::clone(&pool));
         pool
     }

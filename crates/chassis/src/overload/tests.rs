@@ -203,6 +203,23 @@ async fn disabled_admission_refuses_nothing_and_counts_still() {
     assert_eq!(io.in_flight(), 0);
 }
 
+#[tokio::test]
+async fn the_limits_of_the_work_runtime_follow_its_threads() {
+    let (overload, _) = overload(100, 0);
+    let (io, work) = (io(&overload), overload.limiter(Runtime::Work, None));
+    let places: Vec<_> = (0..12).map(|_| free(&work).expect("twelve for a thread")).collect();
+    assert!(free(&work).is_none());
+    overload.set_work_threads(3);
+    assert_eq!((work.limit(), io.limit()), (36, 100));
+    assert!(free(&work).is_some());
+    overload.set_work_threads(1);
+    assert_eq!((work.limit(), work.in_flight()), (12, 12), "what is in flight stays");
+    assert!(free(&work).is_none());
+    drop(places);
+    assert!(free(&work).is_some());
+    assert_eq!(overload.limiter(Runtime::Work, Some("later")).limit(), 12, "also of a route that comes later");
+}
+
 /// A window of 100 ms whose work took `milliseconds` on average.
 fn seen(milliseconds: f64, rate: f64, in_flight: usize, full: bool, timeouts: f64) -> Summary {
     Summary {

@@ -2,6 +2,8 @@
 //!
 //! Next: [`Environment`].
 
+mod allowance;
+mod cgroup;
 pub(crate) mod cpu;
 mod environment;
 mod exit;
@@ -10,6 +12,7 @@ pub(crate) mod peak;
 mod signals;
 mod watch;
 
+pub(crate) use allowance::{Allowance, Resources};
 pub use environment::Environment;
 pub(crate) use exit::Exit;
 pub use exit::StartError;

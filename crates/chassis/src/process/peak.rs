@@ -9,7 +9,7 @@ use std::{fs, time::Duration};
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::cpu;
+use super::{Resources, cpu};
 
 /// 5 s: a service keeps its memory through the gaps between two bursts.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -19,7 +19,7 @@ const WORTH: u64 = 4 << 20;
 const BUSY: f64 = 1.0 / 3.0;
 
 /// Watches the process for ever.
-pub(crate) async fn watch() {
+pub(crate) async fn watch(resources: Resources) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await;
@@ -28,10 +28,11 @@ pub(crate) async fn watch() {
     loop {
         ticks.tick().await;
         let now = (Instant::now(), cpu::used());
-        let used = (now.1.saturating_sub(before.1)).as_secs_f64() / (now.0 - before.0).as_secs_f64() / cpu::allowed();
+        let used = (now.1.saturating_sub(before.1)).as_secs_f64() / (now.0 - before.0).as_secs_f64();
+        let is_busy = used >= BUSY * resources.get().cpus;
         before = now;
         let held = resident();
-        if used < BUSY && held > least + WORTH {
+        if !is_busy && held > least + WORTH {
             // It takes some milliseconds, in which probes are answered too.
             let _ = tokio::task::spawn_blocking(heap::give_back).await;
             // What stays is in use, or the C library cannot give it back: not to be looked at again.

@@ -5,9 +5,13 @@
 use std::sync::Arc;
 
 use axum::{Extension, extract::RawQuery, routing::get};
-use tokio::runtime::Handle;
+use prometheus::Registry;
 
-use super::start::Verdicts;
+use super::{
+    resize::{Parts, Resize},
+    runtimes::Runtimes,
+    start::Verdicts,
+};
 use crate::{
     admin::probes::Probes,
     balancer::Balancer,
@@ -18,7 +22,7 @@ use crate::{
     peer::ConnectionInfo,
     router::Router,
     runtime,
-    server::InForce,
+    server::{self, InForce},
     telemetry::Telemetry,
 };
 
@@ -30,6 +34,7 @@ pub(super) struct Core {
     pub(super) stack: Arc<Stack>,
     pub(super) limits: Arc<Limits>,
     pub(super) connections: Arc<Connections>,
+    pub(super) resize: Arc<Resize>,
 }
 
 impl Core {
@@ -38,15 +43,17 @@ impl Core {
         telemetry: &Telemetry,
         verdicts: &Verdicts,
         served: &Arc<Served>,
-        work: &Handle,
+        runtimes: &Runtimes,
     ) -> Self {
         let (all, registry) = (live.get(), telemetry.registry());
         let settings = InForce::new(&all.server);
-        let overload = Overload::new(&all.overload, all.runtime.work_threads(), registry);
+        let Runtimes { work, resources, .. } = runtimes;
+        let overload = Overload::new(&all.overload, work.threads(), registry);
         let balancer = Balancer::new(Arc::clone(&settings.balancer), registry);
         let counts = Arc::clone(served);
         // Ends with the runtime.
-        tokio::spawn(balancer.clone().run(overload.clone(), verdicts.lifecycle.drain_token(), move || counts.counts()));
+        let drain = verdicts.lifecycle.drain_token();
+        tokio::spawn(balancer.clone().run(resources.clone(), overload.clone(), drain, move || counts.counts()));
         let parts = middleware::Parts {
             settings: Arc::clone(&settings.middleware),
             overload: overload.clone(),
@@ -58,16 +65,29 @@ impl Core {
             served: Arc::clone(served),
         };
         let limits = Limits::new(Arc::clone(&settings.connection), verdicts.lifecycle.clone());
+        let memory = resources.get().memory;
+        limits.set_memory(memory);
         limits.held.register(registry);
         let stack = Stack::new(parts, registry);
-        let max = runtime::max_connections(all.server.max_connections);
-        // Trusted peers forward for many clients.
-        let shared = all.server.trusted_peers.clone();
-        let heads = connection::most_of_heads(all.server.max_head.len());
-        let rules = connection::Rules { shared, eager: false, heads };
-        let connections = Connections::new(max, rules, connection::Metrics::new(Some(registry)));
-        Self { settings, overload, balancer, stack, limits, connections }
+        let connections = connections(&all.server, memory, registry);
+        let parts = Parts {
+            work: work.clone(),
+            overload: overload.clone(),
+            limits: Arc::clone(&limits),
+            connections: Arc::clone(&connections),
+        };
+        let resize = Resize::new(&all, resources, parts);
+        Self { settings, overload, balancer, stack, limits, connections, resize }
     }
+}
+
+fn connections(settings: &server::Settings, memory: Option<u64>, registry: &Registry) -> Arc<Connections> {
+    let max = runtime::max_connections(settings.max_connections, memory);
+    // Trusted peers forward for many clients.
+    let shared = settings.trusted_peers.clone();
+    let heads = connection::most_of_heads(settings.max_head.len());
+    let rules = connection::Rules { shared, eager: false, heads };
+    Connections::new(max, rules, connection::Metrics::new(Some(registry)))
 }
 
 /// `/healthz` on the traffic port, for balancers that can probe no other.

@@ -24,13 +24,14 @@ use bytes::Bytes;
 use http::header;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::{
-    runtime::{Handle, Runtime},
+    runtime::Handle,
     time::{Instant, timeout},
 };
 
 use super::{
-    Chassis, StartError, app, build_runtime,
+    Chassis, StartError, app,
     core::{Core, healthz},
+    runtimes::Runtimes,
     start::{Verdicts, metrics},
 };
 use crate::{
@@ -58,9 +59,7 @@ pub struct Embedded {
     lifecycle: Lifecycle,
     drain_timeout: Duration,
     flush_timeout: Duration,
-    io: Runtime,
-    /// Ends with it.
-    _work: Runtime,
+    runtimes: Runtimes,
 }
 
 /// A request from the host.
@@ -117,18 +116,17 @@ impl Embedded {
         let lifecycle = &loaded.settings.lifecycle;
         let (drain_timeout, flush_timeout) = (lifecycle.drain_timeout.get(), lifecycle.flush_timeout.get());
         let live = Live::new(sources, loaded);
-        let io = build_runtime("io", live.get().runtime.io_threads(), &telemetry)?;
-        let work = build_runtime("work", live.get().runtime.work_threads(), &telemetry)?;
+        let runtimes = Runtimes::start(&live.get().runtime, &telemetry)?;
         let (routes, core, tasks, lifecycle) =
-            io.block_on(enter(&live, identity, &telemetry, io.handle(), work.handle(), app))?;
+            runtimes.io.block_on(enter(&live, identity, &telemetry, &runtimes, app))?;
         tracing::info!(config_hash = %live.loaded().hash, "started inside another server");
-        Ok(Self { routes, core, telemetry, tasks, lifecycle, drain_timeout, flush_timeout, io, _work: work })
+        Ok(Self { routes, core, telemetry, tasks, lifecycle, drain_timeout, flush_timeout, runtimes })
     }
 
     /// The runtime of requests, on which their bodies must be awaited.
     #[must_use]
     pub fn runtime(&self) -> &Handle {
-        self.io.handle()
+        self.runtimes.io.handle()
     }
 
     /// The app's response for the host: without hop-by-hop headers, with a length if known,
@@ -168,7 +166,7 @@ impl Embedded {
     pub fn stop(&self) {
         self.lifecycle.begin_drain(Duration::ZERO);
         self.lifecycle.end_requests();
-        self.io.block_on(async {
+        self.runtimes.io.block_on(async {
             if timeout(self.drain_timeout, self.tasks.ended()).await.is_err() {
                 self.tasks.cut();
             }
@@ -189,8 +187,7 @@ async fn enter<A, F, E>(
     live: &Live<A>,
     identity: Identity,
     telemetry: &Telemetry,
-    io: &Handle,
-    work: &Handle,
+    runtimes: &Runtimes,
     app: F,
 ) -> Result<(Routes, Core, Tasks, Lifecycle), StartError>
 where
@@ -198,12 +195,10 @@ where
     F: AsyncFnOnce(&A, &Chassis) -> Result<Router, E>,
     E: fmt::Display,
 {
-    let registry = telemetry.registry();
+    let (registry, io) = (telemetry.registry(), runtimes.io.handle());
     let verdicts = Verdicts::start(live, registry, io)?;
     let chassis = Chassis::new(telemetry, &verdicts, identity).map_err(metrics)?;
     config::Metrics::new(registry).map_err(metrics)?.record(live);
-    telemetry.watch_runtime("io", io.clone());
-    telemetry.watch_runtime("work", work.clone());
     let loaded = live.loaded();
     for note in loaded.notes.iter().chain(&loaded.remarks) {
         tracing::warn!("{note}");
@@ -216,7 +211,8 @@ where
     });
     let routes = routes.await?.merge(healthz(&verdicts.probes));
     verdicts.checks.start(io);
-    let core = Core::new(live, telemetry, &verdicts, &chassis.served, work);
+    let core = Core::new(live, telemetry, &verdicts, &chassis.served, runtimes);
+    io.spawn(Arc::clone(&core.resize).run());
     // The host accepts.
     verdicts.accepting.iter().for_each(|accepting| accepting.store(true, Relaxed));
     verdicts.lifecycle.ready();

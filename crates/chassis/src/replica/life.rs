@@ -51,6 +51,7 @@ impl<A: AppSettings> Replica<A> {
         if let Some(certificates) = self.certificates.watcher() {
             tokio::spawn(certificates.run(Arc::clone(&changed)));
         }
+        tokio::spawn(Arc::clone(&self.door.resize).run());
         let mut reload = pin!(OptionFuture::default());
         let mut is_reloading = false;
         let mut handed_over = pin!(self.host.handed_over(asked));
@@ -74,6 +75,7 @@ impl<A: AppSettings> Replica<A> {
 
     async fn reload(&self) {
         self.host.reloading();
+        self.door.resize.read_again();
         self.read_again().await;
         self.host.reloaded();
     }

@@ -21,6 +21,8 @@ mod control;
 mod embedded;
 mod core;
 mod life;
+mod resize;
+mod runtimes;
 mod shared;
 mod start;
 
@@ -38,14 +40,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    runtime::{Builder, Runtime},
-    sync::oneshot::Sender,
-};
+use tokio::sync::oneshot::Sender;
 
 use self::{
     app::App,
     control::{Control, Files},
+    runtimes::Runtimes,
     start::Prepared,
 };
 use crate::{
@@ -136,18 +136,16 @@ fn start<A: AppSettings>(
     app: App,
 ) -> Result<Exit, StartError> {
     let settings = live.get();
-    let io = build_runtime("io", settings.runtime.io_threads(), telemetry)?;
-    let work = build_runtime("work", settings.runtime.work_threads(), telemetry)?;
-    telemetry.watch_runtime("io", io.handle().clone());
-    telemetry.watch_runtime("work", work.handle().clone());
+    let runtimes = Runtimes::start(&settings.runtime, telemetry)?;
+    let io = runtimes.io.handle();
     let Control { runtime, signals, asked } = control;
     let exit = runtime.block_on(async {
         // A process that has several replicas has its memory to itself.
         if telemetry.scope().is_none() {
-            tokio::spawn(peak::watch());
+            tokio::spawn(peak::watch(runtimes.resources.clone()));
         }
         let prepare = async {
-            let prepared = Prepared::new(live, identity, telemetry, before, io.handle(), work.handle(), app).await?;
+            let prepared = Prepared::new(live, identity, telemetry, before, &runtimes, app).await?;
             // Let the runtime process pending signals: a replica that must stop does not begin to serve.
             tokio::task::yield_now().await;
             prepared.turn().await;
@@ -162,27 +160,12 @@ fn start<A: AppSettings>(
             }
             prepared = prepare => prepared?,
         };
-        Ok(prepared.open(io.handle()).await.run_until_signal(signals, asked, watcher).await)
+        Ok(prepared.open(io).await.run_until_signal(signals, asked, watcher).await)
     });
-    for runtime in [io, work] {
-        runtime.shutdown_timeout(telemetry.scope().map_or(Duration::ZERO, |_| SHARED_END));
-    }
+    runtimes.shutdown(telemetry.scope().map_or(Duration::ZERO, |_| SHARED_END));
     exit
 }
 
 /// A program never waits for a blocked worker: everything else has ended. A process that goes on waits 1 s for its sockets
 /// to be closed; workers that are not blocked take a fraction of it.
 const SHARED_END: Duration = Duration::from_secs(1);
-
-fn build_runtime(name: &'static str, threads: usize, telemetry: &Telemetry) -> Result<Runtime, StartError> {
-    let mut builder = Builder::new_multi_thread();
-    if let Some(scope) = telemetry.scope() {
-        builder.on_thread_start(move || scope.enter());
-    }
-    builder
-        .worker_threads(threads)
-        .thread_name(name)
-        .enable_all()
-        .build()
-        .map_err(|error| StartError::new(format!("starting the {name} runtime"), error))
-}

@@ -14,6 +14,8 @@ use super::{
     app::{self, App},
     bind::{bind, bind_agent, cannot_bind},
     core::{Core, healthz},
+    resize::Resize,
+    runtimes::Runtimes,
 };
 use crate::{
     admin::{self, Admin, Heartbeat, Running, Scrape, agent::Agent, probes::Probes},
@@ -64,11 +66,11 @@ impl<A: AppSettings> Prepared<A> {
         identity: Identity,
         telemetry: &Arc<Telemetry>,
         before: Before,
-        io: &Handle,
-        work: &Handle,
+        runtimes: &Runtimes,
         app: App,
     ) -> Result<Self, StartError> {
         let Before { host, certificates, listening } = before;
+        let io = runtimes.io.handle();
         let registry = telemetry.registry();
         let config_metrics = config::Metrics::new(registry).map_err(metrics)?;
         config_metrics.record(&live);
@@ -94,7 +96,7 @@ impl<A: AppSettings> Prepared<A> {
         verdicts.checks.start(io);
         let _inside = io.enter();
         let (door, servers) =
-            Door::new(listeners, routes, &live, telemetry, &verdicts, (&chassis.served, &certificates), work);
+            Door::new(listeners, routes, &live, telemetry, &verdicts, (&chassis.served, &certificates), runtimes);
         let Verdicts { lifecycle, faults, probes, .. } = verdicts;
         let (telemetry, tasks) = (Arc::clone(telemetry), chassis.tasks);
         let agent_stop = CancellationToken::new();
@@ -194,6 +196,7 @@ pub(super) struct Door {
     pub(super) overload: Overload,
     pub(super) balancer: Balancer,
     pub(super) connections: Arc<Connections>,
+    pub(super) resize: Arc<Resize>,
     pub(super) stop: CancellationToken,
     pub(super) loops: TaskTracker,
 }
@@ -207,10 +210,10 @@ impl Door {
         telemetry: &Telemetry,
         verdicts: &Verdicts,
         (served, certificates): (&Arc<Served>, &Certificates),
-        work: &Handle,
+        runtimes: &Runtimes,
     ) -> (Self, Servers) {
-        let Core { settings, overload, balancer, stack, limits, connections } =
-            Core::new(live, telemetry, verdicts, served, work);
+        let Core { settings, overload, balancer, stack, limits, connections, resize } =
+            Core::new(live, telemetry, verdicts, served, runtimes);
         let (all, registry) = (live.get(), telemetry.registry());
         routes.warn_beyond(all.lifecycle.drain_timeout.get());
         let doors = Doors::new(transports::Parts {
@@ -227,6 +230,7 @@ impl Door {
             overload,
             balancer,
             connections,
+            resize,
             stop: CancellationToken::new(),
             loops: TaskTracker::new(),
         };

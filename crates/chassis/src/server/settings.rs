@@ -35,7 +35,7 @@ pub struct Settings {
     pub unix_owner: Option<String>,
     /// Length of the kernel's accept queue; the kernel caps it at `net.core.somaxconn`.
     pub backlog: u32,
-    /// Maximum number of open connections. `auto` derives it from the open-file limit and the memory limit, less a reserve. At the limit, connections with incomplete heads or stalled bodies are closed first, then idle ones; within each group, the oldest connection of the address that has the most.
+    /// Maximum number of open connections. `auto` derives it from the open-file limit and the memory limit, less a reserve, also when the memory limit changes. At the limit, connections with incomplete heads or stalled bodies are closed first, then idle ones; within each group, the oldest connection of the address that has the most.
     pub max_connections: Auto<usize>,
     /// Time limit from connect to the first byte, and again from the first byte to the complete head.
     #[schemars(extend("x-reloadable" = true))]
@@ -55,7 +55,7 @@ pub struct Settings {
     /// Bytes per second below which an upload or a download counts as stalled, after 5 s of waiting; `0B` disables the check.
     #[schemars(extend("x-reloadable" = true))]
     pub min_rate: Size,
-    /// Limit for response bytes buffered for slow readers on all connections, not counting the first 64 KiB of each response. Above it, the stalled response that holds the most is reset. Responses whose readers have not read on for a second yet, or have taken nothing for 3 s, share at most 4 MiB of it, or four times the largest. `0B` means an eighth of the memory limit, and at most 256 MiB.
+    /// Limit for response bytes buffered for slow readers on all connections, not counting the first 64 KiB of each response. Above it, the stalled response that holds the most is reset. Responses whose readers have not read on for a second yet, or have taken nothing for 3 s, share at most 4 MiB of it, or four times the largest. `0B` means an eighth of the memory limit, also when that changes, and at most 256 MiB.
     pub max_response_memory: Size,
     /// The same limit for one HTTP/2 connection; `0B` means half of the limit for all.
     pub max_response_buffer: Size,

@@ -10,7 +10,7 @@ use prometheus::{
     process_collector::ProcessCollector,
     proto::MetricFamily,
 };
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeMetrics};
 
 use super::Identity;
 
@@ -81,21 +81,24 @@ fn build_info(identity: &Identity) -> Result<IntGaugeVec, prometheus::Error> {
 
 /// Collects the metrics of tokio runtimes by name; cheap to clone.
 #[derive(Clone)]
-pub(super) struct Runtimes(std::sync::Arc<RuntimeMetrics>);
+pub(super) struct Runtimes(std::sync::Arc<Watched>);
 
-struct RuntimeMetrics {
-    watched: Mutex<Vec<(&'static str, Handle)>>,
+struct Watched {
+    watched: Mutex<Vec<(&'static str, Handles)>>,
     workers: GaugeVec,
     alive_tasks: GaugeVec,
     queue_depth: GaugeVec,
     busy_seconds: CounterVec,
 }
 
+/// The parts of a runtime; the first takes what comes, the others end what they have.
+type Handles = Box<dyn Fn() -> Vec<Handle> + Send + Sync>;
+
 impl Runtimes {
     fn new() -> Result<Self, prometheus::Error> {
         let gauge = |name, help| GaugeVec::new(Opts::new(name, help), &["runtime"]);
         let busy = Opts::new("tokio_workers_busy_seconds_total", "Total busy time of the runtime's workers.");
-        Ok(Self(std::sync::Arc::new(RuntimeMetrics {
+        Ok(Self(std::sync::Arc::new(Watched {
             watched: Mutex::default(),
             workers: gauge("tokio_workers", "Worker threads of the runtime.")?,
             alive_tasks: gauge("tokio_alive_tasks", "Tasks of the runtime that have not finished.")?,
@@ -104,14 +107,14 @@ impl Runtimes {
         })))
     }
 
-    pub(super) fn watch(&self, name: &'static str, handle: Handle) {
-        self.0.watched.lock().expect("no holder panics").push((name, handle));
+    pub(super) fn watch(&self, name: &'static str, handles: impl Fn() -> Vec<Handle> + Send + Sync + 'static) {
+        self.0.watched.lock().expect("no holder panics").push((name, Box::new(handles)));
     }
 }
 
 impl Collector for Runtimes {
     fn desc(&self) -> Vec<&Desc> {
-        let RuntimeMetrics { workers, alive_tasks, queue_depth, busy_seconds, .. } = &*self.0;
+        let Watched { workers, alive_tasks, queue_depth, busy_seconds, .. } = &*self.0;
         [workers.desc(), alive_tasks.desc(), queue_depth.desc(), busy_seconds.desc()].concat()
     }
 
@@ -119,19 +122,21 @@ impl Collector for Runtimes {
         let state = &*self.0;
         // Held to the end: two scrapes at once must not add to one counter twice.
         let watched = state.watched.lock().expect("no holder panics");
-        for (name, handle) in &*watched {
-            let metrics = handle.metrics();
+        for (name, handles) in &*watched {
+            let parts: Vec<_> = handles().iter().map(Handle::metrics).collect();
             let set = |gauge: &GaugeVec, value: usize| gauge.with_label_values(&[name]).set(float(value));
-            set(&state.workers, metrics.num_workers());
-            set(&state.alive_tasks, metrics.num_alive_tasks());
-            set(&state.queue_depth, metrics.global_queue_depth());
-            let busy: f64 =
-                (0..metrics.num_workers()).map(|at| metrics.worker_total_busy_duration(at).as_secs_f64()).sum();
-            raise(&state.busy_seconds.with_label_values(&[name]), busy);
+            set(&state.workers, parts.first().map_or(0, RuntimeMetrics::num_workers));
+            set(&state.alive_tasks, parts.iter().map(RuntimeMetrics::num_alive_tasks).sum());
+            set(&state.queue_depth, parts.iter().map(RuntimeMetrics::global_queue_depth).sum());
+            raise(&state.busy_seconds.with_label_values(&[name]), parts.iter().map(busy_seconds).sum());
         }
-        let RuntimeMetrics { workers, alive_tasks, queue_depth, busy_seconds, .. } = state;
+        let Watched { workers, alive_tasks, queue_depth, busy_seconds, .. } = state;
         [workers.collect(), alive_tasks.collect(), queue_depth.collect(), busy_seconds.collect()].concat()
     }
+}
+
+fn busy_seconds(runtime: &RuntimeMetrics) -> f64 {
+    (0..runtime.num_workers()).map(|at| runtime.worker_total_busy_duration(at).as_secs_f64()).sum()
 }
 
 /// Brings a counter up to `total`.
@@ -152,8 +157,8 @@ mod tests {
     #[tokio::test]
     async fn every_family_has_help_and_a_fitting_name() {
         let metrics = Metrics::new(&identity()).unwrap();
-        metrics.runtimes.watch("io", Handle::current());
-        metrics.runtimes.watch("work", Handle::current());
+        metrics.runtimes.watch("io", || vec![Handle::current()]);
+        metrics.runtimes.watch("work", || vec![Handle::current(), Handle::current()]);
         let families = metrics.registry.gather();
         for family in &families {
             assert!(!family.help().is_empty(), "{}", family.name());

@@ -231,9 +231,9 @@ impl Telemetry {
         &self.metrics.registry
     }
 
-    /// Adds a runtime to the `tokio_*` metrics.
-    pub(crate) fn watch_runtime(&self, name: &'static str, handle: Handle) {
-        self.metrics.runtimes.watch(name, handle);
+    /// Adds a runtime to the `tokio_*` metrics: what `handles` returns, of which the first takes what comes.
+    pub(crate) fn watch_runtime(&self, name: &'static str, handles: impl Fn() -> Vec<Handle> + Send + Sync + 'static) {
+        self.metrics.runtimes.watch(name, handles);
     }
 
     /// What each thread of the replica enters; none where the whole process has this subscriber.

@@ -38,7 +38,6 @@ use crate::{
     peer::{Abort, ConnectionInfo, Respond as _},
     problem::Problem,
     request::{self, RequestContext},
-    runtime,
 };
 
 /// The routes, and the bounds of the connections that lead to it.
@@ -102,10 +101,6 @@ impl Inner {
         } else if driven.is_ok() && (state.unread.load(Relaxed) || stream.has_input()) {
             linger(stream, state).await;
         }
-    }
-
-    pub(super) fn max_connections(&self) -> usize {
-        runtime::max_connections(self.limits.settings().max_connections)
     }
 
     /// Once: the metric counts them.

@@ -8,6 +8,7 @@
 #[path = "../it/harness/mod.rs"]
 mod harness;
 
+mod control_group;
 mod http2;
 mod line;
 
@@ -15,6 +16,7 @@ mod activation;
 mod broken;
 mod handover;
 mod privileges;
+mod resize;
 mod restart;
 mod systemd;
 mod unix;

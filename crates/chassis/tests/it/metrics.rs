@@ -3,7 +3,7 @@
 use crate::harness::{http::Connection, server::Server, shared, sum, tools};
 
 /// The contract's names.
-const NAMES: [&str; 23] = [
+const NAMES: [&str; 25] = [
     "http_server_request_duration_seconds",
     "http_server_active_requests",
     "http_server_connections",
@@ -13,6 +13,8 @@ const NAMES: [&str; 23] = [
     "overload_in_flight",
     "overload_saturation_ratio",
     "replica_utilization_ratio",
+    "replica_cpu_limit_cores",
+    "replica_memory_limit_bytes",
     "overload_shed_total",
     "lifecycle_phase",
     "health_check_up",

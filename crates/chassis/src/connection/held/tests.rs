@@ -58,3 +58,14 @@ async fn room_is_looked_for_after_a_while_or_for_much_more() {
     advance(APART).await;
     assert!(held.is_due(most));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_falls_is_looked_at_anew() {
+    let held = Held::new(4 * MOST_NEW, 4 * MOST_NEW);
+    *held.looked() = Some((Instant::now(), 2 * MOST_NEW));
+    assert!(!held.is_due(2 * MOST_NEW), "it fits, and was looked at a moment ago");
+    held.set(MOST_NEW, MOST_NEW);
+    assert!(held.is_due(2 * MOST_NEW));
+    held.set(4 * MOST_NEW, MOST_NEW / 2);
+    assert!(held.is_due(MOST_NEW), "more than one connection may hold");
+}

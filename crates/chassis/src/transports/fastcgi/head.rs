@@ -54,7 +54,7 @@ pub(super) async fn read<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
         waiting.rest(connection, reader, opened.is_some());
         let Some(record) = reader.next().await? else { return Ok(Opening::Closed) };
         match (&mut opened, record.kind) {
-            (_, _) if record.id == 0 => writer.manage(&record, connection.inner.max_connections()).await?,
+            (_, _) if record.id == 0 => writer.manage(&record, connection.entry.connections().max()).await?,
             (None, record::BEGIN_REQUEST) => match begin(&record)? {
                 (record::RESPONDER, begun) => opened = Some((begun, Vec::new())),
                 (_, begun) => {

@@ -83,7 +83,7 @@ impl Stdin {
             }
             let Some(record) = reader.next().await? else { return Ok(Heard::Gone) };
             match record.kind {
-                _ if record.id == 0 => writer.manage(&record, connection.inner.max_connections()).await?,
+                _ if record.id == 0 => writer.manage(&record, connection.entry.connections().max()).await?,
                 record::BEGIN_REQUEST if record.id != self.id => {
                     writer.refuse(record.id, Status::CannotMultiplex).await?;
                 }

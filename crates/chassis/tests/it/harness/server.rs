@@ -140,6 +140,16 @@ impl Server {
         Self::ready(command).await
     }
 
+    /// The same with an example, in the control groups whose folders are `groups`.
+    #[allow(dead_code, reason = "the tests of the host do")]
+    pub(crate) async fn start_example_in(groups: &[PathBuf], name: &str, settings: &[(&str, &str)]) -> Self {
+        let mut command = command(Path::new("sh"), &SETTINGS);
+        let enter = r#"for group; do echo $$ >"$group/cgroup.procs"; done; exec "$0""#;
+        command.args(["-e", "-c", enter]).arg(example(name)).args(groups);
+        command.envs(settings.iter().copied());
+        Self::ready(command).await
+    }
+
     async fn ready(command: Command) -> Self {
         let server = Self::listening(command).await;
         let ready = within(START, async || (server.probe("/readyz").await == Some(200)).then_some(())).await;
