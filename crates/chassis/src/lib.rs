@@ -60,8 +60,8 @@
 //! | `proxy-protocol` | `server.proxy_protocol`: the client's address from a balancer that forwards bytes, versions 1 and 2 | none |
 //! | `fastcgi` | `fastcgi://` listeners, for nginx, Apache, lighttpd | none |
 //! | `uwsgi` | `uwsgi://` listeners, for nginx and others | none |
-//! | `jobs` | [`jobs`]: a queue in the app's Postgres, schedules with one run in the fleet, events | those of `postgres`, croner, chrono, hmac, sha2 |
-//! | `postgres` | [`postgres`]: a pool whose statements keep the request's deadline, migrations apart from replicas, a check of readiness | sqlx |
+//! | `jobs` | a queue in the app's Postgres, schedules with one run in the fleet, events | those of `postgres`, croner, chrono, hmac, sha2 |
+//! | `postgres` | a pool whose statements keep the request's deadline, migrations apart from replicas, a check of readiness | sqlx |
 //! | `host` | a machine without a cluster: passed sockets, restart by SIGUSR2, privileges that are given up, systemd | caps, command-fds, listenfd, sd-notify |
 //! | `wsgi` | [`wsgi`]: a Python WSGI application behind the routes | pyo3, by the crate `wsgi` |
 //! | `identity` | `identity`: API keys, token introspection and client certificates on groups of routes | sha2, subtle |

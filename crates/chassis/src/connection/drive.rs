@@ -26,8 +26,11 @@ use super::{
 /// A connection that was just opened is about to send, and a head that has begun is about to be complete; in a
 /// drain they get this long: several round trips.
 pub(crate) const HEAD_GRACE: Duration = Duration::from_millis(500);
-/// How long an idle HTTP/2 peer may take to acknowledge that a drain ends its connection.
-const GOAWAY_GRACE: Duration = Duration::from_secs(1);
+/// How long an idle HTTP/2 peer may take to acknowledge GOAWAY where nobody waits for its place: a request that it sent
+/// before it read that is on its way, and a peer without CPU takes more than the second that Go's server gives.
+const GOAWAY_GRACE: Duration = Duration::from_secs(5);
+/// The same where it holds up others.
+const SHORT_GOAWAY_GRACE: Duration = Duration::from_secs(1);
 /// How long the last bytes may take once an HTTP/1 connection is finishing.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// When to check again if the socket has input but the runtime has not reported it yet.
@@ -229,7 +232,11 @@ fn finish_by(state: &State, since: Instant, reason: Closed) -> Step {
         // GOAWAY was sent, and an incomplete frame blocks everything after it.
         (true, _) if reason == Closed::HeaderTimeout || state.head_must_end() => Step::End(reason),
         // Nothing is in flight, and the peer does not answer the PING behind GOAWAY.
-        (true, Phase::Idle) => Step::EndAt(since.max(state.since()) + GOAWAY_GRACE, reason),
+        (true, Phase::Idle) => {
+            let is_planned = matches!(reason, Closed::Age | Closed::Drain | Closed::IdleTimeout | Closed::Requests);
+            let grace = if is_planned { GOAWAY_GRACE } else { SHORT_GOAWAY_GRACE };
+            Step::EndAt(since.max(state.since()) + grace, reason)
+        }
         // Requests in flight have their own timeouts, and the drain cuts the rest.
         (true, _) => Step::Wait(None),
         (false, _) if reason == Closed::Drain => Step::Wait(None),
