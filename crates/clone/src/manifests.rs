@@ -21,7 +21,7 @@ const BEFORE: [&str; 11] = [
     "\"title\":\"",
 ];
 /// What may follow it, before its end.
-const AFTER: [&str; 7] = ["", "-admin", "-dashboard", "-overlay", "-dev", "-prod", "-staging"];
+const AFTER: [&str; 8] = ["", "-admin", "-dashboard", "-migrate", "-overlay", "-dev", "-prod", "-staging"];
 /// Namespaces that a dashboard's id is made of, behind the name; none: the base's.
 const ENVIRONMENTS: [&str; 3] = ["-dev", "-prod", "-staging"];
 
