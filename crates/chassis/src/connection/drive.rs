@@ -29,7 +29,7 @@ pub(crate) const HEAD_GRACE: Duration = Duration::from_millis(500);
 /// How long an idle HTTP/2 peer may take to acknowledge GOAWAY where nobody waits for its place: a request that it sent
 /// before it read that is on its way, and a peer without CPU takes more than the second that Go's server gives.
 const GOAWAY_GRACE: Duration = Duration::from_secs(5);
-/// The same where it holds up others.
+/// The same where it holds up others, or has never asked for anything.
 const SHORT_GOAWAY_GRACE: Duration = Duration::from_secs(1);
 /// How long the last bytes may take once an HTTP/1 connection is finishing.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -234,7 +234,7 @@ fn finish_by(state: &State, since: Instant, reason: Closed) -> Step {
         // Nothing is in flight, and the peer does not answer the PING behind GOAWAY.
         (true, Phase::Idle) => {
             let is_planned = matches!(reason, Closed::Age | Closed::Drain | Closed::IdleTimeout | Closed::Requests);
-            let grace = if is_planned { GOAWAY_GRACE } else { SHORT_GOAWAY_GRACE };
+            let grace = if is_planned && state.has_asked() { GOAWAY_GRACE } else { SHORT_GOAWAY_GRACE };
             Step::EndAt(since.max(state.since()) + grace, reason)
         }
         // Requests in flight have their own timeouts, and the drain cuts the rest.

@@ -59,7 +59,7 @@ pub(crate) struct State {
     lingering: AtomicBool,
     /// Requests and bodies that are still moving.
     parts: AtomicU32,
-    requests: AtomicU64,
+    pub(super) requests: AtomicU64,
     /// Why the last response said close, plus one; zero when none did.
     closing: AtomicU8,
     /// HTTP/2: many requests at once, and frames that belong to none.

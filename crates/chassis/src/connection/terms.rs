@@ -46,6 +46,11 @@ impl State {
         number >= self.terms.last_request.load(Relaxed)
     }
 
+    /// Whether it has had a request.
+    pub(super) fn has_asked(&self) -> bool {
+        self.requests.load(Relaxed) > 0
+    }
+
     /// When it is past its age.
     pub(super) fn ages_at(&self) -> Option<Instant> {
         let age = self.terms.age.load(Relaxed);

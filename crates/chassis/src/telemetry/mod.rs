@@ -283,16 +283,14 @@ impl Telemetry {
         Ok(())
     }
 
-    /// Sends and writes everything pending; blocks at most `timeout`, whatever the collector and stdout do, and counts
-    /// losses. Returns whether both finished in time. Never call it on a thread that serves requests.
-    #[must_use]
+    /// Sends and writes what is pending, for at most `timeout`, and counts losses. Returns whether both finished in time.
+    #[must_use = "what did not finish is lost"]
     pub(crate) fn flush(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         // A hanging collector must not use up the time for the last log lines.
         let for_lines = (timeout / 5).min(Duration::from_millis(250));
         let exported = self.exports.flush(timeout.saturating_sub(for_lines));
-        let written = self.sink.flush(deadline.saturating_duration_since(Instant::now()));
-        exported && written
+        self.sink.flush(deadline.saturating_duration_since(Instant::now())) && exported
     }
 }
 
