@@ -17,6 +17,9 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const WORTH: u64 = 4 << 20;
 /// A third: while more of the CPU is in use, requests are not kept waiting for an allocation.
 const BUSY: f64 = 1.0 / 3.0;
+/// 10 s to 5 min: the pause behind an attempt doubles while attempts give nothing back, since what there is is in use.
+/// It may be freed later, so there is a next one.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mins(5));
 
 /// Watches the process for ever.
 pub(crate) async fn watch(resources: Resources) {
@@ -25,6 +28,7 @@ pub(crate) async fn watch(resources: Resources) {
     ticks.tick().await;
     let mut least = resident();
     let mut before = (Instant::now(), cpu::used());
+    let (mut pause, mut next) = (PAUSES.0, before.0);
     loop {
         ticks.tick().await;
         let now = (Instant::now(), cpu::used());
@@ -32,14 +36,14 @@ pub(crate) async fn watch(resources: Resources) {
         let is_busy = used >= BUSY * resources.get().cpus;
         before = now;
         let held = resident();
-        if !is_busy && held > least + WORTH {
+        if !is_busy && held > least + WORTH && now.0 >= next {
             // It takes some milliseconds, in which probes are answered too.
             let _ = tokio::task::spawn_blocking(heap::give_back).await;
-            // What stays is in use, or the C library cannot give it back: not to be looked at again.
-            least = resident();
-        } else {
-            least = least.min(held);
+            let is_worth_it = resident() + WORTH <= held;
+            pause = if is_worth_it { PAUSES.0 } else { (pause * 2).min(PAUSES.1) };
+            next = Instant::now() + pause;
         }
+        least = least.min(resident());
     }
 }
 
