@@ -21,16 +21,14 @@ const LEFT: [&str; 8] = [
 const UNITS: &str = "systemd/";
 
 /// The pages of docs/ that speak of the service. All others, also those to come, speak of the engine.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 12] = [
     "README.md",
     "api.md",
     "configuration.md",
     "first-hour.md",
-    "jobs.md",
     "metrics.md",
     "openapi.json",
     "operations.md",
-    "postgres.md",
     "runbooks.md",
     "settings.schema.json",
     "slo.md",
