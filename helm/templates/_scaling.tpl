@@ -21,8 +21,6 @@ removes it, whoever owns it. Only a cluster has what to look up: `helm template`
 {{- end }}
 {{- end }}
 
-{{/* The workers: the same image and settings, without a Service. */}}
-
 {{/* Puts into the dict (index . 1) the root with which the templates of the serving pods make those of the workers: another
 name, another component, and the values of `worker` in the place of the serving pods' own. */}}
 {{- define "service.asWorker" -}}
@@ -52,8 +50,6 @@ name, another component, and the values of `worker` in the place of the serving 
 {{- $_ := set $out $key $value }}
 {{- end }}
 {{- end }}
-
-{{/* What the pods ask of a database. */}}
 
 {{/* The most pods of the Deployment at once: those that it may be scaled to, and a rollout's surge. */}}
 {{- define "service.mostPods" -}}

@@ -75,10 +75,11 @@ def largest(base, found):
         numbers[path] = number(schema, counter)
         put(given, path, numbers[path])
     # The highest of them comes last.
-    order = [("keda", name) for name in ("minReplicas", "fallbackReplicas", "maxReplicas")]
-    for path, value in zip(order, sorted(numbers[path] for path in order)):
-        numbers[path] = value
-        put(given, path, value)
+    for scaler in (("keda",), ("worker", "keda")):
+        order = [(*scaler, name) for name in ("minReplicas", "fallbackReplicas", "maxReplicas")]
+        for path, value in zip(order, sorted(numbers[path] for path in order)):
+            numbers[path] = value
+            put(given, path, value)
     return given, numbers
 
 
@@ -98,7 +99,7 @@ def check(report):
     schema = json.loads((chart.CHART / "values.schema.json").read_text())
     found = [(path, part) for path, part in numeric(schema, schema["$defs"]) if path]
     rendered, numbers = "", {}
-    for base in (ON, OTHER, {}):
+    for base in (ON, OTHER, {"worker": {"enabled": True}}):
         given, numbers = largest(base, found)
         given["keda"]["triggers"] = TRIGGERS
         code, text, error = chart.template(chart.CHART, {**given, **TEXTS})

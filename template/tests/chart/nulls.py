@@ -26,8 +26,13 @@ ON = {
     "prometheusRule": {"enabled": True},
     "service": {"appProtocol": "kubernetes.io/h2c"},
     "serviceMonitor": {"enabled": True},
+    "worker": {"enabled": True, "autoscaling": {"enabled": True}},
 }
-OTHER = {"keda": {"enabled": True, "prometheusAddress": "http://prometheus"}, "podMonitor": {"enabled": True}}
+OTHER = {
+    "keda": {"enabled": True, "prometheusAddress": "http://prometheus"},
+    "podMonitor": {"enabled": True},
+    "worker": {"enabled": True, "keda": {"enabled": True}},
+}
 
 
 def paths(tree, prefix=()):
