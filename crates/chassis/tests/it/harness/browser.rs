@@ -155,7 +155,7 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         if let Ok(mut stream) = TcpStream::connect(self.address) {
-            let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
+            let _ = stream.set_read_timeout(Some(START));
             let _ = stream.write_all(request("DELETE", &format!("/session/{}", self.session), "").as_bytes());
             let _ = stream.read(&mut [0; 64]);
         }
