@@ -145,7 +145,6 @@ impl HttpBody for Bounded {
             return Poll::Ready(None);
         }
         let result = match this.inner.poll_frame(cx) {
-            Poll::Pending if !this.inner.is_timed() => return Poll::Pending,
             Poll::Pending => {
                 this.pace.wait();
                 if !this.waiting.begin(cx) {
@@ -160,7 +159,9 @@ impl HttpBody for Bounded {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
                 this.left = this.left.map(|left| left.saturating_sub(bytes));
-                if this.pace.moved(bytes) { Ok(frame) } else { Err(BodyError::TimedOut) }
+                // A client that sends faster than it is read is never waited for, and may be the one that has to end.
+                let must_end = this.left != Some(0) && this.waiting.upload.is_shed();
+                if this.pace.moved(bytes) && !must_end { Ok(frame) } else { Err(BodyError::TimedOut) }
             }
             Poll::Ready(Some(Err(error))) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
             Poll::Ready(Some(Err(error))) if error.is::<TimeoutError>() => Err(BodyError::TimedOut),

@@ -192,6 +192,11 @@ impl Tracked {
         progress.is_shed.load(SeqCst)
     }
 
+    /// Whether it must end for others.
+    pub(super) fn is_shed(&self) -> bool {
+        self.upload.as_ref().is_some_and(|upload| upload.progress.is_shed.load(SeqCst))
+    }
+
     /// A part other than the last arrived: its bytes count while the handler keeps them.
     pub(super) fn part(&mut self, bytes: Bytes) -> Bytes {
         let length = bytes.len() as u64;
