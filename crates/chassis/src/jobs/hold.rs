@@ -32,7 +32,7 @@ pub(super) struct Held(Arc<Mutex<Leases>>);
 #[derive(Debug)]
 pub(super) struct Hold {
     held: Held,
-    id: i64,
+    lease: Lease,
     until: watch::Receiver<Instant>,
 }
 
@@ -40,7 +40,7 @@ impl Held {
     pub(super) fn add(&self, lease: Lease, until: Instant) -> Hold {
         let (sender, receiver) = watch::channel(until);
         self.lock().insert(lease.id, (lease, sender));
-        Hold { held: self.clone(), id: lease.id, until: receiver }
+        Hold { held: self.clone(), lease, until: receiver }
     }
 
     fn leases(&self) -> Vec<Lease> {
@@ -103,6 +103,10 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.held.lock().remove(&self.id);
+        let mut held = self.held.lock();
+        // This replica may have claimed the job again meanwhile: that lease stays.
+        if held.get(&self.lease.id).is_some_and(|(lease, _)| *lease == self.lease) {
+            held.remove(&self.lease.id);
+        }
     }
 }

@@ -30,6 +30,8 @@ use crate::{lifecycle::Drain, request, telemetry::stored};
 const GONE: Duration = Duration::from_secs(1);
 /// 100 ms: a database that restarts is back within seconds.
 const SETTLE_PAUSE: Duration = Duration::from_millis(100);
+/// A year: as good as never, and an instant that Postgres has.
+const LONGEST_PAUSE: Duration = Duration::from_hours(365 * 24);
 /// 2,000 bytes of an error: its text, without a page of what a server answered.
 const LONGEST_REASON: usize = 2000;
 
@@ -101,6 +103,8 @@ impl One {
             Ended::Lost => return lost(job),
         };
         let mut is_repeated = false;
+        // The lease is extended meanwhile: what Postgres refuses would be tried for ever.
+        let last = Instant::now() + self.jobs.settings.lease.get();
         loop {
             match self.write(lease, &end).await {
                 Ok(true) => return end.log(job, lease),
@@ -109,7 +113,7 @@ impl One {
                 // What was written before may have reached Postgres without an answer.
                 Ok(false) if is_repeated => return end.log(job, lease),
                 Ok(false) => return lost(job),
-                Err(error) if self.hold.until() < Instant::now() => {
+                Err(error) if last.min(self.hold.until()) < Instant::now() => {
                     tracing::error!(%error, job = lease.id, kind = job.kind(), "how a job ended could not be written; it runs again");
                     return Outcome::Lost;
                 }
@@ -125,7 +129,8 @@ impl One {
             Next::HandBack if self.drain.is_draining() => return End::HandedBack,
             Next::Dead => None,
             _ if is_last => None,
-            Next::After(pause) => Some(pause),
+            // What a receiver asks for may be beyond what an instant can be.
+            Next::After(pause) => Some(pause.min(LONGEST_PAUSE)),
             // Outside a drain this replica would claim what it hands back.
             Next::Retry | Next::HandBack => Some(backoff::pause(&self.jobs.settings, claimed.attempt, fastrand::f64())),
         };

@@ -42,7 +42,7 @@ impl Default for Settings {
             // 1 s: one indexed query a second for each idle replica.
             poll: Duration::from_secs(1),
             timeout: Duration::from_secs(300),
-            // 12: with the pauses below, the last attempt is two to three hours after the first.
+            // 12: with the pauses below, the last attempt is one to two and a half hours after the first.
             max_attempts: 12,
             first_pause: Duration::from_secs(5),
             longest_pause: Duration::from_secs(3600),
