@@ -34,11 +34,6 @@ impl Awaited {
         Self { timeout, here: Some(body), timed: None }
     }
 
-    /// Whether its client is waited for, or was.
-    pub(super) fn is_timed(&self) -> bool {
-        self.timed.is_some()
-    }
-
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled {
         if let Some(body) = &mut self.here {
             let polled = Pin::new(body).poll_frame(cx);
@@ -79,7 +74,7 @@ mod tests {
             let mut body = after(polls);
             let part = poll_fn(|cx| body.poll_frame(cx)).await.expect("a part").expect("in time");
             assert_eq!(part.into_data().expect("data"), "part");
-            assert_eq!(body.is_timed(), is_timed, "there after {polls} polls");
+            assert_eq!(body.timed.is_some(), is_timed, "there after {polls} polls");
         }
     }
 }
